@@ -1,0 +1,121 @@
+//! Who sees what: a row that was read is `Unchecked`, and only a policy makes it `Visible`.
+//!
+//! The shards give [`Unchecked<T>`], which does not serialise and from which no reply can be
+//! built. A [`Policy`] decides for one [`Viewer`]; what passes is [`Visible<T>`], the only thing
+//! that replies are made of. So a handler that forgets the check does not compile:
+//!
+//! ```compile_fail
+//! # use tripod::access::Unchecked;
+//! # struct Note { text: String }
+//! fn reply(note: Unchecked<Note>) -> String {
+//!     serde_json::to_string(&note).unwrap() // Unchecked<Note> is not Serialize
+//! }
+//! ```
+//!
+//! What is deliberately absent: a way to cache a `Visible<T>`. It is one viewer's answer.
+
+use std::ops::Deref;
+
+use serde::{Serialize, Serializer};
+
+use crate::id::Id;
+
+/// For whom something is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Viewer {
+    /// Somebody who is not logged in.
+    Anonymous,
+    /// The account of this id (its 64 bits; the framework knows no account type).
+    Account(i64),
+}
+
+impl Viewer {
+    /// The viewer's id, as the app's own account type.
+    pub fn id<T>(self) -> Option<Id<T>> {
+        match self {
+            Self::Anonymous => None,
+            Self::Account(raw) => Some(Id::from_raw(raw)),
+        }
+    }
+
+    /// Whether the viewer is this account.
+    pub fn is<T>(self, id: Id<T>) -> bool {
+        self == Self::Account(id.raw())
+    }
+}
+
+/// Decides whether a viewer sees a `T`. A policy holds the facts it needs (who is blocked, who
+/// follows whom), loaded for a whole page at once.
+pub trait Policy<T> {
+    /// Whether `viewer` may see `item`.
+    fn allows(&self, viewer: Viewer, item: &T) -> bool;
+}
+
+/// A row as it was read, not yet anybody's to see.
+#[derive(Clone, Debug)]
+pub struct Unchecked<T>(T);
+
+impl<T> Unchecked<T> {
+    pub(crate) fn new(item: T) -> Self {
+        Self(item)
+    }
+
+    /// Looks inside, to load the facts a policy needs or to decide on a change. Replies can't be
+    /// made of what this gives.
+    pub fn peek(&self) -> &T {
+        &self.0
+    }
+
+    /// Takes the row out unchecked: for jobs and for changes, which answer nobody.
+    pub fn unguarded(self) -> T {
+        self.0
+    }
+
+    /// The row as `viewer` may see it, or nothing, which is answered as if it did not exist.
+    pub fn visible_to(self, viewer: Viewer, policy: &impl Policy<T>) -> Option<Visible<T>> {
+        policy.allows(viewer, &self.0).then_some(Visible(self.0))
+    }
+}
+
+/// Keeps of `items` what `viewer` may see, in order.
+pub fn visible<T>(items: Vec<Unchecked<T>>, viewer: Viewer, policy: &impl Policy<T>) -> Vec<Visible<T>> {
+    items.into_iter().filter_map(|item| item.visible_to(viewer, policy)).collect()
+}
+
+/// A row that a policy has let through for one viewer.
+#[derive(Debug)]
+pub struct Visible<T>(T);
+
+impl<T> Deref for Visible<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Serialize> Serialize for Visible<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct OwnerOnly;
+    impl Policy<i64> for OwnerOnly {
+        fn allows(&self, viewer: Viewer, owner: &i64) -> bool {
+            viewer == Viewer::Account(*owner)
+        }
+    }
+
+    #[test]
+    fn only_what_the_policy_allows_becomes_visible() {
+        let rows = || vec![Unchecked::new(1), Unchecked::new(2), Unchecked::new(1)];
+        let seen = |viewer| visible(rows(), viewer, &OwnerOnly).iter().map(|row| **row).collect::<Vec<_>>();
+        assert_eq!(seen(Viewer::Account(1)), [1, 1]);
+        assert_eq!(seen(Viewer::Anonymous), Vec::<i64>::new());
+    }
+}

@@ -1,0 +1,146 @@
+//! Lays the file and the environment over the defaults, keeping to the defaults' keys and types.
+
+use toml::{Table, Value};
+
+use crate::error::{Error, Result};
+
+/// What the names of our environment variables begin with.
+pub(super) const PREFIX: &str = "TRIPOD_";
+
+/// The defaults with the other layers over them.
+pub(super) fn merge(
+    defaults: &str,
+    file: Option<(&str, &str)>,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Table> {
+    let mut table: Table = defaults.parse().map_err(|error| {
+        Error::internal("the built-in defaults do not parse").because(error)
+    })?;
+    if let Some((source, text)) = file {
+        let over: Table = text.parse().map_err(|error: toml::de::Error| {
+            let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            Error::configuration(format!("{source}, line {line}: {}", error.message()))
+        })?;
+        overlay(&mut table, over, source, "")?;
+    }
+    for (name, text) in environment {
+        set_from_environment(&mut table, &name, &text)?;
+    }
+    Ok(table)
+}
+
+fn overlay(table: &mut Table, over: Table, source: &str, prefix: &str) -> Result<()> {
+    for (key, value) in over {
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let known: Vec<String> = table.keys().cloned().collect();
+        let Some(slot) = table.get_mut(&key) else {
+            let hint = nearest(&key, known.iter().map(String::as_str))
+                .map(|near| if prefix.is_empty() { near.to_owned() } else { format!("{prefix}.{near}") });
+            return Err(unknown(&format!("{source}: {path}"), hint));
+        };
+        match (slot, value) {
+            (Value::Table(inner), Value::Table(over)) => overlay(inner, over, source, &path)?,
+            (slot, value) if slot.same_type(&value) => check_range(&value, &path, source).map(|()| *slot = value)?,
+            (slot, value) => {
+                return Err(Error::configuration(format!(
+                    "{source}: {path} is {}; it must be {}",
+                    value.type_str(),
+                    wanted(slot)
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_range(value: &Value, path: &str, source: &str) -> Result<()> {
+    match value.as_integer() {
+        Some(number) if number < 0 || (number > i64::from(u32::MAX) && !path.ends_with("_bytes")) => {
+            Err(Error::configuration(format!(
+                "{source}: {path} is {number}; it must be a whole number from 0 to {}",
+                u32::MAX
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn set_from_environment(table: &mut Table, name: &str, text: &str) -> Result<()> {
+    let path = name[PREFIX.len()..].to_lowercase().replace("__", ".");
+    let every = leaves(table, "");
+    if !every.contains(&path) {
+        let hint = nearest(&path, every.iter().map(String::as_str))
+            .map(|near| format!("{PREFIX}{}", near.replace('.', "__").to_uppercase()));
+        return Err(unknown(&format!("the environment variable {name}"), hint));
+    }
+    let mut segments = path.split('.').peekable();
+    let mut inner = table;
+    while let Some(segment) = segments.next() {
+        let slot = inner.get_mut(segment).expect("leaves() lists what is there");
+        if segments.peek().is_none() {
+            let form = if slot.is_bool() { "on or off" } else { wanted(slot) };
+            let value = parse(text.trim(), slot).ok_or_else(|| {
+                Error::configuration(format!("{name} is \"{text}\"; it must be {form}"))
+            })?;
+            check_range(&value, &path, name)?;
+            *slot = value;
+            return Ok(());
+        }
+        inner = slot.as_table_mut().expect("leaves() descends only into tables");
+    }
+    Ok(())
+}
+
+/// A variable's text as a value of the default's type.
+fn parse(text: &str, default: &Value) -> Option<Value> {
+    Some(match default {
+        Value::Boolean(_) => match text.to_lowercase().as_str() {
+            "on" | "true" | "1" | "yes" => true.into(),
+            "off" | "false" | "0" | "no" => false.into(),
+            _ => return None,
+        },
+        Value::Integer(_) => text.parse::<i64>().ok()?.into(),
+        Value::Array(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Value::Array(items.map(Value::from).collect())
+        }
+        _ => text.into(),
+    })
+}
+
+fn wanted(value: &Value) -> &'static str {
+    match value {
+        Value::Boolean(_) => "true or false",
+        Value::Integer(_) => "a whole number",
+        Value::Array(_) => "a list of strings",
+        Value::Table(_) => "a section of settings",
+        _ => "a string",
+    }
+}
+
+fn leaves(table: &Table, prefix: &str) -> Vec<String> {
+    table
+        .iter()
+        .flat_map(|(key, value)| match value {
+            Value::Table(inner) => leaves(inner, &format!("{prefix}{key}.")),
+            _ => vec![format!("{prefix}{key}")],
+        })
+        .collect()
+}
+
+fn unknown(what: &str, hint: Option<String>) -> Error {
+    let remedy = match hint {
+        Some(near) => format!("did you mean {near}?"),
+        None => "the settings are listed in default.toml".to_owned(),
+    };
+    Error::configuration(format!("{what} is not a setting; {remedy}"))
+}
+
+/// The known name that fewest edits lead to, if a typing mistake could explain it.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(edits, candidate)| *edits <= 1 + candidate.len() / 4)
+        .min()
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,225 @@
+//! Settings: built-in defaults, then `tripod.toml`, then the environment.
+//!
+//! `default.toml` is the reference: a key that is not in it is an error that names the key, where
+//! it came from and the nearest one that exists. `config` opens nothing and connects to nothing.
+
+mod layers;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+/// The defaults, with a comment on each setting.
+pub const DEFAULTS: &str = include_str!("default.toml");
+
+/// Every setting, checked. Its fields are explained in [`DEFAULTS`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "default.toml documents them, for people who run apps too")]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    pub databases: Vec<String>,
+    pub media: String,
+    pub public_url: String,
+    pub limits: bool,
+    pub log: String,
+    pub http: Http,
+    pub database: Database,
+    pub timeline: Timeline,
+    pub queue: Queue,
+}
+
+/// `[http]`: what the server grants a connection.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "default.toml documents them")]
+pub struct Http {
+    pub header_seconds: u32,
+    pub body_grace_seconds: u32,
+    pub body_min_bytes_per_second: u32,
+    pub write_seconds: u32,
+    pub response_seconds: u32,
+    pub connections: u32,
+    pub drain_seconds: u32,
+}
+
+/// `[database]`: connections to each database.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "default.toml documents them")]
+pub struct Database {
+    pub readers: u32,
+    pub wait_seconds: u32,
+}
+
+/// `[timeline]`: how much of each timeline is kept ready.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "default.toml documents them")]
+pub struct Timeline {
+    pub length: u32,
+    pub pull_above: u32,
+    pub cache_bytes: u64,
+}
+
+/// `[queue]`: how jobs are worked.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "default.toml documents them")]
+pub struct Queue {
+    pub workers: u32,
+    pub lease_seconds: u32,
+}
+
+impl Config {
+    /// Reads the three layers. `file` must exist when given; otherwise `tripod.toml` in the
+    /// working directory is read if it is there.
+    ///
+    /// # Errors
+    /// Configuration, naming the key, its source and how to mend it.
+    pub fn load(file: Option<&Path>) -> Result<Self> {
+        let (path, required) = match file {
+            Some(path) => (path, true),
+            None => (Path::new("tripod.toml"), false),
+        };
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => None,
+            Err(error) => {
+                return Err(Error::configuration(format!("cannot read {}", path.display()))
+                    .because(error));
+            }
+        };
+        let source = path.display().to_string();
+        // A variable that is not UTF-8 can't be a setting of ours, but may be another program's.
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .filter(|(name, _)| name.starts_with(layers::PREFIX))
+            .map(|(name, value)| {
+                let value = value.into_string().map_err(|_| {
+                    Error::configuration(format!("{name}: the value is not UTF-8; set it anew"))
+                })?;
+                Ok((name, value))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Self::from_layers(text.as_deref().map(|text| (source.as_str(), text)), environment)
+    }
+
+    fn from_layers(
+        file: Option<(&str, &str)>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self> {
+        let table = layers::merge(DEFAULTS, file, environment)?;
+        let config: Self = table.try_into().map_err(|error: toml::de::Error| {
+            Error::configuration(format!("the settings do not fit: {}", error.message()))
+        })?;
+        config.check()
+    }
+
+    fn check(self) -> Result<Self> {
+        let positive = [
+            ("http.header_seconds", self.http.header_seconds),
+            ("http.body_grace_seconds", self.http.body_grace_seconds),
+            ("http.write_seconds", self.http.write_seconds),
+            ("http.response_seconds", self.http.response_seconds),
+            ("http.connections", self.http.connections),
+            ("database.readers", self.database.readers),
+            ("database.wait_seconds", self.database.wait_seconds),
+            ("timeline.length", self.timeline.length),
+            ("queue.workers", self.queue.workers),
+            ("queue.lease_seconds", self.queue.lease_seconds),
+        ];
+        if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(Error::configuration(format!("{key} is 0; set it to 1 or more")));
+        }
+        let url = &self.public_url;
+        let absolute = url.starts_with("http://") || url.starts_with("https://");
+        if !url.is_empty() && (!absolute || url.ends_with('/')) {
+            return Err(Error::configuration(format!(
+                "public_url is \"{url}\"; write it like \"https://photos.example\", with the scheme and without a slash at the end"
+            )));
+        }
+        Ok(self)
+    }
+
+    /// The databases to open: those configured, or two SQLite files in the data directory.
+    pub fn database_urls(&self) -> Vec<String> {
+        if !self.databases.is_empty() {
+            return self.databases.clone();
+        }
+        ["shard-0.db", "shard-1.db"]
+            .map(|name| format!("sqlite://{}", self.data_dir.join(name).display()))
+            .into()
+    }
+
+    /// The directory that media files are kept in.
+    pub fn media_dir(&self) -> PathBuf {
+        if self.media.is_empty() { self.data_dir.join("media") } else { PathBuf::from(&self.media) }
+    }
+}
+
+impl Database {
+    /// How long a statement or a place in the pool is waited for.
+    pub fn wait(&self) -> Duration {
+        Duration::from_secs(self.wait_seconds.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str, environment: &[(&str, &str)]) -> Result<Config> {
+        let environment = environment.iter().map(|(k, v)| (k.to_string(), v.to_string()));
+        Config::from_layers(Some(("tripod.toml", file)), environment)
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_over_the_defaults() {
+        let config = load(
+            "listen = \"127.0.0.1:1\"\n[timeline]\nlength = 5",
+            &[
+                ("TRIPOD_LISTEN", "127.0.0.1:2"),
+                ("TRIPOD_LIMITS", "off"),
+                ("TRIPOD_DATABASES", "sqlite://a.db, sqlite://b.db"),
+                ("TRIPOD_QUEUE__WORKERS", "9"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(config.listen, "127.0.0.1:2".parse().unwrap());
+        assert_eq!((config.timeline.length, config.queue.workers), (5, 9));
+        assert!(!config.limits);
+        assert_eq!(config.databases, ["sqlite://a.db", "sqlite://b.db"]);
+        assert_eq!(config.data_dir, Path::new("data"));
+    }
+
+    #[test]
+    fn a_wrong_key_or_value_is_named_with_its_source_and_the_remedy() {
+        for (file, environment, says) in [
+            ("", vec![("TRIPOD_LISTN", "x")], vec!["TRIPOD_LISTN", "TRIPOD_LISTEN"]),
+            ("", vec![("TRIPOD_TIMELINE__LENGHT", "1")], vec!["TRIPOD_TIMELINE__LENGTH"]),
+            ("[timeline]\nlenght = 1", vec![], vec!["tripod.toml", "timeline.lenght", "timeline.length"]),
+            ("timeline = 3", vec![], vec!["tripod.toml", "timeline", "section"]),
+            ("", vec![("TRIPOD_TIMELINE__LENGTH", "many")], vec!["TRIPOD_TIMELINE__LENGTH", "whole number"]),
+            ("", vec![("TRIPOD_LIMITS", "maybe")], vec!["TRIPOD_LIMITS", "on or off"]),
+            ("limits = \"off\"", vec![], vec!["tripod.toml", "limits", "true or false"]),
+            ("listen = 3000", vec![], vec!["tripod.toml", "listen", "string"]),
+            ("listen = \"here\"", vec![], vec!["listen"]),
+            ("[queue]\nworkers = 0", vec![], vec!["queue.workers", "1 or more"]),
+            ("public_url = \"photos.example/\"", vec![], vec!["public_url", "https://"]),
+            ("listen = ", vec![], vec!["tripod.toml", "line 1"]),
+            ("[timeline]\nlength = -1", vec![], vec!["timeline.length"]),
+        ] {
+            let error = load(file, &environment).unwrap_err();
+            assert!(error.is_configuration());
+            for word in says {
+                assert!(error.chain().contains(word), "{word:?} is not in: {}", error.chain());
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Group commit: writes that arrive together share one transaction and one fsync.
+//!
+//! One task owns the writing connection. It takes what is queued, runs each work inside its own
+//! savepoint, commits once, and only then answers all of them: also those that failed, because
+//! what a work saw may have been written by one before it in the same group.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::WORK_DEADLINE;
+use crate::error::{Error, Result};
+
+/// Writes that share a commit at most: bounds how long the first of them waits for the last.
+const GROUP: usize = 64;
+/// Writes that wait at most; one more waits [`QUEUE_WAIT`] for a place and is then refused.
+const QUEUE: usize = 1024;
+const QUEUE_WAIT: Duration = Duration::from_secs(5);
+
+/// A handle on the task that owns the writing connection. The task ends with the last handle.
+#[derive(Clone, Debug)]
+pub(super) struct GroupCommit {
+    queue: mpsc::Sender<Work>,
+    name: std::sync::Arc<str>,
+}
+
+/// Runs inside the transaction; what it returns tells whether to keep its changes.
+type Work = Box<dyn for<'t> FnOnce(&'t DatabaseTransaction) -> BoxFuture<'t, Outcome> + Send>;
+
+struct Outcome {
+    keep: bool,
+    /// Answers the caller, once it is known how the group's commit went.
+    settle: Box<dyn FnOnce(Result<()>) + Send>,
+}
+
+impl GroupCommit {
+    pub(super) fn start(name: &str, connection: DatabaseConnection) -> Self {
+        let (queue, works) = mpsc::channel(QUEUE);
+        let name: std::sync::Arc<str> = name.into();
+        tokio::spawn(run(name.clone(), connection, works));
+        Self { queue, name }
+    }
+
+    pub(super) async fn write<R, E, F>(&self, work: F) -> Result<R, E>
+    where
+        F: for<'t> FnOnce(&'t DatabaseTransaction) -> BoxFuture<'t, Result<R, E>> + Send + 'static,
+        R: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel::<Result<R, E>>();
+        let name = self.name.clone();
+        let work: Work = Box::new(move |transaction| {
+            async move {
+                let bounded = tokio::time::timeout(WORK_DEADLINE, AssertUnwindSafe(work(transaction)).catch_unwind());
+                let result = match bounded.await {
+                    Ok(Ok(result)) => result,
+                    Ok(Err(_)) => Err(Error::internal(format!("a write to {name} panicked and was undone")).into()),
+                    Err(_) => Err(Error::unavailable(format!(
+                        "a write to {name} took longer than {} s and was undone",
+                        WORK_DEADLINE.as_secs()
+                    ))
+                    .into()),
+                };
+                let keep = result.is_ok();
+                // A caller that has gone away needs no answer.
+                let settle = Box::new(move |committed: Result<()>| {
+                    drop(answer.send(committed.map_err(E::from).and(result)));
+                });
+                Outcome { keep, settle }
+            }
+            .boxed()
+        });
+        let full = |_| Error::overloaded(format!("too many writes wait for {}; try again", self.name));
+        self.queue.send_timeout(work, QUEUE_WAIT).await.map_err(full)?;
+        answered.await.unwrap_or_else(|_| {
+            Err(Error::unavailable(format!("the writer of {} ended before it answered", self.name)).into())
+        })
+    }
+}
+
+async fn run(name: std::sync::Arc<str>, connection: DatabaseConnection, mut works: mpsc::Receiver<Work>) {
+    let mut group = Vec::with_capacity(GROUP);
+    while works.recv_many(&mut group, GROUP).await > 0 {
+        let mut outcomes = Vec::with_capacity(group.len());
+        let committed = commit(&connection, group.drain(..), &mut outcomes).await;
+        if let Err(error) = &committed {
+            // Works that did not begin are answered only by their channel closing: say why here.
+            tracing::error!(database = %name, %error, "a group of writes was not committed");
+        }
+        for Outcome { settle, .. } in outcomes {
+            settle(match &committed {
+                Ok(()) => Ok(()),
+                Err(error) => Err(Error::unavailable(format!("{name} could not commit, nothing was changed"))
+                    .because(error.to_string())),
+            });
+        }
+    }
+}
+
+/// Runs the group and commits it. Works that never began are dropped, which their callers see.
+async fn commit(
+    connection: &DatabaseConnection,
+    group: impl ExactSizeIterator<Item = Work>,
+    outcomes: &mut Vec<Outcome>,
+) -> Result<(), sea_orm::DbErr> {
+    let options =
+        TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
+    let transaction = connection.begin_with_options(options).await?;
+    let alone = group.len() == 1;
+    for work in group {
+        if alone {
+            let outcome = work(&transaction).await;
+            let keep = outcome.keep;
+            outcomes.push(outcome);
+            return if keep { transaction.commit().await } else { transaction.rollback().await };
+        }
+        let savepoint = transaction.begin().await?;
+        let outcome = work(&savepoint).await;
+        let keep = outcome.keep;
+        outcomes.push(outcome);
+        if keep { savepoint.commit().await? } else { savepoint.rollback().await? }
+    }
+    transaction.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ConnectionTrait;
+
+    use super::super::Database;
+    use crate::error::{Error, Result};
+
+    async fn open() -> (tempfile::TempDir, Database) {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = crate::config::Database { readers: 2, wait_seconds: 5 };
+        let url = format!("sqlite://{}", directory.path().join("a.db").display());
+        let database = Database::open(&url, &settings).await.unwrap();
+        database
+            .write::<_, Error, _>(|tx| {
+                Box::pin(async move { Ok(tx.execute_unprepared("CREATE TABLE t (n INTEGER PRIMARY KEY)").await?) })
+            })
+            .await
+            .unwrap();
+        (directory, database)
+    }
+
+    async fn insert(database: &Database, n: i64, fail: bool) -> Result<()> {
+        database
+            .write(move |tx| {
+                Box::pin(async move {
+                    tx.execute_unprepared(&format!("INSERT INTO t VALUES ({n})")).await?;
+                    if fail { Err(Error::invalid("on purpose")) } else { Ok(()) }
+                })
+            })
+            .await
+    }
+
+    async fn numbers(database: &Database) -> Vec<i64> {
+        let rows = database.reader().query_all_raw(sea_orm::Statement::from_string(
+            sea_orm::DbBackend::Sqlite,
+            "SELECT n FROM t ORDER BY n",
+        ));
+        rows.await.unwrap().iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_failing_write_takes_no_other_of_its_group_along() {
+        let (_directory, database) = open().await;
+        let writes = (0..200).map(|n| {
+            let database = database.clone();
+            async move { (n, insert(&database, n, n % 3 == 0).await) }
+        });
+        for (n, result) in futures::future::join_all(writes).await {
+            assert_eq!(result.is_err(), n % 3 == 0, "{n}: {result:?}");
+        }
+        let expected: Vec<i64> = (0..200).filter(|n| n % 3 != 0).collect();
+        assert_eq!(numbers(&database).await, expected);
+    }
+
+    #[tokio::test]
+    async fn a_conflict_or_a_panic_is_answered_and_the_writer_goes_on() {
+        let (_directory, database) = open().await;
+        insert(&database, 1, false).await.unwrap();
+        assert!(insert(&database, 1, false).await.unwrap_err().is_conflict());
+        let panicked = database.write::<(), Error, _>(|_| Box::pin(async { panic!("on purpose") })).await;
+        assert!(panicked.unwrap_err().to_string().contains("panicked"));
+        insert(&database, 2, false).await.unwrap();
+        assert_eq!(numbers(&database).await, [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_write_ends_though_its_caller_is_gone() {
+        let (_directory, database) = open().await;
+        let (began, begun) = tokio::sync::oneshot::channel();
+        let write = database.write::<(), Error, _>(move |tx| {
+            Box::pin(async move {
+                began.send(()).unwrap();
+                tx.execute_unprepared("INSERT INTO t VALUES (7)").await?;
+                Ok(())
+            })
+        });
+        tokio::select! {
+            biased;
+            _ = write => panic!("the write was not dropped in the middle"),
+            _ = begun => {}
+        }
+        insert(&database, 8, false).await.unwrap();
+        assert_eq!(numbers(&database).await, [7, 8]);
+    }
+}

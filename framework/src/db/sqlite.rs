@@ -1,0 +1,66 @@
+//! Opens a SQLite file: one connection that writes and a few that only read.
+//!
+//! WAL lets readers go on while the writer works; `synchronous=FULL` makes a commit wait for the
+//! disk (with NORMAL, WAL may lose acknowledged commits when the power fails).
+
+use std::path::Path;
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection};
+
+use crate::config;
+use crate::error::{Error, Result};
+
+/// The pool of readers and the one writer.
+pub(super) async fn open(
+    path: &str,
+    settings: &config::Database,
+) -> Result<(DatabaseConnection, DatabaseConnection)> {
+    if let Some(directory) = Path::new(path).parent() {
+        std::fs::create_dir_all(directory).map_err(|error| {
+            Error::configuration(format!(
+                "cannot create the directory {} for a database: give this user the right to, or set data_dir",
+                directory.display()
+            ))
+            .because(error)
+        })?;
+    }
+    // The writer is first: it creates the file and turns WAL on, which readers can't.
+    let writer = connect(path, settings, 1, false).await?;
+    let reader = connect(path, settings, settings.readers, true).await?;
+    Ok((reader, writer))
+}
+
+async fn connect(
+    path: &str,
+    settings: &config::Database,
+    connections: u32,
+    read_only: bool,
+) -> Result<DatabaseConnection> {
+    let mut options = ConnectOptions::new("sqlite::memory:");
+    let (file, wait) = (path.to_owned(), settings.wait());
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(wait)
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |sqlite| {
+            let sqlite = sqlite
+                .filename(&file)
+                .in_memory(false)
+                .shared_cache(false)
+                .create_if_missing(!read_only)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true)
+                .busy_timeout(wait);
+            if read_only { sqlite.pragma("query_only", "on") } else { sqlite }
+        });
+    Database::connect(options).await.map_err(|error| {
+        Error::configuration(format!(
+            "cannot open the database {path}: it must be a SQLite file that this user can read and write"
+        ))
+        .because(error)
+    })
+}

@@ -1,0 +1,137 @@
+//! The one error of the framework: a sentence for people, a question for code, and the cause.
+//!
+//! `Error` is opaque: callers ask `is_*` and never match on a list that grows. Its sentence says
+//! what happened, where, and how to mend it. HTTP status codes are not decided here but in `web`.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// The result of everything in the framework that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, in a sentence, with the cause kept as its source.
+///
+/// ```
+/// let error = tripod::Error::invalid("the caption is longer than 2,200 characters");
+/// assert!(error.is_invalid());
+/// assert_eq!(error.to_string(), "the caption is longer than 2,200 characters");
+/// ```
+#[derive(thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    #[source]
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Invalid,
+    Unsupported,
+    Conflict,
+    Configuration,
+    Unavailable,
+    Overloaded,
+    Internal,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $make:ident, $ask:ident, $kind:ident;)*) => {
+        impl Error {
+            $(
+                $(#[$doc])*
+                pub fn $make(message: impl Into<String>) -> Self {
+                    Self { kind: Kind::$kind, message: message.into(), source: None }
+                }
+
+                #[doc = concat!("Whether this was made by [`Error::", stringify!($make), "`].")]
+                pub fn $ask(&self) -> bool {
+                    self.kind == Kind::$kind
+                }
+            )*
+        }
+    };
+}
+
+kinds! {
+    /// Input that can never be accepted as it is.
+    invalid, is_invalid, Invalid;
+    /// Input of a type that is not handled at all, such as a file that is no photo.
+    unsupported, is_unsupported, Unsupported;
+    /// The input was fine, but what is stored stands against it.
+    conflict, is_conflict, Conflict;
+    /// The program is set up wrongly; only its operator can mend it.
+    configuration, is_configuration, Configuration;
+    /// A store does not answer, or not in time; the same call may succeed later.
+    unavailable, is_unavailable, Unavailable;
+    /// A bound was reached; the caller should slow down and try again.
+    overloaded, is_overloaded, Overloaded;
+    /// A fault of the program or of its data.
+    internal, is_internal, Internal;
+}
+
+impl Error {
+    /// Keeps `source` as the cause of this error.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Says where it happened, in front of the sentence: `context: sentence`.
+    #[must_use]
+    pub fn at(mut self, context: impl fmt::Display) -> Self {
+        self.message = format!("{context}: {}", self.message);
+        self
+    }
+
+    /// The sentence and every cause below it, for logs and terminals.
+    pub fn chain(&self) -> String {
+        let mut text = self.message.clone();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let sentence = error.to_string();
+            if !text.contains(&sentence) {
+                text = format!("{text}: {sentence}");
+            }
+            cause = error.source();
+        }
+        text
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.kind, self.chain())
+    }
+}
+
+impl From<sea_orm::DbErr> for Error {
+    fn from(error: sea_orm::DbErr) -> Self {
+        use sea_orm::{DbErr, SqlErr};
+        let made = match (&error, error.sql_err()) {
+            (_, Some(SqlErr::UniqueConstraintViolation(_))) => {
+                Self::conflict("a row with the same key exists")
+            }
+            (DbErr::ConnectionAcquire(_) | DbErr::Conn(_), _) => {
+                Self::unavailable("the database does not answer")
+            }
+            _ => Self::internal("the database refused a statement"),
+        };
+        made.because(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chain_names_every_cause_once() {
+        let cause = std::io::Error::other("disk on fire");
+        let error = Error::unavailable("cannot write the photo").because(cause).at("media");
+        assert!(error.is_unavailable() && !error.is_internal());
+        assert_eq!(error.chain(), "media: cannot write the photo: disk on fire");
+    }
+}

@@ -1,0 +1,144 @@
+//! Minting: the next id of a shard, in order, without a lock.
+//!
+//! Each shard has one word: milliseconds in the high bits, the sequence in the low ten, so that
+//! "the next id" is that word plus one or the present millisecond, whichever is greater.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::layout::{
+    EPOCH_MS, LAST_INSTANT_MS, SEQUENCE_BITS, SEQUENCES_PER_MS, SHARDS, Shard, compose,
+};
+use super::{Clock, Id};
+use crate::error::{Error, Result};
+
+/// Mints ids for every shard; clones share their sequences.
+///
+/// Two processes may mint the same id. That is harmless, because an id counts only once a row is
+/// claimed under it: the second one to insert is refused and mints again.
+///
+/// ```
+/// use tripod::id::{Clock, Id, Minter, Shard};
+/// struct Note;
+/// let minter = Minter::new(Clock::system());
+/// let shard = Shard::of_text("kevin");
+/// let (first, second): (Id<Note>, Id<Note>) = (minter.mint(shard)?, minter.mint(shard)?);
+/// assert!(first < second && first.shard() == shard);
+/// # Ok::<(), tripod::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Minter {
+    clock: Clock,
+    last: Arc<[AtomicU64]>,
+}
+
+impl Minter {
+    /// A minter that reads this clock.
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, last: (0..SHARDS).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    /// The next id of a shard, greater than every id this minter gave for it.
+    ///
+    /// Past 1,024 ids in one millisecond it waits, spinning, for the next one: less than a
+    /// millisecond, and only on a shard that takes more than a million rows a second.
+    ///
+    /// # Errors
+    /// Internal, when the clock stands before 2025 or past [`LAST_INSTANT_MS`].
+    pub fn mint<T>(&self, shard: Shard) -> Result<Id<T>> {
+        let last = &self.last[usize::from(shard.number())];
+        loop {
+            let before = last.load(Relaxed);
+            let now = self.since_epoch_ms()?;
+            let next = (now << SEQUENCE_BITS).max(before + 1);
+            if next >> SEQUENCE_BITS > now {
+                std::hint::spin_loop();
+                continue;
+            }
+            if last.compare_exchange_weak(before, next, Relaxed, Relaxed).is_ok() {
+                let sequence = next & (SEQUENCES_PER_MS - 1);
+                return Ok(Id::from_raw(compose(next >> SEQUENCE_BITS, shard, sequence)));
+            }
+        }
+    }
+
+    fn since_epoch_ms(&self) -> Result<u64> {
+        let now_ms = self.clock.now_ms();
+        match now_ms.checked_sub(EPOCH_MS) {
+            Some(since) if since <= LAST_INSTANT_MS => Ok(since),
+            Some(_) => Err(Error::internal(
+                "ids have no room for times after 2059-11-04: set this machine's clock right, or move to wider ids",
+            )),
+            None => Err(Error::internal(
+                "this machine's clock stands before 2025-01-01, where ids begin: set it right",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::time::Duration;
+
+    use super::super::timestamp_ms;
+    use super::*;
+
+    const NOON: u64 = EPOCH_MS + 1_000_000;
+
+    fn shard() -> Shard {
+        Shard::new(77).unwrap()
+    }
+
+    #[test]
+    fn a_full_millisecond_waits_for_the_next() {
+        let clock = Clock::manual(NOON);
+        let minter = Minter::new(clock.clone());
+        let ids: Vec<Id<()>> = (0..1024).map(|_| minter.mint(shard()).unwrap()).collect();
+        assert!(ids.is_sorted() && ids.iter().collect::<HashSet<_>>().len() == 1024);
+        assert!(ids.iter().all(|id| timestamp_ms(id.raw()) == NOON));
+
+        let overflow = std::thread::spawn(move || minter.mint::<()>(shard()).unwrap());
+        // It can't end before the clock moves, however long it is given.
+        assert!(!overflow.is_finished());
+        clock.advance(Duration::from_millis(1));
+        let next = overflow.join().unwrap();
+        assert_eq!(timestamp_ms(next.raw()), NOON + 1);
+        assert!(next > ids[1023]);
+    }
+
+    #[test]
+    fn shards_do_not_share_a_sequence() {
+        let minter = Minter::new(Clock::manual(NOON));
+        for shard in Shard::all() {
+            let id: Id<()> = minter.mint(shard).unwrap();
+            assert_eq!((id.shard(), id.raw() & 1023), (shard, 0));
+        }
+    }
+
+    #[test]
+    fn threads_never_share_an_id() {
+        let minter = Minter::new(Clock::system());
+        let ids: Vec<Id<()>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| (0..5_000).map(|_| minter.mint(shard()).unwrap()).collect::<Vec<_>>()))
+                .collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 20_000);
+    }
+
+    #[test]
+    fn the_last_representable_instant_mints_and_the_next_is_an_error() {
+        let clock = Clock::manual(EPOCH_MS + LAST_INSTANT_MS);
+        let minter = Minter::new(clock.clone());
+        let last: Id<()> = minter.mint(shard()).unwrap();
+        assert!(last.raw() > 0);
+        clock.advance(Duration::from_millis(1));
+        let error = minter.mint::<()>(shard()).unwrap_err();
+        assert!(error.to_string().contains("2059"), "{error}");
+
+        let early = Minter::new(Clock::manual(EPOCH_MS - 1)).mint::<()>(shard()).unwrap_err();
+        assert!(early.to_string().contains("2025"), "{early}");
+    }
+}

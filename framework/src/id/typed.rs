@@ -1,0 +1,161 @@
+//! `Id<T>`: an id that knows what it is the id of. A string in JSON, a 64-bit integer in SQL.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::{Shard, clock, timestamp_ms};
+use crate::error::Error;
+
+/// The id of a `T`; `Id<User>` is not `Id<Post>`.
+///
+/// In JSON it is a string, because 64-bit integers do not survive JavaScript.
+///
+/// ```
+/// use tripod::id::Id;
+/// struct Note;
+/// let id: Id<Note> = "42".parse()?;
+/// assert_eq!(serde_json::to_string(&id).unwrap(), r#""42""#);
+/// assert!("-1".parse::<Id<Note>>().is_err());
+/// # Ok::<(), tripod::Error>(())
+/// ```
+pub struct Id<T> {
+    raw: i64,
+    kind: PhantomData<fn() -> T>,
+}
+
+impl<T> Id<T> {
+    /// The id of these 64 bits, from a column or a job.
+    pub const fn from_raw(raw: i64) -> Self {
+        Self { raw, kind: PhantomData }
+    }
+
+    /// Its 64 bits.
+    pub const fn raw(self) -> i64 {
+        self.raw
+    }
+
+    /// The logical shard its row lives on.
+    pub fn shard(self) -> Shard {
+        Shard::of_id(self.raw)
+    }
+
+    /// When it was minted.
+    pub fn created_at(self) -> DateTime<Utc> {
+        clock::date(timestamp_ms(self.raw))
+    }
+}
+
+/// What an id type is the id of; for derives, which see only the name of a field's type.
+pub trait IdOf {
+    /// The `T` of `Id<T>`.
+    type Entity;
+}
+
+impl<T> IdOf for Id<T> {
+    type Entity = T;
+}
+
+// Derives would ask the same of `T`, which is only a name here.
+impl<T> Clone for Id<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Id<T> {}
+impl<T> PartialEq for Id<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.raw == other.raw
+    }
+}
+impl<T> Eq for Id<T> {}
+impl<T> PartialOrd for Id<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<T> Ord for Id<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.raw.cmp(&other.raw)
+    }
+}
+impl<T> Hash for Id<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.raw.hash(state);
+    }
+}
+impl<T> fmt::Debug for Id<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Id({})", self.raw)
+    }
+}
+impl<T> fmt::Display for Id<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.raw.fmt(f)
+    }
+}
+
+impl<T> FromStr for Id<T> {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        // `parse` alone would also take "+1" and "007": one id, one spelling.
+        match text.parse::<i64>() {
+            Ok(raw) if raw >= 0 && raw.to_string() == text => Ok(Self::from_raw(raw)),
+            _ => Err(Error::invalid("an id is a string of digits, such as \"493847561029384\"")),
+        }
+    }
+}
+
+impl<T> Serialize for Id<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.raw)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Id<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+impl<T> utoipa::PartialSchema for Id<T> {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .pattern(Some("^(0|[1-9][0-9]{0,18})$"))
+            .description(Some("An id: a 64-bit integer as a string; later ids are greater."))
+            .examples([serde_json::json!("493847561029384192")])
+            .into()
+    }
+}
+
+impl<T> utoipa::ToSchema for Id<T> {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Id".into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Thing;
+
+    #[test]
+    fn json_carries_a_string_and_refuses_the_rest() {
+        let id: Id<Thing> = Id::from_raw(i64::MAX);
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(json, "\"9223372036854775807\"");
+        assert_eq!(serde_json::from_str::<Id<Thing>>(&json).unwrap(), id);
+        for bad in ["12", "\"\"", "\"-1\"", "\"+1\"", "\"007\"", "\"9223372036854775808\"", "\"1 \"", "null"] {
+            assert!(serde_json::from_str::<Id<Thing>>(bad).is_err(), "{bad} was taken");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The map: each database states in itself who it is and which shards it holds.
+//!
+//! There is no central database to lose. A new installation is divided evenly: every database
+//! first writes its share, then each is marked complete, so that a process killed in between
+//! leaves an installation that is begun anew, not one that is broken.
+
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+use sea_orm::sea_query::{ColumnDef, Table};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, Statement, Value};
+
+use crate::db::{CreateTables, Database, Migration};
+use crate::error::{Error, Result};
+use crate::id::{SHARDS, Shard};
+
+/// The state of a shard whose rows here are the ones that count.
+pub(super) const ACTIVE: &str = "active";
+
+/// The tables in which a database states what it is and what it holds.
+pub const MIGRATION: Migration = || {
+    let database = Table::create()
+        .table("tripod_database")
+        .col(ColumnDef::new("name").text().not_null().primary_key())
+        .col(ColumnDef::new("installation").text().not_null())
+        .col(ColumnDef::new("complete").boolean().not_null())
+        .take();
+    let shard = Table::create()
+        .table("tripod_shard")
+        .col(ColumnDef::new("shard").integer().not_null().primary_key())
+        .col(ColumnDef::new("state").text().not_null())
+        .col(ColumnDef::new("epoch").big_integer().not_null())
+        .take();
+    CreateTables::new("m20261122_000001_tripod_shard").table(database).table(shard).boxed()
+};
+
+/// What a database says of itself.
+#[derive(Clone, Debug)]
+pub struct Holding {
+    /// Its random name, by which it is known even if it is listed under two addresses.
+    pub name: String,
+    /// The random name of the installation that it belongs to.
+    pub installation: String,
+    /// Whether the installation was divided completely.
+    complete: bool,
+    /// The shards that it holds active.
+    pub shards: Vec<Shard>,
+}
+
+impl Holding {
+    /// Reads what a database says of itself; nothing, when it is new.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn read(database: &Database) -> Result<Option<Self>> {
+        let reader = database.reader();
+        let sql = |text: &str| Statement::from_string(reader.get_database_backend(), text);
+        let Some(row) = reader
+            .query_one_raw(sql("SELECT name, installation, complete FROM tripod_database"))
+            .await?
+        else {
+            return Ok(None);
+        };
+        let held = sql("SELECT shard FROM tripod_shard WHERE state = 'active' ORDER BY shard");
+        let held = reader.query_all_raw(held).await?;
+        let shards = held.iter().map(|row| {
+            let number: i32 = row.try_get_by_index(0)?;
+            u16::try_from(number)
+                .map_err(|_| Error::internal(format!("{} says it holds shard {number}", database.name())))
+                .and_then(Shard::new)
+        });
+        Ok(Some(Self {
+            name: row.try_get_by_index(0)?,
+            installation: row.try_get_by_index(1)?,
+            complete: row.try_get_by_index(2)?,
+            shards: shards.collect::<Result<_>>()?,
+        }))
+    }
+
+    /// Its shards as ranges, for people: `0-4095, 5000`.
+    pub fn ranges(&self) -> String {
+        ranges(&self.shards)
+    }
+}
+
+/// For each shard the index of the database that holds it.
+pub(super) async fn claim(databases: &[Database]) -> Result<Box<[u16]>> {
+    if databases.is_empty() {
+        return Err(Error::configuration("no database is configured; list at least one in `databases`"));
+    }
+    let mut holdings = Vec::with_capacity(databases.len());
+    for database in databases {
+        holdings.push(Holding::read(database).await?);
+    }
+    if !holdings.iter().flatten().any(|holding| holding.complete) {
+        divide(databases).await?;
+        holdings.clear();
+        for database in databases {
+            holdings.push(Holding::read(database).await?);
+        }
+    }
+    check(databases, &holdings)
+}
+
+/// Divides a new installation evenly.
+async fn divide(databases: &[Database]) -> Result<()> {
+    let installation = random_name();
+    for (index, database) in databases.iter().enumerate() {
+        let share = share(index, databases.len());
+        let (name, installation) = (random_name(), installation.clone());
+        database
+            .write::<_, Error, _>(move |tx| {
+                Box::pin(async move {
+                    tx.execute_unprepared("DELETE FROM tripod_database").await?;
+                    tx.execute_unprepared("DELETE FROM tripod_shard").await?;
+                    run(tx, "INSERT INTO tripod_database VALUES ($1, $2, FALSE)", [name.into(), installation.into()])
+                        .await?;
+                    run(
+                        tx,
+                        "WITH RECURSIVE held(shard) AS (SELECT CAST($1 AS INTEGER) UNION ALL SELECT shard + 1 FROM held WHERE shard < $2) \
+                         INSERT INTO tripod_shard SELECT shard, 'active', 1 FROM held",
+                        [i32::from(*share.start()).into(), i32::from(*share.end()).into()],
+                    )
+                    .await
+                })
+            })
+            .await?;
+    }
+    for database in databases {
+        database
+            .write::<_, Error, _>(|tx| Box::pin(run(tx, "UPDATE tripod_database SET complete = TRUE", [])))
+            .await?;
+    }
+    Ok(())
+}
+
+async fn run<const N: usize>(tx: &DatabaseTransaction, sql: &'static str, values: [Value; N]) -> Result<()> {
+    tx.execute_raw(Statement::from_sql_and_values(tx.get_database_backend(), sql, values)).await?;
+    Ok(())
+}
+
+/// The shards of the database at `index` of `count`: all databases get the same number, but for
+/// one more each while they do not divide evenly.
+fn share(index: usize, count: usize) -> RangeInclusive<u16> {
+    let at = |index: usize| (index * usize::from(SHARDS) / count) as u16;
+    at(index)..=at(index + 1) - 1
+}
+
+fn check(databases: &[Database], holdings: &[Option<Holding>]) -> Result<Box<[u16]>> {
+    const NOBODY: u16 = u16::MAX;
+    let mut map = vec![NOBODY; usize::from(SHARDS)].into_boxed_slice();
+    let (mut names, mut installation) = (HashSet::new(), None);
+    for (index, (database, holding)) in databases.iter().zip(holdings).enumerate() {
+        let Some(holding) = holding else { continue };
+        if !names.insert(&holding.name) {
+            return Err(Error::configuration(format!(
+                "the database {} is listed twice, or is a copy of another one that is listed; list each once",
+                database.name()
+            )));
+        }
+        let (first, of) = installation.get_or_insert((database.name(), &holding.installation));
+        if **of != holding.installation {
+            return Err(Error::configuration(format!(
+                "the databases {first} and {} belong to two installations; list those of one",
+                database.name()
+            )));
+        }
+        for shard in &holding.shards {
+            let holder = &mut map[usize::from(shard.number())];
+            if *holder != NOBODY {
+                return Err(Error::configuration(format!(
+                    "{shard} is held by {} and by {}: one of them is an old copy; take it off the list",
+                    databases[usize::from(*holder)].name(),
+                    database.name()
+                )));
+            }
+            *holder = index as u16;
+        }
+    }
+    let orphans: Vec<Shard> = Shard::all().filter(|shard| map[usize::from(shard.number())] == NOBODY).collect();
+    if !orphans.is_empty() {
+        let listed: Vec<&str> = databases.iter().map(Database::name).collect();
+        return Err(Error::configuration(format!(
+            "no listed database holds the shards {}: list the database that does, beside {}",
+            ranges(&orphans),
+            listed.join(" and ")
+        )));
+    }
+    Ok(map)
+}
+
+fn ranges(shards: &[Shard]) -> String {
+    let runs = shards.chunk_by(|a, b| a.number() + 1 == b.number()).map(|run| {
+        let (first, last) = (run[0].number(), run[run.len() - 1].number());
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    });
+    runs.collect::<Vec<_>>().join(", ")
+}
+
+fn random_name() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_cover_every_shard_once() {
+        for count in [1, 2, 3, 7, 100] {
+            let mut next = 0;
+            for index in 0..count {
+                let share = share(index, count);
+                assert_eq!(*share.start(), next);
+                next = share.end() + 1;
+            }
+            assert_eq!(next, SHARDS);
+        }
+    }
+
+    #[test]
+    fn ranges_read_well() {
+        let shards: Vec<Shard> = [0, 1, 2, 7, 9, 10].map(|n| Shard::new(n).unwrap()).into();
+        assert_eq!(ranges(&shards), "0-2, 7, 9-10");
+    }
+}

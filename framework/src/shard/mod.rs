@@ -1,0 +1,121 @@
+//! Logical shards: 8,192 slices of all data on any number of physical databases.
+//!
+//! A row lives on the shard of its owner, and its id says so. Each database states in itself
+//! which shards it holds ([`map`](self), table `tripod_shard`); a process reads that at start and
+//! routes by it. A write transaction opens through a fence that asks the database again, so a
+//! process with an old map is refused rather than obeyed. Invariants: one database holds a shard
+//! at a time; nothing reads across shards except through [`Shards::everywhere`] and the calls
+//! that take many ids or owners, which make one query a physical database.
+
+mod everywhere;
+mod map;
+mod read;
+mod sharded;
+mod tx;
+
+use std::sync::Arc;
+
+use futures::future::{BoxFuture, try_join_all};
+use sea_orm::DatabaseConnection;
+
+pub use everywhere::Everywhere;
+pub use map::{Holding, MIGRATION};
+pub use read::Page;
+pub use sharded::{Sharded, TextSharded};
+pub use tx::Tx;
+
+use crate::db::Database;
+use crate::error::{Error, Result};
+use crate::id::{Clock, Minter, Shard};
+
+/// The handle on all data: finds the database of a shard, reads from it and writes to it.
+#[derive(Clone)]
+pub struct Shards(Arc<Inner>);
+
+struct Inner {
+    databases: Vec<Database>,
+    /// For each shard the index of its database.
+    map: Box<[u16]>,
+    minter: Minter,
+    clock: Clock,
+}
+
+impl Shards {
+    /// Reads what each database holds; an installation that is new is divided among them evenly.
+    /// Their tables must be there ([`MIGRATION`] among them).
+    ///
+    /// # Errors
+    /// Configuration: a shard that nobody holds or two hold, a database listed twice or of
+    /// another installation.
+    pub async fn open(databases: Vec<Database>, clock: Clock) -> Result<Self> {
+        let map = map::claim(&databases).await?;
+        Ok(Self(Arc::new(Inner { databases, map, minter: Minter::new(clock.clone()), clock })))
+    }
+
+    /// The clock that ids and deadlines go by.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The physical databases, in the order they were listed.
+    pub fn databases(&self) -> &[Database] {
+        &self.0.databases
+    }
+
+    /// The connections that read a shard's database, for queries of the app's own. Such a query
+    /// must be about rows of this shard.
+    pub fn reader(&self, shard: Shard) -> &DatabaseConnection {
+        self.database(shard).reader()
+    }
+
+    /// Runs `work` in one transaction on a shard: all of it is durable when `Ok` comes back, none
+    /// of it happened otherwise. See [`Database::write`] for what holds of the work.
+    ///
+    /// # Errors
+    /// Those of `work` and of the database; unavailable when the shard has moved away.
+    pub async fn write<R, E, F>(&self, shard: Shard, work: F) -> Result<R, E>
+    where
+        F: for<'t> FnOnce(&'t Tx<'t>) -> BoxFuture<'t, Result<R, E>> + Send + 'static,
+        R: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let minter = self.0.minter.clone();
+        let (result, hooks) = self
+            .database(shard)
+            .write(move |transaction| {
+                Box::pin(async move {
+                    let tx = Tx::open(transaction, shard, minter).await?;
+                    let result = work(&tx).await?;
+                    Ok::<_, E>((result, tx.into_hooks()))
+                })
+            })
+            .await?;
+        for hook in hooks {
+            hook();
+        }
+        Ok(result)
+    }
+
+    /// Asks every database: for what is about no owner. Costs a query each, so it is never on the
+    /// path of an ordinary read.
+    pub fn everywhere(&self) -> Everywhere<'_> {
+        Everywhere(self)
+    }
+
+    /// Whether every database answers.
+    ///
+    /// # Errors
+    /// Unavailable, naming the first that does not.
+    pub async fn ping(&self) -> Result<()> {
+        try_join_all(self.0.databases.iter().map(Database::ping)).await.map(drop)
+    }
+
+    /// The database that holds a shard.
+    pub fn database(&self, shard: Shard) -> &Database {
+        &self.0.databases[self.database_index(shard)]
+    }
+
+    fn database_index(&self, shard: Shard) -> usize {
+        self.0.map[usize::from(shard.number())].into()
+    }
+}

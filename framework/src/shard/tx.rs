@@ -1,0 +1,136 @@
+//! A write transaction on one shard: opened through the fence, minting ids as it claims rows.
+
+use std::sync::Mutex;
+
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Statement,
+    TryInsertResult, Value,
+};
+
+use super::Sharded;
+use crate::error::{Error, Result};
+use crate::id::{Id, Minter, Shard};
+
+/// Ids tried before giving up. A second try means that another process minted the same id in the
+/// same millisecond; ten in a row mean that something else is wrong.
+const TRIES: usize = 10;
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+/// A transaction on one shard. Everything written through it commits together.
+pub struct Tx<'t> {
+    transaction: &'t DatabaseTransaction,
+    shard: Shard,
+    minter: Minter,
+    hooks: Mutex<Vec<Hook>>,
+}
+
+impl<'t> Tx<'t> {
+    /// The fence: one round trip that asks the database whether it holds this shard, inside the
+    /// transaction that relies on the answer.
+    pub(super) async fn open(transaction: &'t DatabaseTransaction, shard: Shard, minter: Minter) -> Result<Self> {
+        let fence = Statement::from_sql_and_values(
+            transaction.get_database_backend(),
+            "SELECT state FROM tripod_shard WHERE shard = $1",
+            [Value::from(i32::from(shard.number()))],
+        );
+        let state: Option<String> = match transaction.query_one_raw(fence).await? {
+            Some(row) => Some(row.try_get_by_index(0)?),
+            None => None,
+        };
+        if state.as_deref() != Some(super::map::ACTIVE) {
+            return Err(Error::unavailable(format!("{shard} is not held by this database (any more); try again")));
+        }
+        Ok(Self { transaction, shard, minter, hooks: Mutex::default() })
+    }
+
+    /// The shard that this transaction writes to.
+    pub fn shard(&self) -> Shard {
+        self.shard
+    }
+
+    /// The connection, for sea-orm's statements. They must be about rows of this shard.
+    pub fn connection(&self) -> &'t DatabaseTransaction {
+        self.transaction
+    }
+
+    /// Mints an id, claims a row under it, and mints again when another process was first. Only
+    /// then is the id seen by anyone.
+    ///
+    /// # Errors
+    /// Internal, when the row's owner lives on another shard; conflict, when a unique column of
+    /// the row is taken.
+    pub async fn insert_new<E, A>(&self, row: impl Fn(Id<E>) -> A) -> Result<Id<E>>
+    where
+        E: Sharded,
+        A: ActiveModelTrait<Entity = E>,
+    {
+        for _ in 0..TRIES {
+            let id = self.minter.mint(self.shard)?;
+            if self.insert_as(id, row(id)).await? {
+                return Ok(id);
+            }
+        }
+        Err(Error::internal(format!("{TRIES} ids in a row were taken on {}: is a clock wrong?", self.shard)))
+    }
+
+    /// Claims a row under an id that was minted before, such as that of a job's or a request's
+    /// effect. `false` when a row is there already.
+    ///
+    /// # Errors
+    /// As [`Self::insert_new`].
+    pub async fn insert_as<E, A>(&self, id: Id<E>, row: A) -> Result<bool>
+    where
+        E: Sharded,
+        A: ActiveModelTrait<Entity = E>,
+    {
+        let owner = match row.get(E::OWNER).into_value() {
+            Some(Value::BigInt(Some(owner))) => Shard::of_id(owner),
+            _ => return Err(Error::internal(format!("a new row of {} has no owner", E::default().table_name()))),
+        };
+        if owner != self.shard || id.shard() != self.shard {
+            return Err(Error::internal(format!(
+                "a row of {} with its id on {} and its owner on {owner} can't be written on {}",
+                E::default().table_name(),
+                id.shard(),
+                self.shard
+            )));
+        }
+        self.insert_row(row, [E::ID]).await
+    }
+
+    /// Inserts a row unless one with the same values in `key` is there; tells whether it did.
+    /// For tables keyed by something else than an id of their own.
+    ///
+    /// # Errors
+    /// Conflict, when another unique column of the row is taken.
+    pub async fn insert_row<E, A>(&self, row: A, key: impl IntoIterator<Item = E::Column>) -> Result<bool>
+    where
+        E: EntityTrait,
+        A: ActiveModelTrait<Entity = E> + IntoActiveModel<A>,
+    {
+        let inserted = E::insert(row)
+            .on_conflict_do_nothing_on(key)
+            .exec_without_returning(self.transaction)
+            .await?;
+        Ok(matches!(inserted, TryInsertResult::Inserted(rows) if rows > 0))
+    }
+
+    /// Mints an id of this shard without claiming it: for what the caller inserts by itself.
+    ///
+    /// # Errors
+    /// Those of [`Minter::mint`].
+    pub fn mint<T>(&self) -> Result<Id<T>> {
+        self.minter.mint(self.shard)
+    }
+
+    /// Calls `hook` after the commit, if there is one. It may be lost when the process ends, so
+    /// it is for hints such as waking a worker, never for effects.
+    pub fn after_commit(&self, hook: impl FnOnce() + Send + 'static) {
+        self.hooks.lock().unwrap_or_else(|broken| broken.into_inner()).push(Box::new(hook));
+    }
+
+    pub(super) fn into_hooks(self) -> Vec<Hook> {
+        self.hooks.into_inner().unwrap_or_else(|broken| broken.into_inner())
+    }
+}

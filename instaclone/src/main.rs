@@ -1,0 +1,2 @@
+//! instaclone.
+fn main() {}
