@@ -1,12 +1,13 @@
 //! Reads: one row, many by id, and lists by owner, newest first, by keyset.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use futures::future::try_join_all;
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::{Sharded, Shards, TextSharded};
 use crate::access::Unchecked;
+use crate::db::Database;
 use crate::error::Result;
 use crate::id::Id;
 
@@ -60,7 +61,7 @@ impl Shards {
     /// Those of any of the databases.
     pub async fn find_many<E: Sharded>(&self, ids: &[Id<E>]) -> Result<Vec<Unchecked<E::Model>>> {
         let queries = self.by_database(ids).into_iter().map(async |(database, ids)| {
-            E::find().filter(E::ID.is_in(ids)).all(self.databases()[database].reader()).await
+            E::find().filter(E::ID.is_in(ids)).all(database.reader()).await
         });
         let rows = try_join_all(queries).await?.into_iter().flatten();
         let mut found: HashMap<Id<E>, E::Model> = rows.map(|row| (E::id(&row), row)).collect();
@@ -88,7 +89,7 @@ impl Shards {
     ) -> Result<Vec<Unchecked<E::Model>>> {
         let queries = self.by_database(owners).into_iter().map(async |(database, owners)| {
             let rows = page.of(E::find().filter(E::OWNER.is_in(owners)));
-            rows.all(self.databases()[database].reader()).await
+            rows.all(database.reader()).await
         });
         Ok(merge::<E>(try_join_all(queries).await?, page.limit))
     }
@@ -107,12 +108,13 @@ impl Shards {
         Ok(row.map(Unchecked::new))
     }
 
-    fn by_database<T>(&self, ids: &[Id<T>]) -> HashMap<usize, Vec<Id<T>>> {
-        let mut groups: HashMap<usize, Vec<Id<T>>> = HashMap::new();
+    /// These ids, grouped by the database that holds their shard.
+    pub(crate) fn by_database<T>(&self, ids: &[Id<T>]) -> Vec<(&Database, Vec<Id<T>>)> {
+        let mut groups: BTreeMap<usize, Vec<Id<T>>> = BTreeMap::new();
         for id in ids {
             groups.entry(self.database_index(id.shard())).or_default().push(*id);
         }
-        groups
+        groups.into_iter().map(|(index, ids)| (&self.databases()[index], ids)).collect()
     }
 }
 

@@ -1,0 +1,105 @@
+//! Kinds of edges, and the handle that makes and removes them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::far::WriteFarEnd;
+use super::table::{self, Direction, End};
+use crate::error::{Error, Result};
+use crate::id::Id;
+use crate::queue::Queue;
+use crate::shard::Shards;
+
+/// A kind of edge. Derived by [`crate::Edge`].
+pub trait Edge: Send + Sync + 'static {
+    /// What it starts at; this end decides.
+    type From;
+    /// What it points to.
+    type To;
+    /// Its name in the tables, written by hand: renaming the type loses no edge.
+    const NAME: &'static str;
+}
+
+/// How long a far end may be unwritten before its job writes it: the crash, or an unreachable
+/// shard. Ordinarily it is written before the reply.
+const FAR_END_GRACE: Duration = Duration::from_secs(3);
+
+/// Makes, removes, lists and counts edges; clones share everything.
+#[derive(Clone)]
+pub struct Graph {
+    pub(super) shards: Shards,
+    queue: Queue,
+    kinds: Arc<HashMap<&'static str, ()>>,
+}
+
+impl Graph {
+    /// A graph of these kinds of edges. [`WriteFarEnd`] must be among the queue's jobs.
+    ///
+    /// # Panics
+    /// When two kinds have the same name: a mistake that must not get past the first start.
+    pub fn new(shards: Shards, queue: Queue, kinds: &[&'static str]) -> Self {
+        let named: HashMap<_, _> = kinds.iter().map(|name| (*name, ())).collect();
+        assert_eq!(named.len(), kinds.len(), "two kinds of edge have the same name in {kinds:?}");
+        Self { shards, queue, kinds: Arc::new(named) }
+    }
+
+    /// Makes the edge; tells whether it was not there. Safe to repeat.
+    ///
+    /// # Errors
+    /// Those of the near end's database; the far end may lag behind an error of its own.
+    pub async fn connect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
+        self.change::<E>(from, to, true).await
+    }
+
+    /// Removes the edge; tells whether it was there. Safe to repeat.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn disconnect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
+        self.change::<E>(from, to, false).await
+    }
+
+    async fn change<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>, live: bool) -> Result<bool> {
+        let kind = self.registered(E::NAME)?;
+        let near = End { near: from.raw(), kind, direction: Direction::Out, far: to.raw() };
+        let queue = self.queue.clone();
+        let decided = self
+            .shards
+            .write::<_, Error, _>(from.shard(), move |tx| {
+                Box::pin(async move {
+                    let minted = tx.mint::<E>()?.raw();
+                    let Some(version) = table::decide(tx, near, live, minted).await? else { return Ok(None) };
+                    let job =
+                        WriteFarEnd { kind: kind.to_owned(), from: near.near, to: near.far, version, live };
+                    let queued = queue.enqueue_after(tx, &job, FAR_END_GRACE).await?;
+                    Ok(Some((job, queued)))
+                })
+            })
+            .await?;
+        let Some((job, queued)) = decided else { return Ok(false) };
+        // The edge is made. If its far end can't be reached now, the job will reach it.
+        match self.write_far_end(&job).await {
+            Ok(()) => self.queue.take_back(queued).await?,
+            Err(error) => tracing::warn!(error = error.chain(), "an edge's far end is left to its job"),
+        }
+        Ok(true)
+    }
+
+    pub(super) async fn write_far_end(&self, job: &WriteFarEnd) -> Result<()> {
+        let kind = self.registered(&job.kind)?;
+        let far = End { near: job.to, kind, direction: Direction::In, far: job.from };
+        let (live, version) = (job.live, job.version);
+        self.shards
+            .write(Id::<()>::from_raw(job.to).shard(), move |tx| {
+                Box::pin(async move { table::follow(tx, far, live, version).await })
+            })
+            .await
+    }
+
+    fn registered(&self, name: &str) -> Result<&'static str> {
+        self.kinds.get_key_value(name).map(|(name, ())| *name).ok_or_else(|| {
+            Error::configuration(format!("no edge named {name:?} is registered: add it to the app with .edge::<...>()"))
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! Reads of edges: pages of neighbours, which of many are neighbours, and counts.
+
+use std::collections::{HashMap, HashSet};
+
+use futures::future::try_join_all;
+use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult, Statement, Value};
+
+use super::table::Direction;
+use super::{Edge, Graph};
+use crate::error::{Error, Result};
+use crate::id::Id;
+
+/// One neighbour, and since when.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Link<T> {
+    /// What is at the other end.
+    pub id: Id<T>,
+    /// Orders the neighbours of one end by when the edge was made.
+    pub version: i64,
+}
+
+impl<T> Clone for Link<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Link<T> {}
+
+/// A page of neighbours, newest first, by keyset.
+#[derive(Clone, Copy, Debug)]
+pub struct EdgePage {
+    /// Only those after this one: its version and raw id.
+    pub after: Option<(i64, i64)>,
+    /// Neighbours at most.
+    pub limit: u64,
+}
+
+impl Graph {
+    /// Whom `from` points to, newest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn targets<E: Edge>(&self, from: Id<E::From>, page: EdgePage) -> Result<Vec<Link<E::To>>> {
+        self.links(E::NAME, Direction::Out, from, page).await
+    }
+
+    /// Who points to `to`, newest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn sources<E: Edge>(&self, to: Id<E::To>, page: EdgePage) -> Result<Vec<Link<E::From>>> {
+        self.links(E::NAME, Direction::In, to, page).await
+    }
+
+    /// Which of `among` `from` points to.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn targets_among<E: Edge>(&self, from: Id<E::From>, among: &[Id<E::To>]) -> Result<HashSet<Id<E::To>>> {
+        self.links_among(E::NAME, Direction::Out, from, among).await
+    }
+
+    /// Which of `among` point to `to`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn sources_among<E: Edge>(&self, to: Id<E::To>, among: &[Id<E::From>]) -> Result<HashSet<Id<E::From>>> {
+        self.links_among(E::NAME, Direction::In, to, among).await
+    }
+
+    /// How many each of these points to. One query a database.
+    ///
+    /// # Errors
+    /// Those of any of the databases.
+    pub async fn target_counts<E: Edge>(&self, from: &[Id<E::From>]) -> Result<HashMap<Id<E::From>, u64>> {
+        self.counts(E::NAME, Direction::Out, from).await
+    }
+
+    /// How many point to each of these. One query a database.
+    ///
+    /// # Errors
+    /// Those of any of the databases.
+    pub async fn source_counts<E: Edge>(&self, to: &[Id<E::To>]) -> Result<HashMap<Id<E::To>, u64>> {
+        self.counts(E::NAME, Direction::In, to).await
+    }
+
+    /// [`Self::sources`] of an edge known by its name, for jobs.
+    pub(crate) async fn sources_named(&self, kind: &str, to: i64, page: EdgePage) -> Result<Vec<Link<()>>> {
+        self.links(kind, Direction::In, Id::<()>::from_raw(to), page).await
+    }
+
+    /// How many edges of this name point to `to`, for jobs.
+    pub(crate) async fn source_count_named(&self, kind: &str, to: i64) -> Result<u64> {
+        let to = Id::<()>::from_raw(to);
+        Ok(self.counts(kind, Direction::In, &[to]).await?.get(&to).copied().unwrap_or_default())
+    }
+
+    async fn links<N, F>(&self, kind: &str, direction: Direction, near: Id<N>, page: EdgePage) -> Result<Vec<Link<F>>> {
+        let sql = "SELECT far_id, version FROM tripod_edge WHERE near_id = $1 AND kind = $2 AND direction = $3 \
+                   AND live = TRUE AND (version < $4 OR (version = $4 AND far_id < $5)) \
+                   ORDER BY version DESC, far_id DESC LIMIT $6";
+        let (version, far) = page.after.unwrap_or((i64::MAX, i64::MAX));
+        let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
+        let values = [
+            near.into(),
+            kind.into(),
+            (direction as i16).into(),
+            version.into(),
+            far.into(),
+            limit.into(),
+        ];
+        let rows = query(self.shards.reader(near.shard()), sql, values).await?;
+        let links = rows.iter().map(|row| {
+            Ok(Link { id: Id::from_raw(row.try_get_by_index(0)?), version: row.try_get_by_index(1)? })
+        });
+        links.collect()
+    }
+
+    async fn links_among<N, F>(
+        &self,
+        kind: &str,
+        direction: Direction,
+        near: Id<N>,
+        among: &[Id<F>],
+    ) -> Result<HashSet<Id<F>>> {
+        if among.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let sql = format!(
+            "SELECT far_id FROM tripod_edge WHERE near_id = $1 AND kind = $2 AND direction = $3 AND live = TRUE \
+             AND far_id IN ({})",
+            places(4, among.len())
+        );
+        let key = [near.into(), kind.into(), (direction as i16).into()];
+        let values = key.into_iter().chain(among.iter().map(|id| Value::from(*id)));
+        let rows = query(self.shards.reader(near.shard()), &sql, values).await?;
+        rows.iter().map(|row| Ok(Id::from_raw(row.try_get_by_index(0)?))).collect()
+    }
+
+    async fn counts<N>(&self, kind: &str, direction: Direction, near: &[Id<N>]) -> Result<HashMap<Id<N>, u64>> {
+        let mut counts: HashMap<Id<N>, u64> = near.iter().map(|id| (*id, 0)).collect();
+        let queries = self.shards.by_database(near).into_iter().map(async |(database, ids)| {
+            let sql = format!(
+                "SELECT near_id, count FROM tripod_edge_count WHERE kind = $1 AND direction = $2 AND near_id IN ({})",
+                places(3, ids.len())
+            );
+            let key = [kind.into(), (direction as i16).into()];
+            let values = key.into_iter().chain(ids.into_iter().map(Value::from));
+            query(database.reader(), &sql, values).await
+        });
+        for row in try_join_all(queries).await?.into_iter().flatten() {
+            let count: i64 = row.try_get_by_index(1)?;
+            let count = u64::try_from(count)
+                .map_err(|_| Error::internal(format!("{count} edges named {kind:?} are counted somewhere")))?;
+            counts.insert(Id::from_raw(row.try_get_by_index(0)?), count);
+        }
+        Ok(counts)
+    }
+}
+
+/// `$first, ...`: the places of `count` values.
+fn places(first: usize, count: usize) -> String {
+    (first..first + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+}
+
+async fn query(
+    reader: &DatabaseConnection,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Vec<QueryResult>> {
+    let statement = Statement::from_sql_and_values(reader.get_database_backend(), sql, values);
+    Ok(reader.query_all_raw(statement).await?)
+}

@@ -1,0 +1,120 @@
+//! The edge tables and the statements that change them, exact under concurrency on any engine.
+
+use sea_orm::sea_query::{ColumnDef, Index, Table};
+use sea_orm::{ConnectionTrait, Statement, Value};
+
+use crate::db::{CreateTables, Migration};
+use crate::error::Result;
+use crate::shard::Tx;
+
+/// Edges and their counts. `near_id` is the end whose shard the row is on; a count is of the live
+/// edges at one end.
+pub const MIGRATION: Migration = || {
+    let end = |table: &mut sea_orm::sea_query::TableCreateStatement| {
+        table
+            .col(ColumnDef::new("near_id").big_integer().not_null())
+            .col(ColumnDef::new("kind").text().not_null())
+            .col(ColumnDef::new("direction").small_integer().not_null())
+            .take()
+    };
+    let edge = end(&mut Table::create())
+        .table("tripod_edge")
+        .col(ColumnDef::new("far_id").big_integer().not_null())
+        .col(ColumnDef::new("version").big_integer().not_null())
+        .col(ColumnDef::new("live").boolean().not_null())
+        .primary_key(Index::create().col("near_id").col("kind").col("direction").col("far_id"))
+        .take();
+    let newest = Index::create()
+        .name("tripod_edge_newest")
+        .table("tripod_edge")
+        .col("near_id")
+        .col("kind")
+        .col("direction")
+        .col("live")
+        .col("version")
+        .col("far_id")
+        .take();
+    let count = end(&mut Table::create())
+        .table("tripod_edge_count")
+        .col(ColumnDef::new("count").big_integer().not_null())
+        .primary_key(Index::create().col("near_id").col("kind").col("direction"))
+        .take();
+    CreateTables::new("m20261122_000003_tripod_edge").table(edge).table(count).index(newest).boxed()
+};
+
+/// Which way an edge points, seen from the end that a row is stored at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// From here: the row is at `from`.
+    Out = 0,
+    /// To here: the row is at `to`.
+    In = 1,
+}
+
+/// One end of an edge: where its row is and what is at the other end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    pub(super) near: i64,
+    pub(super) kind: &'static str,
+    pub(super) direction: Direction,
+    pub(super) far: i64,
+}
+
+impl End {
+    fn key(&self) -> [Value; 4] {
+        [self.near.into(), self.kind.into(), (self.direction as i16).into(), self.far.into()]
+    }
+}
+
+const KEY: &str = "near_id = $1 AND kind = $2 AND direction = $3 AND far_id = $4";
+
+/// Changes an edge at the end that decides. Gives the change's version, or nothing when the edge
+/// is already as wanted. The row's lock orders concurrent changes.
+pub(super) async fn decide(tx: &Tx<'_>, end: End, live: bool, minted: i64) -> Result<Option<i64>> {
+    if live {
+        claim_row(tx, end).await?;
+    }
+    let sql = format!(
+        "UPDATE tripod_edge SET live = $5, version = CASE WHEN version < $6 THEN $6 ELSE version + 1 END \
+         WHERE {KEY} AND live <> $5 RETURNING version"
+    );
+    let values = end.key().into_iter().chain([live.into(), minted.into()]);
+    let Some(row) = tx.connection().query_one_raw(statement(tx, &sql, values)).await? else { return Ok(None) };
+    count(tx, end, live).await?;
+    Ok(Some(row.try_get_by_index(0)?))
+}
+
+/// Brings the other end to a version, unless it is there or further.
+pub(super) async fn follow(tx: &Tx<'_>, end: End, live: bool, version: i64) -> Result<()> {
+    claim_row(tx, end).await?;
+    let values = || end.key().into_iter().chain([live.into(), version.into()]);
+    let change = format!("UPDATE tripod_edge SET live = $5, version = $6 WHERE {KEY} AND version < $6 AND live <> $5");
+    if execute(tx, &change, values()).await? == 1 {
+        return count(tx, end, live).await;
+    }
+    let renew = format!("UPDATE tripod_edge SET version = $6 WHERE {KEY} AND version < $6 AND live = $5");
+    execute(tx, &renew, values()).await.map(drop)
+}
+
+/// Makes sure that there is a row to lock; a new one is an edge that was never there.
+async fn claim_row(tx: &Tx<'_>, end: End) -> Result<()> {
+    let sql = "INSERT INTO tripod_edge (near_id, kind, direction, far_id, version, live) \
+               VALUES ($1, $2, $3, $4, 0, FALSE) ON CONFLICT DO NOTHING";
+    execute(tx, sql, end.key()).await.map(drop)
+}
+
+async fn count(tx: &Tx<'_>, end: End, live: bool) -> Result<()> {
+    let step: i64 = if live { 1 } else { -1 };
+    let sql = "INSERT INTO tripod_edge_count (near_id, kind, direction, count) VALUES ($1, $2, $3, $4) \
+               ON CONFLICT (near_id, kind, direction) DO UPDATE SET count = tripod_edge_count.count + excluded.count";
+    let [near, kind, direction, _] = end.key();
+    execute(tx, sql, [near, kind, direction, step.into()]).await.map(drop)
+}
+
+async fn execute(tx: &Tx<'_>, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
+    Ok(tx.connection().execute_raw(statement(tx, sql, values)).await?.rows_affected())
+}
+
+fn statement(tx: &Tx<'_>, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
+    Statement::from_sql_and_values(tx.connection().get_database_backend(), sql, values)
+}

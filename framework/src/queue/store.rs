@@ -1,0 +1,213 @@
+//! The outbox table and the statements on it.
+//!
+//! One column serves both waiting and leasing: a job may be claimed once `run_at_ms` has passed,
+//! and claiming it sets `run_at_ms` to the end of the lease. A worker that dies simply lets that
+//! moment come.
+
+use futures::future::try_join_all;
+use sea_orm::sea_query::{ColumnDef, Index, Table};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
+
+use crate::db::{CreateTables, Database, Migration};
+use crate::error::{Error, Result};
+use crate::id::{Id, Shard};
+use crate::shard::{Shards, Tx};
+
+/// The outbox.
+pub const MIGRATION: Migration = || {
+    let job = Table::create()
+        .table("tripod_job")
+        .col(ColumnDef::new("id").big_integer().not_null().primary_key())
+        .col(ColumnDef::new("name").text().not_null())
+        .col(ColumnDef::new("payload").text().not_null())
+        .col(ColumnDef::new("run_at_ms").big_integer().not_null())
+        .col(ColumnDef::new("attempt").integer().not_null())
+        .col(ColumnDef::new("dead").boolean().not_null())
+        .col(ColumnDef::new("last_error").text())
+        .take();
+    let due =
+        Index::create().name("tripod_job_due").table("tripod_job").col("dead").col("run_at_ms").take();
+    CreateTables::new("m20261122_000002_tripod_job").table(job).index(due).boxed()
+};
+
+/// Marks the id of a job.
+#[derive(Debug)]
+pub(super) struct Queued;
+
+/// A job that this process holds the lease of.
+#[derive(Clone, Debug, FromQueryResult)]
+pub(super) struct Claim {
+    pub(super) id: i64,
+    pub(super) name: String,
+    pub(super) payload: String,
+    pub(super) attempt: u32,
+}
+
+/// A job that was put aside.
+#[derive(Clone, Debug, FromQueryResult)]
+pub(super) struct Dead {
+    pub(super) id: i64,
+    pub(super) name: String,
+    pub(super) payload: String,
+    pub(super) attempt: u32,
+    pub(super) last_error: Option<String>,
+}
+
+/// The statements, on whichever database holds the job's shard.
+#[derive(Clone)]
+pub(super) struct Store {
+    pub(super) shards: Shards,
+    pub(super) lease_ms: u64,
+}
+
+impl Store {
+    pub(super) async fn insert(&self, tx: &Tx<'_>, name: &str, payload: String, delay_ms: u64) -> Result<i64> {
+        let id: Id<Queued> = tx.mint()?;
+        let run_at_ms = self.now_ms() + delay_ms;
+        let values = [id.into(), name.into(), payload.into(), int(run_at_ms)];
+        let sql = "INSERT INTO tripod_job (id, name, payload, run_at_ms, attempt, dead) VALUES ($1, $2, $3, $4, 0, FALSE)";
+        tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;
+        Ok(id.raw())
+    }
+
+    /// Leases up to `limit` jobs of these names that are due. Counts the attempt now, so that a
+    /// job that kills its process comes to its end, too.
+    pub(super) async fn claim(&self, database: &Database, names: &[&'static str], limit: usize) -> Result<Vec<Claim>> {
+        let (now, until) = (self.now_ms(), self.now_ms() + self.lease_ms);
+        let names: Vec<Value> = names.iter().map(|name| Value::from(*name)).collect();
+        let places: Vec<String> = (0..names.len()).map(|n| format!("${}", n + 4)).collect();
+        let places = places.join(", ");
+        database
+            .write(move |transaction| {
+                Box::pin(async move {
+                    let skip = match transaction.get_database_backend() {
+                        DbBackend::Postgres => "FOR UPDATE SKIP LOCKED",
+                        _ => "",
+                    };
+                    let sql = format!(
+                        "UPDATE tripod_job SET run_at_ms = $1, attempt = attempt + 1 WHERE id IN (\
+                           SELECT id FROM tripod_job WHERE dead = FALSE AND run_at_ms <= $2 AND name IN ({places}) \
+                           AND ((id >> 10) & 8191) IN (SELECT shard FROM tripod_shard WHERE state = 'active') \
+                           ORDER BY run_at_ms LIMIT $3 {skip}) \
+                         RETURNING id, name, payload, attempt"
+                    );
+                    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+                    let values = [int(until), int(now), limit.into()].into_iter().chain(names);
+                    let rows = transaction.query_all_raw(statement(transaction, &sql, values)).await?;
+                    Ok(rows.iter().map(|row| Claim::from_query_result(row, "")).collect::<Result<_, _>>()?)
+                })
+            })
+            .await
+    }
+
+    /// Renews the lease. `false` when it has been lost.
+    pub(super) async fn renew(&self, claim: &Claim) -> Result<bool> {
+        let until = int(self.now_ms() + self.lease_ms);
+        self.fenced(claim, "UPDATE tripod_job SET run_at_ms = $3 WHERE id = $1 AND attempt = $2 AND dead = FALSE", [until])
+            .await
+    }
+
+    pub(super) async fn checkpoint(&self, claim: &Claim, payload: String) -> Result<()> {
+        let until = int(self.now_ms() + self.lease_ms);
+        let sql = "UPDATE tripod_job SET run_at_ms = $3, payload = $4 WHERE id = $1 AND attempt = $2 AND dead = FALSE";
+        match self.fenced(claim, sql, [until, payload.into()]).await? {
+            true => Ok(()),
+            false => Err(Error::conflict(format!("the lease of job {} ({}) was lost", claim.id, claim.name))),
+        }
+    }
+
+    /// The job is done. `false` when the lease had been lost.
+    pub(super) async fn complete(&self, claim: &Claim) -> Result<bool> {
+        self.fenced(claim, "DELETE FROM tripod_job WHERE id = $1 AND attempt = $2", []).await
+    }
+
+    /// Takes a job back that no worker has begun, because its effect is there already.
+    pub(super) async fn take_back(&self, id: i64) -> Result<bool> {
+        let never_begun = Claim { id, name: String::new(), payload: String::new(), attempt: 0 };
+        self.complete(&never_begun).await
+    }
+
+    /// The attempt failed: again at `run_at_ms`, or never when there is none.
+    pub(super) async fn fail(&self, claim: &Claim, why: String, run_at_ms: Option<u64>) -> Result<bool> {
+        let sql = "UPDATE tripod_job SET last_error = $3, run_at_ms = $4, dead = $5 WHERE id = $1 AND attempt = $2";
+        let values = [why.into(), int(run_at_ms.unwrap_or(self.now_ms())), run_at_ms.is_none().into()];
+        self.fenced(claim, sql, values).await
+    }
+
+    /// Runs a statement that counts only while the claim's attempt is the present one.
+    async fn fenced(&self, claim: &Claim, sql: &'static str, more: impl IntoIterator<Item = Value>) -> Result<bool> {
+        let values: Vec<Value> =
+            [claim.id.into(), i64::from(claim.attempt).into()].into_iter().chain(more).collect();
+        self.shards
+            .write(Shard::of_id(claim.id), move |tx| {
+                Box::pin(async move {
+                    let done = tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;
+                    Ok(done.rows_affected() == 1)
+                })
+            })
+            .await
+    }
+
+    pub(super) async fn dead(&self) -> Result<Vec<Dead>> {
+        let sql = "SELECT id, name, payload, attempt, last_error FROM tripod_job WHERE dead = TRUE ORDER BY id";
+        self.everywhere(sql, |row| Dead::from_query_result(row, "")).await
+    }
+
+    /// How many jobs wait or run, by name.
+    pub(super) async fn waiting(&self) -> Result<Vec<(String, i64)>> {
+        let sql = "SELECT name, COUNT(*) FROM tripod_job WHERE dead = FALSE GROUP BY name";
+        self.everywhere(sql, |row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).await
+    }
+
+    /// Gives a dead job its attempts back. `false` when there is no such job.
+    pub(super) async fn retry(&self, id: i64) -> Result<bool> {
+        let sql = "UPDATE tripod_job SET dead = FALSE, attempt = 0, run_at_ms = $2 WHERE id = $1 AND dead = TRUE";
+        self.by_id(id, sql, vec![int(self.now_ms())]).await
+    }
+
+    /// Deletes a dead job. `false` when there is no such job.
+    pub(super) async fn discard(&self, id: i64) -> Result<bool> {
+        self.by_id(id, "DELETE FROM tripod_job WHERE id = $1 AND dead = TRUE", vec![]).await
+    }
+
+    async fn by_id(&self, id: i64, sql: &'static str, more: Vec<Value>) -> Result<bool> {
+        let values: Vec<Value> = std::iter::once(id.into()).chain(more).collect();
+        self.shards
+            .write(Shard::of_id(id), move |tx| {
+                Box::pin(async move {
+                    let done = tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;
+                    Ok(done.rows_affected() == 1)
+                })
+            })
+            .await
+    }
+
+    async fn everywhere<T>(
+        &self,
+        sql: &str,
+        read: impl Fn(&sea_orm::QueryResult) -> Result<T, sea_orm::DbErr>,
+    ) -> Result<Vec<T>> {
+        let queries = self.shards.databases().iter().map(async |database| {
+            let reader = database.reader();
+            reader.query_all_raw(Statement::from_string(reader.get_database_backend(), sql)).await
+        });
+        let rows = try_join_all(queries).await?.into_iter().flatten();
+        Ok(rows.map(|row| read(&row)).collect::<Result<_, _>>()?)
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.shards.clock().now_ms()
+    }
+}
+
+fn statement(
+    connection: &impl ConnectionTrait,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Statement {
+    Statement::from_sql_and_values(connection.get_database_backend(), sql, values)
+}
+
+fn int(ms: u64) -> Value {
+    Value::from(i64::try_from(ms).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,180 @@
+//! Timelines kept in this process, bounded in bytes: those not read for longest go first.
+//!
+//! A timeline's entry exists before its building reads the database, so an item that is pushed
+//! meanwhile is kept: either the database read sees it, or the push finds the entry.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use moka::future::Cache;
+use tokio::sync::OnceCell;
+
+use crate::error::Result;
+
+/// Bytes that a timeline is reckoned at, besides eight an item: the entry, its key, the tree.
+const OVERHEAD_BYTES: u64 = 512;
+const ITEM_BYTES: u64 = 24;
+
+type Key = (&'static str, i64);
+
+#[derive(Clone)]
+pub(super) struct Memory {
+    timelines: Cache<Key, Arc<Entry>>,
+    length: usize,
+}
+
+#[derive(Default)]
+struct Entry {
+    built: OnceCell<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    items: BTreeSet<i64>,
+    /// Every item above this is here; about those up to it this timeline knows nothing.
+    complete_above: i64,
+}
+
+/// What a timeline knows of a page.
+pub(super) struct Known {
+    /// The newest items asked for, newest first.
+    pub(super) items: Vec<i64>,
+    /// Below this there may be more, in the shards only. Zero: nothing is missing.
+    pub(super) complete_above: i64,
+}
+
+impl Memory {
+    pub(super) fn new(length: usize, cache_bytes: u64) -> Self {
+        // A timeline grows after it is inserted, so it is weighed at its full length at once.
+        let weight = OVERHEAD_BYTES + length as u64 * ITEM_BYTES;
+        let timelines = Cache::builder().max_capacity((cache_bytes / weight).max(1)).build();
+        Self { timelines, length }
+    }
+
+    /// The part of a timeline below `before`. `build` gives the newest items from the shards, at
+    /// most `length`, and is called once however many ask.
+    pub(super) async fn read(
+        &self,
+        timeline: &'static str,
+        owner: i64,
+        before: i64,
+        limit: usize,
+        build: impl AsyncFnOnce(usize) -> Result<Vec<i64>>,
+    ) -> Result<Known> {
+        let entry = self.timelines.get_with((timeline, owner), async { Arc::default() }).await;
+        entry
+            .built
+            .get_or_try_init(async || {
+                let newest = build(self.length).await?;
+                let mut state = entry.lock();
+                if newest.len() >= self.length {
+                    state.complete_above = newest.iter().min().map_or(0, |lowest| lowest - 1);
+                }
+                state.items.extend(newest);
+                state.trim(self.length);
+                Ok::<_, crate::Error>(())
+            })
+            .await?;
+        let state = entry.lock();
+        let above = (state.complete_above + 1).min(before);
+        let items = state.items.range(above..before).rev().take(limit).copied().collect();
+        Ok(Known { items, complete_above: state.complete_above })
+    }
+
+    /// Adds an item to those of these timelines that are here.
+    pub(super) async fn push(&self, timeline: &'static str, owners: impl Iterator<Item = i64>, item: i64) {
+        for owner in owners {
+            // Not `get`: a push must not make a timeline look recently read.
+            if self.timelines.contains_key(&(timeline, owner))
+                && let Some(entry) = self.timelines.get(&(timeline, owner)).await
+            {
+                let mut state = entry.lock();
+                if item > state.complete_above {
+                    state.items.insert(item);
+                    state.trim(self.length);
+                }
+            }
+        }
+    }
+
+    pub(super) async fn drop_timeline(&self, timeline: &'static str, owner: i64) {
+        self.timelines.invalidate(&(timeline, owner)).await;
+    }
+
+    pub(super) fn drop_all(&self) {
+        self.timelines.invalidate_all();
+    }
+}
+
+impl Entry {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|broken| broken.into_inner())
+    }
+}
+
+impl State {
+    /// Drops the oldest items past `length` and says so: the timeline is complete only above the
+    /// newest item dropped.
+    fn trim(&mut self, length: usize) {
+        while self.items.len() > length {
+            let dropped = self.items.pop_first().expect("it is longer than its bound");
+            self.complete_above = self.complete_above.max(dropped);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read(memory: &Memory, before: i64, limit: usize, newest: &[i64]) -> (Vec<i64>, i64) {
+        let newest = newest.to_vec();
+        let known = memory.read("home", 1, before, limit, async move |_| Ok(newest)).await.unwrap();
+        (known.items, known.complete_above)
+    }
+
+    #[tokio::test]
+    async fn what_is_trimmed_raises_the_mark() {
+        let memory = Memory::new(3, 1 << 20);
+        assert_eq!(read(&memory, i64::MAX, 10, &[10, 20]).await, (vec![20, 10], 0));
+        memory.push("home", [1, 2].into_iter(), 30).await;
+        assert_eq!(read(&memory, i64::MAX, 10, &[]).await, (vec![30, 20, 10], 0));
+        memory.push("home", [1].into_iter(), 40).await;
+        assert_eq!(read(&memory, i64::MAX, 10, &[]).await, (vec![40, 30, 20], 10), "10 was dropped, and is said to be");
+        memory.push("home", [1].into_iter(), 5).await;
+        assert_eq!(read(&memory, 40, 1, &[]).await, (vec![30], 10), "what is below the mark is not kept");
+        memory.drop_timeline("home", 1).await;
+        assert_eq!(read(&memory, i64::MAX, 10, &[7]).await, (vec![7], 0), "a dropped timeline is built anew");
+    }
+
+    #[tokio::test]
+    async fn a_timeline_that_begins_full_is_complete_only_as_far_as_it_goes() {
+        let memory = Memory::new(2, 1 << 20);
+        assert_eq!(read(&memory, i64::MAX, 10, &[9, 8]).await, (vec![9, 8], 7));
+        assert_eq!(read(&memory, 8, 10, &[]).await, (vec![], 7));
+    }
+
+    #[tokio::test]
+    async fn an_item_pushed_while_a_timeline_is_built_is_not_missed() {
+        let memory = Memory::new(10, 1 << 20);
+        let pushing = memory.clone();
+        let known = memory
+            .read("home", 1, i64::MAX, 10, async move |_| {
+                let seen_by_the_database = vec![1, 2];
+                pushing.push("home", [1].into_iter(), 3).await;
+                Ok(seen_by_the_database)
+            })
+            .await
+            .unwrap();
+        assert_eq!(known.items, [3, 2, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_build_that_fails_leaves_nothing_behind() {
+        let memory = Memory::new(10, 1 << 20);
+        let failed = memory.read("home", 1, i64::MAX, 10, async |_| Err(crate::Error::unavailable("away"))).await;
+        assert!(failed.is_err_and(|error| error.is_unavailable()));
+        assert_eq!(read(&memory, i64::MAX, 10, &[4]).await.0, [4]);
+    }
+}

@@ -1,0 +1,78 @@
+//! Reads a page of a timeline: the part kept ready, then the shards, with pulled authors merged.
+
+use std::collections::BTreeSet;
+
+use super::{TimelineItem, Timelines};
+use crate::access::Unchecked;
+use crate::error::Result;
+use crate::graph::EdgePage;
+use crate::id::Id;
+use crate::shard::Page;
+
+/// Edges read at a time when a timeline is built.
+const FOLLOWED_PAGE: u64 = 1_000;
+
+/// A stretch of a timeline.
+pub struct Slice<T: TimelineItem> {
+    /// Its rows, newest first. Fewer than asked for when some have been deleted meanwhile.
+    pub rows: Vec<Unchecked<T::Model>>,
+    /// Where the next stretch begins; nothing at the timeline's end.
+    pub next: Option<Id<T>>,
+}
+
+impl Timelines {
+    /// The next rows of a reader's timeline, newest first.
+    ///
+    /// # Errors
+    /// Those of any of the databases.
+    pub async fn slice<T: TimelineItem>(&self, reader: Id<T::Owner>, page: Page<T>) -> Result<Slice<T>> {
+        let limit = page.limit as usize;
+        let before = page.before.map_or(i64::MAX, Id::raw);
+        let known = self
+            .0
+            .memory
+            .read(T::TIMELINE, reader.raw(), before, limit, async |length| {
+                let authors = self.authors::<T>(reader).await?;
+                let newest = self.0.shards.list_many(&authors, Page::<T>::first(length as u64)).await?;
+                Ok(newest.iter().map(|row| T::id(row.peek()).raw()).collect())
+            })
+            .await?;
+        let mut ids: BTreeSet<i64> = known.items.iter().copied().collect();
+        if ids.len() < limit && known.complete_above > 0 {
+            // Below the mark only the shards know.
+            let before = Id::from_raw(before.min(known.complete_above + 1));
+            let authors = self.authors::<T>(reader).await?;
+            ids.extend(self.listed::<T>(&authors, before, limit).await?);
+        }
+        let pulled: Vec<Id<T::Owner>> = self.0.pulled.authors(T::TIMELINE).into_iter().map(Id::from_raw).collect();
+        if !pulled.is_empty() {
+            let followed = self.0.graph.targets_among::<T::Audience>(reader, &pulled).await?;
+            let authors: Vec<_> =
+                pulled.into_iter().filter(|author| followed.contains(author) || *author == reader).collect();
+            ids.extend(self.listed::<T>(&authors, Id::from_raw(before), limit).await?);
+        }
+        let ids: Vec<Id<T>> = ids.into_iter().rev().take(limit).map(Id::from_raw).collect();
+        let next = ids.last().copied().filter(|_| ids.len() == limit);
+        Ok(Slice { rows: self.0.shards.find_many(&ids).await?, next })
+    }
+
+    async fn listed<T: TimelineItem>(&self, authors: &[Id<T::Owner>], before: Id<T>, limit: usize) -> Result<Vec<i64>> {
+        let rows = self.0.shards.list_many(authors, Page { before: Some(before), limit: limit as u64 }).await?;
+        Ok(rows.iter().map(|row| T::id(row.peek()).raw()).collect())
+    }
+
+    /// Whose items are in a reader's timeline: those they follow, and themselves.
+    async fn authors<T: TimelineItem>(&self, reader: Id<T::Owner>) -> Result<Vec<Id<T::Owner>>> {
+        let mut authors = vec![reader];
+        let mut after = None;
+        loop {
+            let page = EdgePage { after, limit: FOLLOWED_PAGE };
+            let links = self.0.graph.targets::<T::Audience>(reader, page).await?;
+            authors.extend(links.iter().map(|link| link.id));
+            match links.last() {
+                Some(last) if links.len() as u64 == FOLLOWED_PAGE => after = Some((last.version, last.id.raw())),
+                _ => return Ok(authors),
+            }
+        }
+    }
+}
