@@ -62,12 +62,11 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) async fn insert(&self, tx: &Tx<'_>, name: &str, payload: String, delay_ms: u64) -> Result<i64> {
-        let id: Id<Queued> = tx.mint()?;
         let run_at_ms = self.now_ms() + delay_ms;
-        let values = [id.into(), name.into(), payload.into(), int(run_at_ms)];
-        let sql = "INSERT INTO tripod_job (id, name, payload, run_at_ms, attempt, dead) VALUES ($1, $2, $3, $4, 0, FALSE)";
-        tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;
-        Ok(id.raw())
+        let sql =
+            "INSERT INTO tripod_job (id, name, payload, run_at_ms, attempt, dead) VALUES ($1, $2, $3, $4, 0, FALSE)";
+        let row = |id: Id<Queued>| vec![id.into(), name.into(), payload.clone().into(), int(run_at_ms)];
+        Ok(tx.claim_id(sql, row).await?.raw())
     }
 
     /// Leases up to `limit` jobs of these names that are due. Counts the attempt now, so that a

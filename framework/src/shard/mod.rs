@@ -22,11 +22,11 @@ pub use everywhere::Everywhere;
 pub use map::{Holding, MIGRATION};
 pub use read::Page;
 pub use sharded::{Sharded, TextSharded};
-pub use tx::Tx;
+pub use tx::{Claimed, Tx};
 
 use crate::db::Database;
 use crate::error::{Error, Result};
-use crate::id::{Clock, Minter, Shard};
+use crate::id::{Clock, Id, Minter, Shard};
 
 /// The handle on all data: finds the database of a shard, reads from it and writes to it.
 #[derive(Clone)]
@@ -66,6 +66,15 @@ impl Shards {
     /// must be about rows of this shard.
     pub fn reader(&self, shard: Shard) -> &DatabaseConnection {
         self.database(shard).reader()
+    }
+
+    /// Mints an id without claiming it: for an effect that is to be made under it later, with
+    /// [`Tx::claim`].
+    ///
+    /// # Errors
+    /// Those of [`Minter::mint`].
+    pub fn mint<E>(&self, shard: Shard) -> Result<Id<E>> {
+        self.0.minter.mint(shard)
     }
 
     /// Runs `work` in one transaction on a shard: all of it is durable when `Ok` comes back, none

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Statement,
-    TryInsertResult, Value,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
+    QueryFilter, Statement, TryInsertResult, Value,
 };
 
 use super::Sharded;
@@ -16,6 +16,14 @@ use crate::id::{Id, Minter, Shard};
 const TRIES: usize = 10;
 
 type Hook = Box<dyn FnOnce() + Send>;
+
+/// Whether a row was claimed now or was there before.
+pub enum Claimed<E: Sharded> {
+    /// Claimed now, under this id.
+    New(Id<E>),
+    /// A row was under the reserved id already.
+    Before(E::Model),
+}
 
 /// A transaction on one shard. Everything written through it commits together.
 pub struct Tx<'t> {
@@ -71,15 +79,29 @@ impl<'t> Tx<'t> {
                 return Ok(id);
             }
         }
-        Err(Error::internal(format!("{TRIES} ids in a row were taken on {}: is a clock wrong?", self.shard)))
+        Err(self.every_id_taken())
     }
 
-    /// Claims a row under an id that was minted before, such as that of a job's or a request's
-    /// effect. `false` when a row is there already.
+    /// Claims a row under the id reserved for it, or under a new one when there is none. When a row
+    /// is under the reserved id already, that is what comes back: the effect of an earlier attempt
+    /// (or, once in ages, another process's row; the caller sees whose it is).
     ///
     /// # Errors
     /// As [`Self::insert_new`].
-    pub async fn insert_as<E, A>(&self, id: Id<E>, row: A) -> Result<bool>
+    pub async fn claim<E, A>(&self, reserved: Option<Id<E>>, row: impl Fn(Id<E>) -> A) -> Result<Claimed<E>>
+    where
+        E: Sharded,
+        A: ActiveModelTrait<Entity = E>,
+    {
+        let Some(id) = reserved else { return Ok(Claimed::New(self.insert_new(row).await?)) };
+        if self.insert_as(id, row(id)).await? {
+            return Ok(Claimed::New(id));
+        }
+        let there = E::find().filter(E::ID.eq(id)).one(self.transaction).await?;
+        there.map(Claimed::Before).ok_or_else(|| Error::unavailable("a row vanished while it was looked at"))
+    }
+
+    async fn insert_as<E, A>(&self, id: Id<E>, row: A) -> Result<bool>
     where
         E: Sharded,
         A: ActiveModelTrait<Entity = E>,
@@ -116,7 +138,25 @@ impl<'t> Tx<'t> {
         Ok(matches!(inserted, TryInsertResult::Inserted(rows) if rows > 0))
     }
 
-    /// Mints an id of this shard without claiming it: for what the caller inserts by itself.
+    /// As [`Self::insert_new`], for the framework's own tables: `sql` inserts a row whose primary
+    /// key is the column `id`, and whose values `row` gives for an id.
+    pub(crate) async fn claim_id<T>(&self, sql: &str, row: impl Fn(Id<T>) -> Vec<Value>) -> Result<Id<T>> {
+        let sql = format!("{sql} ON CONFLICT (id) DO NOTHING");
+        for _ in 0..TRIES {
+            let id = self.minter.mint(self.shard)?;
+            let statement = Statement::from_sql_and_values(self.transaction.get_database_backend(), &sql, row(id));
+            if self.transaction.execute_raw(statement).await?.rows_affected() == 1 {
+                return Ok(id);
+            }
+        }
+        Err(self.every_id_taken())
+    }
+
+    fn every_id_taken(&self) -> Error {
+        Error::internal(format!("{TRIES} ids in a row were taken on {}: is a clock wrong?", self.shard))
+    }
+
+    /// Mints an id of this shard without claiming it: for what only orders changes.
     ///
     /// # Errors
     /// Those of [`Minter::mint`].

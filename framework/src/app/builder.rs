@@ -1,0 +1,120 @@
+//! Collects what a product is made of.
+
+use sea_orm::EntityTrait;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{Tripod, role};
+use crate::db::Migration;
+use crate::error::Result;
+use crate::graph::{self, Edge, WriteFarEnd};
+use crate::queue::{self, Registry, Run};
+use crate::timeline::{self, FanOut, TimelineItem};
+use crate::{shard, web};
+
+/// A product on Tripod.
+///
+/// ```no_run
+/// use axum::routing::get;
+/// use tripod::App;
+/// use utoipa_axum::router::OpenApiRouter;
+///
+/// #[tokio::main]
+/// async fn main() -> std::process::ExitCode {
+///     App::new("hello", "1.0.0")
+///         .routes(OpenApiRouter::new().route("/", get(|| async { "hello" })))
+///         .run()
+///         .await
+/// }
+/// ```
+pub struct App {
+    pub(super) name: &'static str,
+    pub(super) version: &'static str,
+    pub(super) migrations: Vec<Migration>,
+    pub(super) tables: Vec<String>,
+    pub(super) edges: Vec<&'static str>,
+    pub(super) timelines: Vec<&'static str>,
+    pub(super) jobs: Registry<Tripod>,
+    pub(super) routes: OpenApiRouter<Tripod>,
+}
+
+impl App {
+    /// An app of this name and version, with the framework's own tables and jobs.
+    pub fn new(name: &'static str, version: &'static str) -> Self {
+        let mut jobs = Registry::new();
+        jobs.register::<WriteFarEnd>();
+        jobs.register::<FanOut>();
+        let mut migrations = vec![shard::MIGRATION, queue::MIGRATION, graph::MIGRATION, timeline::MIGRATION];
+        migrations.extend(web::MIGRATIONS);
+        Self {
+            name,
+            version,
+            migrations,
+            tables: Vec::new(),
+            edges: Vec::new(),
+            timelines: Vec::new(),
+            jobs,
+            routes: OpenApiRouter::new(),
+        }
+    }
+
+    /// Migrations, after those given before.
+    #[must_use]
+    pub fn migrations(mut self, migrations: &[Migration]) -> Self {
+        self.migrations.extend(migrations);
+        self
+    }
+
+    /// An entity: its table must be there when the app starts.
+    #[must_use]
+    pub fn entity<E: EntityTrait>(mut self) -> Self {
+        self.tables.push(E::default().table_name().to_owned());
+        self
+    }
+
+    /// A kind of edge.
+    #[must_use]
+    pub fn edge<E: Edge>(mut self) -> Self {
+        self.edges.push(E::NAME);
+        self
+    }
+
+    /// An entity whose rows appear in timelines.
+    #[must_use]
+    pub fn timeline<E: TimelineItem>(mut self) -> Self {
+        self.timelines.push(E::TIMELINE);
+        self.entity::<E>()
+    }
+
+    /// A kind of job.
+    ///
+    /// # Panics
+    /// When another one has the same name.
+    #[must_use]
+    pub fn job<J: Run<Tripod>>(mut self) -> Self {
+        self.jobs.register::<J>();
+        self
+    }
+
+    /// Routes, with their part of the OpenAPI document.
+    #[must_use]
+    pub fn routes(mut self, routes: OpenApiRouter<Tripod>) -> Self {
+        self.routes = self.routes.merge(routes);
+        self
+    }
+
+    /// Plays the role that the command line asks for, `serve` by default. Failures are printed,
+    /// as sentences.
+    pub async fn run(self) -> std::process::ExitCode {
+        match self.play().await {
+            Ok(()) => std::process::ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {}", error.chain());
+                std::process::ExitCode::FAILURE
+            }
+        }
+    }
+
+    async fn play(self) -> Result<()> {
+        role::play(self).await
+    }
+}

@@ -1,0 +1,71 @@
+//! The handle that handlers and jobs are given: every part of the framework, ready for use.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+
+use crate::config::Config;
+use crate::graph::Graph;
+use crate::media::{MediaStore, Processor};
+use crate::queue::Queue;
+use crate::shard::Shards;
+use crate::timeline::Timelines;
+use crate::web::{Idempotency, Passwords, RateLimits, Sessions};
+
+/// Everything an app stands on. Clones are cheap and share everything.
+#[derive(Clone)]
+pub struct Tripod {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// All data.
+    pub shards: Shards,
+    /// Jobs that commit with their row.
+    pub queue: Queue,
+    /// Edges between rows.
+    pub graph: Graph,
+    /// Feeds that are kept ready.
+    pub timelines: Timelines,
+    /// Media files.
+    pub media: MediaStore,
+    /// Makes pictures of strangers safe to show.
+    pub pictures: Processor,
+    /// Signed-in devices.
+    pub sessions: Sessions,
+    /// Requests that are safe to repeat.
+    pub idempotency: Idempotency,
+    /// Rate limits.
+    pub limits: RateLimits,
+    /// Hashes and checks passwords.
+    pub passwords: Passwords,
+}
+
+impl Tripod {
+    /// Where clients find a media file: below the public address, or relative to the server.
+    pub fn media_url(&self, key: &str) -> String {
+        format!("{}/media/{key}", self.config.public_url)
+    }
+}
+
+impl AsRef<Graph> for Tripod {
+    fn as_ref(&self) -> &Graph {
+        &self.graph
+    }
+}
+
+impl AsRef<Timelines> for Tripod {
+    fn as_ref(&self) -> &Timelines {
+        &self.timelines
+    }
+}
+
+impl FromRef<Tripod> for Sessions {
+    fn from_ref(tripod: &Tripod) -> Self {
+        tripod.sessions.clone()
+    }
+}
+
+impl FromRef<Tripod> for Idempotency {
+    fn from_ref(tripod: &Tripod) -> Self {
+        tripod.idempotency.clone()
+    }
+}

@@ -1,0 +1,76 @@
+//! The router of an app: its own routes inside the layers that every app gets, and the routes
+//! that every app has.
+
+use axum::extract::{Path, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{Tripod, openapi};
+use crate::error::Result;
+use crate::media::MediaKey;
+use crate::web::{Problem, authenticate, body, fallback, idempotent, method_not_allowed, observe, panicked};
+
+/// A media file never changes under its key, so whoever has it need never ask again.
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+
+pub(super) fn router(
+    name: &str,
+    version: &str,
+    routes: OpenApiRouter<Tripod>,
+    tripod: Tripod,
+) -> Result<Router> {
+    let (routes, document) = routes.split_for_parts();
+    let document = openapi::finish(document, name, version);
+    let app = routes
+        .layer(from_fn_with_state(tripod.clone(), idempotent))
+        .layer(from_fn_with_state(tripod.clone(), authenticate));
+    let router = Router::new()
+        .merge(app)
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/media/{key}", get(media))
+        .merge(openapi::pages(document)?)
+        .fallback(fallback)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(body::limit(body::DEFAULT_LIMIT_BYTES))
+        .layer(from_fn(observe))
+        .with_state(tripod);
+    Ok(router)
+}
+
+/// Whether the stores answer; the one that does not is named.
+async fn ready(State(tripod): State<Tripod>) -> Response {
+    let checks = [("database", tripod.shards.ping().await), ("media", tripod.media.check().await)];
+    for (store, check) in checks {
+        if let Err(error) = check {
+            tracing::warn!(store, error = error.chain(), "not ready");
+            let mut problem = Problem::unavailable(1);
+            problem.detail = format!("{store}: {error}");
+            return problem.into_response();
+        }
+    }
+    (StatusCode::OK, Json(serde_json::json!({"ready": true}))).into_response()
+}
+
+async fn media(State(tripod): State<Tripod>, Path(key): Path<String>) -> Result<Response, Problem> {
+    let absent = || Problem::absent("There is no such file.");
+    let key = MediaKey::parse(&key).map_err(|_| absent())?;
+    let bytes = tripod.media.get(&key).await?.ok_or_else(absent)?;
+    let mut headers = HeaderMap::new();
+    let kind = match key.extension() {
+        "jpg" => "image/jpeg",
+        _ => "application/octet-stream",
+    };
+    headers.insert(CONTENT_TYPE, axum::http::HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, axum::http::HeaderValue::from_static(IMMUTABLE));
+    // Should a browser ever take a file for a page, it may do nothing.
+    headers.insert(CONTENT_SECURITY_POLICY, axum::http::HeaderValue::from_static("default-src 'none'; sandbox"));
+    Ok((headers, bytes).into_response())
+}

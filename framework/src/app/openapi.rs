@@ -1,0 +1,99 @@
+//! The OpenAPI document: what the routes say of themselves, completed with what is true of all.
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{
+    Components, ContentBuilder, InfoBuilder, License, OpenApi, PathItem, Ref, RefOr, Response, ResponseBuilder,
+};
+use utoipa::{PartialSchema, ToSchema};
+use utoipa_swagger_ui::SwaggerUi;
+
+use super::{App, Tripod};
+use crate::error::{Error, Result};
+use crate::web::{FieldError, PROBLEM_JSON, Problem};
+
+/// The document of an app, as JSON, without starting it.
+pub(super) fn document(app: App) -> Result<String> {
+    let document = finish(app.routes.into_openapi(), app.name, app.version);
+    to_json(&document)
+}
+
+fn to_json(document: &OpenApi) -> Result<String> {
+    document
+        .to_pretty_json()
+        .map_err(|error| Error::internal("the OpenAPI document can't be written").because(error))
+}
+
+/// The document and the page to browse it, all served from the binary.
+pub(super) fn pages(document: OpenApi) -> Result<Router<Tripod>> {
+    let json = to_json(&document)?;
+    let serve = move || async move { ([(CONTENT_TYPE, "application/json")], json) };
+    let page = SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json"));
+    Ok(Router::new().route("/openapi.json", get(serve)).merge(page))
+}
+
+/// Adds to the routes' document what holds of all of them: who it is, how to log in, how errors
+/// look.
+pub(super) fn finish(mut document: OpenApi, name: &str, version: &str) -> OpenApi {
+    let mut license = License::new("MIT OR Apache-2.0");
+    license.identifier = Some("MIT OR Apache-2.0".to_owned());
+    document.info = InfoBuilder::new()
+        .title(name)
+        .version(version)
+        .description(Some(format!("The HTTP API of {name}. Ids are strings; times are RFC 3339 in UTC; errors are RFC 9457 problems.")))
+        .license(Some(license))
+        .build();
+    let components = document.components.get_or_insert_with(Components::new);
+    components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    for (name, schema) in [(Problem::name(), Problem::schema()), (FieldError::name(), FieldError::schema())] {
+        components.schemas.insert(name.into_owned(), schema);
+    }
+    for item in document.paths.paths.values_mut() {
+        for (has_body, operation) in operations(item) {
+            add_problems(operation, has_body);
+        }
+    }
+    document
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {
+    let all = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+    all.into_iter().flatten().map(|operation| (operation.request_body.is_some(), operation))
+}
+
+/// Every error that the operation's shape makes possible. What a handler lists itself stands.
+fn add_problems(operation: &mut Operation, has_body: bool) {
+    let is_in = |place: ParameterIn| {
+        let parameters = operation.parameters.iter().flatten();
+        parameters.filter_map(|parameter| match parameter {
+            RefOr::T(parameter) => Some(&parameter.parameter_in),
+            RefOr::Ref(_) => None,
+        }).any(|found| *found == place)
+    };
+    let (has_path, has_query) = (is_in(ParameterIn::Path), is_in(ParameterIn::Query));
+    let possible = [
+        ("400", true, "The request can't be parsed."),
+        ("401", true, "The token is missing or not valid (any more)."),
+        ("404", has_path, "Absent, or not visible to you."),
+        ("408", has_body, "The body came too slowly."),
+        ("413", has_body, "The body is too large."),
+        ("415", has_body, "The body is not of an accepted type."),
+        ("422", has_body || has_query, "A field is not acceptable; `errors` names it."),
+        ("429", true, "Too many requests; `Retry-After` says when to come back."),
+        ("500", true, "A fault on our side."),
+        ("503", true, "Busy or partly down; `Retry-After` says when to come back."),
+    ];
+    for (status, is_possible, description) in possible {
+        if is_possible && !operation.responses.responses.contains_key(status) {
+            operation.responses.responses.insert(status.to_owned(), RefOr::T(problem(description)));
+        }
+    }
+}
+
+fn problem(description: &str) -> Response {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build()
+}

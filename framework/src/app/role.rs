@@ -1,0 +1,120 @@
+//! The roles of an app's one binary, as subcommands.
+
+use std::path::PathBuf;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use super::App;
+use super::start::{self, Started};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::id::Clock;
+use crate::shard::Holding;
+use crate::telemetry;
+
+#[derive(Parser)]
+struct Arguments {
+    /// The file of settings, instead of tripod.toml in the working directory.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// Serve requests, and work the queue too (the default).
+    Serve {
+        /// Leave the queue to other processes.
+        #[arg(long)]
+        no_work: bool,
+    },
+    /// Bring the databases to this version's schema.
+    Migrate,
+    /// Show which database holds which logical shards.
+    Shards,
+    /// Show the jobs that wait and those put aside as dead.
+    Jobs {
+        #[command(subcommand)]
+        act: Option<Jobs>,
+    },
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Print every setting with its default.
+    Settings,
+}
+
+#[derive(Subcommand)]
+enum Jobs {
+    /// Give a dead job its attempts again.
+    Retry {
+        /// The job's id, as `jobs` lists it.
+        id: i64,
+    },
+    /// Delete a dead job.
+    Discard {
+        /// The job's id, as `jobs` lists it.
+        id: i64,
+    },
+}
+
+/// Plays the role that the command line asks for.
+pub(super) async fn play(app: App) -> Result<()> {
+    let command = Arguments::command().name(app.name).bin_name(app.name).version(app.version);
+    let arguments = command.try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = arguments.unwrap_or_else(|error| error.exit());
+    let role = match arguments.role.unwrap_or(Role::Serve { no_work: false }) {
+        Role::Openapi => return print(&super::openapi::document(app)?),
+        Role::Settings => return print(crate::config::DEFAULTS),
+        role => role,
+    };
+    let config = Config::load(arguments.config.as_deref())?;
+    telemetry::start(&config.log)?;
+    let started = start::start(app, config, Clock::system()).await?;
+    match role {
+        Role::Serve { no_work } => start::serve(started, no_work).await,
+        // Starting has migrated: the embedded databases do so by themselves.
+        Role::Migrate => print("the databases are at this version's schema\n"),
+        Role::Shards => shards(&started).await,
+        Role::Jobs { act: None } => jobs(&started).await,
+        Role::Jobs { act: Some(act) } => change_job(&started, act).await,
+        Role::Openapi | Role::Settings => unreachable!("these were answered above"),
+    }
+}
+
+async fn shards(started: &Started) -> Result<()> {
+    for database in started.tripod.shards.databases() {
+        let holding = Holding::read(database).await?;
+        let ranges = holding.map_or_else(|| "none".to_owned(), |holding| holding.ranges());
+        print(&format!("{}  shards {ranges}\n", database.name()))?;
+    }
+    Ok(())
+}
+
+async fn jobs(started: &Started) -> Result<()> {
+    let queue = &started.tripod.queue;
+    for (name, count) in queue.waiting().await? {
+        print(&format!("waiting  {count}  {name}\n"))?;
+    }
+    for job in queue.dead().await? {
+        let why = job.last_error.as_deref().unwrap_or("its process ended each time");
+        print(&format!("dead  {}  {}  {}  after {} attempts: {why}\n", job.id, job.name, job.payload, job.attempts))?;
+    }
+    Ok(())
+}
+
+async fn change_job(started: &Started, act: Jobs) -> Result<()> {
+    let queue = &started.tripod.queue;
+    let (id, done) = match act {
+        Jobs::Retry { id } => (id, queue.retry(id).await?),
+        Jobs::Discard { id } => (id, queue.discard(id).await?),
+    };
+    if done { Ok(()) } else { Err(Error::invalid(format!("no dead job has the id {id}; `jobs` lists them"))) }
+}
+
+fn print(text: &str) -> Result<()> {
+    use std::io::Write;
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| Error::unavailable("cannot write to standard output").because(error))
+}

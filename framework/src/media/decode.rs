@@ -1,0 +1,131 @@
+//! From the bytes of an upload to eight-bit pixels, grey or RGB, as they are stored in the file.
+//!
+//! Invariants: the header has passed its limits first; what the decoder finds must agree with it;
+//! what is cut off or corrupt is refused, never filled in. Turning upright and converting to sRGB
+//! are left to the caller, who does both on a smaller picture.
+
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use image::codecs::{png::PngDecoder, webp::WebPDecoder};
+use image::metadata::Orientation;
+use image::{ColorType, DynamicImage, GrayImage, ImageDecoder, Limits, RgbImage};
+
+use super::decode_jpeg::decode_jpeg;
+use super::format::Format;
+use super::header::{Header, broken};
+use crate::error::{Error, Result};
+
+/// What a decoder may allocate beside pixels: rows, and a PNG's metadata, which is compressed and
+/// could expand a thousandfold. The largest ICC profiles of scanners and printers are 3 MiB.
+const MAX_METADATA_BYTES: u64 = 16 << 20;
+
+/// A picture as stored: not yet upright, not yet sRGB.
+pub(super) struct Decoded {
+    /// `ImageLuma8` or `ImageRgb8`, never anything else.
+    pub(super) pixels: DynamicImage,
+    /// What has to be done to the pixels for the picture to stand upright (EXIF tag 0x0112).
+    pub(super) orientation: Orientation,
+    /// The ICC profile, if the file has one; unchecked.
+    pub(super) icc_profile: Option<Vec<u8>>,
+}
+
+/// Decodes `bytes`, whose header was read before.
+///
+/// # Errors
+///
+/// `is_invalid` when the picture is cut off, corrupt, or not what its header says.
+pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<Decoded> {
+    // The decoders are written without panics in mind, but their assertions have fired on hostile
+    // files before; nothing outlives the call, so there is no state that a panic could spoil.
+    let decoded = catch_unwind(AssertUnwindSafe(|| match header.format {
+        Format::Jpeg => decode_jpeg(bytes, header),
+        Format::Png => {
+            let mut limits = Limits::no_limits();
+            limits.max_alloc = Some(MAX_METADATA_BYTES);
+            decode_with(PngDecoder::with_limits(Cursor::new(bytes), limits).map_err(corrupt)?, header)
+        }
+        Format::Webp => decode_with(WebPDecoder::new(Cursor::new(bytes)).map_err(corrupt)?, header),
+    }));
+    decoded.unwrap_or_else(|_| {
+        tracing::error!(?header, bytes = bytes.len(), "a picture made its decoder panic");
+        Err(broken("it cannot be decoded"))
+    })
+}
+
+fn decode_with(mut decoder: impl ImageDecoder, header: &Header) -> Result<Decoded> {
+    let color = decoder.color_type();
+    if decoder.dimensions() != (header.width, header.height) || decoder.total_bytes() > header.decode_bytes {
+        return Err(disagrees());
+    }
+    // Metadata that cannot be read is no reason to refuse a picture that can.
+    let exif = decoder.exif_metadata().ok().flatten();
+    let icc_profile = decoder.icc_profile().ok().flatten();
+    let mut pixels = vec![0; decoder.total_bytes() as usize];
+    decoder.read_image(&mut pixels).map_err(corrupt)?;
+    if matches!(color, ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16) {
+        narrow(&mut pixels);
+    }
+    let channels = usize::from(color.channel_count());
+    if color.has_alpha() {
+        flatten_on_white(&mut pixels, channels);
+    }
+    Ok(Decoded {
+        pixels: image(header, pixels)?,
+        orientation: exif.map_or(Orientation::NoTransforms, |exif| orientation(&exif)),
+        icc_profile,
+    })
+}
+
+/// Some programs keep JPEG's prefix in front of the TIFF header in other formats too.
+pub(super) fn orientation(exif: &[u8]) -> Orientation {
+    Orientation::from_exif_chunk(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif))
+        .unwrap_or(Orientation::NoTransforms)
+}
+
+/// Grey or RGB, whichever the number of samples is right for.
+pub(super) fn image(header: &Header, pixels: Vec<u8>) -> Result<DynamicImage> {
+    let (width, height) = (header.width, header.height);
+    match pixels.len() / (width as usize * height as usize) {
+        1 => GrayImage::from_raw(width, height, pixels).map(DynamicImage::ImageLuma8),
+        3 => RgbImage::from_raw(width, height, pixels).map(DynamicImage::ImageRgb8),
+        _ => None,
+    }
+    .ok_or_else(disagrees)
+}
+
+/// Sixteen bits a sample to eight, in place: a second buffer would double the peak.
+fn narrow(pixels: &mut Vec<u8>) {
+    for sample in 0..pixels.len() / 2 {
+        let wide = u16::from_ne_bytes([pixels[sample * 2], pixels[sample * 2 + 1]]);
+        // The nearest of 256 steps: 65,535 / 255 = 257.
+        pixels[sample] = ((u32::from(wide) + 128) / 257) as u8;
+    }
+    pixels.truncate(pixels.len() / 2);
+}
+
+/// Drops the last of `channels`, alpha, as if the picture lay on white paper; in place.
+fn flatten_on_white(pixels: &mut Vec<u8>, channels: usize) {
+    let colors = channels - 1;
+    let count = pixels.len() / channels;
+    for pixel in 0..count {
+        let alpha = u32::from(pixels[pixel * channels + colors]);
+        for color in 0..colors {
+            let value = u32::from(pixels[pixel * channels + color]);
+            pixels[pixel * colors + color] = ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
+        }
+    }
+    pixels.truncate(count * colors);
+}
+
+pub(super) fn disagrees() -> Error {
+    broken("its pixels are not what its header says")
+}
+
+pub(super) fn corrupt(source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::invalid("the picture is damaged or incomplete, so please send it again").because(source)
+}
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;

@@ -1,0 +1,157 @@
+//! The name under which a file is stored: random, and so neither to be guessed nor counted.
+//!
+//! Invariants: a key holds 160 bits from the operating system's random numbers, is never derived
+//! from an id or from an upload, and has no character that means anything in a path or a URL.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rand::TryRng;
+use rand::rngs::SysRng;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Hexadecimal digits of a key: 160 bits.
+const DIGITS: usize = 40;
+
+/// The longest extension, in characters.
+const MAX_EXTENSION: usize = 8;
+
+/// The random name of a stored file: 40 hexadecimal digits, a dot and an extension. What it names
+/// never changes, so that copies may be cached for ever.
+///
+/// ```
+/// use tripod::media::MediaKey;
+///
+/// let key = MediaKey::random("jpg")?;
+/// assert_eq!(key.to_string().parse::<MediaKey>()?, key);
+/// assert!("../../etc/passwd".parse::<MediaKey>().is_err());
+/// # Ok::<(), tripod::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MediaKey(String);
+
+impl MediaKey {
+    /// A new key, whose files are of the type that `extension` names (`jpg`, without the dot).
+    ///
+    /// # Errors
+    ///
+    /// `is_internal` when `extension` is not one to eight lower-case letters and digits;
+    /// `is_unavailable` when the operating system has no random numbers to give.
+    pub fn random(extension: &str) -> Result<Self> {
+        if !is_extension(extension) {
+            return Err(Error::internal(format!("{extension:?} cannot be a file's extension")));
+        }
+        let mut random = [0; DIGITS / 2];
+        SysRng.try_fill_bytes(&mut random).map_err(|error| {
+            Error::unavailable("the operating system gives no random numbers").because(error)
+        })?;
+        let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self(format!("{digits}.{extension}")))
+    }
+
+    /// Takes `text` for a key, as one from a URL.
+    ///
+    /// # Errors
+    ///
+    /// `is_invalid` for everything that [`MediaKey::random`] could not have made, and so for every
+    /// path.
+    pub fn parse(text: &str) -> Result<Self> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        match text.split_once('.') {
+            Some((digits, extension))
+                if digits.len() == DIGITS && digits.bytes().all(is_digit) && is_extension(extension) =>
+            {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(Error::invalid("this is not the name of a stored file")),
+        }
+    }
+
+    /// The key as text, as in [`MediaKey::parse`].
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The extension, without the dot.
+    pub fn extension(&self) -> &str {
+        &self.0[DIGITS + 1..]
+    }
+}
+
+fn is_extension(text: &str) -> bool {
+    (1..=MAX_EXTENSION).contains(&text.len())
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9'))
+}
+
+impl fmt::Display for MediaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for MediaKey {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::parse(text)
+    }
+}
+
+impl TryFrom<String> for MediaKey {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
+impl From<MediaKey> for String {
+    fn from(key: MediaKey) -> Self {
+        key.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_random_and_read_back() {
+        let keys: HashSet<_> = (0..1_000).map(|_| MediaKey::random("jpg").unwrap()).collect();
+        assert_eq!(keys.len(), 1_000);
+        for key in keys {
+            assert_eq!(key.extension(), "jpg");
+            assert_eq!(MediaKey::parse(key.as_str()).unwrap(), key);
+        }
+        assert!(MediaKey::random("../x").unwrap_err().is_internal());
+    }
+
+    #[test]
+    fn nothing_else_is_a_key() {
+        let digits = "0123456789abcdef0123456789abcdef01234567";
+        MediaKey::parse(&format!("{digits}.jpg")).unwrap();
+        for text in [
+            String::new(),
+            "..".into(),
+            "../../../../etc/passwd".into(),
+            digits.into(),
+            format!("{digits}."),
+            format!("{digits}.jpg/.."),
+            format!("{digits}.jpg\0"),
+            format!("{digits}.jpg.php"),
+            format!("{digits}.verylongext"),
+            format!("{}.jpg", digits.to_uppercase()),
+            format!("{}.jpg", &digits[1..]),
+            format!("/{}.jpg", &digits[1..]),
+            format!("%2e{}.jpg", &digits[3..]),
+            format!("\u{FF11}{}.jpg", &digits[3..]),
+        ] {
+            assert!(MediaKey::parse(&text).unwrap_err().is_invalid(), "{text:?}");
+        }
+    }
+}

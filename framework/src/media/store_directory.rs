@@ -1,0 +1,189 @@
+//! A directory as a media store: `ab/cd/abcd….jpg`, and `incoming/` for writes under way.
+//!
+//! Invariants: a file appears under its key whole and already on disk, or not at all (write,
+//! fsync, rename, fsync of the directory). Writes under way are in one place, beside the files and
+//! on the same file system, so that opening the store looks at that place alone, however many
+//! files there are. Several processes may share the directory.
+
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use super::key::MediaKey;
+use crate::error::{Error, Result};
+
+const INCOMING: &str = "incoming";
+
+/// A write takes seconds; what is older than this was left by a crash. What is younger may be
+/// another process's, at this moment.
+const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
+
+#[derive(Debug)]
+pub(super) struct Directory {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    /// The directories that this process knows to be on disk: at most 65,536 pairs of bytes.
+    durable: Mutex<HashSet<String>>,
+}
+
+impl Directory {
+    pub(super) async fn open(path: &Path) -> Result<Self> {
+        let root = path.to_owned();
+        let inner = Arc::new(Inner { root, durable: Mutex::default() });
+        let directory = Self { inner };
+        directory
+            .run(|inner| {
+                inner.open().map_err(|error| {
+                    Error::configuration(format!(
+                        "the media directory {} cannot be used: give this program the right to \
+                         write there, or set another path",
+                        inner.root.display()
+                    ))
+                    .because(error)
+                })
+            })
+            .await?;
+        Ok(directory)
+    }
+
+    pub(super) async fn put(&self, key: &MediaKey, bytes: Bytes) -> Result<()> {
+        let key = key.clone();
+        self.run(move |inner| inner.put(&key, &bytes).map_err(|error| unavailable("written to", error))).await
+    }
+
+    pub(super) async fn get(&self, key: &MediaKey) -> Result<Option<Bytes>> {
+        let key = key.clone();
+        self.run(move |inner| match fs::read(inner.path(&key)) {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(unavailable("read", error)),
+        })
+        .await
+    }
+
+    pub(super) async fn delete(&self, key: &MediaKey) -> Result<()> {
+        let key = key.clone();
+        self.run(move |inner| match fs::remove_file(inner.path(&key)) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(unavailable("written to", error)),
+        })
+        .await
+    }
+
+    pub(super) async fn check(&self) -> Result<()> {
+        self.run(|inner| inner.probe().map_err(|error| unavailable("written to", error))).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let inner = Arc::clone(&self.inner);
+        tokio::task::spawn_blocking(move || work(&inner))
+            .await
+            .map_err(|error| Error::internal("the media store failed").because(error))?
+    }
+}
+
+impl Inner {
+    fn open(&self) -> io::Result<()> {
+        let incoming = self.root.join(INCOMING);
+        fs::create_dir_all(&incoming)?;
+        if let Some(parent) = self.root.canonicalize()?.parent() {
+            // Best effort: the parent may be another's, such as /var/lib.
+            let _ = sync_directory(parent);
+        }
+        sync_directory(&self.root)?;
+        let now = SystemTime::now();
+        for entry in fs::read_dir(&incoming)? {
+            let entry = entry?;
+            // Another process may remove it first; a clock that went back makes it young.
+            let age = entry.metadata().and_then(|metadata| metadata.modified()).ok();
+            let age = age.and_then(|modified| now.duration_since(modified).ok());
+            if age.is_some_and(|age| age > LEFTOVER_AGE) {
+                fs::remove_file(entry.path()).or_else(ignore_missing)?;
+            }
+        }
+        self.probe()
+    }
+
+    fn put(&self, key: &MediaKey, bytes: &[u8]) -> io::Result<()> {
+        let (first, second) = (&key.as_str()[..2], &key.as_str()[2..4]);
+        let directory = self.root.join(first).join(second);
+        let durable = || self.durable.lock().unwrap_or_else(PoisonError::into_inner);
+        if !durable().contains(&key.as_str()[..4]) {
+            fs::create_dir_all(&directory)?;
+            // Another process may have made it a moment ago and not have come to this yet.
+            sync_directory(&self.root.join(first))?;
+            sync_directory(&self.root)?;
+            durable().insert(key.as_str()[..4].to_owned());
+        }
+        let incoming = self.write_incoming(bytes)?;
+        let moved = fs::rename(&incoming, directory.join(key.as_str()));
+        if moved.is_err() {
+            // The directory may have been removed under us: the next put makes it again.
+            durable().remove(&key.as_str()[..4]);
+            let _ = fs::remove_file(&incoming);
+        }
+        moved?;
+        sync_directory(&directory)
+    }
+
+    /// Writes a new file in `incoming` and waits until it is on disk; leaves nothing on failure.
+    fn write_incoming(&self, bytes: &[u8]) -> io::Result<PathBuf> {
+        let name = MediaKey::random("part").map_err(io::Error::other)?;
+        let path = self.root.join(INCOMING).join(name.as_str());
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        if written.is_err() {
+            let _ = fs::remove_file(&path);
+        }
+        written.map(|()| path)
+    }
+
+    fn probe(&self) -> io::Result<()> {
+        let path = self.write_incoming(b"probe")?;
+        let read = fs::read(&path);
+        fs::remove_file(&path)?;
+        match read? == b"probe" {
+            true => Ok(()),
+            false => Err(io::Error::other("what was written is not what is read")),
+        }
+    }
+
+    fn path(&self, key: &MediaKey) -> PathBuf {
+        let key = key.as_str();
+        self.root.join(&key[..2]).join(&key[2..4]).join(key)
+    }
+}
+
+fn ignore_missing(error: io::Error) -> io::Result<()> {
+    if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
+/// Without this a power loss may take back a rename that has already been acknowledged.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn unavailable(what: &str, error: io::Error) -> Error {
+    let sentence = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "the disk of the media store is full".to_owned(),
+        _ => format!("the media store cannot be {what}"),
+    };
+    Error::unavailable(sentence).because(error)
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

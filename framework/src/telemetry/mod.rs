@@ -1,0 +1,25 @@
+//! What the program says of itself: log lines on standard error.
+//!
+//! Nothing that a request carried (tokens, queries, bodies) is ever logged.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::error::{Error, Result};
+
+/// Starts logging. `filter` is in the syntax of `EnvFilter`, such as `info,tripod=debug`. Lines
+/// are for people on a terminal and JSON elsewhere. Does nothing when logging has been started.
+///
+/// # Errors
+/// Configuration, when the filter does not parse.
+pub fn start(filter: &str) -> Result<()> {
+    let parsed = EnvFilter::try_new(filter).map_err(|error| {
+        Error::configuration(format!("log is {filter:?}; write a level such as \"info\" or \"info,tripod=debug\""))
+            .because(error)
+    })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr);
+    let started = if std::io::stderr().is_terminal() { builder.try_init() } else { builder.json().try_init() };
+    drop(started); // Tests start more than one app in a process.
+    Ok(())
+}

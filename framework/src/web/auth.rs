@@ -1,0 +1,83 @@
+//! Who asks: the bearer token is looked up once a request, before anything else is done.
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts, Request, State};
+use axum::http::header::{AUTHORIZATION, HeaderMap};
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::Problem;
+use super::session::{Session, Sessions};
+use crate::access::Viewer;
+use crate::id::Id;
+
+/// Middleware: finds the session of the request's token. A token that is no (longer) good is
+/// answered 401, even where none is needed: its owner should learn of it.
+pub async fn authenticate(State(sessions): State<Sessions>, mut request: Request, next: Next) -> Response {
+    match bearer(request.headers()) {
+        Ok(None) => {}
+        Ok(Some(token)) => match sessions.find(token).await {
+            Ok(Some(session)) => drop(request.extensions_mut().insert(SignedIn(session))),
+            Ok(None) => return Problem::unauthenticated("The token is not valid (any more): log in again.").into_response(),
+            Err(error) => return Problem::from(error).into_response(),
+        },
+        Err(problem) => return problem.into_response(),
+    }
+    next.run(request).await
+}
+
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let token = value.to_str().ok().and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    });
+    token
+        .map(Some)
+        .ok_or_else(|| Problem::unauthenticated("The Authorization header must read: Bearer TOKEN."))
+}
+
+/// Extractor: the session of whoever asks; 401 when there is none. As an `Option` it also takes
+/// requests without a token.
+#[derive(Clone, Debug)]
+pub struct SignedIn(pub Session);
+
+impl SignedIn {
+    /// The account's id, as the app's own type.
+    pub fn account<T>(&self) -> Id<T> {
+        Id::from_raw(self.0.account)
+    }
+
+    /// The same as a viewer.
+    pub fn viewer(&self) -> Viewer {
+        Viewer::Account(self.0.account)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(|| Problem::unauthenticated("Log in and send the token: Authorization: Bearer TOKEN."))
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for SignedIn {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Problem> {
+        Ok(parts.extensions.get::<Self>().cloned())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Viewer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(parts.extensions.get::<SignedIn>().map_or(Self::Anonymous, SignedIn::viewer))
+    }
+}

@@ -1,0 +1,187 @@
+//! Request bodies, bounded in size and in time.
+//!
+//! The size: [`limit`] sets what a route takes, the innermost wins, and the extractors refuse with
+//! 413 (before the first byte if `Content-Length` already says too much). The time: the server
+//! ends every body that comes too slowly, and the extractors answer 408.
+
+mod pace;
+
+use std::error::Error as StdError;
+
+use axum::RequestExt;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, multipart::MultipartError};
+use bytes::Bytes;
+use http_body::Body;
+use http_body_util::{BodyExt, LengthLimitError};
+use tower::util::MapRequestLayer;
+
+use super::problem::Problem;
+pub use pace::Stalled;
+pub(crate) use pace::{Pace, Paced, Upload};
+
+/// The largest body in bytes where no [`limit`] says otherwise.
+pub const DEFAULT_LIMIT_BYTES: usize = 64 * 1024;
+
+#[derive(Clone, Copy)]
+struct Limit(usize);
+
+/// A layer that lets the routes below it take bodies of up to `bytes`; the innermost one wins, so a
+/// route may raise what the router around it allows. Put one with [`DEFAULT_LIMIT_BYTES`] around all.
+///
+/// It also bounds axum's own extractors, whose refusals are plain text.
+pub fn limit(bytes: usize) -> MapRequestLayer<impl Fn(Request) -> Request + Clone> {
+    MapRequestLayer::new(move |mut request: Request| {
+        request.extensions_mut().insert(Limit(bytes));
+        DefaultBodyLimit::max(bytes).apply(&mut request);
+        request
+    })
+}
+
+/// The request with its limit applied to its body; 413 at once if it announces more.
+fn bounded(mut request: Request) -> Result<Request, Problem> {
+    let limit = request
+        .extensions()
+        .get()
+        .map_or(DEFAULT_LIMIT_BYTES, |Limit(bytes)| *bytes);
+    if request.body().size_hint().lower() > limit as u64 {
+        return Err(too_large(limit));
+    }
+    DefaultBodyLimit::max(limit).apply(&mut request);
+    Ok(request)
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::too_large(format!(
+        "The body is larger than the {limit} bytes taken here."
+    ))
+}
+
+/// The whole body as bytes, as an extractor. Refuses with 413 over the limit, 408 if it came too
+/// slowly and 400 if it ended early.
+#[derive(Clone, Debug)]
+pub struct Whole(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Whole {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+        let body = bounded(request)?.into_limited_body();
+        let collected = body.collect().await.map_err(|error| unread(&error))?;
+        Ok(Self(collected.to_bytes()))
+    }
+}
+
+/// The parts of a form with files, as an extractor: axum's, with problems for refusals. Errors
+/// of its fields become problems by `?`.
+#[derive(Debug)]
+pub struct Multipart(pub axum::extract::Multipart);
+
+impl<S: Send + Sync> FromRequest<S> for Multipart {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let form = axum::extract::Multipart::from_request(bounded(request)?, state).await;
+        form.map(Self).map_err(|_| {
+            Problem::unsupported("The body must be multipart/form-data with a boundary.")
+        })
+    }
+}
+
+impl From<MultipartError> for Problem {
+    fn from(error: MultipartError) -> Self {
+        match unread(&error) {
+            problem if problem.status != 400 => problem,
+            _ if error.status() == 413 => {
+                Problem::too_large("The body is larger than is taken here.")
+            }
+            _ => Problem::malformed(format!("The form cannot be read: {}.", error.body_text())),
+        }
+    }
+}
+
+/// Why a body could not be read to its end.
+fn unread(error: &(dyn StdError + 'static)) -> Problem {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            return Problem::too_large("The body is larger than is taken here.");
+        }
+        if error.is::<Stalled>() {
+            return stalled();
+        }
+        cause = error.source();
+    }
+    Problem::malformed("The body ended early.")
+}
+
+/// The problem of a body that came too slowly.
+pub(crate) fn stalled() -> Problem {
+    Problem::timed_out("The body came too slowly; send it again.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{Router, routing::post};
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+    use tower::ServiceExt;
+
+    async fn status(router: &Router, path: &str, body: axum::body::Body) -> u16 {
+        let request = Request::post(path).header("content-type", "multipart/form-data; boundary=b");
+        router
+            .clone()
+            .oneshot(request.body(body).unwrap())
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
+    }
+
+    #[tokio::test]
+    async fn the_innermost_limit_holds_for_every_extractor_and_both_framings() {
+        let parts = async |Multipart(mut form): Multipart| -> Result<String, Problem> {
+            let mut text = String::new();
+            while let Some(field) = form.next_field().await? {
+                text = field.text().await?;
+            }
+            Ok(text)
+        };
+        let router: Router = Router::new()
+            .route(
+                "/small",
+                post(async |Whole(bytes): Whole| bytes.len().to_string()),
+            )
+            .route("/large", post(async |_: Whole| ()).layer(limit(1000)))
+            .route("/form", post(parts))
+            .layer(limit(300));
+        let unsized_body = |bytes: Vec<u8>| {
+            let frame = Ok::<_, std::io::Error>(Frame::data(Bytes::from(bytes)));
+            axum::body::Body::new(StreamBody::new(futures::stream::iter([frame])))
+        };
+        let form = |bytes: usize| {
+            let head = "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n";
+            format!("{head}{}\r\n--b--\r\n", "x".repeat(bytes)).into_bytes()
+        };
+        for (path, bytes, expected) in [
+            ("/small", vec![0; 300], 200),
+            ("/small", vec![0; 301], 413),
+            ("/large", vec![0; 1000], 200),
+            ("/large", vec![0; 1001], 413),
+            ("/form", form(10), 200),
+            ("/form", form(300), 413),
+            ("/form", b"--b\r\n".to_vec(), 400),
+        ] {
+            assert_eq!(
+                status(&router, path, bytes.clone().into()).await,
+                expected,
+                "{path} sized"
+            );
+            assert_eq!(
+                status(&router, path, unsized_body(bytes)).await,
+                expected,
+                "{path} chunked"
+            );
+        }
+    }
+}

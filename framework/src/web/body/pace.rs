@@ -1,0 +1,224 @@
+//! How fast a request's body comes, and the end of one that comes too slowly.
+//!
+//! Only time spent waiting for the client counts, never the time a handler takes over what came.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// The error of a body that came too slowly.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the body came too slowly")]
+pub struct Stalled;
+
+/// How fast a body has to come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// How long the client may be waited for in one go, and in all before the rate counts.
+    pub(crate) grace: Duration,
+    /// What it must have sent on average from then on.
+    pub(crate) min_bytes_per_second: u64,
+}
+
+impl Pace {
+    /// How long a client may have been waited for, after so many bytes.
+    fn allowed(&self, bytes: u64) -> Duration {
+        self.grace.max(Duration::from_millis(
+            bytes.saturating_mul(1000) / self.min_bytes_per_second.max(1),
+        ))
+    }
+}
+
+/// What the server knows of a request's body while a handler has it.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    started: Instant,
+    last_byte_millis: AtomicU64,
+    ended: AtomicBool,
+    stalled: AtomicBool,
+}
+
+impl Upload {
+    /// When the last bytes came, or the request if none did.
+    pub(crate) fn last_byte(&self) -> Instant {
+        self.started + Duration::from_millis(self.last_byte_millis.load(Ordering::Relaxed))
+    }
+
+    /// Whether it was ended for coming too slowly.
+    pub(crate) fn has_stalled(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is more that nobody has read.
+    pub(crate) fn is_unread(&self) -> bool {
+        !self.ended.load(Ordering::Relaxed) && !self.has_stalled()
+    }
+}
+
+/// A body that fails with [`Stalled`] if its client is slower than its [`Pace`].
+pub(crate) struct Paced<B> {
+    inner: B,
+    pace: Pace,
+    upload: Arc<Upload>,
+    bytes: u64,
+    waited: Duration,
+    waiting_since: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<B: Body> Paced<B> {
+    pub(crate) fn new(inner: B, pace: Pace) -> (Self, Arc<Upload>) {
+        let upload = Arc::new(Upload {
+            started: Instant::now(),
+            last_byte_millis: AtomicU64::new(0),
+            ended: AtomicBool::new(inner.is_end_stream()),
+            stalled: AtomicBool::new(false),
+        });
+        let (bytes, waited, waiting_since, timer) = (0, Duration::ZERO, None, None);
+        let paced = Self {
+            inner,
+            pace,
+            upload: upload.clone(),
+            bytes,
+            waited,
+            waiting_since,
+            timer,
+        };
+        (paced, upload)
+    }
+
+    /// Whether the wait that has begun is over its time.
+    fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
+        let left = self.pace.allowed(self.bytes).saturating_sub(self.waited);
+        let first = self.waiting_since.is_none();
+        let since = *self.waiting_since.get_or_insert_with(Instant::now);
+        let due = since + left.min(self.pace.grace);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if first {
+            timer.as_mut().reset(due);
+        }
+        timer.as_mut().poll(cx).is_ready()
+    }
+}
+
+impl<B> Body for Paced<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<axum::BoxError>,
+{
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = self.get_mut();
+        if this.upload.has_stalled() {
+            return Poll::Ready(None);
+        }
+        let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) else {
+            if this.is_overdue(cx) {
+                this.upload.stalled.store(true, Ordering::Relaxed);
+                return Poll::Ready(Some(Err(Stalled.into())));
+            }
+            return Poll::Pending;
+        };
+        if let Some(since) = this.waiting_since.take() {
+            this.waited += since.elapsed();
+        }
+        if let Some(Ok(frame)) = &frame {
+            this.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+            let millis = this.upload.started.elapsed().as_millis() as u64;
+            this.upload
+                .last_byte_millis
+                .store(millis, Ordering::Relaxed);
+        }
+        let ended = frame.is_none() || this.inner.is_end_stream();
+        this.upload.ended.store(ended, Ordering::Relaxed);
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::StreamExt;
+    use http_body_util::{BodyExt, Full, StreamBody};
+
+    const PACE: Pace = Pace {
+        grace: Duration::from_secs(10),
+        min_bytes_per_second: 1000,
+    };
+
+    /// Sends `count` chunks of `bytes`, one each `every`; how many seconds until it ended, and how.
+    async fn send(bytes: usize, count: usize, every: Duration) -> (u64, Result<usize, bool>) {
+        let begun = Instant::now();
+        let chunks = futures::stream::unfold(0, move |sent| async move {
+            tokio::time::sleep(every).await;
+            let frame = Frame::data(Bytes::from(vec![0; bytes]));
+            (sent < count).then_some((Ok::<_, std::io::Error>(frame), sent + 1))
+        });
+        let (paced, _) = Paced::new(Box::pin(StreamBody::new(chunks)), PACE);
+        let collected = axum::body::Body::new(paced).collect().await;
+        let result = collected
+            .map(|all| all.to_bytes().len())
+            .map_err(|error| error.into_inner().is::<Stalled>());
+        (begun.elapsed().as_secs(), result)
+    }
+
+    /// Sends so many bytes at once and then nothing more.
+    async fn send_then_stop(bytes: usize) -> (u64, Result<usize, bool>) {
+        let begun = Instant::now();
+        let frame = Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![0; bytes])));
+        let chunks = futures::stream::iter([frame]).chain(futures::stream::pending());
+        let (paced, _) = Paced::new(StreamBody::new(chunks), PACE);
+        let collected = axum::body::Body::new(paced).collect().await;
+        let result = collected
+            .map(|all| all.to_bytes().len())
+            .map_err(|error| error.into_inner().is::<Stalled>());
+        (begun.elapsed().as_secs(), result)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_may_be_slow_but_not_slower_than_its_pace() {
+        let second = Duration::from_secs(1);
+        let (took, result) = send(1, 1000, second).await;
+        assert_eq!((took, result), (10, Err(true)), "trickles");
+        let (took, result) = send(1_000_000, 1, 9 * second).await;
+        assert_eq!((took, result), (18, Ok(1_000_000)), "pauses");
+        let (took, result) = send_then_stop(1_000_000).await;
+        assert_eq!((took, result), (10, Err(true)), "stops with credit");
+        let (took, result) = send(1_000_000, 2, 20 * second).await;
+        assert_eq!((took, result), (10, Err(true)), "stops");
+        let (took, result) = send(1100, 60, second).await;
+        assert_eq!((took, result), (61, Ok(66_000)), "keeps the pace");
+        let (took, result) = send(900, 60, second).await;
+        assert_eq!((took, result), (10, Err(true)), "just below it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_a_handler_takes_does_not_count() {
+        let bytes = Full::new(Bytes::from_static(b"ready")).map_err(|never| match never {});
+        let (mut paced, upload) = Paced::new(bytes.map_err(|error: std::io::Error| error), PACE);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(upload.is_unread());
+        assert!(paced.frame().await.unwrap().is_ok());
+        assert!(!upload.is_unread() && !upload.has_stalled());
+        assert_eq!(upload.last_byte().elapsed().as_secs(), 0);
+    }
+}

@@ -1,0 +1,375 @@
+//! Typed input and output: `Json`, `Query` and `Path`, whose refusals are problems.
+//!
+//! What does not parse is 400 and says where; what parses and does not fit its type is 422 and
+//! names the field. A refusal never repeats a value that was sent: it may be a password.
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::{HeaderMap, HeaderValue, header, request::Parts};
+use axum::response::{IntoResponse, Response};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::error::Category;
+use std::error::Error as StdError;
+
+use super::body::Whole;
+use super::problem::{FieldError, Problem};
+use crate::Error;
+
+/// A JSON body: of a request as an extractor, of a reply as a response.
+///
+/// Refuses with 415 (not JSON by its content type), 413 (over the route's limit), 408 (too slow),
+/// 400 (not JSON) or 422 (JSON that is no `T`, with `errors`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !is_json(request.headers()) {
+            return Err(Problem::unsupported(
+                "The content type must be application/json.",
+            ));
+        }
+        let Whole(bytes) = Whole::from_request(request, state).await?;
+        parse(&bytes).map(Self)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(json) => {
+                let json_type = HeaderValue::from_static("application/json");
+                ([(header::CONTENT_TYPE, json_type)], json).into_response()
+            }
+            Err(error) => {
+                let error = Error::internal("a reply does not serialise").because(error);
+                Problem::from(error).into_response()
+            }
+        }
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = value
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    match essence.strip_prefix("application/") {
+        Some(subtype) => {
+            subtype == "json"
+                || subtype
+                    .strip_suffix("+json")
+                    .is_some_and(|name| !name.is_empty())
+        }
+        None => false,
+    }
+}
+
+/// Parses JSON as an extractor does, for input that comes otherwise, such as a part of a form.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let cause = error.into_inner();
+        match cause.classify() {
+            Category::Data => Problem::invalid_fields(vec![field_error(&path, &cause.to_string())]),
+            _ => malformed(&cause),
+        }
+    })?;
+    json.end().map_err(|error| malformed(&error))?;
+    Ok(value)
+}
+
+fn malformed(error: &serde_json::Error) -> Problem {
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    let what = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(what, _)| what);
+    Problem::malformed(format!(
+        "The body is not JSON: {what} at line {line}, column {column}."
+    ))
+}
+
+/// Serde's sentence in words that follow the field's name.
+fn field_error(path: &str, sentence: &str) -> FieldError {
+    let sentence = sentence
+        .rsplit_once(" at line ")
+        .map_or(sentence, |(sentence, _)| sentence);
+    let path = if path == "." { "" } else { path };
+    // What serde says of a field it finds in its parent is about the field itself.
+    for (start, detail) in [
+        ("missing field `", "is required"),
+        ("duplicate field `", "is given more than once"),
+        ("unknown field `", "is not known here"),
+    ] {
+        if let Some((name, _)) = sentence
+            .strip_prefix(start)
+            .and_then(|rest| rest.split_once('`'))
+        {
+            let named = path == name || path.ends_with(&format!(".{name}"));
+            let field = match (named && start.starts_with("unknown"), path) {
+                (true, path) => path.to_owned(),
+                (false, "") => name.to_owned(),
+                (false, path) => format!("{path}.{name}"),
+            };
+            return FieldError::new(field, detail);
+        }
+    }
+    FieldError::new(path, in_words(sentence))
+}
+
+fn in_words(sentence: &str) -> String {
+    let expected = sentence
+        .rsplit_once(", expected ")
+        .map(|(_, expected)| expected);
+    match expected {
+        Some(kind) if sentence.starts_with("unknown variant") => format!("must be {kind}"),
+        Some(kind) if sentence.starts_with("invalid ") => match kind {
+            "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "isize" => {
+                "must be a whole number within bounds".into()
+            }
+            "f32" | "f64" => "must be a number".into(),
+            "a sequence" => "must be a list".into(),
+            "a map" => "must be an object".into(),
+            "unit" => "must be null".into(),
+            kind if kind.starts_with("struct ") => "must be an object".into(),
+            kind => format!("must be {kind}"),
+        },
+        _ => sentence.to_owned(),
+    }
+}
+
+/// The query string as a `T`. Refuses with 422 naming the field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        type Fault = serde_path_to_error::Error<serde::de::value::Error>;
+        match axum::extract::Query::try_from_uri(&parts.uri) {
+            Ok(axum::extract::Query(value)) => Ok(Self(value)),
+            Err(rejection) => {
+                let mut cause: Option<&(dyn StdError + 'static)> = Some(&rejection);
+                while let Some(error) = cause {
+                    if let Some(fault) = error.downcast_ref::<Fault>() {
+                        let (path, fault) = (fault.path().to_string(), fault.inner().to_string());
+                        return Err(Problem::invalid_fields(vec![field_error(&path, &fault)]));
+                    }
+                    cause = error.source();
+                }
+                Err(Problem::invalid("", "the query string is not understood"))
+            }
+        }
+    }
+}
+
+/// The parameters of the path as a `T`. Refuses with 400.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Err(rejection) if rejection.status().is_server_error() => {
+                let error = Error::internal("a handler asks for parameters its path lacks");
+                Err(error.because(rejection).into())
+            }
+            Err(_) => Err(Problem::malformed(
+                "A part of the address is not of the form it must have.",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{Router, body::Body, routing::get, routing::post};
+    use http_body_util::BodyExt;
+    use serde::Deserialize;
+    use serde_json::Value;
+    use tower::ServiceExt;
+
+    #[derive(Debug, Deserialize, Serialize)]
+    #[serde(deny_unknown_fields)]
+    struct Inner {
+        alt: String,
+    }
+
+    #[derive(Debug, Deserialize, Serialize)]
+    struct Outer {
+        name: String,
+        #[serde(default)]
+        size: u8,
+        #[serde(default)]
+        inner: Vec<Inner>,
+    }
+
+    #[derive(Deserialize)]
+    struct Page {
+        limit: u8,
+    }
+
+    async fn send(request: axum::http::request::Builder, body: impl Into<Body>) -> (u16, Value) {
+        let router: Router = Router::new()
+            .route("/", post(async |Json(body): Json<Outer>| Json(body)))
+            .route(
+                "/page",
+                get(async |Query(page): Query<Page>| Json(page.limit)),
+            )
+            .route("/{id}", get(async |Path(id): Path<u64>| Json(id)));
+        let response = router
+            .oneshot(request.body(body.into()).unwrap())
+            .await
+            .unwrap();
+        let (status, problem) = (
+            response.status().as_u16(),
+            response.status().as_u16() >= 400,
+        );
+        let content_type = response.headers()["content-type"].to_str().unwrap();
+        assert_eq!(content_type == "application/problem+json", problem);
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    async fn post_json(content_type: &str, body: impl Into<Body>) -> (u16, Value) {
+        send(
+            Request::post("/").header("content-type", content_type),
+            body,
+        )
+        .await
+    }
+
+    #[tokio::test]
+    async fn json_in_is_json_out_under_any_json_type() {
+        for content_type in [
+            "application/json",
+            "application/JSON; charset=utf-8",
+            "application/a+json",
+        ] {
+            let (status, body) = post_json(content_type, r#"{"name":"\u0000é"}"#).await;
+            assert_eq!(
+                (status, body["name"].as_str()),
+                (200, Some("\0é")),
+                "{content_type}"
+            );
+        }
+        for content_type in ["text/json", "application/jsonp", "application/+json", ""] {
+            assert_eq!(
+                post_json(content_type, r#"{"name":"a"}"#).await.0,
+                415,
+                "{content_type}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_json_is_400_and_says_where() {
+        let deep = format!(r#"{{"other":{}"#, "[".repeat(10_000));
+        for body in [
+            "{\n x",
+            "",
+            r#"{"name":"a"} x"#,
+            r#"{"name":"a"}{"#,
+            &deep,
+            r#"{"name":1e999}"#,
+        ] {
+            let (status, problem) = post_json("application/json", body.to_owned()).await;
+            assert_eq!(status, 400, "{body:.20} {problem}");
+            assert!(
+                problem["detail"].as_str().unwrap().contains(" line "),
+                "{problem}"
+            );
+        }
+        let (_, problem) = post_json("application/json", "{\n x").await;
+        assert!(
+            problem["detail"]
+                .as_str()
+                .unwrap()
+                .contains("line 2, column 2"),
+            "{problem}"
+        );
+        assert_eq!(
+            post_json("application/json", b"{\"name\":\"\xff\"}".to_vec())
+                .await
+                .0,
+            400
+        );
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_422_and_names_the_field_but_not_the_value() {
+        for (body, field, detail) in [
+            ("{}", "name", "is required"),
+            (r#"{"name":5}"#, "name", "must be a string"),
+            (
+                r#"{"name":"a","name":"b"}"#,
+                "name",
+                "is given more than once",
+            ),
+            (
+                r#"{"name":"a","size":4711}"#,
+                "size",
+                "must be a whole number within bounds",
+            ),
+            (
+                r#"{"name":"a","size":"4711, expected x"}"#,
+                "size",
+                "must be a whole number within bounds",
+            ),
+            (
+                r#"{"name":"a","inner":[{"alt":"a"},{}]}"#,
+                "inner[1].alt",
+                "is required",
+            ),
+            (
+                r#"{"name":"a","inner":[{"alt":"a","b":4711}]}"#,
+                "inner[0].b",
+                "is not known here",
+            ),
+            (
+                r#"{"name":"a","inner":[{"alt":{"alt":1}}]}"#,
+                "inner[0].alt",
+                "must be a string",
+            ),
+            (r#"{"name":"a","inner":{}}"#, "inner", "must be a list"),
+            ("7", "", "must be an object"),
+        ] {
+            let (status, problem) = post_json("application/json", body).await;
+            assert_eq!(status, 422, "{body} {problem}");
+            assert_eq!(problem["errors"][0]["field"], field, "{body} {problem}");
+            assert_eq!(problem["errors"][0]["detail"], detail, "{body} {problem}");
+            assert!(!problem.to_string().contains("4711"), "{problem}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_query_names_its_field_and_a_path_is_malformed() {
+        assert_eq!(
+            send(Request::get("/page?limit=7"), "").await,
+            (200, Value::from(7))
+        );
+        for query in ["", "?limit=x", "?limit=", "?limit=300", "?limit=1&limit=2"] {
+            let (status, problem) = send(Request::get(format!("/page{query}")), "").await;
+            assert_eq!(
+                (status, &problem["errors"][0]["field"]),
+                (422, &"limit".into()),
+                "{query} {problem}"
+            );
+        }
+        assert_eq!(send(Request::get("/7"), "").await, (200, Value::from(7)));
+        for path in ["/x", "/-7", "/99999999999999999999", "/%ff"] {
+            assert_eq!(send(Request::get(path), "").await.0, 400, "{path}");
+        }
+    }
+}

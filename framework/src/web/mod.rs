@@ -1,0 +1,32 @@
+//! HTTP: what every app's API has in common, and the server it runs on.
+//!
+//! Errors are problem+json and made here only; lists are pages by keyset; unsafe requests may
+//! carry a key that makes them safe to repeat; who asks is looked up once. `web` knows no entity
+//! and decides nothing about who sees what: that is `access`.
+
+mod auth;
+pub mod body;
+mod idempotency;
+mod json;
+mod page;
+mod password;
+mod problem;
+mod rate;
+mod security;
+pub mod server;
+mod session;
+
+pub use auth::{SignedIn, authenticate};
+pub use idempotency::{IDEMPOTENCY_KEY, Idempotency, Slot, content_hash, idempotent};
+pub use json::{Json, Path, Query};
+pub use page::{Page, PageQuery, after_id, after_link};
+pub use password::Passwords;
+pub use problem::{FieldError, PROBLEM_JSON, Problem, fallback, method_not_allowed, panicked};
+pub use rate::{Payer, RateLimits, Rule};
+pub use security::{RequestId, observe};
+pub use session::{Session, Sessions};
+
+use crate::db::Migration;
+
+/// The tables of sessions and of idempotency keys.
+pub const MIGRATIONS: [Migration; 2] = [session::MIGRATION, idempotency::MIGRATION];

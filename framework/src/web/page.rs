@@ -1,0 +1,129 @@
+//! Pages of lists: `?limit=&cursor=` in, `{items, next}` out, by keyset.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{FieldError, Problem};
+use crate::graph::{EdgePage, Link};
+use crate::id::Id;
+use crate::shard;
+
+/// A page of a list.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    /// The items, in the list's order.
+    pub items: Vec<T>,
+    /// The cursor of the next page; null at the end.
+    #[schema(required)]
+    pub next: Option<String>,
+}
+
+/// Which page of a list is asked for.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// Items at most.
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: Option<u16>,
+    /// Where to go on: `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Items a page holds unless asked otherwise, and at most.
+const DEFAULT_LIMIT: u16 = 20;
+const LARGEST_LIMIT: u16 = 100;
+
+impl PageQuery {
+    /// Items at most, 1 to 100.
+    ///
+    /// # Errors
+    /// 422 when it is outside.
+    pub fn limit(&self) -> Result<u64, Problem> {
+        match self.limit.unwrap_or(DEFAULT_LIMIT) {
+            limit @ 1..=LARGEST_LIMIT => Ok(limit.into()),
+            _ => Err(Problem::invalid_fields(vec![FieldError::new("limit", "must be from 1 to 100")])),
+        }
+    }
+
+    /// The page of a list by id.
+    ///
+    /// # Errors
+    /// 422 when the limit or the cursor is not one.
+    pub fn by_id<E>(&self) -> Result<shard::Page<E>, Problem> {
+        let before = self.position::<1>()?.map(|[id]| Id::from_raw(id));
+        Ok(shard::Page { before, limit: self.limit()? })
+    }
+
+    /// The page of a list of an edge's ends.
+    ///
+    /// # Errors
+    /// 422 when the limit or the cursor is not one.
+    pub fn by_link(&self) -> Result<EdgePage, Problem> {
+        let after = self.position::<2>()?.map(|[version, id]| (version, id));
+        Ok(EdgePage { after, limit: self.limit()? })
+    }
+
+    fn position<const N: usize>(&self) -> Result<Option<[i64; N]>, Problem> {
+        let Some(cursor) = &self.cursor else { return Ok(None) };
+        decode(cursor).map(Some).ok_or_else(|| {
+            Problem::invalid("cursor", "is not one of this list; send `next` of the page before, as it was")
+        })
+    }
+}
+
+/// The cursor that goes on after this id.
+pub fn after_id<E>(id: Id<E>) -> String {
+    encode(&[id.raw()])
+}
+
+/// The cursor that goes on after this end of an edge.
+pub fn after_link<T>(link: Link<T>) -> String {
+    encode(&[link.version, link.id.raw()])
+}
+
+/// A cursor is opaque: numbers, the count of which tells lists of different order apart.
+fn encode(position: &[i64]) -> String {
+    let bytes: Vec<u8> = position.iter().flat_map(|number| number.to_be_bytes()).collect();
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn decode<const N: usize>(cursor: &str) -> Option<[i64; N]> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    let (numbers, rest) = bytes.as_chunks::<8>();
+    let position: [[u8; 8]; N] = numbers.try_into().ok().filter(|_| rest.is_empty())?;
+    let position = position.map(i64::from_be_bytes);
+    position.iter().all(|number| *number >= 0).then_some(position)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(limit: Option<u16>, cursor: Option<&str>) -> PageQuery {
+        PageQuery { limit, cursor: cursor.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_cursor_leads_back_to_where_it_was() {
+        let id: Id<()> = Id::from_raw(i64::MAX - 5);
+        assert_eq!(query(None, Some(&after_id(id))).by_id::<()>().unwrap().before, Some(id));
+        let link = Link { id, version: 7 };
+        assert_eq!(query(None, Some(&after_link(link))).by_link().unwrap().after, Some((7, id.raw())));
+    }
+
+    #[test]
+    fn what_is_no_cursor_or_limit_is_422() {
+        let of_another_list = after_link(Link { id: Id::<()>::from_raw(1), version: 1 });
+        let negative = encode(&[-1]);
+        for cursor in ["", "x", "AAAA", "AAAAAAAAAAAA", &of_another_list, &negative, "é"] {
+            let problem = query(None, Some(cursor)).by_id::<()>().err().expect(cursor);
+            assert_eq!((problem.status, problem.errors[0].field.as_str()), (422, "cursor"));
+        }
+        for limit in [0, 101, u16::MAX] {
+            assert_eq!(query(Some(limit), None).limit().unwrap_err().status, 422);
+        }
+        assert_eq!(query(None, None).limit().unwrap(), 20);
+    }
+}

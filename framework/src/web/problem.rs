@@ -1,0 +1,317 @@
+//! RFC 9457 problem details: the one shape of every error reply, and the one place where a
+//! [`crate::Error`] becomes a status code. What caused a 5xx is logged here and never sent.
+
+use std::any::Any;
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Error;
+
+/// The media type of a problem.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// After how many seconds a client should repeat a request that was refused for lack of a store.
+const RETRY_SECONDS: u64 = 1;
+
+/// An error reply: what went wrong, as a status, and in sentences for people.
+///
+/// Handlers return `Result<_, Problem>`; `?` turns a [`crate::Error`] into one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// A URI that names the kind of problem; `about:blank` if the status says it all.
+    #[serde(rename = "type")]
+    pub kind: Cow<'static, str>,
+    /// The phrase of the status.
+    pub title: Cow<'static, str>,
+    /// The HTTP status code.
+    #[schema(minimum = 400, maximum = 599)]
+    pub status: u16,
+    /// What happened this time, and how to mend it, in a sentence.
+    pub detail: String,
+    /// What is wrong with each field of the input; absent if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+    #[serde(skip)]
+    retry_after_seconds: Option<u64>,
+}
+
+/// What is wrong with one field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FieldError {
+    /// The path of the field, such as `photos[2].alt`; empty if it is the input as a whole.
+    pub field: String,
+    /// What is wrong with it, in words that follow the field's name.
+    pub detail: String,
+}
+
+impl FieldError {
+    /// Says `detail` about `field`.
+    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            detail: detail.into(),
+        }
+    }
+}
+
+macro_rules! problems {
+    ($($(#[$doc:meta])* $make:ident, $status:ident;)*) => {
+        $(
+            $(#[$doc])*
+            pub fn $make(detail: impl Into<String>) -> Self {
+                Self::new(StatusCode::$status, detail)
+            }
+        )*
+    };
+}
+
+impl Problem {
+    /// A problem of any status from 400 to 599.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            kind: Cow::Borrowed("about:blank"),
+            title: Cow::Borrowed(status.canonical_reason().unwrap_or("Error")),
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after_seconds: None,
+        }
+    }
+
+    problems! {
+        /// 400: the request cannot be parsed.
+        malformed, BAD_REQUEST;
+        /// 401: no credentials, or none that are known. Carries `WWW-Authenticate: Bearer`.
+        unauthenticated, UNAUTHORIZED;
+        /// 403: known, and not allowed to.
+        forbidden, FORBIDDEN;
+        /// 404: absent, or not visible to whoever asks.
+        absent, NOT_FOUND;
+        /// 405: the path exists, but not for this method.
+        method_not_allowed, METHOD_NOT_ALLOWED;
+        /// 408: the request did not arrive in time.
+        timed_out, REQUEST_TIMEOUT;
+        /// 409: what is stored stands against it.
+        conflict, CONFLICT;
+        /// 413: the body is larger than this route takes.
+        too_large, PAYLOAD_TOO_LARGE;
+        /// 415: the body is of a type that this route does not take.
+        unsupported, UNSUPPORTED_MEDIA_TYPE;
+        /// 431: the request's header fields are too large or too many.
+        header_too_large, REQUEST_HEADER_FIELDS_TOO_LARGE;
+    }
+
+    /// 422: one field is not acceptable.
+    pub fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::invalid_fields(vec![FieldError::new(field, detail)])
+    }
+
+    /// 422: several fields are not acceptable.
+    pub fn invalid_fields(errors: Vec<FieldError>) -> Self {
+        let sentences: Vec<String> = errors
+            .iter()
+            .map(|error| {
+                format!("{} {}", error.field, error.detail)
+                    .trim()
+                    .to_owned()
+            })
+            .collect();
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, sentences.join("; "));
+        problem.errors = errors;
+        problem
+    }
+
+    /// 429: the client's share is used up; it may come back after `retry_after_seconds`.
+    pub fn too_many(retry_after_seconds: u64) -> Self {
+        let detail = format!("Too many requests; try again in {retry_after_seconds} s.");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after_seconds)
+    }
+
+    /// 503: cannot be done now; worth a new attempt after `retry_after_seconds`.
+    pub fn unavailable(retry_after_seconds: u64) -> Self {
+        let detail = format!("The service is busy; try again in {retry_after_seconds} s.");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_after_seconds)
+    }
+
+    /// 500: a fault of ours. It takes no detail, so that none can leak.
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Something went wrong on our side.",
+        )
+    }
+
+    /// The same problem with another `type`, for one that clients tell apart by more than its status.
+    #[must_use]
+    pub fn of_kind(mut self, uri: &'static str) -> Self {
+        self.kind = Cow::Borrowed(uri);
+        self
+    }
+
+    fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_seconds = Some(seconds);
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        // A struct of strings and a number cannot fail to serialise.
+        let json = serde_json::to_vec(&self).unwrap_or_default();
+        let mut response = Response::new(Body::from(json));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        if error.is_invalid() {
+            return Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
+        }
+        if error.is_unsupported() {
+            return Self::unsupported(error.to_string());
+        }
+        if error.is_conflict() {
+            return Self::conflict(error.to_string());
+        }
+        if error.is_overloaded() {
+            return Self::unavailable(RETRY_SECONDS);
+        }
+        if error.is_unavailable() {
+            tracing::warn!(error = error.chain(), "a store is unavailable");
+            return Self::unavailable(RETRY_SECONDS);
+        }
+        tracing::error!(error = error.chain(), "a request failed");
+        Self::internal()
+    }
+}
+
+/// The reply to a path that no route has: give it to `Router::fallback`.
+pub async fn fallback() -> Problem {
+    Problem::absent("There is nothing at this address.")
+}
+
+/// The reply to a method that a route lacks: give it to `Router::method_not_allowed_fallback`.
+pub async fn method_not_allowed() -> Problem {
+    Problem::method_not_allowed(
+        "This address does not take this method; `Allow` lists those it does.",
+    )
+}
+
+/// The reply to a handler's panic: give it to `tower_http`'s `CatchPanicLayer::custom`.
+pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let said = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&'static str>().copied())
+        .unwrap_or("no message");
+    tracing::error!(panic = said, "a handler panicked");
+    Problem::internal().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{Router, routing::get};
+    use http_body_util::BodyExt;
+    use serde_json::{Value, json};
+    use tower::ServiceExt;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    async fn read(response: Response) -> (axum::http::response::Parts, Value) {
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        assert_eq!(parts.headers["content-type"], PROBLEM_JSON);
+        assert_eq!(parts.headers["cache-control"], "no-store");
+        (parts, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_problem_is_the_json_of_rfc_9457() {
+        let (parts, body) = read(Problem::invalid("caption", "is too long").into_response()).await;
+        assert_eq!(parts.status, 422);
+        let errors = json!([{"field": "caption", "detail": "is too long"}]);
+        let whole = json!({"type": "about:blank", "title": "Unprocessable Entity", "status": 422,
+            "detail": "caption is too long", "errors": errors});
+        assert_eq!(body, whole);
+        let (_, body) = read(Problem::absent("gone").into_response()).await;
+        assert!(body.get("errors").is_none());
+    }
+
+    #[tokio::test]
+    async fn refusals_say_what_to_do_next() {
+        let (parts, _) = read(Problem::unauthenticated("Sign in.").into_response()).await;
+        assert_eq!(parts.headers["www-authenticate"], "Bearer");
+        for problem in [Problem::too_many(7), Problem::unavailable(7)] {
+            assert_eq!(
+                read(problem.into_response()).await.0.headers["retry-after"],
+                "7"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn each_kind_of_error_has_its_status_and_no_fault_of_ours_leaks() {
+        let made: [(Error, u16); 7] = [
+            (Error::invalid("secret"), 422),
+            (Error::unsupported("secret"), 415),
+            (Error::conflict("secret"), 409),
+            (Error::unavailable("secret"), 503),
+            (Error::overloaded("secret"), 503),
+            (Error::configuration("secret"), 500),
+            (Error::internal("secret"), 500),
+        ];
+        for (error, status) in made {
+            let error = error.because(std::io::Error::other("cause"));
+            let (parts, body) = read(Problem::from(error).into_response()).await;
+            assert_eq!(parts.status, status);
+            assert_eq!(
+                body["detail"].as_str().unwrap().contains("secret"),
+                status < 500,
+                "{body}"
+            );
+            assert!(!body.to_string().contains("cause"), "{body}");
+            assert_eq!(parts.headers.contains_key("retry-after"), status == 503);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_router_answers_with_problems_where_no_handler_can() {
+        async fn boom() {
+            panic!("secret")
+        }
+        let router: Router = Router::new()
+            .route("/boom", get(boom))
+            .fallback(fallback)
+            .method_not_allowed_fallback(method_not_allowed)
+            .layer(CatchPanicLayer::custom(panicked));
+        for (method, path, status) in [
+            ("GET", "/boom", 500),
+            ("GET", "/none", 404),
+            ("POST", "/boom", 405),
+        ] {
+            let request = axum::http::Request::builder().method(method).uri(path);
+            let request = request.body(Body::empty()).unwrap();
+            let (parts, body) = read(router.clone().oneshot(request).await.unwrap()).await;
+            assert_eq!(parts.status, status);
+            assert!(!body.to_string().contains("secret"));
+            assert_eq!(parts.headers.contains_key("allow"), status == 405);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! One connection from its first byte to its end, and each of its requests.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderValue, Request, Response, Version, header};
+use axum::response::IntoResponse;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::Limits;
+use super::activity::{Activity, Reply};
+use super::socket::Socket;
+use super::watch::Watch;
+use crate::web::body::{self, Pace, Paced, Upload};
+use crate::web::problem::{PROBLEM_JSON, Problem};
+use crate::{Error, Result};
+
+/// How long a client that is refused may take to read why.
+const REFUSAL: Duration = Duration::from_secs(2);
+
+/// What hyper's buffers take at least, in bytes.
+const MIN_HEADER_BYTES: usize = 8 * 1024;
+
+/// An HTTP/2 stream's and connection's windows for bodies, in bytes: what a client can make us hold.
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// What all connections share.
+#[derive(Clone)]
+pub(super) struct Connections(Arc<Shared>);
+
+struct Shared {
+    router: Router,
+    limits: Limits,
+    http: auto::Builder<TokioExecutor>,
+    draining: CancellationToken,
+    ended: CancellationToken,
+}
+
+impl Connections {
+    pub(super) fn new(
+        router: Router,
+        limits: Limits,
+        draining: CancellationToken,
+        ended: CancellationToken,
+    ) -> Result<Self> {
+        let http = http(&limits)?;
+        Ok(Self(Arc::new(Shared {
+            router,
+            limits,
+            http,
+            draining,
+            ended,
+        })))
+    }
+
+    /// Serves one connection to its end.
+    pub(super) async fn serve(self, stream: TcpStream, peer: SocketAddr) {
+        let Shared {
+            limits,
+            http,
+            draining,
+            ended,
+            ..
+        } = &*self.0;
+        // Without it small replies wait for acknowledgements; a dead socket shows on the next read.
+        let _ = stream.set_nodelay(true);
+        let activity = Activity::new();
+        let write = Duration::from_secs(limits.write_seconds);
+        let socket = TokioIo::new(Socket::new(stream, write, activity.clone()));
+        let service = service_fn(|request| {
+            let (shared, activity) = (self.0.clone(), activity.clone());
+            async move { Ok::<_, Infallible>(answer(&shared, &activity, peer, request).await) }
+        });
+        let mut connection = pin!(http.serve_connection(socket, service));
+        let mut drained = pin!(draining.cancelled());
+        let idle = Duration::from_secs(limits.header_seconds);
+        let mut watch = Watch::new(&activity, idle, write);
+        let served = std::future::poll_fn(|cx| {
+            if !watch.is_draining() && drained.as_mut().poll(cx).is_ready() {
+                watch.drain();
+            }
+            watch.poll(connection.as_mut(), cx)
+        });
+        tokio::select! {
+            biased;
+            () = ended.cancelled() => {}
+            () = served => {}
+        }
+    }
+}
+
+/// Both protocols with our limits.
+fn http(limits: &Limits) -> Result<auto::Builder<TokioExecutor>> {
+    let max_list = u32::try_from(limits.header_bytes).ok();
+    let Some(max_list) = max_list.filter(|_| limits.header_bytes >= MIN_HEADER_BYTES) else {
+        let least = format!("header_bytes must be at least {MIN_HEADER_BYTES} and below 4 GiB");
+        return Err(Error::configuration(least));
+    };
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    let mut http1 = http.http1();
+    // The head has to fit hyper's read buffer, so this bounds it. No timer: `Watch` has it.
+    http1.max_buf_size(limits.header_bytes);
+    // Other numbers than hyper's default cost it an allocation a request.
+    if limits.header_count != 100 {
+        http1.max_headers(limits.header_count);
+    }
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(max_list)
+        .max_concurrent_streams(limits.streams)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(STREAM_WINDOW_BYTES as usize)
+        // For peers that vanish while a reply is open; `Watch` closes those that are only idle.
+        .keep_alive_interval(Duration::from_secs(limits.header_seconds.div_ceil(2)))
+        .keep_alive_timeout(Duration::from_secs(limits.header_seconds.div_ceil(2)));
+    Ok(http)
+}
+
+/// Answers one request, in time.
+async fn answer(
+    shared: &Shared,
+    activity: &Arc<Activity>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Response<Reply> {
+    let limits = &shared.limits;
+    let is_http1 = request.version() < Version::HTTP_2;
+    let pace = Pace {
+        grace: Duration::from_secs(limits.body_grace_seconds),
+        min_bytes_per_second: limits.body_min_bytes_per_second,
+    };
+    let (parts, incoming) = request.into_parts();
+    let (paced, upload) = Paced::new(incoming, pace);
+    let open = activity.open(is_http1.then(|| upload.clone()));
+    let mut response = if parts.headers.len() > limits.header_count {
+        Problem::header_too_large("The request has too many header fields.").into_response()
+    } else {
+        let mut request = Request::from_parts(parts, Body::new(paced));
+        request.extensions_mut().insert(ConnectInfo(peer));
+        in_time(&shared.router, request, &upload, limits.response_seconds).await
+    };
+    let stalled = upload.has_stalled();
+    if stalled && !response.status().is_success() {
+        // Whatever the handler made of it; its extractor may not have known why the body failed.
+        response = body::stalled().into_response();
+    }
+    if is_http1 && (stalled || shared.draining.is_cancelled()) {
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.map(|body| Reply::new(body, open, !is_http1))
+}
+
+/// The router's reply, or 503 when it takes longer than it may since the request's last byte.
+async fn in_time(
+    router: &Router,
+    request: Request<Body>,
+    upload: &Upload,
+    response_seconds: u64,
+) -> Response<Body> {
+    let allowed = Duration::from_secs(response_seconds);
+    let method = request.method().clone();
+    let mut call = pin!(router.clone().oneshot(request));
+    loop {
+        let due = upload.last_byte() + allowed;
+        match timeout_at(due, &mut call).await {
+            Ok(Ok(response)) => return response,
+            Ok(Err(never)) => match never {},
+            Err(_) if upload.last_byte() + allowed > Instant::now() => {}
+            Err(_) => {
+                tracing::warn!(%method, "a handler took too long");
+                return Problem::unavailable(1).into_response();
+            }
+        }
+    }
+}
+
+/// Tells a client that there is no room for its connection, without reading what it wants.
+pub(super) async fn refuse(mut stream: TcpStream) {
+    let problem = Problem::unavailable(1);
+    let json = serde_json::to_string(&problem).unwrap_or_default();
+    let reply = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: {PROBLEM_JSON}\r\ncache-control: no-store\r\n\
+         retry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{json}",
+        json.len(),
+    );
+    let told = async {
+        stream.write_all(reply.as_bytes()).await?;
+        stream.shutdown().await?;
+        // What it sends is read away, or the reset would overtake the reply.
+        let mut scratch = [0; 4096];
+        while stream.read(&mut scratch).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    // A client that has left, or never leaves, needs no more of us.
+    let _ = timeout(REFUSAL, told).await;
+}

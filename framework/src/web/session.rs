@@ -1,0 +1,177 @@
+//! Sessions: opaque tokens that find their own shard, of which only a hash is kept.
+//!
+//! A token is the session's id and 256 random bits. The id leads to the row, wherever its account
+//! lives; the bits prove the right to it. Reading the database gives nobody a token. Deleting the
+//! row revokes the token everywhere at once.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sea_orm::sea_query::{ColumnDef, Index, Table};
+use sea_orm::{ConnectionTrait, Statement, Value};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::db::{CreateTables, Migration};
+use crate::error::Result;
+use crate::id::Id;
+use crate::shard::{Shards, Tx};
+
+/// The sessions, on their accounts' shards.
+pub const MIGRATION: Migration = || {
+    let session = Table::create()
+        .table("tripod_session")
+        .col(ColumnDef::new("id").big_integer().not_null().primary_key())
+        .col(ColumnDef::new("account_id").big_integer().not_null())
+        .col(ColumnDef::new("secret_hash").binary().not_null())
+        .col(ColumnDef::new("device").text().not_null())
+        .take();
+    let of_account = Index::create()
+        .name("tripod_session_of_account")
+        .table("tripod_session")
+        .col("account_id")
+        .col("id")
+        .take();
+    CreateTables::new("m20261122_000005_tripod_session").table(session).index(of_account).boxed()
+};
+
+/// What tokens begin with, so that a leaked one is recognised for what it is.
+const PREFIX: &str = "tri_";
+const SECRET_BYTES: usize = 32;
+/// Characters kept of what a device says it is.
+const DEVICE_CHARACTERS: usize = 200;
+
+/// A signed-in device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its id, on the account's shard.
+    pub id: Id<Self>,
+    /// The account's id; its type is the app's.
+    pub account: i64,
+    /// What the device said it is: its `User-Agent`.
+    pub device: String,
+}
+
+/// Opens, finds and closes sessions; clones share everything.
+#[derive(Clone)]
+pub struct Sessions {
+    shards: Shards,
+}
+
+impl Sessions {
+    /// The sessions of these shards.
+    pub fn new(shards: Shards) -> Self {
+        Self { shards }
+    }
+
+    /// Opens a session in the transaction and gives its token, which is never stored: it counts
+    /// once the transaction has committed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn open<A>(&self, tx: &Tx<'_>, account: Id<A>, device: &str) -> Result<String> {
+        let secret: [u8; SECRET_BYTES] = rand::random();
+        let device: String = device.chars().filter(|c| !c.is_control()).take(DEVICE_CHARACTERS).collect();
+        let hash = hash(&secret).to_vec();
+        let sql = "INSERT INTO tripod_session (id, account_id, secret_hash, device) VALUES ($1, $2, $3, $4)";
+        let id: Id<Session> = tx
+            .claim_id(sql, |id| vec![id.into(), account.into(), hash.clone().into(), device.clone().into()])
+            .await?;
+        let mut token = id.raw().to_be_bytes().to_vec();
+        token.extend(secret);
+        Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(token)))
+    }
+
+    /// The session that a token opens; none when it is malformed, wrong or revoked.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find(&self, token: &str) -> Result<Option<Session>> {
+        let Some((id, secret)) = decode(token) else { return Ok(None) };
+        let reader = self.shards.reader(id.shard());
+        let statement = Statement::from_sql_and_values(
+            reader.get_database_backend(),
+            "SELECT id, account_id, device, secret_hash FROM tripod_session WHERE id = $1",
+            [id.into()],
+        );
+        let Some(row) = reader.query_one_raw(statement).await? else { return Ok(None) };
+        let stored: Vec<u8> = row.try_get_by_index(3)?;
+        let proven: bool = hash(&secret).as_slice().ct_eq(&stored).into();
+        if proven { session(&row).map(Some) } else { Ok(None) }
+    }
+
+    /// An account's sessions, newest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn list(&self, account: i64) -> Result<Vec<Session>> {
+        let reader = self.shards.reader(Id::<()>::from_raw(account).shard());
+        let sql = "SELECT id, account_id, device FROM tripod_session WHERE account_id = $1 ORDER BY id DESC LIMIT 100";
+        let statement = Statement::from_sql_and_values(reader.get_database_backend(), sql, [account.into()]);
+        reader.query_all_raw(statement).await?.iter().map(session).collect()
+    }
+
+    /// Closes one of an account's sessions; tells whether it was open.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn close(&self, account: i64, session: Id<Session>) -> Result<bool> {
+        self.shards
+            .write(Id::<()>::from_raw(account).shard(), move |tx| {
+                Box::pin(async move {
+                    let sql = "DELETE FROM tripod_session WHERE account_id = $1 AND id = $2";
+                    Ok(execute(tx, sql, [account.into(), session.into()]).await? == 1)
+                })
+            })
+            .await
+    }
+
+    /// Closes all of an account's sessions in the transaction: its tokens end when it commits.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn close_all(&self, tx: &Tx<'_>, account: i64) -> Result<()> {
+        let sql = "DELETE FROM tripod_session WHERE account_id = $1";
+        execute(tx, sql, [account.into()]).await.map(drop)
+    }
+}
+
+fn session(row: &sea_orm::QueryResult) -> Result<Session> {
+    Ok(Session {
+        id: row.try_get_by_index(0)?,
+        account: row.try_get_by_index(1)?,
+        device: row.try_get_by_index(2)?,
+    })
+}
+
+async fn execute(tx: &Tx<'_>, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
+    let statement = Statement::from_sql_and_values(tx.connection().get_database_backend(), sql, values);
+    Ok(tx.connection().execute_raw(statement).await?.rows_affected())
+}
+
+/// The secret has 256 random bits, so a plain hash can't be searched: no salt, no slow hash.
+fn hash(secret: &[u8; SECRET_BYTES]) -> [u8; 32] {
+    Sha256::digest(secret).into()
+}
+
+fn decode(token: &str) -> Option<(Id<Session>, [u8; SECRET_BYTES])> {
+    let bytes = URL_SAFE_NO_PAD.decode(token.strip_prefix(PREFIX)?).ok()?;
+    let (id, secret) = bytes.split_first_chunk::<8>()?;
+    let id = i64::from_be_bytes(*id);
+    (id >= 0).then(|| Some((Id::from_raw(id), secret.try_into().ok()?)))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_token_is_refused_without_asking_the_database() {
+        let negative = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode([0xff; 40]));
+        let short = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode([0; 39]));
+        let long = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode([0; 41]));
+        for bad in ["", "tri_", "tri_!!!", "Bearer", &negative, &short, &long] {
+            assert!(decode(bad).is_none(), "{bad:?} was taken");
+        }
+        assert!(decode(&format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode([0; 40]))).is_some());
+    }
+}

@@ -1,0 +1,49 @@
+//! `#[derive(Edge)]`: a kind of edge, its name and what it joins.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Data, DeriveInput, Fields};
+
+use crate::attr::{Grammar, Options};
+use crate::errors::Errors;
+use crate::model::refuse_generics;
+use crate::name;
+
+const GRAMMAR: Grammar = Grammar {
+    attribute: "edge",
+    usage: r#"`#[edge(name = "like", from = account::Entity, to = post::Entity)]`"#,
+    options: &[("name", r#"name = "like""#), ("from", "from = account::Entity"), ("to", "to = post::Entity")],
+};
+
+pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
+    let mut errors = Errors::default();
+    let options = Options::read(input, &GRAMMAR, &mut errors);
+    let plain = refuse_generics(input, "an edge", &mut errors);
+    if !matches!(&input.data, Data::Struct(data) if matches!(data.fields, Fields::Unit)) {
+        let sentence = format!("an edge is only a name and two ends: write `struct {};`", input.ident);
+        errors.at(&input.ident, sentence);
+    }
+    options.require(&["name", "from", "to"], &mut errors);
+    let name = options.text("name", &mut errors);
+    if let Some(name) = name {
+        name::check(name, 40, false, &mut errors);
+    }
+    let from = options.ty("from", &mut errors);
+    let to = options.ty("to", &mut errors);
+
+    let report = errors.report();
+    // After a mistake too, so that no error says the impl is missing; but without its types an
+    // impl would only mislead.
+    let (Some(from), Some(to), true) = (from, to, plain) else { return report.unwrap_or_default() };
+    let ident = &input.ident;
+    let name = name.map_or_else(String::new, syn::LitStr::value);
+    quote! {
+        #report
+        #[automatically_derived]
+        impl ::tripod::graph::Edge for #ident {
+            type From = #from;
+            type To = #to;
+            const NAME: &'static str = #name;
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `#[derive(Job)]`: the name a job is queued under and how often it is tried again.
+
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+use syn::{Data, DeriveInput};
+
+use crate::attr::{Grammar, Options};
+use crate::errors::Errors;
+use crate::model::refuse_generics;
+use crate::name;
+
+const GRAMMAR: Grammar = Grammar {
+    attribute: "job",
+    usage: r#"`#[job(name = "share_post")]`"#,
+    options: &[("name", r#"name = "share_post""#), ("retries", "retries = 8")],
+};
+
+/// Where nothing is said.
+const RETRIES: u32 = 8;
+/// More than anyone means: a job that failed fifty times is not waiting, it is broken.
+const MOST_RETRIES: u32 = 50;
+
+pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
+    let mut errors = Errors::default();
+    let options = Options::read(input, &GRAMMAR, &mut errors);
+    let plain = refuse_generics(input, "a job", &mut errors);
+    if matches!(input.data, Data::Union(_)) {
+        errors.at(&input.ident, "a job is a struct or an enum: serde can't read a union back");
+    }
+    options.require(&["name"], &mut errors);
+    let name = options.text("name", &mut errors);
+    if let Some(name) = name {
+        name::check(name, 80, true, &mut errors);
+    }
+    let retries = Literal::u32_unsuffixed(retries(&options, &mut errors));
+
+    let report = errors.report();
+    // After a mistake too, so that no error says the impl is missing.
+    if !plain {
+        return report.unwrap_or_default();
+    }
+    let ident = &input.ident;
+    let name = name.map_or_else(String::new, syn::LitStr::value);
+    quote! {
+        #report
+        #[automatically_derived]
+        impl ::tripod::queue::Job for #ident {
+            const NAME: &'static str = #name;
+            const RETRIES: u32 = #retries;
+        }
+    }
+}
+
+fn retries(options: &Options, errors: &mut Errors) -> u32 {
+    let Some(written) = options.integer("retries", errors) else { return RETRIES };
+    match written.base10_parse() {
+        Ok(number) if number <= MOST_RETRIES => number,
+        _ => {
+            errors.at(written, format!("`retries` is from 0 to {MOST_RETRIES}"));
+            RETRIES
+        }
+    }
+}

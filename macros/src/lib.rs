@@ -1,0 +1,193 @@
+//! The derives of [`tripod`](https://docs.rs/tripod): each parses, checks and emits one impl of
+//! constants. What they mean lives in the framework, in the traits of the same names; nothing here
+//! knows how. Mistakes are reported all at once, each where it was written.
+
+mod attr;
+mod edge;
+mod errors;
+#[cfg(test)]
+mod expanded_tests;
+mod job;
+mod model;
+mod name;
+mod sharded;
+mod timeline_item;
+
+use proc_macro::TokenStream;
+use syn::{DeriveInput, parse_macro_input};
+
+/// Says where a row lives. Stands on the `Model` of a sea-orm entity, beside `DeriveEntityModel`,
+/// and implements `tripod::shard::Sharded` or `tripod::shard::TextSharded` for its `Entity`.
+///
+/// | Option | Meaning |
+/// | --- | --- |
+/// | `by = author_id` | the row lives on the shard of the id in this column; an `Id<...>`, whose parameter is the owner |
+/// | `by = id` | the row's own id says where it lives |
+/// | `text = name` | the row is found by this text and lives on the shard of its hash |
+///
+/// With `by` the field `id` must be the primary key, and `auto_increment = false`, because ids are
+/// minted before the row is written:
+///
+/// ```
+/// # mod author {
+/// #     use sea_orm::entity::prelude::*;
+/// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+/// #     #[sea_orm(table_name = "author")]
+/// #     pub struct Model { #[sea_orm(primary_key, auto_increment = false)] pub id: tripod::id::Id<Entity> }
+/// #     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+/// #     pub enum Relation {}
+/// #     impl ActiveModelBehavior for ActiveModel {}
+/// # }
+/// # mod note {
+/// # use super::author;
+/// use sea_orm::entity::prelude::*;
+/// use tripod::id::Id;
+/// use tripod_macros::Sharded; // an app writes `tripod::Sharded`
+///
+/// #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Sharded)]
+/// #[sea_orm(table_name = "note")]
+/// #[sharded(by = author_id)]
+/// pub struct Model {
+///     #[sea_orm(primary_key, auto_increment = false)]
+///     pub id: Id<Entity>,
+///     pub author_id: Id<author::Entity>,
+///     pub text: String,
+/// }
+/// # #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+/// # pub enum Relation {}
+/// # impl ActiveModelBehavior for ActiveModel {}
+/// # }
+/// # fn main() {}
+/// ```
+///
+/// With `text` the primary key must be the two fields `shard: i16` and the text, in this order:
+///
+/// ```
+/// # mod name {
+/// # use sea_orm::entity::prelude::*;
+/// # use tripod_macros::Sharded;
+/// #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Sharded)]
+/// #[sea_orm(table_name = "name")]
+/// #[sharded(text = name)]
+/// pub struct Model {
+///     #[sea_orm(primary_key, auto_increment = false)]
+///     pub shard: i16,
+///     #[sea_orm(primary_key, auto_increment = false)]
+///     pub name: String,
+/// }
+/// # #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+/// # pub enum Relation {}
+/// # impl ActiveModelBehavior for ActiveModel {}
+/// # }
+/// # fn main() {}
+/// ```
+///
+/// On the `ModelEx` that `#[sea_orm::model]` copies every derive to, it does nothing.
+#[proc_macro_derive(Sharded, attributes(sharded))]
+pub fn derive_sharded(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    sharded::derive(&input).into()
+}
+
+/// Makes a unit struct a kind of edge: it implements `tripod::graph::Edge`.
+///
+/// | Option | Meaning |
+/// | --- | --- |
+/// | `name = "like"` | what the edges are stored under; written, so that renaming the type loses none; 1 to 40 of a-z, 0-9 and `_` |
+/// | `from = account::Entity` | the entity that an edge goes out from |
+/// | `to = post::Entity` | the entity that it goes to |
+///
+/// ```
+/// use tripod_macros::Edge; // an app writes `tripod::Edge`
+/// # mod account { pub struct Entity; }
+/// # mod post { pub struct Entity; }
+///
+/// #[derive(Edge)]
+/// #[edge(name = "like", from = account::Entity, to = post::Entity)]
+/// pub struct Like;
+///
+/// assert_eq!(<Like as tripod::graph::Edge>::NAME, "like");
+/// ```
+#[proc_macro_derive(Edge, attributes(edge))]
+pub fn derive_edge(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    edge::derive(&input).into()
+}
+
+/// Makes a type a job's arguments: it implements `tripod::queue::Job`. The type must also be
+/// `Serialize` and `DeserializeOwned`.
+///
+/// | Option | Meaning |
+/// | --- | --- |
+/// | `name = "share_post"` | what it is queued under; written, so that renaming the type loses no queued job; 1 to 80 of a-z, 0-9, `_` and `.` |
+/// | `retries = 8` | how often it is tried again after it failed, 0 to 50; 8 if not written |
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use tripod_macros::Job; // an app writes `tripod::Job`
+///
+/// #[derive(Job, Serialize, Deserialize)]
+/// #[job(name = "share_post", retries = 3)]
+/// struct SharePost {
+///     network: String,
+/// }
+///
+/// assert_eq!(<SharePost as tripod::queue::Job>::RETRIES, 3);
+/// ```
+#[proc_macro_derive(Job, attributes(job))]
+pub fn derive_job(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    job::derive(&input).into()
+}
+
+/// Sends a new row to the timelines of those who follow its owner. Stands on the `Model` of a
+/// sea-orm entity, beside [`macro@Sharded`], and implements `tripod::timeline::TimelineItem` for
+/// its `Entity`.
+///
+/// | Option | Meaning |
+/// | --- | --- |
+/// | `name = "home"` | what the timelines are stored under; 1 to 40 of a-z, 0-9 and `_` |
+/// | `audience = Follow` | the kind of edge that a follower has to the owner: an edge whose `to` is the owner's entity |
+///
+/// ```
+/// # mod author {
+/// #     use sea_orm::entity::prelude::*;
+/// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, tripod_macros::Sharded)]
+/// #     #[sea_orm(table_name = "author")]
+/// #     #[sharded(by = id)]
+/// #     pub struct Model { #[sea_orm(primary_key, auto_increment = false)] pub id: tripod::id::Id<Entity> }
+/// #     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+/// #     pub enum Relation {}
+/// #     impl ActiveModelBehavior for ActiveModel {}
+/// # }
+/// # mod note {
+/// # use super::author;
+/// # use sea_orm::entity::prelude::*;
+/// # use tripod::id::Id;
+/// use tripod_macros::{Edge, Sharded, TimelineItem}; // an app writes `tripod::{...}`
+///
+/// #[derive(Edge)]
+/// #[edge(name = "follow", from = author::Entity, to = author::Entity)]
+/// pub struct Follow;
+///
+/// #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Sharded, TimelineItem)]
+/// #[sea_orm(table_name = "note")]
+/// #[sharded(by = author_id)]
+/// #[timeline(name = "home", audience = Follow)]
+/// pub struct Model {
+///     #[sea_orm(primary_key, auto_increment = false)]
+///     pub id: Id<Entity>,
+///     pub author_id: Id<author::Entity>,
+///     pub text: String,
+/// }
+/// # #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+/// # pub enum Relation {}
+/// # impl ActiveModelBehavior for ActiveModel {}
+/// # }
+/// # fn main() {}
+/// ```
+#[proc_macro_derive(TimelineItem, attributes(timeline))]
+pub fn derive_timeline_item(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    timeline_item::derive(&input).into()
+}

@@ -1,0 +1,11 @@
+//! What `sharded_by_a_column_of_another_name` in `src/expanded_tests.rs` expands to.
+
+#[automatically_derived]
+impl ::tripod::shard::Sharded for Entity {
+    type Owner = <Id<place::Entity> as ::tripod::id::IdOf>::Entity;
+    const ID: Column = Column::NoteId;
+    const OWNER: Column = Column::Place;
+    fn id(row: &Model) -> ::tripod::id::Id<Self> {
+        row.id
+    }
+}

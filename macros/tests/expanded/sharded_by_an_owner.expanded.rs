@@ -1,0 +1,11 @@
+//! What `sharded_by_an_owner` in `src/expanded_tests.rs` expands to.
+
+#[automatically_derived]
+impl ::tripod::shard::Sharded for Entity {
+    type Owner = <Id<author::Entity> as ::tripod::id::IdOf>::Entity;
+    const ID: Column = Column::Id;
+    const OWNER: Column = Column::AuthorId;
+    fn id(row: &Model) -> ::tripod::id::Id<Self> {
+        row.id
+    }
+}

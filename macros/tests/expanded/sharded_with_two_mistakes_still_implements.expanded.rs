@@ -1,0 +1,17 @@
+//! What `sharded_with_two_mistakes_still_implements` in `src/expanded_tests.rs` expands to.
+
+::core::compile_error! {
+    "no field `autor_id` has a column; did you mean `author_id`?"
+}
+::core::compile_error! {
+    "ids are minted, not counted by the database: add `auto_increment = false`"
+}
+#[automatically_derived]
+impl ::tripod::shard::Sharded for Entity {
+    type Owner = Entity;
+    const ID: Column = Column::Id;
+    const OWNER: Column = Column::Id;
+    fn id(row: &Model) -> ::tripod::id::Id<Self> {
+        row.id
+    }
+}

@@ -1,0 +1,12 @@
+//! An edge of many types.
+
+use tripod_macros::Edge;
+
+pub struct Account;
+pub struct Post;
+
+#[derive(Edge)]
+#[edge(name = "like", from = Account, to = Post)]
+pub struct Like<const N: usize>;
+
+fn main() {}

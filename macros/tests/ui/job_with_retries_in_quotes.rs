@@ -1,0 +1,14 @@
+//! A number as a string.
+
+use serde::{Deserialize, Serialize};
+use tripod_macros::Job;
+
+#[derive(Job, Serialize, Deserialize)]
+#[job(name = "share", retries = "many")]
+pub struct Share;
+
+fn main() {
+    uses::<Share>();
+}
+
+fn uses<J: tripod::queue::Job>() {}

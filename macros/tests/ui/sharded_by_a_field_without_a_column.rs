@@ -1,0 +1,22 @@
+//! sea-orm ignores the field.
+
+use sea_orm::entity::prelude::*;
+use tripod::id::Id;
+use tripod_macros::Sharded;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Sharded)]
+#[sea_orm(table_name = "note")]
+#[sharded(by = author_id)]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Id<Entity>,
+    #[sea_orm(ignore)]
+    pub author_id: i64,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+fn main() {}

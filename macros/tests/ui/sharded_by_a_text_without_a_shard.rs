@@ -1,0 +1,19 @@
+//! There is no field `shard`.
+
+use sea_orm::entity::prelude::*;
+use tripod_macros::Sharded;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Sharded)]
+#[sea_orm(table_name = "note")]
+#[sharded(text = name)]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub name: String,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+fn main() {}

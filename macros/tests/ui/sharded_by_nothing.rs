@@ -1,0 +1,20 @@
+//! The attribute is there and empty.
+
+use sea_orm::entity::prelude::*;
+use tripod::id::Id;
+use tripod_macros::Sharded;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Sharded)]
+#[sea_orm(table_name = "note")]
+#[sharded()]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Id<Entity>,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+fn main() {}
