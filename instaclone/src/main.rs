@@ -1,2 +1,33 @@
-//! instaclone.
-fn main() {}
+//! instaclone: the complete Instagram, built on tripod.
+
+mod accounts;
+mod comments;
+mod feed;
+mod follows;
+mod likes;
+mod posts;
+mod router;
+mod schema;
+mod text;
+
+use std::process::ExitCode;
+
+use tripod::App;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    App::new("instaclone", env!("CARGO_PKG_VERSION"))
+        .migrations(&schema::MIGRATIONS)
+        .entity::<accounts::account::Entity>()
+        .entity::<accounts::username::Entity>()
+        .entity::<comments::comment::Entity>()
+        .timeline::<posts::post::Entity>()
+        .edge::<follows::Follow>()
+        .edge::<likes::Like>()
+        .job::<accounts::EraseAccount>()
+        .job::<posts::ErasePost>()
+        .routes(router::routes())
+        .uploads(router::uploads())
+        .run()
+        .await
+}

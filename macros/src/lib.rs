@@ -147,7 +147,7 @@ pub fn derive_job(input: TokenStream) -> TokenStream {
 /// | Option | Meaning |
 /// | --- | --- |
 /// | `name = "home"` | what the timelines are stored under; 1 to 40 of a-z, 0-9 and `_` |
-/// | `audience = Follow` | the kind of edge that a follower has to the owner: an edge whose `to` is the owner's entity |
+/// | `audience = Follow` | the kind of edge that a follower has to the owner: both its ends are the owner's entity |
 ///
 /// ```
 /// # mod author {

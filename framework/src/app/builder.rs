@@ -35,6 +35,7 @@ pub struct App {
     pub(super) timelines: Vec<&'static str>,
     pub(super) jobs: Registry<Tripod>,
     pub(super) routes: OpenApiRouter<Tripod>,
+    pub(super) uploads: OpenApiRouter<Tripod>,
 }
 
 impl App {
@@ -54,6 +55,7 @@ impl App {
             timelines: Vec::new(),
             jobs,
             routes: OpenApiRouter::new(),
+            uploads: OpenApiRouter::new(),
         }
     }
 
@@ -95,10 +97,19 @@ impl App {
         self
     }
 
-    /// Routes, with their part of the OpenAPI document.
+    /// Routes with small bodies, with their part of the OpenAPI document. Requests that carry an
+    /// `Idempotency-Key` run once.
     #[must_use]
     pub fn routes(mut self, routes: OpenApiRouter<Tripod>) -> Self {
         self.routes = self.routes.merge(routes);
+        self
+    }
+
+    /// Routes that take files. Their bodies are too large to be held for telling repeats, so they
+    /// call [`crate::web::Idempotency::once`] with what they made of the body.
+    #[must_use]
+    pub fn uploads(mut self, routes: OpenApiRouter<Tripod>) -> Self {
+        self.uploads = self.uploads.merge(routes);
         self
     }
 

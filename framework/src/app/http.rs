@@ -22,14 +22,13 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 pub(super) fn router(
     name: &str,
     version: &str,
-    routes: OpenApiRouter<Tripod>,
+    (routes, uploads): (OpenApiRouter<Tripod>, OpenApiRouter<Tripod>),
     tripod: Tripod,
 ) -> Result<Router> {
-    let (routes, document) = routes.split_for_parts();
+    let routes = routes.layer(from_fn_with_state(tripod.clone(), idempotent));
+    let app = routes.merge(uploads).layer(from_fn_with_state(tripod.clone(), authenticate));
+    let (app, document) = app.split_for_parts();
     let document = openapi::finish(document, name, version);
-    let app = routes
-        .layer(from_fn_with_state(tripod.clone(), idempotent))
-        .layer(from_fn_with_state(tripod.clone(), authenticate));
     let router = Router::new()
         .merge(app)
         .route("/healthz", get(|| async { "ok\n" }))

@@ -17,7 +17,7 @@ use crate::web::{FieldError, PROBLEM_JSON, Problem};
 
 /// The document of an app, as JSON, without starting it.
 pub(super) fn document(app: App) -> Result<String> {
-    let document = finish(app.routes.into_openapi(), app.name, app.version);
+    let document = finish(app.routes.merge(app.uploads).into_openapi(), app.name, app.version);
     to_json(&document)
 }
 

@@ -64,7 +64,7 @@ pub(crate) async fn start(app: App, config: Config, clock: Clock) -> Result<Star
         timelines,
     };
     let worker = Worker::new(tripod.queue.clone(), app.jobs, tripod.clone(), &tripod.config.queue);
-    let router = http::router(app.name, app.version, app.routes, tripod.clone())?;
+    let router = http::router(app.name, app.version, (app.routes, app.uploads), tripod.clone())?;
     Ok(Started { tripod, router, worker, name: app.name, _lock: lock })
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -34,7 +34,7 @@ const KEY_CHARACTERS: usize = 255;
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// The keys, on their accounts' shards.
-pub const MIGRATION: Migration = || {
+pub(super) const MIGRATION: Migration = || {
     let key = Table::create()
         .table("tripod_idempotency")
         .col(ColumnDef::new("account_id").big_integer().not_null())
@@ -95,6 +95,21 @@ impl<S: Sync> FromRequestParts<S> for Slot {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
+
+/// A reply that carries a secret, such as a token: it is never kept, so a repeat is a request anew.
+pub struct Secret<T>(pub T);
+
+#[derive(Clone)]
+struct NeverKept;
+
+impl<T: IntoResponse> IntoResponse for Secret<T> {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.extensions_mut().insert(NeverKept);
+        response
     }
 }
 
@@ -167,12 +182,13 @@ impl Idempotency {
     }
 
     /// Keeps a reply of success; forgets the key of a request that was refused, having changed
-    /// nothing. A fault of ours leaves the key as it is, with the id of what may have been done.
+    /// nothing, and of one whose reply is secret. A fault of ours leaves the key as it is, with the id of what may have been done.
     async fn end(&self, (account, key): Key, reply: Response) -> Result<Response, Problem> {
         let status = reply.status();
         if status.is_server_error() {
             return Ok(reply);
         }
+        let keep = status.is_success() && reply.extensions().get::<NeverKept>().is_none();
         let (parts, body) = reply.into_parts();
         let bytes = body.collect().await.map_err(|_| Problem::internal())?.to_bytes();
         let text = String::from_utf8(bytes.to_vec()).map_err(|_| Problem::internal())?;
@@ -181,7 +197,7 @@ impl Idempotency {
             .write::<_, Error, _>(Shard::of_id(account), move |tx| {
                 Box::pin(async move {
                     let key = [Value::from(account), key.to_vec().into()];
-                    let (sql, values) = if status.is_success() {
+                    let (sql, values) = if keep {
                         let reply = [i32::from(status.as_u16()).into(), content_type.into(), text.into()];
                         let sql = "UPDATE tripod_idempotency SET status = $3, content_type = $4, reply = $5 \
                                    WHERE account_id = $1 AND key_hash = $2";
@@ -245,6 +261,11 @@ pub fn content_hash<'p>(method: &'p Method, path: &'p str, parts: impl IntoItera
         hash.update(part);
     }
     hash.finalize().into()
+}
+
+/// The SHA-256 of a text, in hex: for keeping what has to be recognised but not read.
+pub fn hash_text(text: &[u8]) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {

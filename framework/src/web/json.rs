@@ -70,7 +70,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Parses JSON as an extractor does, for input that comes otherwise, such as a part of a form.
-pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();

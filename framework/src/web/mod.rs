@@ -17,9 +17,9 @@ pub mod server;
 mod session;
 
 pub use auth::{SignedIn, authenticate};
-pub use idempotency::{IDEMPOTENCY_KEY, Idempotency, Slot, content_hash, idempotent};
+pub use idempotency::{IDEMPOTENCY_KEY, Idempotency, Secret, Slot, content_hash, hash_text, idempotent};
 pub use json::{Json, Path, Query};
-pub use page::{Page, PageQuery, after_id, after_link};
+pub use page::{Filling, Page, PageQuery, after_id, after_link};
 pub use password::Passwords;
 pub use problem::{FieldError, PROBLEM_JSON, Problem, fallback, method_not_allowed, panicked};
 pub use rate::{Payer, RateLimits, Rule};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{FieldError, Problem};
-use crate::graph::{EdgePage, Link};
+use crate::graph::EdgePage;
 use crate::id::Id;
 use crate::shard;
 
@@ -78,9 +78,54 @@ pub fn after_id<E>(id: Id<E>) -> String {
     encode(&[id.raw()])
 }
 
-/// The cursor that goes on after this end of an edge.
-pub fn after_link<T>(link: Link<T>) -> String {
-    encode(&[link.version, link.id.raw()])
+/// The cursor that goes on after this end of an edge: its version and raw id.
+pub fn after_link((version, id): (i64, i64)) -> String {
+    encode(&[version, id])
+}
+
+/// Fills a page from a list of which not everything is visible: it is asked for stretches of the
+/// list until there are enough items or the list has no more.
+///
+/// ```
+/// use tripod::web::Filling;
+/// let mut filling = Filling::new(2, None);
+/// while let Some((before, limit)) = filling.wants() {
+///     let rows: Vec<i64> = (0..before.unwrap_or(10)).rev().take(limit as usize).collect();
+///     let next = rows.last().copied().filter(|_| rows.len() as u64 == limit);
+///     filling.add(rows.into_iter().filter(|n| n % 5 == 0), next);
+/// }
+/// assert_eq!(filling.into_page(|before| before.to_string()).items, [5, 0]);
+/// ```
+pub struct Filling<T, C> {
+    items: Vec<T>,
+    limit: u64,
+    position: Option<C>,
+    ended: bool,
+}
+
+impl<T, C: Copy> Filling<T, C> {
+    /// A page of `limit` items that begins at `start`, or with the list.
+    pub fn new(limit: u64, start: Option<C>) -> Self {
+        Self { items: Vec::new(), limit, position: start, ended: false }
+    }
+
+    /// Where the next stretch begins and how long it is; nothing once the page is done.
+    pub fn wants(&self) -> Option<(Option<C>, u64)> {
+        let missing = self.limit.saturating_sub(self.items.len() as u64);
+        (!self.ended && missing > 0).then_some((self.position, missing))
+    }
+
+    /// Adds what is visible of a stretch, and where the next one begins: nothing at the end.
+    pub fn add(&mut self, visible: impl IntoIterator<Item = T>, next: Option<C>) {
+        self.items.extend(visible);
+        self.ended = next.is_none();
+        self.position = next;
+    }
+
+    /// The page, with its cursor written by `write`.
+    pub fn into_page(self, write: impl FnOnce(C) -> String) -> Page<T> {
+        Page { items: self.items, next: self.position.filter(|_| !self.ended).map(write) }
+    }
 }
 
 /// A cursor is opaque: numbers, the count of which tells lists of different order apart.
@@ -109,13 +154,12 @@ mod tests {
     fn a_cursor_leads_back_to_where_it_was() {
         let id: Id<()> = Id::from_raw(i64::MAX - 5);
         assert_eq!(query(None, Some(&after_id(id))).by_id::<()>().unwrap().before, Some(id));
-        let link = Link { id, version: 7 };
-        assert_eq!(query(None, Some(&after_link(link))).by_link().unwrap().after, Some((7, id.raw())));
+        assert_eq!(query(None, Some(&after_link((7, id.raw())))).by_link().unwrap().after, Some((7, id.raw())));
     }
 
     #[test]
     fn what_is_no_cursor_or_limit_is_422() {
-        let of_another_list = after_link(Link { id: Id::<()>::from_raw(1), version: 1 });
+        let of_another_list = after_link((1, 1));
         let negative = encode(&[-1]);
         for cursor in ["", "x", "AAAA", "AAAAAAAAAAAA", &of_another_list, &negative, "é"] {
             let problem = query(None, Some(cursor)).by_id::<()>().err().expect(cursor);
@@ -125,5 +169,25 @@ mod tests {
             assert_eq!(query(Some(limit), None).limit().unwrap_err().status, 422);
         }
         assert_eq!(query(None, None).limit().unwrap(), 20);
+    }
+
+    #[test]
+    fn a_page_is_full_as_long_as_enough_is_visible() {
+        // Of 1000 down to 1 only multiples of 7 are visible.
+        let (mut seen, mut start) = (Vec::new(), None);
+        loop {
+            let mut filling = Filling::new(20, start);
+            while let Some((before, limit)) = filling.wants() {
+                let rows: Vec<i64> = (1..before.unwrap_or(1_001)).rev().take(limit as usize).collect();
+                let next = rows.last().copied().filter(|_| rows.len() as u64 == limit);
+                filling.add(rows.into_iter().filter(|n| n % 7 == 0), next);
+            }
+            let page = filling.into_page(|before| before.to_string());
+            assert!(page.items.len() == 20 || page.next.is_none());
+            seen.extend(page.items);
+            let Some(next) = page.next else { break };
+            start = Some(next.parse().unwrap());
+        }
+        assert_eq!(seen, (1..=1_000).rev().filter(|n| n % 7 == 0).collect::<Vec<i64>>());
     }
 }

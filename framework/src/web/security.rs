@@ -12,7 +12,7 @@ use axum::response::Response;
 use tracing::Instrument;
 
 /// The header with the request's id.
-pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What a reply says unless its handler says otherwise.
 const DEFAULTS: [(HeaderName, &str); 4] = [

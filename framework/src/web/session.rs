@@ -17,7 +17,7 @@ use crate::id::Id;
 use crate::shard::{Shards, Tx};
 
 /// The sessions, on their accounts' shards.
-pub const MIGRATION: Migration = || {
+pub(super) const MIGRATION: Migration = || {
     let session = Table::create()
         .table("tripod_session")
         .col(ColumnDef::new("id").big_integer().not_null().primary_key())

@@ -1,0 +1,65 @@
+//! One's own picture.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Method};
+use axum::response::IntoResponse;
+use axum::response::Response;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use tripod::web::body::Whole;
+use tripod::web::{Problem, SignedIn, content_hash};
+use tripod::{Error, Tripod};
+
+use super::account::{self, AccountId};
+use super::{User, me, nobody};
+use crate::posts::{ErasePost, Photo, UPLOADS};
+
+/// Set your picture.
+#[utoipa::path(put, path = "/me/avatar", tag = "accounts", operation_id = "setAvatar", security(("bearer" = [])),
+    request_body(content_type = "image/*", description = "A JPEG, PNG or WebP picture."),
+    responses((status = 200, description = "Your profile as it is now.", body = User)))]
+pub async fn set_avatar(
+    State(tripod): State<Tripod>,
+    me: SignedIn,
+    headers: HeaderMap,
+    Whole(bytes): Whole,
+) -> Result<Response, Problem> {
+    tripod.limits.take(UPLOADS, tripod::web::Payer::Account(me.0.account))?;
+    let content = content_hash(&Method::PUT, "/me/avatar", [bytes.as_ref()]);
+    let processed = tripod.pictures.process(bytes).await?;
+    let once = async |_| {
+        let changed = async {
+            let picture = Photo::store(&tripod, processed, String::new()).await?;
+            change(&tripod, me.account(), picture).await?;
+            me::present(&tripod, &me).await
+        };
+        changed.await.into_response()
+    };
+    tripod.idempotency.once(me.0.account, &headers, content, once).await
+}
+
+/// Puts the new picture in the old one's place; a job deletes the old one's files.
+async fn change(tripod: &Tripod, id: AccountId, picture: Photo) -> Result<(), Problem> {
+    let queue = tripod.queue.clone();
+    tripod
+        .shards
+        .write(id.shard(), move |tx| {
+            Box::pin(async move {
+                let of_account = account::Column::Id.eq(id);
+                let before =
+                    account::Entity::find().filter(of_account.clone()).one(tx.connection()).await.map_err(Error::from)?;
+                let before = before.ok_or_else(nobody)?;
+                account::Entity::update_many()
+                    .filter(of_account)
+                    .col_expr(account::Column::Avatar, Expr::value(Some(picture)))
+                    .exec(tx.connection())
+                    .await
+                    .map_err(Error::from)?;
+                if let Some(old) = before.avatar {
+                    queue.enqueue(tx, &ErasePost::files(&[old])).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+}

@@ -1,0 +1,62 @@
+//! The job that erases what a deleted account has made.
+
+use serde::{Deserialize, Serialize};
+use tripod::graph::EdgePage;
+use tripod::queue::{JobRun, Run};
+use tripod::shard::Page;
+use tripod::{Job, Tripod};
+
+use super::account::{self, AccountId};
+use crate::follows::Follow;
+use crate::likes::Like;
+use crate::posts;
+
+/// Rows that are erased between two looks at what is left.
+const PAGE: u64 = 100;
+
+/// Erases the posts, follows and likes of a deleted account. What is left is asked for anew each
+/// time, so a repeat simply goes on. Its comments stay under others' posts, seen by nobody.
+#[derive(Debug, Serialize, Deserialize, Job)]
+#[job(name = "erase_account", retries = 20)]
+pub struct EraseAccount {
+    account: AccountId,
+}
+
+impl EraseAccount {
+    pub(super) fn new(account: AccountId) -> Self {
+        Self { account }
+    }
+}
+
+impl Run<Tripod> for EraseAccount {
+    async fn run(&mut self, tripod: &Tripod, _: &JobRun) -> anyhow::Result<()> {
+        let (id, page) = (self.account, EdgePage { after: None, limit: PAGE });
+        loop {
+            let posts = tripod.shards.list::<posts::post::Entity>(id, Page::first(PAGE)).await?;
+            let followed = tripod.graph.targets::<Follow>(id, page).await?;
+            let followers = tripod.graph.sources::<Follow>(id, page).await?;
+            let liked = tripod.graph.targets::<Like>(id, page).await?;
+            if posts.is_empty() && followed.is_empty() && followers.is_empty() && liked.is_empty() {
+                break;
+            }
+            for post in posts {
+                posts::remove(tripod, post.unguarded()).await?;
+            }
+            for link in followed {
+                tripod.graph.disconnect::<Follow>(id, link.id).await?;
+            }
+            for link in followers {
+                tripod.graph.disconnect::<Follow>(link.id, id).await?;
+            }
+            for link in liked {
+                tripod.graph.disconnect::<Like>(id, link.id).await?;
+            }
+        }
+        if let Some(account) = tripod.shards.find::<account::Entity>(id).await? {
+            for photo in account.unguarded().avatar {
+                photo.delete_files(tripod).await?;
+            }
+        }
+        Ok(())
+    }
+}

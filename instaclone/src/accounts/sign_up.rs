@@ -1,0 +1,157 @@
+//! Sign-up: the account and its user name commit together on the name's shard.
+
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode};
+use sea_orm::ActiveValue::Set;
+use serde::{Deserialize, Serialize};
+use tripod::access::Viewer;
+use tripod::id::Shard;
+use tripod::shard::TextSharded;
+use tripod::web::{IDEMPOTENCY_KEY, Json, Problem, Rule, Secret};
+use tripod::{Error, Tripod};
+use utoipa::ToSchema;
+
+use super::account::{self, AccountId};
+use super::{User, by_username, device, username};
+use crate::text::{self, Texts};
+
+/// New accounts of one network.
+const SIGN_UPS: Rule = Rule::new("sign_up", 10, 3_600);
+
+/// What a new account is made of.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct NewAccount {
+    /// 1 to 30 of the characters a-z, 0-9, '.' and '_'; lower-cased.
+    #[schema(pattern = "^[A-Za-z0-9._]{1,30}$")]
+    username: String,
+    /// 8 to 200 characters.
+    #[schema(min_length = 8, max_length = 200)]
+    password: String,
+    /// For recovery; shown to nobody.
+    #[schema(max_length = 254)]
+    email: Option<String>,
+    /// At most 64 characters.
+    #[schema(max_length = 64)]
+    full_name: Option<String>,
+}
+
+/// A signed-in person.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SignedInUser {
+    pub(super) user: User,
+    /// Send it with every request: `Authorization: Bearer TOKEN`. It is not shown again.
+    pub(super) token: String,
+}
+
+/// Sign up.
+#[utoipa::path(post, path = "/accounts", tag = "accounts", operation_id = "signUp", request_body = NewAccount,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
+    responses((status = 201, description = "The account, logged in.", body = SignedInUser),
+              (status = 409, description = "The user name is taken.", body = Problem, content_type = "application/problem+json")))]
+pub async fn sign_up(
+    State(tripod): State<Tripod>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    Json(new): Json<NewAccount>,
+) -> Result<Secret<(StatusCode, Json<SignedInUser>)>, Problem> {
+    tripod.limits.take(SIGN_UPS, peer.ip())?;
+    let mut texts = Texts::default();
+    let name = text::username(&mut texts, &new.username);
+    let full_name = texts.take("full_name", new.full_name.as_deref().unwrap_or_default(), 64);
+    if !(8..=200).contains(&new.password.chars().count()) {
+        texts.refuse("password", "must have 8 to 200 characters");
+    }
+    let email = new.email.as_deref().map(|email| texts.take("email", email, 254));
+    if email.as_deref().is_some_and(|email| !is_address(email)) {
+        texts.refuse("email", "must be an address such as kevin@example.org");
+    }
+    texts.check()?;
+
+    let key = headers.get(IDEMPOTENCY_KEY).map(|key| tripod::web::hash_text(key.as_bytes()));
+    let password_hash = tripod.passwords.hash(new.password.clone()).await?;
+    let row = move |id: AccountId, name: &str| account::ActiveModel {
+        id: Set(id),
+        username: Set(name.to_owned()),
+        full_name: Set(full_name.clone()),
+        bio: Set(String::new()),
+        email: Set(email.clone()),
+        avatar: Set(None),
+        password_hash: Set(password_hash.clone()),
+        sign_up_key: Set(key.clone()),
+        post_count: Set(0),
+        deleted: Set(false),
+    };
+    let made = create(&tripod, name.clone(), device(&headers), row).await;
+    let (id, token) = match made {
+        Err(problem) if problem.status == StatusCode::CONFLICT => {
+            repeated(&tripod, &headers, &name, new.password).await?.ok_or(problem)?
+        }
+        made => made?,
+    };
+    let account = tripod.shards.find(id).await?.ok_or_else(super::nobody)?;
+    let user = User::present(&tripod, Viewer::Account(id.raw()), account).await?.ok_or_else(super::nobody)?;
+    Ok(Secret((StatusCode::CREATED, Json(SignedInUser { user, token }))))
+}
+
+async fn create(
+    tripod: &Tripod,
+    name: String,
+    device: String,
+    row: impl Fn(AccountId, &str) -> account::ActiveModel + Send + Sync + 'static,
+) -> Result<(AccountId, String), Problem> {
+    let sessions = tripod.sessions.clone();
+    tripod
+        .shards
+        .write(Shard::of_text(&name), move |tx| {
+            Box::pin(async move {
+                let id = tx.insert_new(|id| row(id, &name)).await?;
+                let taken = Problem::conflict(format!("The user name {name} is taken."));
+                let claim = username::ActiveModel {
+                    shard: Set(tx.shard().number() as i16),
+                    name: Set(name),
+                    account_id: Set(id),
+                };
+                let key = [username::Entity::SHARD, username::Entity::TEXT];
+                if !tx.insert_row(claim, key).await? {
+                    return Err(taken);
+                }
+                let token = sessions.open(tx, id, &device).await?;
+                Ok((id, token))
+            })
+        })
+        .await
+}
+
+/// A sign-up whose reply was lost and that is sent again: the same key and the same password.
+/// Tokens are not kept, so the repeat gets one of its own.
+async fn repeated(
+    tripod: &Tripod,
+    headers: &HeaderMap,
+    name: &str,
+    password: String,
+) -> Result<Option<(AccountId, String)>, Problem> {
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let Some(account) = by_username(tripod, name).await? else { return Ok(None) };
+    let account = account.unguarded();
+    let same_key = account.sign_up_key == Some(tripod::web::hash_text(key.as_bytes()));
+    if account.deleted || !same_key || !tripod.passwords.verify(password, Some(account.password_hash)).await? {
+        return Ok(None);
+    }
+    let (sessions, device) = (tripod.sessions.clone(), device(headers));
+    let token = tripod
+        .shards
+        .write::<_, Error, _>(account.id.shard(), move |tx| {
+            Box::pin(async move { sessions.open(tx, account.id, &device).await })
+        })
+        .await?;
+    Ok(Some((account.id, token)))
+}
+
+/// Whether it could be an address; only a mail to it can prove that it is one.
+fn is_address(text: &str) -> bool {
+    text.split_once('@').is_some_and(|(user, host)| {
+        !user.is_empty() && host.contains('.') && !text.contains(char::is_whitespace) && !host.contains('@')
+    })
+}

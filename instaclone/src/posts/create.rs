@@ -1,0 +1,227 @@
+//! Posting: the photos are made safe, stored, and only then does the post commit, together with
+//! its fan-out.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sha2::{Digest, Sha256};
+use tripod::media::Processed;
+use tripod::shard::Claimed;
+use tripod::web::body::Multipart;
+use tripod::web::{Json, Payer, Problem, Rule, SignedIn, Slot, content_hash};
+use tripod::{Error, Tripod};
+use utoipa::ToSchema;
+
+use super::post::{self, Photos, PostId};
+use super::{Photo, PostView, absent, present};
+use crate::accounts::account::{self, AccountId};
+use crate::text::Texts;
+
+/// Photos of one post.
+const MOST_PHOTOS: usize = 10;
+/// Characters of a caption.
+pub(super) const CAPTION: usize = 2_200;
+/// Characters that say what a photo shows.
+const ALT: usize = 1_000;
+/// Characters of a location.
+const LOCATION: usize = 100;
+/// Bytes of a text part: what the longest text takes, and not much more.
+const TEXT_BYTES: usize = 4 * CAPTION;
+/// Uploads of one account.
+pub const UPLOADS: Rule = Rule::new("upload", 60, 3_600);
+
+/// The parts of a new post.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes the form; it is read part by part")]
+pub struct NewPost {
+    /// 1 to 10 JPEG, PNG or WebP files; repeat the part for each.
+    #[schema(value_type = Vec<String>, format = Binary, min_items = 1, max_items = 10)]
+    photo: Vec<u8>,
+    /// At most 2,200 characters.
+    #[schema(max_length = 2200)]
+    caption: Option<String>,
+    /// What each photo shows, in the order of the photos; repeat the part for each.
+    alt: Option<Vec<String>>,
+    /// At most 100 characters.
+    #[schema(max_length = 100)]
+    location: Option<String>,
+    /// A filter's name. There is only `original` yet.
+    filter: Option<String>,
+}
+
+/// A form that was read to its end: pictures already made safe, nothing stored.
+#[derive(Default)]
+struct Form {
+    pictures: Vec<Processed>,
+    alts: Vec<String>,
+    caption: String,
+    location: Option<String>,
+    /// What each part was, for telling a repeat from another post.
+    digests: Vec<[u8; 32]>,
+}
+
+/// Post photos.
+#[utoipa::path(post, path = "/posts", tag = "posts", operation_id = "createPost", security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
+    request_body(content = NewPost, content_type = "multipart/form-data"),
+    responses((status = 201, description = "The post.", body = PostView)))]
+pub async fn create_post(
+    State(tripod): State<Tripod>,
+    me: SignedIn,
+    headers: HeaderMap,
+    form: Multipart,
+) -> Result<Response, Problem> {
+    tripod.limits.take(UPLOADS, Payer::Account(me.0.account))?;
+    let form = Form::read(&tripod, form).await?;
+    let content = content_hash(&Method::POST, "/posts", form.digests.iter().map(|digest| digest.as_slice()));
+    let once = async |slot| publish(&tripod, &me, form, slot).await.into_response();
+    tripod.idempotency.once(me.0.account, &headers, content, once).await
+}
+
+impl Form {
+    async fn read(tripod: &Tripod, Multipart(mut parts): Multipart) -> Result<Self, Problem> {
+        let (mut form, mut texts) = (Self::default(), Texts::default());
+        while let Some(part) = parts.next_field().await? {
+            let name = part.name().unwrap_or_default().to_owned();
+            if name == "photo" && form.pictures.len() == MOST_PHOTOS {
+                return Err(Problem::invalid("photo", format!("may be sent {MOST_PHOTOS} times at most")));
+            }
+            let bytes = part.bytes().await?;
+            form.digests.push(Sha256::new().chain_update(name.as_bytes()).chain_update([0]).chain_update(&bytes).finalize().into());
+            match name.as_str() {
+                "photo" => {
+                    let index = form.pictures.len();
+                    let picture = tripod.pictures.process(bytes).await;
+                    form.pictures.push(picture.map_err(|error| name_photo(error, index))?);
+                }
+                "caption" => form.caption = texts.take("caption", text(&name, &bytes)?, CAPTION),
+                "alt" => {
+                    let field = format!("alt[{}]", form.alts.len());
+                    form.alts.push(texts.take(&field, text(&name, &bytes)?, ALT));
+                }
+                "location" => {
+                    let location = texts.take("location", text(&name, &bytes)?, LOCATION);
+                    form.location = Some(location).filter(|location| !location.is_empty());
+                }
+                "filter" if matches!(text(&name, &bytes)?, "" | "original") => {}
+                "filter" => texts.refuse("filter", "must be original: there are no other filters yet"),
+                _ => texts.refuse(&name, "is not a part of a post; those are photo, caption, alt, location and filter"),
+            }
+        }
+        if form.pictures.is_empty() {
+            texts.refuse("photo", "must be sent at least once, as a file");
+        }
+        if form.alts.len() > form.pictures.len() {
+            texts.refuse("alt", "must not be sent more often than photo");
+        }
+        texts.check()?;
+        form.alts.resize(form.pictures.len(), String::new());
+        Ok(form)
+    }
+}
+
+fn text<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, Problem> {
+    if bytes.len() > TEXT_BYTES {
+        return Err(Problem::invalid(name, format!("must have at most {TEXT_BYTES} bytes")));
+    }
+    std::str::from_utf8(bytes).map_err(|_| Problem::malformed(format!("The part {name} is not UTF-8.")))
+}
+
+/// Says which of the photos was refused.
+fn name_photo(error: Error, index: usize) -> Problem {
+    let refused = error.is_invalid() || error.is_unsupported();
+    let mut problem = Problem::from(error);
+    if refused {
+        let field = format!("photo[{index}]");
+        problem.errors = vec![tripod::web::FieldError::new(field, problem.detail.clone())];
+    }
+    problem
+}
+
+async fn publish(
+    tripod: &Tripod,
+    me: &SignedIn,
+    form: Form,
+    slot: Slot,
+) -> Result<(StatusCode, Json<PostView>), Problem> {
+    let author: AccountId = me.account();
+    let reserved = slot.reserve::<post::Entity>(author.shard()).await?;
+    let mut photos: Vec<Photo> = Vec::new();
+    for (picture, alt) in form.pictures.into_iter().zip(form.alts) {
+        match Photo::store(tripod, picture, alt).await {
+            Ok(photo) => photos.push(photo),
+            Err(error) => {
+                delete_all(tripod, &photos).await?;
+                return Err(error.into());
+            }
+        }
+    }
+    let row = post::ActiveModel {
+        author_id: Set(author),
+        caption: Set(form.caption),
+        location: Set(form.location),
+        photos: Set(Photos(photos.clone())),
+        comment_count: Set(0),
+        ..Default::default()
+    };
+    let id = match insert(tripod, author, reserved, row).await {
+        Ok(Claimed::New(id)) => id,
+        Ok(Claimed::Before(earlier)) => {
+            // An earlier attempt under this key got this far; its photos are the ones that count.
+            delete_all(tripod, &photos).await?;
+            if earlier.author_id != author {
+                return Err(Error::unavailable("the id reserved for a post was taken by another").into());
+            }
+            earlier.id
+        }
+        Err(problem) => {
+            delete_all(tripod, &photos).await?;
+            return Err(problem);
+        }
+    };
+    let row = tripod.shards.find(id).await?;
+    let view = present(tripod, me.viewer(), row.into_iter().collect()).await?.pop();
+    Ok((StatusCode::CREATED, Json(view.ok_or_else(absent)?)))
+}
+
+/// The post, its author's count and its fan-out: one transaction on the author's shard.
+async fn insert(
+    tripod: &Tripod,
+    author: AccountId,
+    reserved: Option<PostId>,
+    row: post::ActiveModel,
+) -> Result<Claimed<post::Entity>, Problem> {
+    let timelines = tripod.timelines.clone();
+    tripod
+        .shards
+        .write(author.shard(), move |tx| {
+            Box::pin(async move {
+                let claimed = tx.claim(reserved, |id| post::ActiveModel { id: Set(id), ..row.clone() }).await?;
+                if let Claimed::New(id) = claimed {
+                    let counted = account::Entity::update_many()
+                        .filter(account::Column::Id.eq(author))
+                        .filter(account::Column::Deleted.eq(false))
+                        .col_expr(account::Column::PostCount, Expr::col(account::Column::PostCount).add(1))
+                        .exec(tx.connection())
+                        .await
+                        .map_err(Error::from)?;
+                    if counted.rows_affected != 1 {
+                        return Err(Problem::unauthenticated("The account has been deleted."));
+                    }
+                    timelines.publish::<post::Entity>(tx, id, author).await?;
+                }
+                Ok(claimed)
+            })
+        })
+        .await
+}
+
+async fn delete_all(tripod: &Tripod, photos: &[Photo]) -> Result<(), Error> {
+    for photo in photos {
+        photo.delete_files(tripod).await?;
+    }
+    Ok(())
+}

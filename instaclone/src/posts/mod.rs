@@ -1,0 +1,14 @@
+//! Posts: one to ten photos with a caption.
+
+mod create;
+mod handlers;
+mod photo;
+pub mod post;
+mod present;
+mod remove;
+
+pub use create::*;
+pub use handlers::*;
+pub use photo::Photo;
+pub use present::*;
+pub use remove::{ErasePost, remove};

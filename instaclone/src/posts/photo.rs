@@ -1,0 +1,106 @@
+//! A stored photo: its renditions in the media store, and what is shown until they are loaded.
+
+use sea_orm::FromJsonQueryResult;
+use serde::{Deserialize, Serialize};
+use tripod::media::{MediaKey, Processed};
+use tripod::{Result, Tripod};
+use utoipa::ToSchema;
+
+/// A photo as its row keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
+pub struct Photo {
+    alt: String,
+    placeholder: String,
+    /// Largest first; never empty.
+    files: Vec<File>,
+}
+
+/// One rendition: its file's key and its size in pixels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct File {
+    key: String,
+    width: u32,
+    height: u32,
+}
+
+/// A photo.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Photo)]
+pub struct PhotoView {
+    /// The largest rendition, relative to the server unless absolute.
+    url: String,
+    /// In pixels.
+    width: u32,
+    /// In pixels.
+    height: u32,
+    /// What it shows, for those who do not see it; may be empty.
+    alt: String,
+    /// A tiny picture as a `data:` URI, to show while the photo loads.
+    placeholder: String,
+    /// Renditions of the same aspect ratio, largest first.
+    variants: Vec<Variant>,
+}
+
+/// A rendition of a photo.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Variant {
+    /// Relative to the server unless absolute.
+    url: String,
+    /// In pixels.
+    width: u32,
+    /// In pixels.
+    height: u32,
+}
+
+impl Photo {
+    /// Stores the renditions, each under a random key. When one can't be stored, none is.
+    pub async fn store(tripod: &Tripod, processed: Processed, alt: String) -> Result<Self> {
+        let mut photo = Self { alt, placeholder: processed.placeholder, files: Vec::new() };
+        for rendition in processed.renditions {
+            let stored = async {
+                let key = MediaKey::random("jpg")?;
+                tripod.media.put(&key, rendition.bytes.into()).await?;
+                Ok(File { key: key.to_string(), width: rendition.width, height: rendition.height })
+            };
+            match stored.await {
+                Ok(file) => photo.files.push(file),
+                Err(error) => {
+                    photo.delete_files(tripod).await?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(photo)
+    }
+
+    /// Deletes the files. Safe to repeat.
+    pub async fn delete_files(&self, tripod: &Tripod) -> Result<()> {
+        for file in &self.files {
+            tripod.media.delete(&MediaKey::parse(&file.key)?).await?;
+        }
+        Ok(())
+    }
+
+    /// Where its smallest rendition is.
+    pub fn smallest_url(&self, tripod: &Tripod) -> String {
+        self.files.last().map(|file| tripod.media_url(&file.key)).unwrap_or_default()
+    }
+
+    /// The photo as clients see it.
+    pub fn view(&self, tripod: &Tripod) -> PhotoView {
+        let variants: Vec<Variant> = self
+            .files
+            .iter()
+            .map(|file| Variant { url: tripod.media_url(&file.key), width: file.width, height: file.height })
+            .collect();
+        let largest = variants.first();
+        PhotoView {
+            url: largest.map(|variant| variant.url.clone()).unwrap_or_default(),
+            width: largest.map_or(0, |variant| variant.width),
+            height: largest.map_or(0, |variant| variant.height),
+            alt: self.alt.clone(),
+            placeholder: self.placeholder.clone(),
+            variants,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Posts as a viewer sees them: with their authors, counts, and what the viewer did with them.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tripod::access::{Unchecked, Viewer, visible};
+use tripod::{Result, Tripod};
+use utoipa::ToSchema;
+
+use super::photo::PhotoView;
+use super::post::{self, PostId};
+use crate::accounts::{Author, People};
+use crate::likes::Like;
+
+/// A post.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Post)]
+pub struct PostView {
+    pub id: PostId,
+    author: Author,
+    /// May be empty.
+    caption: String,
+    /// Where it was taken, in the author's words; null when they did not say.
+    #[schema(required)]
+    location: Option<String>,
+    /// When it was posted.
+    created_at: DateTime<Utc>,
+    /// The filter's name; null without one.
+    #[schema(required)]
+    filter: Option<String>,
+    /// 1 to 10, in order.
+    photos: Vec<PhotoView>,
+    counts: PostCounts,
+    /// What you did with it; null when you are not logged in.
+    #[schema(required)]
+    viewer: Option<PostViewer>,
+}
+
+/// A post's stored totals, the same for every viewer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PostCounts {
+    likes: u64,
+    comments: i64,
+}
+
+/// What the viewer did with a post.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PostViewer {
+    liked: bool,
+    saved: bool,
+}
+
+/// Those of `posts` that the viewer sees, in their order. A fixed number of queries, however many
+/// posts there are.
+pub async fn present(
+    tripod: &Tripod,
+    viewer: Viewer,
+    posts: Vec<Unchecked<post::Model>>,
+) -> Result<Vec<PostView>> {
+    let authors = People::load(tripod, viewer, posts.iter().map(|post| post.peek().author_id)).await?;
+    let posts = visible(posts, viewer, &authors);
+    let ids: Vec<PostId> = posts.iter().map(|post| post.id).collect();
+    let likes = tripod.graph.source_counts::<Like>(&ids).await?;
+    let liked = match viewer.id() {
+        Some(me) => tripod.graph.targets_among::<Like>(me, &ids).await?,
+        None => HashSet::new(),
+    };
+    let views = posts.iter().filter_map(|post| {
+        Some(PostView {
+            id: post.id,
+            author: authors.get(post.author_id)?.clone(),
+            caption: post.caption.clone(),
+            location: post.location.clone(),
+            created_at: post.id.created_at(),
+            filter: None,
+            photos: post.photos.0.iter().map(|photo| photo.view(tripod)).collect(),
+            counts: PostCounts {
+                likes: likes.get(&post.id).copied().unwrap_or_default(),
+                comments: post.comment_count,
+            },
+            viewer: (viewer != Viewer::Anonymous)
+                .then(|| PostViewer { liked: liked.contains(&post.id), saved: false }),
+        })
+    });
+    Ok(views.collect())
+}

@@ -1,0 +1,47 @@
+//! Every route on one page.
+
+use tripod::Tripod;
+use tripod::web::body;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::{accounts, comments, feed, follows, likes, posts};
+
+/// Where the API lives.
+const API: &str = "/api/v1";
+
+/// The largest body of an upload, in bytes: ten photos of a phone, with room.
+const UPLOAD_BYTES: usize = 64 << 20;
+
+/// The routes with small bodies.
+pub fn routes() -> OpenApiRouter<Tripod> {
+    let api = OpenApiRouter::new()
+        .routes(routes!(accounts::sign_up))
+        .routes(routes!(accounts::log_in, accounts::list_sessions))
+        .routes(routes!(accounts::log_out))
+        .routes(routes!(accounts::close_session))
+        .routes(routes!(accounts::get_me, accounts::update_me, accounts::delete_me))
+        .routes(routes!(accounts::find_user))
+        .routes(routes!(accounts::get_user))
+        .routes(routes!(posts::list_user_posts))
+        .routes(routes!(follows::follow, follows::unfollow))
+        .routes(routes!(follows::list_followers))
+        .routes(routes!(follows::list_following))
+        .routes(routes!(posts::get_post, posts::update_post, posts::delete_post))
+        .routes(routes!(likes::like_post, likes::unlike_post))
+        .routes(routes!(likes::list_post_likes))
+        .routes(routes!(comments::list_comments, comments::create_comment))
+        .routes(routes!(comments::delete_comment))
+        .routes(routes!(feed::get_feed))
+        .routes(routes!(feed::get_explore));
+    OpenApiRouter::new().nest(API, api)
+}
+
+/// The routes that take files.
+pub fn uploads() -> OpenApiRouter<Tripod> {
+    let api = OpenApiRouter::new()
+        .routes(routes!(posts::create_post))
+        .routes(routes!(accounts::set_avatar))
+        .layer(body::limit(UPLOAD_BYTES));
+    OpenApiRouter::new().nest(API, api)
+}

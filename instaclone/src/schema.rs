@@ -1,0 +1,60 @@
+//! The history of the tables. A migration that has been released is never changed.
+
+use sea_orm::sea_query::{ColumnDef, Index, Table, TableCreateStatement};
+use tripod::db::{CreateTables, Migration};
+
+/// All migrations, in order.
+pub const MIGRATIONS: [Migration; 1] = [PRODUCT_PATH];
+
+const PRODUCT_PATH: Migration = || {
+    let account = table("account")
+        .col(text("username"))
+        .col(text("full_name"))
+        .col(text("bio"))
+        .col(ColumnDef::new("email").text())
+        .col(ColumnDef::new("avatar").json_binary())
+        .col(text("password_hash"))
+        .col(ColumnDef::new("sign_up_key").text())
+        .col(big("post_count"))
+        .col(ColumnDef::new("deleted").boolean().not_null())
+        .take();
+    // Keyed by its text: the shard is the hash of the name, and comes first in the key.
+    let username = Table::create()
+        .table("username")
+        .col(ColumnDef::new("shard").small_integer().not_null())
+        .col(text("name"))
+        .col(big("account_id"))
+        .primary_key(Index::create().col("shard").col("name"))
+        .take();
+    let post = table("post")
+        .col(big("author_id"))
+        .col(text("caption"))
+        .col(ColumnDef::new("location").text())
+        .col(ColumnDef::new("photos").json_binary().not_null())
+        .col(big("comment_count"))
+        .take();
+    let comment = table("comment").col(big("post_id")).col(big("author_id")).col(text("text")).take();
+    let by = |name, table: &'static str, owner: &'static str| {
+        Index::create().name(name).table(table).col(owner).col("id").take()
+    };
+    CreateTables::new("m20261122_000101_product_path")
+        .table(account)
+        .table(username)
+        .table(post)
+        .table(comment)
+        .index(by("post_by_author", "post", "author_id"))
+        .index(by("comment_by_post", "comment", "post_id"))
+        .boxed()
+};
+
+fn table(name: &'static str) -> TableCreateStatement {
+    Table::create().table(name).col(big("id").primary_key()).take()
+}
+
+fn big(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).big_integer().not_null().take()
+}
+
+fn text(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).text().not_null().take()
+}
