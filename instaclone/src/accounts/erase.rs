@@ -52,10 +52,9 @@ impl Run<Tripod> for EraseAccount {
                 tripod.graph.disconnect::<Like>(id, link.id).await?;
             }
         }
-        if let Some(account) = tripod.shards.find::<account::Entity>(id).await? {
-            for photo in account.unguarded().avatar {
-                photo.delete_files(tripod).await?;
-            }
+        let account = tripod.shards.find::<account::Entity>(id).await?;
+        if let Some(avatar) = account.and_then(|account| account.unguarded().avatar) {
+            avatar.delete_files(tripod).await?;
         }
         Ok(())
     }
