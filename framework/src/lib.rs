@@ -1,18 +1,97 @@
-//! Placeholder.
+//! Tripod: what a small team needs to build the next social app.
+//!
+//! In 2010-2011 three engineers took Instagram from 0 to 14 million users by three rules: keep
+//! things very simple; don't reinvent the wheel; use proven, solid technology. Tripod is what they
+//! assembled by hand, as a crate: logical sharding, time-sortable ids, fan-out to feeds, jobs that
+//! commit with their row, media that is safe to show. One person runs it on a laptop with nothing
+//! installed.
+//!
+//! # How an app looks
+//! Entities are sea-orm entities with one more derive; edges and jobs are small types; an [`App`]
+//! collects them and plays the role asked for on the command line.
+//!
+//! ```no_run
+//! mod account {
+//!     # use sea_orm::entity::prelude::*;
+//!     use tripod::{id::Id, Sharded};
+//!     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Sharded)]
+//!     #[sea_orm(table_name = "account")]
+//!     #[sharded(by = id)]                              // lives where its own id says
+//!     pub struct Model {
+//!         #[sea_orm(primary_key, auto_increment = false)]
+//!         pub id: Id<Entity>,
+//!     }
+//!     # #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+//!     # pub enum Relation {}
+//!     # impl ActiveModelBehavior for ActiveModel {}
+//! }
+//! mod note {
+//!     # use sea_orm::entity::prelude::*;
+//!     use tripod::{id::Id, Sharded, TimelineItem};
+//!     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Sharded, TimelineItem)]
+//!     #[sea_orm(table_name = "note")]
+//!     #[sharded(by = author_id)]                       // lives on its author's shard
+//!     #[timeline(name = "home", audience = super::Follow)] // fans out to the author's followers
+//!     pub struct Model {
+//!         #[sea_orm(primary_key, auto_increment = false)]
+//!         pub id: Id<Entity>,
+//!         pub author_id: Id<super::account::Entity>,
+//!         pub text: String,
+//!     }
+//!     # #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+//!     # pub enum Relation {}
+//!     # impl ActiveModelBehavior for ActiveModel {}
+//! }
+//!
+//! #[derive(tripod::Edge)]
+//! #[edge(name = "follow", from = account::Entity, to = account::Entity)]
+//! pub struct Follow;
+//!
+//! #[tokio::main]
+//! async fn main() -> std::process::ExitCode {
+//!     tripod::App::new("notes", "1.0.0")
+//!         .entity::<account::Entity>()
+//!         .timeline::<note::Entity>()
+//!         .edge::<Follow>()
+//!         .run()
+//!         .await
+//! }
+//! ```
+//!
+//! # Reading order
+//! The modules below stand in the order of what imports what: each imports only from those above
+//! it. [`id`] and [`shard`] say where things are, [`queue`] what happens next, [`graph`] and
+//! [`timeline`] who sees what of whom, [`web`] and [`app`] how the world gets to it.
+
 extern crate self as tripod;
+
 pub mod error;
-pub mod id;
+
 pub mod config;
+pub mod id;
+
 pub mod telemetry;
+
 pub mod db;
+
 pub mod access;
+
 pub mod shard;
+
 pub mod queue;
+
 pub mod graph;
 pub mod media;
+
 pub mod timeline;
+
 pub mod web;
+
 pub mod app;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
 pub use app::{App, Tripod};
 pub use error::{Error, Result};
 pub use tripod_macros::{Edge, Job, Sharded, TimelineItem};

@@ -6,7 +6,6 @@ use syn::{Data, DeriveInput, Fields};
 
 use crate::attr::{Grammar, Options};
 use crate::errors::Errors;
-use crate::model::refuse_generics;
 use crate::name;
 
 const GRAMMAR: Grammar = Grammar {
@@ -18,7 +17,7 @@ const GRAMMAR: Grammar = Grammar {
 pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let mut errors = Errors::default();
     let options = Options::read(input, &GRAMMAR, &mut errors);
-    let plain = refuse_generics(input, "an edge", &mut errors);
+    let plain = name::refuse_generics(input, "an edge", &mut errors);
     if !matches!(&input.data, Data::Struct(data) if matches!(data.fields, Fields::Unit)) {
         let sentence = format!("an edge is only a name and two ends: write `struct {};`", input.ident);
         errors.at(&input.ident, sentence);

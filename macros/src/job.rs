@@ -6,7 +6,6 @@ use syn::{Data, DeriveInput};
 
 use crate::attr::{Grammar, Options};
 use crate::errors::Errors;
-use crate::model::refuse_generics;
 use crate::name;
 
 const GRAMMAR: Grammar = Grammar {
@@ -23,7 +22,7 @@ const MOST_RETRIES: u32 = 50;
 pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let mut errors = Errors::default();
     let options = Options::read(input, &GRAMMAR, &mut errors);
-    let plain = refuse_generics(input, "a job", &mut errors);
+    let plain = name::refuse_generics(input, "a job", &mut errors);
     if matches!(input.data, Data::Union(_)) {
         errors.at(&input.ident, "a job is a struct or an enum: serde can't read a union back");
     }

@@ -6,6 +6,7 @@ use syn::parse::Parse;
 use syn::{Data, DeriveInput, Expr, Fields, Ident, LitBool, LitStr, Type};
 
 use crate::errors::{Errors, suggest};
+use crate::name;
 
 /// A struct `Model` with named fields.
 pub(crate) struct Model<'a> {
@@ -37,7 +38,7 @@ impl<'a> Model<'a> {
         if !named {
             errors.at(&input.ident, "this derive is for the struct `Model` of a sea-orm entity");
         }
-        let plain = refuse_generics(input, "a `Model`", errors);
+        let plain = name::refuse_generics(input, "a `Model`", errors);
         let Data::Struct(data) = &input.data else {
             errors.at(&input.ident, "a `Model` is a struct: one field a column");
             return None;
@@ -104,13 +105,4 @@ impl<'a> Column<'a> {
         let Type::Path(path) = self.ty else { return None };
         path.path.segments.last().map(|segment| segment.ident.to_string())
     }
-}
-
-/// Reports parameters and answers whether there are none.
-pub(crate) fn refuse_generics(input: &DeriveInput, what: &str, errors: &mut Errors) -> bool {
-    let none = input.generics.params.is_empty();
-    if !none {
-        errors.at(&input.generics, format!("{what} takes no parameters: its name stands for one type"));
-    }
-    none
 }

@@ -1,6 +1,6 @@
 //! Names that are written into tables and queues, and so outlive the types that carry them.
 
-use syn::LitStr;
+use syn::{DeriveInput, LitStr};
 
 use crate::errors::Errors;
 
@@ -12,4 +12,13 @@ pub(crate) fn check(name: &LitStr, longest: usize, dots: bool, errors: &mut Erro
         let letters = if dots { "a-z, 0-9, `_` and `.`" } else { "a-z, 0-9 and `_`" };
         errors.at(name, format!("a name is 1 to {longest} of {letters}"));
     }
+}
+
+/// Reports parameters and answers whether there are none.
+pub(crate) fn refuse_generics(input: &DeriveInput, what: &str, errors: &mut Errors) -> bool {
+    let none = input.generics.params.is_empty();
+    if !none {
+        errors.at(&input.generics, format!("{what} takes no parameters: its name stands for one type"));
+    }
+    none
 }

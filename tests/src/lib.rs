@@ -1,1 +1,18 @@
-//! What the tests and benches share: the built binary as a server, and people who use it.
+//! What the whole-system tests and the benches stand on: the built binary as a real process,
+//! people who talk to it over HTTP, and photos made on the spot.
+//!
+//! Nothing here looks inside the program: it knows the HTTP API, the settings' names, and for
+//! audits the files of the data directory.
+
+mod api;
+mod audit;
+mod eventually;
+mod person;
+pub mod photo;
+mod server;
+
+pub use api::{Api, Reply};
+pub use audit::Stored;
+pub use eventually::eventually;
+pub use person::{Person, PhotoPost, unique};
+pub use server::{Exit, Server, Setup, binary};

@@ -115,8 +115,8 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self> {
         let table = layers::merge(DEFAULTS, file, environment)?;
-        let config: Self = table.try_into().map_err(|error: toml::de::Error| {
-            Error::configuration(format!("the settings do not fit: {}", error.message()))
+        let config: Self = serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
+            Error::configuration(format!("{}: {}", error.path(), error.inner().message()))
         })?;
         config.check()
     }

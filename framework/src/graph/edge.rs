@@ -61,12 +61,28 @@ impl Graph {
     }
 
     async fn change<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>, live: bool) -> Result<bool> {
+        let Some((job, queued)) = self.decide::<E>(from, to, live).await? else { return Ok(false) };
+        // The edge is made. If its far end can't be reached now, the job will reach it.
+        match self.write_far_end(&job).await {
+            Ok(()) => self.queue.take_back(queued).await?,
+            Err(error) => tracing::warn!(error = error.chain(), "an edge's far end is left to its job"),
+        }
+        Ok(true)
+    }
+
+    /// Changes the near end, and queues the job for the far end in the same transaction. Nothing
+    /// when the edge is as wanted.
+    async fn decide<E: Edge>(
+        &self,
+        from: Id<E::From>,
+        to: Id<E::To>,
+        live: bool,
+    ) -> Result<Option<(WriteFarEnd, i64)>> {
         let kind = self.registered(E::NAME)?;
         let near = End { near: from.raw(), kind, direction: Direction::Out, far: to.raw() };
         let queue = self.queue.clone();
-        let decided = self
-            .shards
-            .write::<_, Error, _>(from.shard(), move |tx| {
+        self.shards
+            .write(from.shard(), move |tx| {
                 Box::pin(async move {
                     let minted = tx.mint::<E>()?.raw();
                     let Some(version) = table::decide(tx, near, live, minted).await? else { return Ok(None) };
@@ -76,17 +92,21 @@ impl Graph {
                     Ok(Some((job, queued)))
                 })
             })
-            .await?;
-        let Some((job, queued)) = decided else { return Ok(false) };
-        // The edge is made. If its far end can't be reached now, the job will reach it.
-        match self.write_far_end(&job).await {
-            Ok(()) => self.queue.take_back(queued).await?,
-            Err(error) => tracing::warn!(error = error.chain(), "an edge's far end is left to its job"),
-        }
-        Ok(true)
+            .await
     }
 
-    pub(super) async fn write_far_end(&self, job: &WriteFarEnd) -> Result<()> {
+    /// A change whose process dies before it writes the far end, for tests.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) async fn decide_only<E: Edge>(
+        &self,
+        from: Id<E::From>,
+        to: Id<E::To>,
+        live: bool,
+    ) -> Result<Option<WriteFarEnd>> {
+        Ok(self.decide::<E>(from, to, live).await?.map(|(job, _)| job))
+    }
+
+    pub(crate) async fn write_far_end(&self, job: &WriteFarEnd) -> Result<()> {
         let kind = self.registered(&job.kind)?;
         let far = End { near: job.to, kind, direction: Direction::In, far: job.from };
         let (live, version) = (job.live, job.version);

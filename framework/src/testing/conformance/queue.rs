@@ -1,0 +1,196 @@
+//! Queues: a job runs if its transaction commits, at least once, and comes to an end.
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::queue::{Job, JobRun, Run};
+use crate::testing::{Stores, eventually};
+
+/// What the jobs of a test did, by the test's own word.
+static DONE: LazyLock<Mutex<HashMap<String, Vec<u32>>>> = LazyLock::new(Mutex::default);
+
+fn done(word: &str) -> Vec<u32> {
+    DONE.lock().expect("no job panics while holding this").get(word).cloned().unwrap_or_default()
+}
+
+/// A job that notes each attempt, and fails, panics or hangs as told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Noted {
+    word: String,
+    steps: u32,
+    fail_until: u32,
+    hang_at: Option<u32>,
+    panic: bool,
+}
+
+impl Job for Noted {
+    const NAME: &'static str = "noted";
+    const RETRIES: u32 = 2;
+}
+
+impl Run<Stores> for Noted {
+    async fn run(&mut self, _: &Stores, run: &JobRun) -> anyhow::Result<()> {
+        DONE.lock().expect("held by nobody who panics").entry(self.word.clone()).or_default().push(self.steps);
+        assert!(!self.panic, "on purpose");
+        if self.hang_at == Some(self.steps) && run.attempt() == 1 {
+            std::future::pending::<()>().await;
+        }
+        anyhow::ensure!(run.attempt() >= self.fail_until, "not yet");
+        while self.steps > 0 {
+            self.steps -= 1;
+            run.checkpoint(self).await?;
+            if self.hang_at == Some(self.steps) && run.attempt() == 1 {
+                std::future::pending::<()>().await;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A job that nobody registers.
+#[derive(Debug, Serialize, Deserialize)]
+struct Unregistered;
+
+impl Job for Unregistered {
+    const NAME: &'static str = "unregistered";
+    const RETRIES: u32 = 0;
+}
+
+impl Run<Stores> for Unregistered {
+    async fn run(&mut self, _: &Stores, _: &JobRun) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+fn noted(word: &str) -> Noted {
+    let unique = format!("{word}-{:x}", rand::random::<u64>());
+    Noted { word: unique, steps: 0, fail_until: 0, hang_at: None, panic: false }
+}
+
+async fn stores() -> Stores {
+    Stores::with_jobs(|registry| registry.register::<Noted>()).await
+}
+
+/// A job whose transaction is undone never runs; one whose transaction commits does.
+pub async fn a_job_commits_with_its_transaction() {
+    let stores = stores().await;
+    let _worker = stores.work();
+    let author = stores.author("kevin").await;
+    let (kept, undone) = (noted("kept"), noted("undone"));
+    let (queue, job) = (stores.queue.clone(), undone.clone());
+    let failed = stores.shards.write::<(), Error, _>(author.shard(), move |tx| {
+        Box::pin(async move {
+            queue.enqueue(tx, &job).await?;
+            Err(Error::invalid("on purpose"))
+        })
+    });
+    failed.await.unwrap_err();
+    stores.enqueue(author, kept.clone()).await.unwrap();
+    stores.idle().await;
+    assert_eq!(done(&kept.word), [0]);
+    assert!(done(&undone.word).is_empty());
+}
+
+/// A failing job is tried again, later each time, until it is put aside; a person can revive it.
+pub async fn failures_back_off_and_end_as_dead_letters() {
+    let stores = stores().await;
+    let _worker = stores.work();
+    let author = stores.author("kevin").await;
+    let job = Noted { fail_until: 4, ..noted("fails") };
+    let id = stores.enqueue(author, job.clone()).await.unwrap();
+    for attempts in 1..=3 {
+        eventually("an attempt", async || (done(&job.word).len() == attempts).then_some(())).await;
+        if attempts < 3 {
+            // It is not due before the clock moves.
+            eventually("the failure is recorded", async || {
+                (stores.queue.waiting().await.unwrap().get("noted") == Some(&1)).then_some(())
+            })
+            .await;
+        }
+        stores.clock.advance(Duration::from_secs(10));
+    }
+    let dead = eventually("the job is dead", async || stores.queue.dead().await.unwrap().pop()).await;
+    assert_eq!((dead.id, dead.name.as_str(), dead.attempts), (id, "noted", 3));
+    assert_eq!(dead.last_error.as_deref(), Some("not yet"));
+    assert!(stores.queue.retry(id).await.unwrap());
+    assert!(!stores.queue.retry(id).await.unwrap(), "it is not dead any more");
+    eventually("it runs again", async || (done(&job.word).len() > 3).then_some(())).await;
+}
+
+/// A panic is a failure of the job, not of the worker.
+pub async fn a_panic_is_a_failed_attempt() {
+    let stores = stores().await;
+    let _worker = stores.work();
+    let author = stores.author("kevin").await;
+    stores.enqueue(author, Noted { panic: true, ..noted("panics") }).await.unwrap();
+    let dead = eventually("the panicking job is dead", async || {
+        stores.clock.advance(Duration::from_secs(10));
+        stores.queue.dead().await.unwrap().pop()
+    })
+    .await;
+    assert!(dead.last_error.unwrap().contains("panicked"));
+    let after = noted("after");
+    stores.enqueue(author, after.clone()).await.unwrap();
+    eventually("the worker goes on", async || (done(&after.word) == [0]).then_some(())).await;
+}
+
+/// A job whose worker vanishes is taken over when its lease ends, and goes on from where it was.
+pub async fn a_vanished_worker_is_taken_over_in_the_middle() {
+    let stores = stores().await;
+    let author = stores.author("kevin").await;
+    let job = Noted { steps: 5, hang_at: Some(2), ..noted("taken-over") };
+    let first = stores.work();
+    stores.enqueue(author, job.clone()).await.unwrap();
+    eventually("the job is half done", async || {
+        let claimed = stores.queue.waiting().await.unwrap().contains_key("noted");
+        (claimed && done(&job.word) == [5]).then_some(())
+    })
+    .await;
+    drop(first);
+    let second = stores.reopened_with(|registry| registry.register::<Noted>()).await;
+    let _worker = second.work();
+    // Before the lease's end nobody may take it; after that somebody must.
+    stores.clock.advance(Duration::from_secs(16));
+    second.idle().await;
+    assert_eq!(done(&job.word), [5, 2], "the second attempt began where the first had got to");
+}
+
+/// A job that ends its process each time is put aside without being run once more.
+pub async fn a_job_that_kills_its_process_ends_too() {
+    let stores = stores().await;
+    let author = stores.author("kevin").await;
+    let job = noted("poison");
+    stores.enqueue(author, job.clone()).await.unwrap();
+    // Three processes claimed it and died: the attempts are counted, nothing else happened.
+    let database = stores.shards.database(author.shard()).clone();
+    database
+        .write::<_, Error, _>(|transaction| {
+            Box::pin(async move {
+                use sea_orm::ConnectionTrait;
+                transaction.execute_unprepared("UPDATE tripod_job SET attempt = 3").await?;
+                Ok(())
+            })
+        })
+        .await
+        .unwrap();
+    let _worker = stores.work();
+    let dead = eventually("the poison is put aside", async || stores.queue.dead().await.unwrap().pop()).await;
+    assert!(dead.last_error.unwrap().contains("ended its process"));
+    assert!(done(&job.word).is_empty(), "it was not run again");
+}
+
+/// A job of a name nobody registered is an error when enqueued, and at start.
+pub async fn an_unregistered_job_is_an_error() {
+    let stores = stores().await;
+    let author = stores.author("kevin").await;
+    let refused = stores.enqueue(author, Unregistered).await.unwrap_err();
+    assert!(refused.is_configuration() && refused.to_string().contains("unregistered"), "{refused}");
+    stores.enqueue(author, noted("left")).await.unwrap();
+    let other = stores.reopened().await;
+    let refused = other.queue.check_registered().await.unwrap_err();
+    assert!(refused.to_string().contains("noted"), "{refused}");
+}

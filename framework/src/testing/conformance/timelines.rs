@@ -1,0 +1,113 @@
+//! Timelines: whatever is kept ready, a reader sees what the shards say.
+
+use std::time::Duration;
+
+use crate::id::Id;
+use crate::shard::Page;
+use crate::testing::notes::Reads;
+use crate::testing::{Author, Note, Stores};
+
+/// A reader's whole timeline, by pages of three.
+async fn walk(stores: &Stores, reader: Id<Author>) -> Vec<Id<Note>> {
+    let (mut walked, mut page) = (Vec::new(), Page::first(3));
+    loop {
+        let slice = stores.timelines.slice::<Note>(reader, page).await.unwrap();
+        walked.extend(slice.rows.iter().map(|row| row.peek().id));
+        let Some(next) = slice.next else { return walked };
+        page.before = Some(next);
+    }
+}
+
+async fn note(stores: &Stores, author: Id<Author>) -> Id<Note> {
+    stores.clock.advance(Duration::from_millis(1));
+    stores.note(author, "a note").await
+}
+
+fn newest_first(mut notes: Vec<Id<Note>>) -> Vec<Id<Note>> {
+    notes.sort_unstable();
+    notes.reverse();
+    notes
+}
+
+/// Items reach timelines that are ready and those that are not, each once, with one's own.
+pub async fn an_item_reaches_its_readers_once(stores: &Stores) {
+    let _worker = stores.work();
+    let (reader, a, b) = (stores.author("reader").await, stores.author("a").await, stores.author("b").await);
+    let before = note(stores, a).await;
+    for author in [a, b] {
+        stores.graph.connect::<Reads>(reader, author).await.unwrap();
+    }
+    assert_eq!(walk(stores, reader).await, [before], "built from the shards");
+    let mut expected = vec![before];
+    for author in [b, a, reader, b] {
+        expected.push(note(stores, author).await);
+    }
+    stores.idle().await;
+    let expected = newest_first(expected);
+    assert_eq!(walk(stores, reader).await, expected, "pushed");
+    stores.timelines.drop_all();
+    assert_eq!(walk(stores, reader).await, expected, "and the same when built anew");
+    assert_eq!(walk(&stores.reopened().await, reader).await, expected, "in another process, too");
+}
+
+/// Past what is kept ready, the shards go on without a gap.
+pub async fn a_timeline_goes_on_below_what_is_kept(stores: &Stores) {
+    let _worker = stores.work();
+    let (reader, author) = (stores.author("reader").await, stores.author("author").await);
+    stores.graph.connect::<Reads>(reader, author).await.unwrap();
+    let mut expected = Vec::new();
+    for n in 0..35 {
+        expected.push(note(stores, author).await);
+        if n == 17 {
+            stores.idle().await;
+            assert_eq!(walk(stores, reader).await, newest_first(expected.clone()));
+        }
+    }
+    stores.idle().await;
+    assert_eq!(walk(stores, reader).await, newest_first(expected));
+}
+
+/// A new edge brings earlier items in; a removed one takes them out.
+pub async fn edges_bring_items_in_and_take_them_out(stores: &Stores) {
+    let _worker = stores.work();
+    let (reader, author) = (stores.author("reader").await, stores.author("author").await);
+    let earlier = [note(stores, author).await, note(stores, author).await];
+    stores.idle().await;
+    assert!(walk(stores, reader).await.is_empty());
+    stores.graph.connect::<Reads>(reader, author).await.unwrap();
+    stores.timelines.rebuild::<Note>(reader).await;
+    assert_eq!(walk(stores, reader).await, newest_first(earlier.to_vec()));
+    stores.graph.disconnect::<Reads>(reader, author).await.unwrap();
+    stores.timelines.rebuild::<Note>(reader).await;
+    assert!(walk(stores, reader).await.is_empty());
+}
+
+/// An author with more readers than are pushed to is pulled, and nobody misses or doubles an item.
+pub async fn a_large_audience_is_pulled(stores: &Stores) {
+    let _worker = stores.work();
+    let author = stores.author("famous").await;
+    let mut readers = Vec::new();
+    for n in 0..3 {
+        let reader = stores.author(&format!("reader-{n}")).await;
+        stores.graph.connect::<Reads>(reader, author).await.unwrap();
+        readers.push(reader);
+    }
+    let mut expected = vec![note(stores, author).await];
+    stores.idle().await;
+    assert_eq!(walk(stores, readers[0]).await, expected);
+    // The fourth reader is one more than are pushed to.
+    let late = stores.author("late").await;
+    stores.graph.connect::<Reads>(late, author).await.unwrap();
+    readers.push(late);
+    for _ in 0..5 {
+        expected.push(note(stores, author).await);
+    }
+    stores.idle().await;
+    let expected = newest_first(expected);
+    for stores in [stores, &stores.reopened().await] {
+        for reader in &readers {
+            assert_eq!(walk(stores, *reader).await, expected);
+        }
+        assert_eq!(walk(stores, author).await, expected, "authors see their own");
+    }
+}

@@ -1,0 +1,28 @@
+//! For tests: stores in a temporary directory, a clock moved by hand, and the conformance suites,
+//! one an interface, that every backend of it must pass.
+//!
+//! Tests wait for conditions ([`eventually`]) and never sleep a fixed time.
+
+pub mod conformance;
+mod notes;
+mod stores;
+
+pub use notes::{Author, Note, author, note};
+pub use stores::Stores;
+
+use std::time::{Duration, Instant};
+
+/// Asks again and again until `condition` gives something; panics with `what` after half a minute.
+///
+/// # Panics
+/// When the condition does not come true in time.
+pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(value) = condition().await {
+            return value;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "not in half a minute: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

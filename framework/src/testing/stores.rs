@@ -1,0 +1,172 @@
+//! Every store of the framework over databases in a temporary directory.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sea_orm::ActiveValue::Set;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::notes::{self, Keeps, Reads, author, note};
+use crate::config;
+use crate::db::{Database, Migration, migrate};
+use crate::error::{Error, Result};
+use crate::graph::{self, Edge, Graph, WriteFarEnd};
+use crate::id::{Clock, EPOCH_MS, Id, Shard};
+use crate::queue::{self, Queue, Registry, Run, Worker};
+use crate::shard::{self, Shards};
+use crate::timeline::{self, FanOut, TimelineItem, Timelines};
+use crate::web;
+
+/// The settings that tests run with.
+const DATABASE: config::Database = config::Database { readers: 2, wait_seconds: 5 };
+const QUEUE: config::Queue = config::Queue { workers: 4, lease_seconds: 15 };
+
+/// The stores, and what jobs are handed in tests. Clones share everything.
+#[derive(Clone)]
+pub struct Stores {
+    /// Moved by hand; a worker's own pauses are real.
+    pub clock: Clock,
+    /// All data, on two databases.
+    pub shards: Shards,
+    /// Jobs.
+    pub queue: Queue,
+    /// Edges.
+    pub graph: Graph,
+    /// Timelines of notes: ten items each, authors pulled above three readers.
+    pub timelines: Timelines,
+    directory: Arc<TempDir>,
+    registry: Arc<std::sync::Mutex<Option<Registry<Stores>>>>,
+}
+
+impl AsRef<Graph> for Stores {
+    fn as_ref(&self) -> &Graph {
+        &self.graph
+    }
+}
+
+impl AsRef<Timelines> for Stores {
+    fn as_ref(&self) -> &Timelines {
+        &self.timelines
+    }
+}
+
+impl Stores {
+    /// New and empty, on two SQLite databases.
+    pub async fn embedded() -> Self {
+        Self::with_jobs(|_| {}).await
+    }
+
+    /// The same, with jobs of the test's own.
+    pub async fn with_jobs(register: impl FnOnce(&mut Registry<Self>)) -> Self {
+        let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        let clock = Clock::manual(EPOCH_MS + 1_000_000_000);
+        Self::open(directory, clock, register).await.expect("new stores open")
+    }
+
+    /// What a process finds that starts after this one has gone: the same databases, nothing in
+    /// memory.
+    pub async fn reopened(&self) -> Self {
+        self.reopened_with(|_| {}).await
+    }
+
+    /// The same, with jobs of the test's own.
+    pub async fn reopened_with(&self, register: impl FnOnce(&mut Registry<Self>)) -> Self {
+        Self::open(self.directory.clone(), self.clock.clone(), register).await.expect("stores open again")
+    }
+
+    async fn open(
+        directory: Arc<TempDir>,
+        clock: Clock,
+        register: impl FnOnce(&mut Registry<Self>),
+    ) -> Result<Self> {
+        let databases = databases(directory.path(), 2).await?;
+        let shards = Shards::open(databases, clock.clone()).await?;
+        let mut registry = Registry::new();
+        registry.register::<WriteFarEnd>();
+        registry.register::<FanOut>();
+        register(&mut registry);
+        let queue = Queue::new(shards.clone(), &registry, &QUEUE);
+        let graph = Graph::new(shards.clone(), queue.clone(), &[Reads::NAME, Keeps::NAME]);
+        let settings = config::Timeline { length: 10, pull_above: 3, cache_bytes: 1 << 20 };
+        let names = [note::Entity::TIMELINE];
+        let timelines =
+            Timelines::open(&names, shards.clone(), graph.clone(), queue.clone(), settings).await?;
+        let registry = Arc::new(std::sync::Mutex::new(Some(registry)));
+        Ok(Self { clock, shards, queue, graph, timelines, directory, registry })
+    }
+
+    /// Starts a worker; it stops when what this gives is dropped, in the middle of what it does.
+    ///
+    /// # Panics
+    /// When one was started before.
+    pub fn work(&self) -> AbortOnDropHandle<()> {
+        let registry = self.registry.lock().expect("no test panics while holding this").take();
+        let worker = Worker::new(self.queue.clone(), registry.expect("one worker"), self.clone(), &QUEUE);
+        AbortOnDropHandle::new(tokio::spawn(worker.run(CancellationToken::new())))
+    }
+
+    /// Waits until no job waits or runs.
+    pub async fn idle(&self) {
+        super::eventually("the queue runs empty", async || {
+            self.queue.waiting().await.expect("the queue answers").is_empty().then_some(())
+        })
+        .await;
+    }
+
+    /// A new author on the shard of their name.
+    pub async fn author(&self, name: &str) -> Id<author::Entity> {
+        let name = name.to_owned();
+        let new = self.shards.write::<_, Error, _>(Shard::of_text(&name), move |tx| {
+            Box::pin(async move {
+                tx.insert_new(|id| author::ActiveModel { id: Set(id), name: Set(name.clone()) }).await
+            })
+        });
+        new.await.expect("an author")
+    }
+
+    /// A new note, published to its author's readers.
+    pub async fn note(&self, author: Id<author::Entity>, text: &str) -> Id<note::Entity> {
+        let (timelines, text) = (self.timelines.clone(), text.to_owned());
+        let new = self.shards.write::<_, Error, _>(author.shard(), move |tx| {
+            Box::pin(async move {
+                let row = |id| note::ActiveModel {
+                    id: Set(id),
+                    author_id: Set(author),
+                    text: Set(text.clone()),
+                };
+                let id = tx.insert_new(row).await?;
+                timelines.publish::<note::Entity>(tx, id, author).await?;
+                Ok(id)
+            })
+        });
+        new.await.expect("a note")
+    }
+
+    /// Enqueues a job on an author's shard.
+    ///
+    /// # Errors
+    /// Those of the queue.
+    pub async fn enqueue<J: Run<Self> + Sync>(&self, author: Id<author::Entity>, job: J) -> Result<i64> {
+        let queue = self.queue.clone();
+        self.shards
+            .write(author.shard(), move |tx| Box::pin(async move { queue.enqueue(tx, &job).await }))
+            .await
+    }
+}
+
+/// So many migrated SQLite databases in a directory.
+pub(crate) async fn databases(directory: &Path, count: usize) -> Result<Vec<Database>> {
+    let mut migrations: Vec<Migration> = vec![shard::MIGRATION, queue::MIGRATION, graph::MIGRATION];
+    migrations.extend([timeline::MIGRATION, notes::MIGRATION]);
+    migrations.extend(web::MIGRATIONS);
+    let mut databases = Vec::new();
+    for index in 0..count {
+        let path = directory.join(format!("{index}.db"));
+        let database = Database::open(&format!("sqlite://{}", path.display()), &DATABASE).await?;
+        migrate(&database, &migrations).await?;
+        databases.push(database);
+    }
+    Ok(databases)
+}

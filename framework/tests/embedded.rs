@@ -1,0 +1,65 @@
+//! The conformance suites on the embedded stores, and what must not compile.
+
+use tripod::testing::{Stores, conformance};
+
+macro_rules! on_empty_stores {
+    ($suite:ident: $($test:ident),+ $(,)?) => {
+        mod $suite {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    conformance::$suite::$test(&Stores::embedded().await).await;
+                }
+            )+
+        }
+    };
+}
+
+macro_rules! on_their_own_stores {
+    ($suite:ident: $($test:ident),+ $(,)?) => {
+        mod $suite {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    conformance::$suite::$test().await;
+                }
+            )+
+        }
+    };
+}
+
+on_empty_stores!(shards:
+    rows_are_found_wherever_they_live,
+    a_row_on_the_wrong_shard_is_refused,
+    two_processes_that_mint_alike_claim_different_ids,
+    a_reserved_id_is_claimed_once,
+    a_write_is_all_or_nothing_and_fenced,
+);
+on_empty_stores!(graph:
+    an_edge_is_seen_from_both_ends,
+    neighbours_are_walked_by_keyset,
+    concurrent_toggles_never_drift,
+    a_far_end_that_was_not_written_is_made_up_for,
+);
+on_empty_stores!(timelines:
+    an_item_reaches_its_readers_once,
+    a_timeline_goes_on_below_what_is_kept,
+    edges_bring_items_in_and_take_them_out,
+    a_large_audience_is_pulled,
+);
+on_their_own_stores!(queue:
+    a_job_commits_with_its_transaction,
+    failures_back_off_and_end_as_dead_letters,
+    a_panic_is_a_failed_attempt,
+    a_vanished_worker_is_taken_over_in_the_middle,
+    a_job_that_kills_its_process_ends_too,
+    an_unregistered_job_is_an_error,
+);
+
+#[test]
+fn what_skips_the_check_does_not_compile() {
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail("tests/ui/*.rs");
+}

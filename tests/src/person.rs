@@ -1,0 +1,139 @@
+//! People who use the service.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use reqwest::multipart::{Form, Part};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::{Api, Reply, photo};
+
+/// Everybody's password.
+const PASSWORD: &str = "correct horse battery";
+
+/// Somebody who has signed up. Requests are made with their token, by what [`Api`] offers.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// The account's id.
+    pub id: String,
+    /// The user name.
+    pub username: String,
+    api: Api,
+}
+
+/// A post to be made.
+#[derive(Clone, Debug, Default)]
+pub struct PhotoPost {
+    photos: Vec<Vec<u8>>,
+    texts: Vec<(&'static str, String)>,
+}
+
+/// A name that nothing else in this run of the tests has.
+pub fn unique(stem: &str) -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    format!("{stem}{}", COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+impl Person {
+    /// Signs up under a new name with this stem.
+    pub async fn sign_up(api: &Api, stem: &str) -> Self {
+        let username = unique(stem);
+        let account = json!({"username": username, "password": PASSWORD});
+        let made = api.post("/accounts", &account).await.expect(201);
+        Self::of(api, &made)
+    }
+
+    /// The person that a reply of signing up or logging in is about.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn of(api: &Api, reply: &Value) -> Self {
+        let text = |value: &Value| value.as_str().expect("a string").to_owned();
+        let user = &reply["user"];
+        let token = text(&reply["token"]);
+        Self { id: text(&user["id"]), username: text(&user["username"]), api: api.with_token(&token) }
+    }
+
+    /// Logs in once more: the same person on another device.
+    pub async fn log_in(&self, api: &Api) -> Self {
+        let credentials = json!({"username": self.username, "password": PASSWORD});
+        Self::of(api, &api.post("/sessions", &credentials).await.expect(201))
+    }
+
+    /// Posts a small photo with a caption and gives the post.
+    pub async fn post_photo(&self, caption: &str) -> Value {
+        self.publish(&PhotoPost::of([photo::small()]).caption(caption)).await.expect(201)
+    }
+
+    /// Posts.
+    pub async fn publish(&self, post: &PhotoPost) -> Reply {
+        Reply::to(self.publishing(post)).await
+    }
+
+    /// The request to post, for adding to it.
+    pub fn publishing(&self, post: &PhotoPost) -> RequestBuilder {
+        self.request(Method::POST, "/posts").multipart(post.form())
+    }
+
+    /// The whole feed, newest first.
+    pub async fn feed(&self) -> Vec<Value> {
+        self.walk("/feed", 100).await
+    }
+
+    /// Follows somebody.
+    pub async fn follow(&self, them: &Self) {
+        self.put(&format!("/users/{}/follow", them.id)).await.expect(204);
+    }
+
+    /// A comment under a post.
+    pub async fn comment(&self, post: &Value, text: &str) -> Value {
+        let path = format!("/posts/{}/comments", post["id"].as_str().unwrap_or_default());
+        self.post(&path, &json!({"text": text})).await.expect(201)
+    }
+
+    /// The database, of two, that holds the account: each has half of the logical shards.
+    ///
+    /// # Panics
+    /// When the id is no number.
+    pub fn database(&self) -> usize {
+        let id: i64 = self.id.parse().expect("an id is a number");
+        usize::from(((id >> 10) & 8191) >= 4096)
+    }
+}
+
+impl Deref for Person {
+    type Target = Api;
+
+    fn deref(&self) -> &Api {
+        &self.api
+    }
+}
+
+impl PhotoPost {
+    /// A post of these photos.
+    pub fn of(photos: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        Self { photos: photos.into_iter().collect(), texts: Vec::new() }
+    }
+
+    /// With a caption.
+    #[must_use]
+    pub fn caption(self, caption: &str) -> Self {
+        self.text("caption", caption)
+    }
+
+    /// With one more text part.
+    #[must_use]
+    pub fn text(mut self, name: &'static str, text: &str) -> Self {
+        self.texts.push((name, text.to_owned()));
+        self
+    }
+
+    /// The form to send; each has a boundary of its own.
+    pub fn form(&self) -> Form {
+        let with_photos = self.photos.iter().fold(Form::new(), |form, photo| {
+            form.part("photo", Part::bytes(photo.clone()).file_name("photo.jpg"))
+        });
+        self.texts.iter().fold(with_photos, |form, (name, text)| form.text(*name, text.clone()))
+    }
+}

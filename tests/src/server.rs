@@ -1,0 +1,291 @@
+//! The built program as a process of its own, with its own data directory and port.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::{Api, Person, Stored, eventually};
+
+/// Starting takes well under a second; two cores that are busy building take longer.
+const START: Duration = Duration::from_secs(60);
+/// Stopping: the drain time, and some.
+const STOP: Duration = Duration::from_secs(40);
+
+/// How a server is started.
+#[derive(Debug, Default)]
+pub struct Setup {
+    variables: Vec<(String, String)>,
+    data: Option<PathBuf>,
+}
+
+/// A server that runs; it ends with this value, and its logs are shown if the test has failed.
+pub struct Server {
+    child: Child,
+    address: String,
+    setup: Setup,
+    data: PathBuf,
+    /// The logs, and what the program prints, of each start.
+    scratch: TempDir,
+    starts: usize,
+}
+
+/// How a process ended and what it said.
+#[derive(Debug)]
+pub struct Exit {
+    /// Its status.
+    pub status: ExitStatus,
+    /// What it printed.
+    pub stdout: String,
+    /// What it logged, and the error that ended it.
+    pub stderr: String,
+}
+
+/// The program: that of `INSTACLONE_BIN`, or built now, in the profile of whoever asks.
+///
+/// # Panics
+/// When it can't be built.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        if let Some(path) = std::env::var_os("INSTACLONE_BIN") {
+            return path.into();
+        }
+        // This program is TARGET/PROFILE/deps/NAME.
+        let this = std::env::current_exe().expect("this program has a path");
+        let profile = this.ancestors().nth(2).expect("it is in its profile's deps");
+        let name = match profile.file_name().and_then(|name| name.to_str()) {
+            None | Some("debug") => "dev",
+            Some(name) => name,
+        };
+        let target = profile.parent().expect("a profile is in the target directory");
+        let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args(["build", "--quiet", "--package", "instaclone", "--profile", name, "--target-dir"])
+            .arg(target)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .expect("cargo can be run");
+        assert!(built.success(), "instaclone does not build");
+        profile.join("instaclone")
+    })
+}
+
+impl Setup {
+    /// Sets an environment variable, such as `TRIPOD_LIMITS`.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: impl ToString) -> Self {
+        self.variables.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Uses this data directory instead of a new one.
+    #[must_use]
+    pub fn data(mut self, data: &Path) -> Self {
+        self.data = Some(data.to_owned());
+        self
+    }
+
+    /// The program with these settings, in `directory`, where no `tripod.toml` is unless put there.
+    pub fn command(&self, directory: &Path, address: &str) -> Command {
+        let mut command = Command::new(binary());
+        for (name, _) in std::env::vars_os() {
+            // Unknown ones would be errors, known ones would change what is tested.
+            if name.to_string_lossy().starts_with("TRIPOD_") {
+                command.env_remove(name);
+            }
+        }
+        let data = self.data.clone().unwrap_or_else(|| directory.join("data"));
+        command
+            .current_dir(directory)
+            .env("TRIPOD_LISTEN", address)
+            .env("TRIPOD_DATA_DIR", data)
+            .env("TRIPOD_LIMITS", "off")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program to its end, in `directory`, with these arguments.
+    ///
+    /// # Panics
+    /// When it does not end by itself.
+    pub async fn run(&self, directory: &Path, arguments: &[&str]) -> Exit {
+        let mut command = self.command(directory, "127.0.0.1:0");
+        let mut child = command
+            .args(arguments)
+            .stdout(file(&directory.join("run.out")))
+            .stderr(file(&directory.join("run.err")))
+            .spawn()
+            .expect("the program starts");
+        let status = wait(&mut child).await;
+        if status.is_none() {
+            // Not left behind, whatever the assertion below says.
+            child.kill().expect("a child can be killed");
+        }
+        let exit = |status| Exit {
+            status,
+            stdout: read(&directory.join("run.out")),
+            stderr: read(&directory.join("run.err")),
+        };
+        exit(status.unwrap_or_else(|| panic!("it still runs: {}", read(&directory.join("run.err")))))
+    }
+
+    /// Starts the server and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not get ready.
+    pub async fn start(self) -> Server {
+        let scratch = tempfile::tempdir().expect("a temporary directory");
+        let data = self.data.clone().unwrap_or_else(|| scratch.path().join("data"));
+        let child = spawn(&self, scratch.path(), "127.0.0.1:0", 1);
+        let mut server = Server { child, address: String::new(), setup: self, data, scratch, starts: 1 };
+        server.ready().await;
+        server
+    }
+}
+
+impl Server {
+    /// A server with a new data directory, on a free port, without rate limits, ready.
+    pub async fn start() -> Self {
+        Setup::default().start().await
+    }
+
+    /// A client without a token.
+    pub fn api(&self) -> Api {
+        Api::new(format!("http://{}", self.address))
+    }
+
+    /// Somebody who has just signed up.
+    pub async fn person(&self, stem: &str) -> Person {
+        Person::sign_up(&self.api(), stem).await
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The directory of its databases and media.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Where it runs: what is written there is gone with the server.
+    pub fn scratch(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What its databases and its media directory hold now.
+    pub async fn stored(&self) -> Stored {
+        Stored::read(&self.data).await
+    }
+
+    /// What it has logged since it was last started.
+    pub fn log(&self) -> String {
+        read(&self.scratch.path().join(format!("{}.err", self.starts)))
+    }
+
+    /// Ends it as a power cut of the process would: no handler of its own runs.
+    ///
+    /// # Panics
+    /// When it can't be killed.
+    pub fn kill_9(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a killed child ends");
+    }
+
+    /// Starts it again on the same port and data, killing it if it still runs.
+    pub async fn restart(&mut self) {
+        self.kill_9();
+        self.starts += 1;
+        self.child = spawn(&self.setup, self.scratch.path(), &self.address, self.starts);
+        self.ready().await;
+    }
+
+    /// Sends SIGTERM.
+    ///
+    /// # Panics
+    /// When it can't be sent.
+    pub fn signal_terminate(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        assert!(sent.expect("kill can be run").success(), "the process is gone");
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn ended(&mut self) -> ExitStatus {
+        wait(&mut self.child).await.expect("the server ends in time")
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.signal_terminate();
+        self.ended().await
+    }
+
+    async fn ready(&mut self) {
+        let printed = self.scratch.path().join(format!("{}.out", self.starts));
+        eventually("the server is ready", START, async || {
+            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+                panic!("the server ended with {status}: {}", self.log());
+            }
+            let text = read(&printed);
+            let address = text.split_once("http://")?.1.split('/').next()?.to_owned();
+            self.address = address;
+            let ready = self.api().request(reqwest::Method::GET, "~/readyz").send().await.ok()?;
+            ready.status().is_success().then_some(())
+        })
+        .await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            for start in 1..=self.starts {
+                let log = read(&self.scratch.path().join(format!("{start}.err")));
+                let tail: Vec<&str> = log.lines().rev().take(40).collect();
+                eprintln!("the server's log, start {start}:");
+                tail.iter().rev().for_each(|line| eprintln!("  {line}"));
+            }
+        }
+    }
+}
+
+fn spawn(setup: &Setup, scratch: &Path, address: &str, start: usize) -> Child {
+    setup
+        .command(scratch, address)
+        .stdout(file(&scratch.join(format!("{start}.out"))))
+        .stderr(file(&scratch.join(format!("{start}.err"))))
+        .spawn()
+        .expect("the program starts")
+}
+
+async fn wait(child: &mut Child) -> Option<ExitStatus> {
+    let end = tokio::time::Instant::now() + STOP;
+    eventually("the process ends", STOP * 2, async || {
+        let status = child.try_wait().expect("a child can be asked");
+        (status.is_some() || tokio::time::Instant::now() > end).then_some(status)
+    })
+    .await
+}
+
+fn file(path: &Path) -> File {
+    File::create(path).expect("a file in a temporary directory")
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
