@@ -100,12 +100,10 @@ async fn join(
         .shards
         .write(Shard::of_text(&name), move |tx| {
             Box::pin(async move {
-                let (shard, whose) = (tx.shard().number() as i16, &name);
-                let row = |id| runner::ActiveModel { id: Set(id), name: Set(whose.clone()), total_m: Set(0) };
+                let row = |id| runner::ActiveModel { id: Set(id), name: Set(name.clone()), total_m: Set(0) };
                 let id = tx.insert_new(row).await?;
-                let claim =
-                    name::ActiveModel { shard: Set(shard), name: Set(name.clone()), runner_id: Set(id) };
-                if !tx.insert_row(claim, [name::Column::Shard, name::Column::Name]).await? {
+                let whose = name::ActiveModel { runner_id: Set(id), ..Default::default() };
+                if !tx.claim_text(&name, whose).await? {
                     return Err(Problem::conflict("The name is taken."));
                 }
                 Ok((id, sessions.open(tx, id, "club card").await?))
@@ -127,9 +125,7 @@ async fn follow(
     Path(id): Path<RunnerId>,
 ) -> Result<StatusCode, Problem> {
     let them = see(&tripod, me.viewer(), id).await?;
-    if tripod.graph.connect::<Follow>(me.account(), them.id).await? {
-        tripod.timelines.rebuild::<run::Entity>(me.account()).await;
-    }
+    tripod.timelines.follow::<run::Entity>(me.account(), them.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -191,7 +187,9 @@ async fn log_run(
             Box::pin(async move {
                 let run = match tx.claim(reserved, row).await? {
                     Claimed::New(run) => run,
-                    Claimed::Before(earlier) => return Ok(earlier.id),
+                    // The same request again: its effect is there.
+                    Claimed::Before(earlier) if earlier.runner_id == runner => return Ok(earlier.id),
+                    Claimed::Before(_) => return Err(Error::unavailable("the reserved id was taken")),
                 };
                 let total = Expr::col(runner::Column::TotalM).add(distance_m);
                 let counted = runner::Entity::update_many()

@@ -139,3 +139,16 @@ async fn a_run_sent_again_under_its_key_is_one_run() {
     assert_eq!(first, second);
     assert_eq!(club.feed(&token).await.len(), 1);
 }
+
+#[test]
+fn the_code_in_the_readme_is_the_clubs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let club = read("running_club/main.rs") + &read("running_club/tables.rs");
+    let club: Vec<&str> = club.lines().map(str::trim).collect();
+    let readme = read("../README.md");
+    let code = readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    for line in code.lines().map(str::trim) {
+        assert!(club.contains(&line), "README.md has {line:?}, which is not in the example");
+    }
+}

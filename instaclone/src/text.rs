@@ -59,7 +59,8 @@ mod tests {
             texts.check().unwrap();
         }
         // The Kelvin sign lower-cases to k and the dotless i looks like an i: neither is one.
-        for bad in ["", " ", "a b", "ä", "\u{212A}evin", "kev\u{131}n", "a\0", "a\u{200b}b", &"x".repeat(31)] {
+        for bad in ["", " ", "a b", "ä", "\u{212A}evin", "kev\u{131}n", "a\0", "a\u{200b}b", &"x".repeat(31)]
+        {
             let mut texts = Texts::default();
             username(&mut texts, bad);
             assert_eq!(texts.check().unwrap_err().status, 422, "{bad:?} was taken");

@@ -21,16 +21,20 @@ const ROUND: Duration = Duration::from_millis(400);
 /// Ids a second that the format has room for on one shard.
 const CEILING: f64 = (SEQUENCES_PER_MS * 1_000) as f64;
 
-ferroid::define_snowflake_id!(
-    /// The layout of Instagram and of `tripod::id`: 41 bits of time, 13 of shard, 10 of sequence.
-    InstagramLayout, u64,
-    reserved: 0,
-    timestamp: 41,
-    machine_id: 13,
-    sequence: 10
-);
+#[allow(missing_docs, reason = "the macro's own constants have no documentation")]
+mod layout {
+    ferroid::define_snowflake_id!(
+        /// The layout of Instagram and of `tripod::id`: 41 bits of time, 13 of shard, 10 of
+        /// sequence. Ours leaves the highest bit of the 41 unused, as it is the sign.
+        InstagramLayout, u64,
+        reserved: 0,
+        timestamp: 41,
+        machine_id: 13,
+        sequence: 10
+    );
+}
 
-type Ferroid = AtomicSnowflakeGenerator<InstagramLayout, MonotonicClock>;
+type Ferroid = AtomicSnowflakeGenerator<layout::InstagramLayout, MonotonicClock>;
 
 /// A generator on cache lines of its own, as threads that mint for neighbours disturb each other.
 #[repr(align(128))]

@@ -91,7 +91,11 @@ impl Api {
             let page = self.get(&format!("{path}?limit={limit}{cursor}")).await.expect(200);
             let found = page["items"].as_array().expect("a page has items").clone();
             let next = page["next"].as_str().map(str::to_owned);
-            assert!(next.is_none() || found.len() == limit, "{path}: a page of {} is not the last", found.len());
+            assert!(
+                next.is_none() || found.len() == limit,
+                "{path}: a page of {} is not the last",
+                found.len()
+            );
             assert!(found.len() <= limit, "{path}: {} items for a limit of {limit}", found.len());
             items.extend(found);
             let Some(next) = next else { return items };

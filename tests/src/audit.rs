@@ -1,6 +1,6 @@
 //! What is stored: every row of every table and every media file, read from the data directory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statemen
 /// A picture of a data directory at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// The rows of each table, as text, sorted; the two databases together.
+    /// The rows of each table, as `column=value|...`, sorted; the two databases together.
     pub tables: BTreeMap<String, Vec<String>>,
     /// The media files.
     pub files: Vec<PathBuf>,
@@ -24,7 +24,9 @@ impl Stored {
         for name in ["shard-0.db", "shard-1.db"] {
             let database = open(&data.join(name)).await;
             for table in texts(&database, "SELECT name FROM sqlite_master WHERE type = 'table'").await {
-                let columns = format!("SELECT 'quote(\"' || name || '\")' FROM pragma_table_info('{table}')");
+                let columns = format!(
+                    "SELECT '''' || name || '='' || quote(\"' || name || '\")' FROM pragma_table_info('{table}')"
+                );
                 let row = texts(&database, &columns).await.join(" || '|' || ");
                 let rows = texts(&database, &format!("SELECT {row} FROM \"{table}\"")).await;
                 tables.entry(table).or_default().extend(rows);
@@ -43,17 +45,25 @@ impl Stored {
         self.tables.get(table).unwrap_or_else(|| panic!("there is no table {table}")).len()
     }
 
-    /// What differs, for messages: rows that only one of the two has.
+    /// The edges that have not been removed, one row for each of their two ends.
+    pub fn edges(&self) -> Vec<&str> {
+        let rows = self.tables.get("tripod_edge").into_iter().flatten();
+        rows.map(String::as_str).filter(|row| row.contains("|live=1")).collect()
+    }
+
+    /// What differs, for messages: rows and files that only one of the two has.
     pub fn difference(&self, other: &Self) -> Vec<String> {
-        let mut lines = Vec::new();
-        for (table, rows) in &self.tables {
-            let theirs = other.tables.get(table).cloned().unwrap_or_default();
-            lines.extend(rows.iter().filter(|row| !theirs.contains(row)).map(|row| format!("- {table}: {row}")));
-            lines.extend(theirs.iter().filter(|row| !rows.contains(row)).map(|row| format!("+ {table}: {row}")));
-        }
-        lines.extend(self.files.iter().filter(|file| !other.files.contains(file)).map(|file| format!("- {file:?}")));
-        lines.extend(other.files.iter().filter(|file| !self.files.contains(file)).map(|file| format!("+ {file:?}")));
-        lines
+        let (mine, theirs) = (self.lines(), other.lines());
+        let less = mine.difference(&theirs).map(|line| format!("- {line}"));
+        less.chain(theirs.difference(&mine).map(|line| format!("+ {line}"))).collect()
+    }
+
+    fn lines(&self) -> BTreeSet<String> {
+        let rows = self
+            .tables
+            .iter()
+            .flat_map(|(table, rows)| rows.iter().map(move |row| format!("{table}: {row}")));
+        rows.chain(self.files.iter().map(|file| file.display().to_string())).collect()
     }
 
     /// Runs a statement on one of the two databases of a server that has stopped.
@@ -73,7 +83,8 @@ async fn open(path: &Path) -> DatabaseConnection {
 }
 
 async fn texts(database: &DatabaseConnection, sql: &str) -> Vec<String> {
-    let rows = database.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.expect("a query runs");
+    let rows =
+        database.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.expect("a query runs");
     rows.iter().map(|row| row.try_get_by_index(0).expect("a text")).collect()
 }
 

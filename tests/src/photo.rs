@@ -1,11 +1,10 @@
 //! Photos made on the spot: small ones that differ, and a large one with everything in it that
 //! must not be passed on.
 
-use std::io::Cursor;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use image::{ExtendedColorType, ImageFormat, Rgb, RgbImage};
 
 /// A small JPEG, unlike all others of this run.
 pub fn small() -> Vec<u8> {
@@ -35,9 +34,10 @@ pub fn webp(width: u32, height: u32) -> Vec<u8> {
 pub fn of_phone() -> &'static [u8] {
     static PHOTO: OnceLock<Vec<u8>> = OnceLock::new();
     PHOTO.get_or_init(|| {
-        let quarters = RgbImage::from_fn(8, 6, |x, y| if x < 4 && y < 3 { Rgb([220, 30, 30]) } else { Rgb([30, 30, 220]) });
-        let pixels = image::imageops::resize(&quarters, 4_000, 3_000, image::imageops::FilterType::Nearest);
-        let plain = write(pixels, ImageFormat::Jpeg);
+        let (red, blue) = ([220, 30, 30].repeat(2_000), [30, 30, 220].repeat(2_000));
+        let (upper, lower) = ([red, blue.clone()].concat(), blue.repeat(2));
+        let pixels = [upper.repeat(1_500), lower.repeat(1_500)].concat();
+        let plain = write(&pixels, 4_000, 3_000, ImageFormat::Jpeg);
         let (start, rest) = plain.split_at(2);
         let mut photo = start.to_vec();
         photo.extend(segment(0xe1, &exif()));
@@ -67,13 +67,15 @@ fn encode(width: u32, height: u32, number: u32, format: ImageFormat) -> Vec<u8> 
     let pixels = RgbImage::from_fn(width, height, |x, y| {
         if x < width / 2 { Rgb([r, g, b]) } else { Rgb([(x % 251) as u8, (y % 241) as u8, number as u8]) }
     });
-    write(pixels, format)
+    write(&pixels, width, height, format)
 }
 
-fn write(pixels: RgbImage, format: ImageFormat) -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
-    DynamicImage::ImageRgb8(pixels).write_to(&mut bytes, format).expect("a picture in memory can be encoded");
-    bytes.into_inner()
+/// By way of a file: encoders that write to memory would be compiled here, unoptimised.
+fn write(pixels: &[u8], width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    image::save_buffer_with_format(file.path(), pixels, width, height, ExtendedColorType::Rgb8, format)
+        .expect("a picture can be encoded");
+    std::fs::read(file.path()).expect("a file that was just written")
 }
 
 fn segment(marker: u8, content: &[u8]) -> Vec<u8> {

@@ -63,7 +63,18 @@ pub fn binary() -> &'static Path {
         };
         let target = profile.parent().expect("a profile is in the target directory");
         let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args(["build", "--quiet", "--package", "instaclone", "--profile", name, "--target-dir"])
+            // The whole workspace is named so that its dependencies have the features they have for
+            // the tests: otherwise all of them would be built once more.
+            .args([
+                "build",
+                "--quiet",
+                "--workspace",
+                "--bin",
+                "instaclone",
+                "--profile",
+                name,
+                "--target-dir",
+            ])
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status()

@@ -3,4 +3,33 @@
 //! Each test starts a server of its own, with a data directory that is gone afterwards, so that
 //! they run side by side. `INSTACLONE_BIN` names another binary to test.
 
-mod smoke;
+mod bad_input;
+mod crash;
+mod idempotency;
+mod product_path;
+mod startup;
+mod tidy;
+
+use std::time::Duration;
+
+use tripod_tests::{Api, Server, eventually};
+
+/// How long work behind a reply may take: a job, a fan-out.
+const SOON: Duration = Duration::from_secs(30);
+
+/// Waits until a media file is no longer served.
+async fn gone(api: &Api, url: &str) {
+    eventually("the file is erased", SOON, async || {
+        (api.get(&format!("~{url}")).await.status == 404).then_some(())
+    })
+    .await;
+}
+
+/// Waits until no job is left to do.
+async fn idle(server: &Server) {
+    eventually("no job is left", SOON, async || {
+        let jobs = server.stored().await.count("tripod_job");
+        (jobs == 0).then_some(())
+    })
+    .await;
+}

@@ -4,12 +4,25 @@
 //! built. A [`Policy`] decides for one [`Viewer`]; what passes is [`Visible<T>`], the only thing
 //! that replies are made of. So a handler that forgets the check does not compile:
 //!
-//! ```compile_fail
-//! # use tripod::access::Unchecked;
-//! # struct Note { text: String }
-//! fn reply(note: Unchecked<Note>) -> String {
-//!     serde_json::to_string(&note).unwrap() // Unchecked<Note> is not Serialize
+//! ```
+//! # use tripod::{access::Visible, web::Json};
+//! # use axum::response::{IntoResponse, Response};
+//! # #[derive(serde::Serialize)] struct Note { text: String }
+//! fn reply(note: Visible<Note>) -> Response {
+//!     Json(note).into_response()
 //! }
+//! ```
+//! ```compile_fail,E0277
+//! # use tripod::{access::Unchecked, web::Json};
+//! # use axum::response::{IntoResponse, Response};
+//! # #[derive(serde::Serialize)] struct Note { text: String }
+//! fn reply(note: Unchecked<Note>) -> Response {
+//!     Json(note).into_response() // Unchecked<Note> is not Serialize
+//! }
+//! ```
+//! ```compile_fail,E0423
+//! # use tripod::access::Visible;
+//! let note = Visible("a secret"); // only a policy makes one
 //! ```
 //!
 //! What is deliberately absent: a way to cache a `Visible<T>`. It is one viewer's answer.

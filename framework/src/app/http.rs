@@ -70,6 +70,7 @@ async fn media(State(tripod): State<Tripod>, Path(key): Path<String>) -> Result<
     headers.insert(CONTENT_TYPE, axum::http::HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, axum::http::HeaderValue::from_static(IMMUTABLE));
     // Should a browser ever take a file for a page, it may do nothing.
-    headers.insert(CONTENT_SECURITY_POLICY, axum::http::HeaderValue::from_static("default-src 'none'; sandbox"));
+    headers
+        .insert(CONTENT_SECURITY_POLICY, axum::http::HeaderValue::from_static("default-src 'none'; sandbox"));
     Ok((headers, bytes).into_response())
 }

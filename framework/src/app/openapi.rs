@@ -6,7 +6,8 @@ use axum::routing::get;
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
-    Components, ContentBuilder, InfoBuilder, License, OpenApi, PathItem, Ref, RefOr, Response, ResponseBuilder,
+    Components, ContentBuilder, InfoBuilder, License, OpenApi, PathItem, Ref, RefOr, Response,
+    ResponseBuilder,
 };
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_swagger_ui::SwaggerUi;
@@ -68,10 +69,12 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation
 fn add_problems(operation: &mut Operation, has_body: bool) {
     let is_in = |place: ParameterIn| {
         let parameters = operation.parameters.iter().flatten();
-        parameters.filter_map(|parameter| match parameter {
-            RefOr::T(parameter) => Some(&parameter.parameter_in),
-            RefOr::Ref(_) => None,
-        }).any(|found| *found == place)
+        parameters
+            .filter_map(|parameter| match parameter {
+                RefOr::T(parameter) => Some(&parameter.parameter_in),
+                RefOr::Ref(_) => None,
+            })
+            .any(|found| *found == place)
     };
     let (has_path, has_query) = (is_in(ParameterIn::Path), is_in(ParameterIn::Query));
     let possible = [

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::App;
-use super::start::{self, Started};
+use super::start::{self, Access, Started};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::id::Clock;
@@ -23,12 +23,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Role {
-    /// Serve requests, and work the queue too (the default).
-    Serve {
-        /// Leave the queue to other processes.
-        #[arg(long)]
-        no_work: bool,
-    },
+    /// Serve requests and work the queue (the default).
+    Serve,
     /// Bring the databases to this version's schema.
     Migrate,
     /// Show which database holds which logical shards.
@@ -63,16 +59,20 @@ pub(super) async fn play(app: App) -> Result<()> {
     let command = Arguments::command().name(app.name).bin_name(app.name).version(app.version);
     let arguments = command.try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
     let arguments = arguments.unwrap_or_else(|error| error.exit());
-    let role = match arguments.role.unwrap_or(Role::Serve { no_work: false }) {
+    let role = match arguments.role.unwrap_or(Role::Serve) {
         Role::Openapi => return print(&super::openapi::document(app)?),
         Role::Settings => return print(crate::config::DEFAULTS),
         role => role,
     };
     let config = Config::load(arguments.config.as_deref())?;
     telemetry::start(&config.log)?;
-    let started = start::start(app, config, Clock::system()).await?;
+    let access = match role {
+        Role::Serve | Role::Migrate => Access::Sole,
+        _ => Access::Beside,
+    };
+    let started = start::start(app, config, Clock::system(), access).await?;
     match role {
-        Role::Serve { no_work } => start::serve(started, no_work).await,
+        Role::Serve => start::serve(started).await,
         // Starting has migrated: the embedded databases do so by themselves.
         Role::Migrate => print("the databases are at this version's schema\n"),
         Role::Shards => shards(&started).await,
@@ -98,7 +98,10 @@ async fn jobs(started: &Started) -> Result<()> {
     }
     for job in queue.dead().await? {
         let why = job.last_error.as_deref().unwrap_or("its process ended each time");
-        print(&format!("dead  {}  {}  {}  after {} attempts: {why}\n", job.id, job.name, job.payload, job.attempts))?;
+        print(&format!(
+            "dead  {}  {}  {}  after {} attempts: {why}\n",
+            job.id, job.name, job.payload, job.attempts
+        ))?;
     }
     Ok(())
 }

@@ -31,16 +31,27 @@ pub(crate) struct Started {
     pub(crate) worker: Worker<Tripod>,
     name: &'static str,
     /// Held for as long as the process uses the data directory.
-    _lock: File,
+    _lock: Option<File>,
+}
+
+/// Whether a process is the one that uses the data directory, or looks in beside it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Serves or migrates: there is one such process.
+    Sole,
+    /// Looks at what is there, and changes a row at most.
+    Beside,
 }
 
 /// Opens the stores. After this nothing that the app needs can turn out to be missing.
-pub(crate) async fn start(app: App, config: Config, clock: Clock) -> Result<Started> {
-    let lock = lock(&config.data_dir)?;
+pub(crate) async fn start(app: App, config: Config, clock: Clock, access: Access) -> Result<Started> {
+    let lock = (access == Access::Sole).then(|| lock(&config.data_dir)).transpose()?;
     let mut databases = Vec::new();
     for url in config.database_urls() {
         let database = Database::open(&url, &config.database).await?;
-        migrate(&database, &app.migrations).await?;
+        if access == Access::Sole {
+            migrate(&database, &app.migrations).await?;
+        }
         check_tables(&database, &app.tables).await?;
         databases.push(database);
     }
@@ -48,8 +59,14 @@ pub(crate) async fn start(app: App, config: Config, clock: Clock) -> Result<Star
     let queue = Queue::new(shards.clone(), &app.jobs, &config.queue);
     queue.check_registered().await?;
     let graph = Graph::new(shards.clone(), queue.clone(), &app.edges);
-    let timelines =
-        Timelines::open(&app.timelines, shards.clone(), graph.clone(), queue.clone(), config.timeline.clone()).await?;
+    let timelines = Timelines::open(
+        &app.timelines,
+        shards.clone(),
+        graph.clone(),
+        queue.clone(),
+        config.timeline.clone(),
+    )
+    .await?;
     let tripod = Tripod {
         media: MediaStore::open_directory(config.media_dir()).await?,
         pictures: Processor::new(Bounds::default()),
@@ -68,8 +85,8 @@ pub(crate) async fn start(app: App, config: Config, clock: Clock) -> Result<Star
     Ok(Started { tripod, router, worker, name: app.name, _lock: lock })
 }
 
-/// Serves until Ctrl-C or SIGTERM, then finishes what is open.
-pub(super) async fn serve(started: Started, no_work: bool) -> Result<()> {
+/// Serves and works the queue until Ctrl-C or SIGTERM, then finishes what is open.
+pub(super) async fn serve(started: Started) -> Result<()> {
     let Started { tripod, router, worker, name, _lock } = started;
     let config = &tripod.config;
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
@@ -84,14 +101,7 @@ pub(super) async fn serve(started: Started, no_work: bool) -> Result<()> {
         .map_err(|error| Error::internal("the listener has no address").because(error))?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
-    let working = tokio::spawn({
-        let stop = stop.clone();
-        async move {
-            if !no_work {
-                worker.run(stop).await;
-            }
-        }
-    });
+    let working = tokio::spawn(worker.run(stop.clone()));
     announce(name, address, config)?;
     server::serve(listener, router, limits(config), stop.cancelled()).await?;
     let drain = Duration::from_secs(config.http.drain_seconds.into());
@@ -103,7 +113,7 @@ pub(super) async fn serve(started: Started, no_work: bool) -> Result<()> {
 
 fn announce(name: &str, address: std::net::SocketAddr, config: &Config) -> Result<()> {
     let text = format!(
-        "{name} is ready\n  API   http://{address}/api/v1\n  docs  http://{address}/docs\n  data  {}\n",
+        "{name} is ready\n  http  http://{address}/\n  docs  http://{address}/docs\n  data  {}\n",
         config.data_dir.display()
     );
     std::io::stdout()
@@ -127,9 +137,8 @@ fn limits(config: &Config) -> server::Limits {
 
 /// Cancels `stop` at the first Ctrl-C or SIGTERM; at the second the process ends at once.
 fn stop_on_signal(stop: CancellationToken) -> Result<()> {
-    let listen = |kind| {
-        signal(kind).map_err(|error| Error::internal("cannot listen for signals").because(error))
-    };
+    let listen =
+        |kind| signal(kind).map_err(|error| Error::internal("cannot listen for signals").because(error));
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     tokio::spawn(async move {
         for exit in [false, true] {
@@ -151,7 +160,8 @@ fn stop_on_signal(stop: CancellationToken) -> Result<()> {
 fn lock(directory: &Path) -> Result<File> {
     let cannot = |what: &str, error: std::io::Error| {
         let mend = "give this user the right to, or set data_dir (TRIPOD_DATA_DIR) to another directory";
-        Error::configuration(format!("cannot {what} the data directory {}: {mend}", directory.display())).because(error)
+        Error::configuration(format!("cannot {what} the data directory {}: {mend}", directory.display()))
+            .because(error)
     };
     std::fs::create_dir_all(directory).map_err(|error| cannot("create", error))?;
     let path = directory.join("lock");

@@ -13,12 +13,13 @@ pub(super) fn merge(
     file: Option<(&str, &str)>,
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Table> {
-    let mut table: Table = defaults.parse().map_err(|error| {
-        Error::internal("the built-in defaults do not parse").because(error)
-    })?;
+    let mut table: Table = defaults
+        .parse()
+        .map_err(|error| Error::internal("the built-in defaults do not parse").because(error))?;
     if let Some((source, text)) = file {
         let over: Table = text.parse().map_err(|error: toml::de::Error| {
-            let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            let line =
+                error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
             Error::configuration(format!("{source}, line {line}: {}", error.message()))
         })?;
         overlay(&mut table, over, source, "")?;
@@ -40,7 +41,9 @@ fn overlay(table: &mut Table, over: Table, source: &str, prefix: &str) -> Result
         };
         match (slot, value) {
             (Value::Table(inner), Value::Table(over)) => overlay(inner, over, source, &path)?,
-            (slot, value) if slot.same_type(&value) => check_range(&value, &path, source).map(|()| *slot = value)?,
+            (slot, value) if slot.same_type(&value) => {
+                check_range(&value, &path, source).map(|()| *slot = value)?
+            }
             (slot, value) => {
                 return Err(Error::configuration(format!(
                     "{source}: {path} is {}; it must be {}",
@@ -79,9 +82,8 @@ fn set_from_environment(table: &mut Table, name: &str, text: &str) -> Result<()>
         let slot = inner.get_mut(segment).expect("leaves() lists what is there");
         if segments.peek().is_none() {
             let form = if slot.is_bool() { "on or off" } else { wanted(slot) };
-            let value = parse(text.trim(), slot).ok_or_else(|| {
-                Error::configuration(format!("{name} is \"{text}\"; it must be {form}"))
-            })?;
+            let value = parse(text.trim(), slot)
+                .ok_or_else(|| Error::configuration(format!("{name} is \"{text}\"; it must be {form}")))?;
             check_range(&value, &path, name)?;
             *slot = value;
             return Ok(());

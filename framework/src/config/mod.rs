@@ -91,8 +91,7 @@ impl Config {
             Ok(text) => Some(text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => None,
             Err(error) => {
-                return Err(Error::configuration(format!("cannot read {}", path.display()))
-                    .because(error));
+                return Err(Error::configuration(format!("cannot read {}", path.display())).because(error));
             }
         };
         let source = path.display().to_string();

@@ -57,10 +57,13 @@ impl GroupCommit {
         let name = self.name.clone();
         let work: Work = Box::new(move |transaction| {
             async move {
-                let bounded = tokio::time::timeout(WORK_DEADLINE, AssertUnwindSafe(work(transaction)).catch_unwind());
+                let bounded =
+                    tokio::time::timeout(WORK_DEADLINE, AssertUnwindSafe(work(transaction)).catch_unwind());
                 let result = match bounded.await {
                     Ok(Ok(result)) => result,
-                    Ok(Err(_)) => Err(Error::internal(format!("a write to {name} panicked and was undone")).into()),
+                    Ok(Err(_)) => {
+                        Err(Error::internal(format!("a write to {name} panicked and was undone")).into())
+                    }
                     Err(_) => Err(Error::unavailable(format!(
                         "a write to {name} took longer than {} s and was undone",
                         WORK_DEADLINE.as_secs()
@@ -96,8 +99,10 @@ async fn run(name: std::sync::Arc<str>, connection: DatabaseConnection, mut work
         for Outcome { settle, .. } in outcomes {
             settle(match &committed {
                 Ok(()) => Ok(()),
-                Err(error) => Err(Error::unavailable(format!("{name} could not commit, nothing was changed"))
-                    .because(error.to_string())),
+                Err(error) => {
+                    Err(Error::unavailable(format!("{name} could not commit, nothing was changed"))
+                        .because(error.to_string()))
+                }
             });
         }
     }
@@ -109,8 +114,10 @@ async fn commit(
     group: impl ExactSizeIterator<Item = Work>,
     outcomes: &mut Vec<Outcome>,
 ) -> Result<(), sea_orm::DbErr> {
-    let options =
-        TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() };
+    let options = TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..Default::default()
+    };
     let transaction = connection.begin_with_options(options).await?;
     let alone = group.len() == 1;
     for work in group {
@@ -143,7 +150,9 @@ mod tests {
         let database = Database::open(&url, &settings).await.unwrap();
         database
             .write::<_, Error, _>(|tx| {
-                Box::pin(async move { Ok(tx.execute_unprepared("CREATE TABLE t (n INTEGER PRIMARY KEY)").await?) })
+                Box::pin(
+                    async move { Ok(tx.execute_unprepared("CREATE TABLE t (n INTEGER PRIMARY KEY)").await?) },
+                )
             })
             .await
             .unwrap();

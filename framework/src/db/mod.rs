@@ -79,11 +79,9 @@ impl Database {
     /// # Errors
     /// Unavailable, naming it.
     pub async fn ping(&self) -> Result<()> {
-        self.reader
-            .execute_unprepared("SELECT 1")
-            .await
-            .map(drop)
-            .map_err(|error| Error::unavailable(format!("the database {} does not answer", self.name)).because(error))
+        self.reader.execute_unprepared("SELECT 1").await.map(drop).map_err(|error| {
+            Error::unavailable(format!("the database {} does not answer", self.name)).because(error)
+        })
     }
 }
 

@@ -119,7 +119,9 @@ impl Graph {
 
     fn registered(&self, name: &str) -> Result<&'static str> {
         self.kinds.get_key_value(name).map(|(name, ())| *name).ok_or_else(|| {
-            Error::configuration(format!("no edge named {name:?} is registered: add it to the app with .edge::<...>()"))
+            Error::configuration(format!(
+                "no edge named {name:?} is registered: add it to the app with .edge::<...>()"
+            ))
         })
     }
 }

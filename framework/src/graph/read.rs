@@ -56,7 +56,11 @@ impl Graph {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn targets_among<E: Edge>(&self, from: Id<E::From>, among: &[Id<E::To>]) -> Result<HashSet<Id<E::To>>> {
+    pub async fn targets_among<E: Edge>(
+        &self,
+        from: Id<E::From>,
+        among: &[Id<E::To>],
+    ) -> Result<HashSet<Id<E::To>>> {
         self.links_among(E::NAME, Direction::Out, from, among).await
     }
 
@@ -64,7 +68,11 @@ impl Graph {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn sources_among<E: Edge>(&self, to: Id<E::To>, among: &[Id<E::From>]) -> Result<HashSet<Id<E::From>>> {
+    pub async fn sources_among<E: Edge>(
+        &self,
+        to: Id<E::To>,
+        among: &[Id<E::From>],
+    ) -> Result<HashSet<Id<E::From>>> {
         self.links_among(E::NAME, Direction::In, to, among).await
     }
 
@@ -95,20 +103,20 @@ impl Graph {
         Ok(self.counts(kind, Direction::In, &[to]).await?.get(&to).copied().unwrap_or_default())
     }
 
-    async fn links<N, F>(&self, kind: &str, direction: Direction, near: Id<N>, page: EdgePage) -> Result<Vec<Link<F>>> {
+    async fn links<N, F>(
+        &self,
+        kind: &str,
+        direction: Direction,
+        near: Id<N>,
+        page: EdgePage,
+    ) -> Result<Vec<Link<F>>> {
         let sql = "SELECT far_id, version FROM tripod_edge WHERE near_id = $1 AND kind = $2 AND direction = $3 \
                    AND live = TRUE AND (version < $4 OR (version = $4 AND far_id < $5)) \
                    ORDER BY version DESC, far_id DESC LIMIT $6";
         let (version, far) = page.after.unwrap_or((i64::MAX, i64::MAX));
         let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
-        let values = [
-            near.into(),
-            kind.into(),
-            (direction as i16).into(),
-            version.into(),
-            far.into(),
-            limit.into(),
-        ];
+        let values =
+            [near.into(), kind.into(), (direction as i16).into(), version.into(), far.into(), limit.into()];
         let rows = query(self.shards.reader(near.shard()), sql, values).await?;
         let links = rows.iter().map(|row| {
             Ok(Link { id: Id::from_raw(row.try_get_by_index(0)?), version: row.try_get_by_index(1)? })
@@ -137,7 +145,12 @@ impl Graph {
         rows.iter().map(|row| Ok(Id::from_raw(row.try_get_by_index(0)?))).collect()
     }
 
-    async fn counts<N>(&self, kind: &str, direction: Direction, near: &[Id<N>]) -> Result<HashMap<Id<N>, u64>> {
+    async fn counts<N>(
+        &self,
+        kind: &str,
+        direction: Direction,
+        near: &[Id<N>],
+    ) -> Result<HashMap<Id<N>, u64>> {
         let mut counts: HashMap<Id<N>, u64> = near.iter().map(|id| (*id, 0)).collect();
         let queries = self.shards.by_database(near).into_iter().map(async |(database, ids)| {
             let sql = format!(
@@ -150,8 +163,9 @@ impl Graph {
         });
         for row in try_join_all(queries).await?.into_iter().flatten() {
             let count: i64 = row.try_get_by_index(1)?;
-            let count = u64::try_from(count)
-                .map_err(|_| Error::internal(format!("{count} edges named {kind:?} are counted somewhere")))?;
+            let count = u64::try_from(count).map_err(|_| {
+                Error::internal(format!("{count} edges named {kind:?} are counted somewhere"))
+            })?;
             counts.insert(Id::from_raw(row.try_get_by_index(0)?), count);
         }
         Ok(counts)

@@ -79,7 +79,9 @@ pub(super) async fn decide(tx: &Tx<'_>, end: End, live: bool, minted: i64) -> Re
          WHERE {KEY} AND live <> $5 RETURNING version"
     );
     let values = end.key().into_iter().chain([live.into(), minted.into()]);
-    let Some(row) = tx.connection().query_one_raw(statement(tx, &sql, values)).await? else { return Ok(None) };
+    let Some(row) = tx.connection().query_one_raw(statement(tx, &sql, values)).await? else {
+        return Ok(None);
+    };
     count(tx, end, live).await?;
     Ok(Some(row.try_get_by_index(0)?))
 }
@@ -88,7 +90,8 @@ pub(super) async fn decide(tx: &Tx<'_>, end: End, live: bool, minted: i64) -> Re
 pub(super) async fn follow(tx: &Tx<'_>, end: End, live: bool, version: i64) -> Result<()> {
     claim_row(tx, end).await?;
     let values = || end.key().into_iter().chain([live.into(), version.into()]);
-    let change = format!("UPDATE tripod_edge SET live = $5, version = $6 WHERE {KEY} AND version < $6 AND live <> $5");
+    let change =
+        format!("UPDATE tripod_edge SET live = $5, version = $6 WHERE {KEY} AND version < $6 AND live <> $5");
     if execute(tx, &change, values()).await? == 1 {
         return count(tx, end, live).await;
     }

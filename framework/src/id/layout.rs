@@ -81,9 +81,8 @@ pub fn timestamp_ms(id: i64) -> u64 {
 /// Puts the three parts together. The callers have checked their ranges.
 pub(super) fn compose(ms_since_epoch: u64, shard: Shard, sequence: u64) -> i64 {
     debug_assert!(ms_since_epoch <= LAST_INSTANT_MS && sequence < SEQUENCES_PER_MS);
-    ((ms_since_epoch << (SHARD_BITS + SEQUENCE_BITS))
-        | (u64::from(shard.0) << SEQUENCE_BITS)
-        | sequence) as i64
+    ((ms_since_epoch << (SHARD_BITS + SEQUENCE_BITS)) | (u64::from(shard.0) << SEQUENCE_BITS) | sequence)
+        as i64
 }
 
 #[cfg(test)]

@@ -6,9 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::layout::{
-    EPOCH_MS, LAST_INSTANT_MS, SEQUENCE_BITS, SEQUENCES_PER_MS, SHARDS, Shard, compose,
-};
+use super::layout::{EPOCH_MS, LAST_INSTANT_MS, SEQUENCE_BITS, SEQUENCES_PER_MS, SHARDS, Shard, compose};
 use super::{Clock, Id};
 use crate::error::{Error, Result};
 
@@ -121,7 +119,9 @@ mod tests {
         let minter = Minter::new(Clock::system());
         let ids: Vec<Id<()>> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| (0..5_000).map(|_| minter.mint(shard()).unwrap()).collect::<Vec<_>>()))
+                .map(|_| {
+                    scope.spawn(|| (0..5_000).map(|_| minter.mint(shard()).unwrap()).collect::<Vec<_>>())
+                })
                 .collect();
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });

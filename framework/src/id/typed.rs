@@ -154,7 +154,8 @@ mod tests {
         let json = serde_json::to_string(&id).unwrap();
         assert_eq!(json, "\"9223372036854775807\"");
         assert_eq!(serde_json::from_str::<Id<Thing>>(&json).unwrap(), id);
-        for bad in ["12", "\"\"", "\"-1\"", "\"+1\"", "\"007\"", "\"9223372036854775808\"", "\"1 \"", "null"] {
+        for bad in ["12", "\"\"", "\"-1\"", "\"+1\"", "\"007\"", "\"9223372036854775808\"", "\"1 \"", "null"]
+        {
             assert!(serde_json::from_str::<Id<Thing>>(bad).is_err(), "{bad} was taken");
         }
     }

@@ -51,8 +51,9 @@ impl JobRun {
 }
 
 pub(super) fn encode<J: Job>(job: &J) -> Result<String> {
-    serde_json::to_string(job)
-        .map_err(|error| Error::internal(format!("a job {} can't be written as JSON", J::NAME)).because(error))
+    serde_json::to_string(job).map_err(|error| {
+        Error::internal(format!("a job {} can't be written as JSON", J::NAME)).because(error)
+    })
 }
 
 type Handler<C> = Arc<dyn Fn(Arc<C>, JobRun) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;

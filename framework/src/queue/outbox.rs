@@ -40,7 +40,11 @@ pub struct DeadJob {
 
 impl Queue {
     /// A queue for the jobs of this registry.
-    pub fn new<C: Send + Sync + 'static>(shards: Shards, registry: &Registry<C>, settings: &config::Queue) -> Self {
+    pub fn new<C: Send + Sync + 'static>(
+        shards: Shards,
+        registry: &Registry<C>,
+        settings: &config::Queue,
+    ) -> Self {
         let store = Store { shards, lease_ms: u64::from(settings.lease_seconds) * 1000 };
         Self(Arc::new(Inner { store, retries: registry.retries.clone(), wake: Notify::new() }))
     }

@@ -25,8 +25,7 @@ pub const MIGRATION: Migration = || {
         .col(ColumnDef::new("dead").boolean().not_null())
         .col(ColumnDef::new("last_error").text())
         .take();
-    let due =
-        Index::create().name("tripod_job_due").table("tripod_job").col("dead").col("run_at_ms").take();
+    let due = Index::create().name("tripod_job_due").table("tripod_job").col("dead").col("run_at_ms").take();
     CreateTables::new("m20261122_000002_tripod_job").table(job).index(due).boxed()
 };
 
@@ -61,17 +60,27 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) async fn insert(&self, tx: &Tx<'_>, name: &str, payload: String, delay_ms: u64) -> Result<i64> {
+    pub(super) async fn insert(
+        &self,
+        tx: &Tx<'_>,
+        name: &str,
+        payload: String,
+        delay_ms: u64,
+    ) -> Result<i64> {
         let run_at_ms = self.now_ms() + delay_ms;
-        let sql =
-            "INSERT INTO tripod_job (id, name, payload, run_at_ms, attempt, dead) VALUES ($1, $2, $3, $4, 0, FALSE)";
+        let sql = "INSERT INTO tripod_job (id, name, payload, run_at_ms, attempt, dead) VALUES ($1, $2, $3, $4, 0, FALSE)";
         let row = |id: Id<Queued>| vec![id.into(), name.into(), payload.clone().into(), int(run_at_ms)];
         Ok(tx.claim_id(sql, row).await?.raw())
     }
 
     /// Leases up to `limit` jobs of these names that are due. Counts the attempt now, so that a
     /// job that kills its process comes to its end, too.
-    pub(super) async fn claim(&self, database: &Database, names: &[&'static str], limit: usize) -> Result<Vec<Claim>> {
+    pub(super) async fn claim(
+        &self,
+        database: &Database,
+        names: &[&'static str],
+        limit: usize,
+    ) -> Result<Vec<Claim>> {
         let (now, until) = (self.now_ms(), self.now_ms() + self.lease_ms);
         let names: Vec<Value> = names.iter().map(|name| Value::from(*name)).collect();
         let places: Vec<String> = (0..names.len()).map(|n| format!("${}", n + 4)).collect();
@@ -102,8 +111,12 @@ impl Store {
     /// Renews the lease. `false` when it has been lost.
     pub(super) async fn renew(&self, claim: &Claim) -> Result<bool> {
         let until = int(self.now_ms() + self.lease_ms);
-        self.fenced(claim, "UPDATE tripod_job SET run_at_ms = $3 WHERE id = $1 AND attempt = $2 AND dead = FALSE", [until])
-            .await
+        self.fenced(
+            claim,
+            "UPDATE tripod_job SET run_at_ms = $3 WHERE id = $1 AND attempt = $2 AND dead = FALSE",
+            [until],
+        )
+        .await
     }
 
     pub(super) async fn checkpoint(&self, claim: &Claim, payload: String) -> Result<()> {
@@ -128,13 +141,19 @@ impl Store {
 
     /// The attempt failed: again at `run_at_ms`, or never when there is none.
     pub(super) async fn fail(&self, claim: &Claim, why: String, run_at_ms: Option<u64>) -> Result<bool> {
-        let sql = "UPDATE tripod_job SET last_error = $3, run_at_ms = $4, dead = $5 WHERE id = $1 AND attempt = $2";
+        let sql =
+            "UPDATE tripod_job SET last_error = $3, run_at_ms = $4, dead = $5 WHERE id = $1 AND attempt = $2";
         let values = [why.into(), int(run_at_ms.unwrap_or(self.now_ms())), run_at_ms.is_none().into()];
         self.fenced(claim, sql, values).await
     }
 
     /// Runs a statement that counts only while the claim's attempt is the present one.
-    async fn fenced(&self, claim: &Claim, sql: &'static str, more: impl IntoIterator<Item = Value>) -> Result<bool> {
+    async fn fenced(
+        &self,
+        claim: &Claim,
+        sql: &'static str,
+        more: impl IntoIterator<Item = Value>,
+    ) -> Result<bool> {
         let values: Vec<Value> =
             [claim.id.into(), i64::from(claim.attempt).into()].into_iter().chain(more).collect();
         self.shards
@@ -148,7 +167,8 @@ impl Store {
     }
 
     pub(super) async fn dead(&self) -> Result<Vec<Dead>> {
-        let sql = "SELECT id, name, payload, attempt, last_error FROM tripod_job WHERE dead = TRUE ORDER BY id";
+        let sql =
+            "SELECT id, name, payload, attempt, last_error FROM tripod_job WHERE dead = TRUE ORDER BY id";
         self.everywhere(sql, |row| Dead::from_query_result(row, "")).await
     }
 
@@ -160,7 +180,8 @@ impl Store {
 
     /// Gives a dead job its attempts back. `false` when there is no such job.
     pub(super) async fn retry(&self, id: i64) -> Result<bool> {
-        let sql = "UPDATE tripod_job SET dead = FALSE, attempt = 0, run_at_ms = $2 WHERE id = $1 AND dead = TRUE";
+        let sql =
+            "UPDATE tripod_job SET dead = FALSE, attempt = 0, run_at_ms = $2 WHERE id = $1 AND dead = TRUE";
         self.by_id(id, sql, vec![int(self.now_ms())]).await
     }
 

@@ -135,10 +135,19 @@ impl<C: Send + Sync + 'static> Worker<C> {
         };
         match recorded {
             Ok(true) => {}
-            Ok(false) => tracing::warn!(job = claim.id, name = claim.name, "the lease was lost: another worker has this job"),
+            Ok(false) => tracing::warn!(
+                job = claim.id,
+                name = claim.name,
+                "the lease was lost: another worker has this job"
+            ),
             Err(error) => {
                 // Its lease will end, and it runs again; that is what idempotence is for.
-                tracing::error!(job = claim.id, name = claim.name, error = error.chain(), "cannot record a job's end");
+                tracing::error!(
+                    job = claim.id,
+                    name = claim.name,
+                    error = error.chain(),
+                    "cannot record a job's end"
+                );
             }
         }
     }
@@ -150,7 +159,8 @@ impl<C: Send + Sync + 'static> Worker<C> {
         };
         let run = JobRun { queue: self.queue.clone(), claim: claim.clone() };
         // Its own task, so that a panic is an error of the job and not of the worker.
-        let mut job = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(handler(self.context.clone(), run)));
+        let mut job =
+            tokio_util::task::AbortOnDropHandle::new(tokio::spawn(handler(self.context.clone(), run)));
         let mut renewal = tokio::time::interval(self.lease / 3);
         renewal.tick().await;
         loop {
@@ -174,7 +184,8 @@ impl<C: Send + Sync + 'static> Worker<C> {
 /// How long until the next attempt: doubling, with jitter so that jobs that failed together do
 /// not come back together.
 fn backoff_ms(attempt: u32) -> u64 {
-    let doubled = FIRST_BACKOFF_MS.saturating_mul(1 << attempt.saturating_sub(1).min(20)).min(LONGEST_BACKOFF_MS);
+    let doubled =
+        FIRST_BACKOFF_MS.saturating_mul(1 << attempt.saturating_sub(1).min(20)).min(LONGEST_BACKOFF_MS);
     doubled / 2 + rand::random_range(0..=doubled)
 }
 

@@ -55,9 +55,8 @@ impl Holding {
     pub async fn read(database: &Database) -> Result<Option<Self>> {
         let reader = database.reader();
         let sql = |text: &str| Statement::from_string(reader.get_database_backend(), text);
-        let Some(row) = reader
-            .query_one_raw(sql("SELECT name, installation, complete FROM tripod_database"))
-            .await?
+        let Some(row) =
+            reader.query_one_raw(sql("SELECT name, installation, complete FROM tripod_database")).await?
         else {
             return Ok(None);
         };
@@ -177,7 +176,8 @@ fn check(databases: &[Database], holdings: &[Option<Holding>]) -> Result<Box<[u1
             *holder = index as u16;
         }
     }
-    let orphans: Vec<Shard> = Shard::all().filter(|shard| map[usize::from(shard.number())] == NOBODY).collect();
+    let orphans: Vec<Shard> =
+        Shard::all().filter(|shard| map[usize::from(shard.number())] == NOBODY).collect();
     if !orphans.is_empty() {
         let listed: Vec<&str> = databases.iter().map(Database::name).collect();
         return Err(Error::configuration(format!(

@@ -60,9 +60,10 @@ impl Shards {
     /// # Errors
     /// Those of any of the databases.
     pub async fn find_many<E: Sharded>(&self, ids: &[Id<E>]) -> Result<Vec<Unchecked<E::Model>>> {
-        let queries = self.by_database(ids).into_iter().map(async |(database, ids)| {
-            E::find().filter(E::ID.is_in(ids)).all(database.reader()).await
-        });
+        let queries = self
+            .by_database(ids)
+            .into_iter()
+            .map(async |(database, ids)| E::find().filter(E::ID.is_in(ids)).all(database.reader()).await);
         let rows = try_join_all(queries).await?.into_iter().flatten();
         let mut found: HashMap<Id<E>, E::Model> = rows.map(|row| (E::id(&row), row)).collect();
         Ok(ids.iter().filter_map(|id| found.remove(id)).map(Unchecked::new).collect())
@@ -72,7 +73,11 @@ impl Shards {
     ///
     /// # Errors
     /// Those of the owner's database.
-    pub async fn list<E: Sharded>(&self, owner: Id<E::Owner>, page: Page<E>) -> Result<Vec<Unchecked<E::Model>>> {
+    pub async fn list<E: Sharded>(
+        &self,
+        owner: Id<E::Owner>,
+        page: Page<E>,
+    ) -> Result<Vec<Unchecked<E::Model>>> {
         let rows = page.of(E::find().filter(E::OWNER.eq(owner)));
         Ok(rows.all(self.reader(owner.shard())).await?.into_iter().map(Unchecked::new).collect())
     }

@@ -7,7 +7,7 @@ use sea_orm::{
     QueryFilter, Statement, TryInsertResult, Value,
 };
 
-use super::Sharded;
+use super::{Sharded, TextSharded};
 use crate::error::{Error, Result};
 use crate::id::{Id, Minter, Shard};
 
@@ -36,7 +36,11 @@ pub struct Tx<'t> {
 impl<'t> Tx<'t> {
     /// The fence: one round trip that asks the database whether it holds this shard, inside the
     /// transaction that relies on the answer.
-    pub(super) async fn open(transaction: &'t DatabaseTransaction, shard: Shard, minter: Minter) -> Result<Self> {
+    pub(super) async fn open(
+        transaction: &'t DatabaseTransaction,
+        shard: Shard,
+        minter: Minter,
+    ) -> Result<Self> {
         let fence = Statement::from_sql_and_values(
             transaction.get_database_backend(),
             "SELECT state FROM tripod_shard WHERE shard = $1",
@@ -47,7 +51,9 @@ impl<'t> Tx<'t> {
             None => None,
         };
         if state.as_deref() != Some(super::map::ACTIVE) {
-            return Err(Error::unavailable(format!("{shard} is not held by this database (any more); try again")));
+            return Err(Error::unavailable(format!(
+                "{shard} is not held by this database (any more); try again"
+            )));
         }
         Ok(Self { transaction, shard, minter, hooks: Mutex::default() })
     }
@@ -108,7 +114,12 @@ impl<'t> Tx<'t> {
     {
         let owner = match row.get(E::OWNER).into_value() {
             Some(Value::BigInt(Some(owner))) => Shard::of_id(owner),
-            _ => return Err(Error::internal(format!("a new row of {} has no owner", E::default().table_name()))),
+            _ => {
+                return Err(Error::internal(format!(
+                    "a new row of {} has no owner",
+                    E::default().table_name()
+                )));
+            }
         };
         if owner != self.shard || id.shard() != self.shard {
             return Err(Error::internal(format!(
@@ -121,20 +132,38 @@ impl<'t> Tx<'t> {
         self.insert_row(row, [E::ID]).await
     }
 
-    /// Inserts a row unless one with the same values in `key` is there; tells whether it did.
-    /// For tables keyed by something else than an id of their own.
+    /// Claims a text, such as a name, with the row that says whose it is; `false` when it is taken.
+    /// The row's shard and text are filled in.
     ///
     /// # Errors
-    /// Conflict, when another unique column of the row is taken.
-    pub async fn insert_row<E, A>(&self, row: A, key: impl IntoIterator<Item = E::Column>) -> Result<bool>
+    /// Internal, when the text belongs to another shard.
+    pub async fn claim_text<E, A>(&self, text: &str, mut row: A) -> Result<bool>
+    where
+        E: TextSharded,
+        A: ActiveModelTrait<Entity = E> + IntoActiveModel<A>,
+    {
+        let table = E::default();
+        let shard = E::shard(text);
+        if shard != self.shard {
+            return Err(Error::internal(format!(
+                "the text {text:?} of {} belongs to {shard} and can't be claimed on {}",
+                table.table_name(),
+                self.shard
+            )));
+        }
+        // A shard's number is below 8,192.
+        row.set(E::SHARD, (shard.number() as i16).into());
+        row.set(E::TEXT, text.into());
+        self.insert_row(row, [E::SHARD, E::TEXT]).await
+    }
+
+    async fn insert_row<E, A>(&self, row: A, key: impl IntoIterator<Item = E::Column>) -> Result<bool>
     where
         E: EntityTrait,
         A: ActiveModelTrait<Entity = E> + IntoActiveModel<A>,
     {
-        let inserted = E::insert(row)
-            .on_conflict_do_nothing_on(key)
-            .exec_without_returning(self.transaction)
-            .await?;
+        let inserted =
+            E::insert(row).on_conflict_do_nothing_on(key).exec_without_returning(self.transaction).await?;
         Ok(matches!(inserted, TryInsertResult::Inserted(rows) if rows > 0))
     }
 
@@ -144,7 +173,8 @@ impl<'t> Tx<'t> {
         let sql = format!("{sql} ON CONFLICT (id) DO NOTHING");
         for _ in 0..TRIES {
             let id = self.minter.mint(self.shard)?;
-            let statement = Statement::from_sql_and_values(self.transaction.get_database_backend(), &sql, row(id));
+            let statement =
+                Statement::from_sql_and_values(self.transaction.get_database_backend(), &sql, row(id));
             if self.transaction.execute_raw(statement).await?.rows_affected() == 1 {
                 return Ok(id);
             }

@@ -15,11 +15,14 @@ use crate::error::{Error, Result};
 /// Configuration, when the filter does not parse.
 pub fn start(filter: &str) -> Result<()> {
     let parsed = EnvFilter::try_new(filter).map_err(|error| {
-        Error::configuration(format!("log is {filter:?}; write a level such as \"info\" or \"info,tripod=debug\""))
-            .because(error)
+        Error::configuration(format!(
+            "log is {filter:?}; write a level such as \"info\" or \"info,tripod=debug\""
+        ))
+        .because(error)
     })?;
     let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr);
-    let started = if std::io::stderr().is_terminal() { builder.try_init() } else { builder.json().try_init() };
+    let started =
+        if std::io::stderr().is_terminal() { builder.try_init() } else { builder.json().try_init() };
     drop(started); // Tests start more than one app in a process.
     Ok(())
 }

@@ -131,11 +131,8 @@ impl Stores {
         let (timelines, text) = (self.timelines.clone(), text.to_owned());
         let new = self.shards.write::<_, Error, _>(author.shard(), move |tx| {
             Box::pin(async move {
-                let row = |id| note::ActiveModel {
-                    id: Set(id),
-                    author_id: Set(author),
-                    text: Set(text.clone()),
-                };
+                let row =
+                    |id| note::ActiveModel { id: Set(id), author_id: Set(author), text: Set(text.clone()) };
                 let id = tx.insert_new(row).await?;
                 timelines.publish::<note::Entity>(tx, id, author).await?;
                 Ok(id)

@@ -42,11 +42,11 @@ impl<C: AsRef<Timelines> + Send + Sync + 'static> Run<C> for FanOut {
         if inner.pulled.contains(timeline, self.author) {
             return Ok(());
         }
-        inner.memory.push(timeline, std::iter::once(self.author), self.item).await;
+        inner.memory.push(timeline, std::iter::once(self.author), self.item);
         loop {
             let page = EdgePage { after: self.reached, limit: PAGE };
             let readers = inner.graph.sources_named(&self.audience, self.author, page).await?;
-            inner.memory.push(timeline, readers.iter().map(|reader| reader.id.raw()), self.item).await;
+            inner.memory.push(timeline, readers.iter().map(|reader| reader.id.raw()), self.item);
             let Some(last) = readers.last().filter(|_| readers.len() as u64 == PAGE) else { return Ok(()) };
             self.reached = Some((last.version, last.id.raw()));
             run.checkpoint(self).await?;
@@ -55,14 +55,24 @@ impl<C: AsRef<Timelines> + Send + Sync + 'static> Run<C> for FanOut {
 }
 
 impl Timelines {
-    /// Has `item` fanned out to its author's audience, if `tx` commits. The item is in the
-    /// author's list at once, as a row; this only brings it into timelines that are kept ready.
+    /// Has `item` fanned out to its author's audience, if `tx` commits: a job brings it into those
+    /// timelines that are kept ready. The author's own has it as soon as the commit is through, so
+    /// that people see what they just made.
     ///
     /// # Errors
     /// Configuration, when `T` is not a registered timeline.
-    pub async fn publish<T: TimelineItem>(&self, tx: &Tx<'_>, item: Id<T>, author: Id<T::Owner>) -> Result<()> {
+    pub async fn publish<T: TimelineItem>(
+        &self,
+        tx: &Tx<'_>,
+        item: Id<T>,
+        author: Id<T::Owner>,
+    ) -> Result<()> {
+        let timeline = self.registered(T::TIMELINE)?;
+        let timelines = self.clone();
+        let own = (author.raw(), item.raw());
+        tx.after_commit(move || timelines.0.memory.push(timeline, std::iter::once(own.0), own.1));
         let job = FanOut {
-            timeline: self.registered(T::TIMELINE)?.to_owned(),
+            timeline: timeline.to_owned(),
             audience: T::Audience::NAME.to_owned(),
             item: item.raw(),
             author: author.raw(),

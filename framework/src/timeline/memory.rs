@@ -6,13 +6,14 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use moka::future::Cache;
+use moka::sync::Cache;
 use tokio::sync::OnceCell;
 
 use crate::error::Result;
 
-/// Bytes that a timeline is reckoned at, besides eight an item: the entry, its key, the tree.
+/// Bytes that a timeline is reckoned at, besides its items: the entry, its key, the tree's root.
 const OVERHEAD_BYTES: u64 = 512;
+/// Bytes of an item: its eight, and the tree's nodes being half empty.
 const ITEM_BYTES: u64 = 24;
 
 type Key = (&'static str, i64);
@@ -62,7 +63,7 @@ impl Memory {
         limit: usize,
         build: impl AsyncFnOnce(usize) -> Result<Vec<i64>>,
     ) -> Result<Known> {
-        let entry = self.timelines.get_with((timeline, owner), async { Arc::default() }).await;
+        let entry = self.timelines.get_with((timeline, owner), Arc::default);
         entry
             .built
             .get_or_try_init(async || {
@@ -83,11 +84,11 @@ impl Memory {
     }
 
     /// Adds an item to those of these timelines that are here.
-    pub(super) async fn push(&self, timeline: &'static str, owners: impl Iterator<Item = i64>, item: i64) {
+    pub(super) fn push(&self, timeline: &'static str, owners: impl Iterator<Item = i64>, item: i64) {
         for owner in owners {
             // Not `get`: a push must not make a timeline look recently read.
             if self.timelines.contains_key(&(timeline, owner))
-                && let Some(entry) = self.timelines.get(&(timeline, owner)).await
+                && let Some(entry) = self.timelines.get(&(timeline, owner))
             {
                 let mut state = entry.lock();
                 if item > state.complete_above {
@@ -98,8 +99,8 @@ impl Memory {
         }
     }
 
-    pub(super) async fn drop_timeline(&self, timeline: &'static str, owner: i64) {
-        self.timelines.invalidate(&(timeline, owner)).await;
+    pub(super) fn drop_timeline(&self, timeline: &'static str, owner: i64) {
+        self.timelines.invalidate(&(timeline, owner));
     }
 
     pub(super) fn drop_all(&self) {
@@ -138,13 +139,17 @@ mod tests {
     async fn what_is_trimmed_raises_the_mark() {
         let memory = Memory::new(3, 1 << 20);
         assert_eq!(read(&memory, i64::MAX, 10, &[10, 20]).await, (vec![20, 10], 0));
-        memory.push("home", [1, 2].into_iter(), 30).await;
+        memory.push("home", [1, 2].into_iter(), 30);
         assert_eq!(read(&memory, i64::MAX, 10, &[]).await, (vec![30, 20, 10], 0));
-        memory.push("home", [1].into_iter(), 40).await;
-        assert_eq!(read(&memory, i64::MAX, 10, &[]).await, (vec![40, 30, 20], 10), "10 was dropped, and is said to be");
-        memory.push("home", [1].into_iter(), 5).await;
+        memory.push("home", [1].into_iter(), 40);
+        assert_eq!(
+            read(&memory, i64::MAX, 10, &[]).await,
+            (vec![40, 30, 20], 10),
+            "10 was dropped, and is said to be"
+        );
+        memory.push("home", [1].into_iter(), 5);
         assert_eq!(read(&memory, 40, 1, &[]).await, (vec![30], 10), "what is below the mark is not kept");
-        memory.drop_timeline("home", 1).await;
+        memory.drop_timeline("home", 1);
         assert_eq!(read(&memory, i64::MAX, 10, &[7]).await, (vec![7], 0), "a dropped timeline is built anew");
     }
 
@@ -162,7 +167,7 @@ mod tests {
         let known = memory
             .read("home", 1, i64::MAX, 10, async move |_| {
                 let seen_by_the_database = vec![1, 2];
-                pushing.push("home", [1].into_iter(), 3).await;
+                pushing.push("home", [1].into_iter(), 3);
                 Ok(seen_by_the_database)
             })
             .await
@@ -173,7 +178,8 @@ mod tests {
     #[tokio::test]
     async fn a_build_that_fails_leaves_nothing_behind() {
         let memory = Memory::new(10, 1 << 20);
-        let failed = memory.read("home", 1, i64::MAX, 10, async |_| Err(crate::Error::unavailable("away"))).await;
+        let failed =
+            memory.read("home", 1, i64::MAX, 10, async |_| Err(crate::Error::unavailable("away"))).await;
         assert!(failed.is_err_and(|error| error.is_unavailable()));
         assert_eq!(read(&memory, i64::MAX, 10, &[4]).await.0, [4]);
     }

@@ -68,9 +68,36 @@ impl Timelines {
         Ok(Self(Arc::new(Inner { shards, graph, queue, memory, pulled, names: names.to_vec(), settings })))
     }
 
-    /// Drops one timeline: whom its reader follows has changed. The next read builds it anew.
-    pub async fn rebuild<T: TimelineItem>(&self, reader: Id<T::Owner>) {
-        self.0.memory.drop_timeline(T::TIMELINE, reader.raw()).await;
+    /// Makes the edge from reader to author, which brings the author's items into the reader's
+    /// timeline, also the earlier ones; tells whether it was not there. Safe to repeat.
+    ///
+    /// # Errors
+    /// Those of [`Graph::connect`].
+    pub async fn follow<T: TimelineItem>(&self, reader: Id<T::Owner>, author: Id<T::Owner>) -> Result<bool> {
+        let made = self.0.graph.connect::<T::Audience>(reader, author).await?;
+        self.rebuild::<T>(reader);
+        Ok(made)
+    }
+
+    /// Removes the edge, which takes the author's items out of the reader's timeline; tells
+    /// whether it was there. Safe to repeat.
+    ///
+    /// # Errors
+    /// Those of [`Graph::disconnect`].
+    pub async fn unfollow<T: TimelineItem>(
+        &self,
+        reader: Id<T::Owner>,
+        author: Id<T::Owner>,
+    ) -> Result<bool> {
+        let removed = self.0.graph.disconnect::<T::Audience>(reader, author).await?;
+        self.rebuild::<T>(reader);
+        Ok(removed)
+    }
+
+    /// Drops one timeline: the next read builds it anew. Also when nothing changed, because a
+    /// process may have died between an edge and this.
+    fn rebuild<T: TimelineItem>(&self, reader: Id<T::Owner>) {
+        self.0.memory.drop_timeline(T::TIMELINE, reader.raw());
     }
 
     /// Drops all timelines, as a restart would.

@@ -71,7 +71,10 @@ impl Pulled {
                 })
             })
             .await?;
-        self.authors.write().unwrap_or_else(|broken| broken.into_inner()).insert((timeline.to_owned(), author));
+        self.authors
+            .write()
+            .unwrap_or_else(|broken| broken.into_inner())
+            .insert((timeline.to_owned(), author));
         Ok(())
     }
 

@@ -44,7 +44,8 @@ impl Timelines {
             let authors = self.authors::<T>(reader).await?;
             ids.extend(self.listed::<T>(&authors, before, limit).await?);
         }
-        let pulled: Vec<Id<T::Owner>> = self.0.pulled.authors(T::TIMELINE).into_iter().map(Id::from_raw).collect();
+        let pulled: Vec<Id<T::Owner>> =
+            self.0.pulled.authors(T::TIMELINE).into_iter().map(Id::from_raw).collect();
         if !pulled.is_empty() {
             let followed = self.0.graph.targets_among::<T::Audience>(reader, &pulled).await?;
             let authors: Vec<_> =
@@ -56,8 +57,14 @@ impl Timelines {
         Ok(Slice { rows: self.0.shards.find_many(&ids).await?, next })
     }
 
-    async fn listed<T: TimelineItem>(&self, authors: &[Id<T::Owner>], before: Id<T>, limit: usize) -> Result<Vec<i64>> {
-        let rows = self.0.shards.list_many(authors, Page { before: Some(before), limit: limit as u64 }).await?;
+    async fn listed<T: TimelineItem>(
+        &self,
+        authors: &[Id<T::Owner>],
+        before: Id<T>,
+        limit: usize,
+    ) -> Result<Vec<i64>> {
+        let rows =
+            self.0.shards.list_many(authors, Page { before: Some(before), limit: limit as u64 }).await?;
         Ok(rows.iter().map(|row| T::id(row.peek()).raw()).collect())
     }
 
@@ -70,7 +77,9 @@ impl Timelines {
             let links = self.0.graph.targets::<T::Audience>(reader, page).await?;
             authors.extend(links.iter().map(|link| link.id));
             match links.last() {
-                Some(last) if links.len() as u64 == FOLLOWED_PAGE => after = Some((last.version, last.id.raw())),
+                Some(last) if links.len() as u64 == FOLLOWED_PAGE => {
+                    after = Some((last.version, last.id.raw()))
+                }
                 _ => return Ok(authors),
             }
         }

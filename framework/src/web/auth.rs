@@ -18,7 +18,10 @@ pub async fn authenticate(State(sessions): State<Sessions>, mut request: Request
         Ok(None) => {}
         Ok(Some(token)) => match sessions.find(token).await {
             Ok(Some(session)) => drop(request.extensions_mut().insert(SignedIn(session))),
-            Ok(None) => return Problem::unauthenticated("The token is not valid (any more): log in again.").into_response(),
+            Ok(None) => {
+                return Problem::unauthenticated("The token is not valid (any more): log in again.")
+                    .into_response();
+            }
             Err(error) => return Problem::from(error).into_response(),
         },
         Err(problem) => return problem.into_response(),
@@ -58,11 +61,9 @@ impl<S: Sync> FromRequestParts<S> for SignedIn {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        parts
-            .extensions
-            .get::<Self>()
-            .cloned()
-            .ok_or_else(|| Problem::unauthenticated("Log in and send the token: Authorization: Bearer TOKEN."))
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
+            Problem::unauthenticated("Log in and send the token: Authorization: Bearer TOKEN.")
+        })
     }
 }
 

@@ -39,10 +39,7 @@ pub fn limit(bytes: usize) -> MapRequestLayer<impl Fn(Request) -> Request + Clon
 
 /// The request with its limit applied to its body; 413 at once if it announces more.
 fn bounded(mut request: Request) -> Result<Request, Problem> {
-    let limit = request
-        .extensions()
-        .get()
-        .map_or(DEFAULT_LIMIT_BYTES, |Limit(bytes)| *bytes);
+    let limit = request.extensions().get().map_or(DEFAULT_LIMIT_BYTES, |Limit(bytes)| *bytes);
     if request.body().size_hint().lower() > limit as u64 {
         return Err(too_large(limit));
     }
@@ -51,9 +48,7 @@ fn bounded(mut request: Request) -> Result<Request, Problem> {
 }
 
 fn too_large(limit: usize) -> Problem {
-    Problem::too_large(format!(
-        "The body is larger than the {limit} bytes taken here."
-    ))
+    Problem::too_large(format!("The body is larger than the {limit} bytes taken here."))
 }
 
 /// The whole body as bytes, as an extractor. Refuses with 413 over the limit, 408 if it came too
@@ -81,9 +76,8 @@ impl<S: Send + Sync> FromRequest<S> for Multipart {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let form = axum::extract::Multipart::from_request(bounded(request)?, state).await;
-        form.map(Self).map_err(|_| {
-            Problem::unsupported("The body must be multipart/form-data with a boundary.")
-        })
+        form.map(Self)
+            .map_err(|_| Problem::unsupported("The body must be multipart/form-data with a boundary."))
     }
 }
 
@@ -91,9 +85,7 @@ impl From<MultipartError> for Problem {
     fn from(error: MultipartError) -> Self {
         match unread(&error) {
             problem if problem.status != 400 => problem,
-            _ if error.status() == 413 => {
-                Problem::too_large("The body is larger than is taken here.")
-            }
+            _ if error.status() == 413 => Problem::too_large("The body is larger than is taken here."),
             _ => Problem::malformed(format!("The form cannot be read: {}.", error.body_text())),
         }
     }
@@ -129,13 +121,7 @@ mod tests {
 
     async fn status(router: &Router, path: &str, body: axum::body::Body) -> u16 {
         let request = Request::post(path).header("content-type", "multipart/form-data; boundary=b");
-        router
-            .clone()
-            .oneshot(request.body(body).unwrap())
-            .await
-            .unwrap()
-            .status()
-            .as_u16()
+        router.clone().oneshot(request.body(body).unwrap()).await.unwrap().status().as_u16()
     }
 
     #[tokio::test]
@@ -148,10 +134,7 @@ mod tests {
             Ok(text)
         };
         let router: Router = Router::new()
-            .route(
-                "/small",
-                post(async |Whole(bytes): Whole| bytes.len().to_string()),
-            )
+            .route("/small", post(async |Whole(bytes): Whole| bytes.len().to_string()))
             .route("/large", post(async |_: Whole| ()).layer(limit(1000)))
             .route("/form", post(parts))
             .layer(limit(300));
@@ -172,16 +155,8 @@ mod tests {
             ("/form", form(300), 413),
             ("/form", b"--b\r\n".to_vec(), 400),
         ] {
-            assert_eq!(
-                status(&router, path, bytes.clone().into()).await,
-                expected,
-                "{path} sized"
-            );
-            assert_eq!(
-                status(&router, path, unsized_body(bytes)).await,
-                expected,
-                "{path} chunked"
-            );
+            assert_eq!(status(&router, path, bytes.clone().into()).await, expected, "{path} sized");
+            assert_eq!(status(&router, path, unsized_body(bytes)).await, expected, "{path} chunked");
         }
     }
 }

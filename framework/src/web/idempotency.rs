@@ -81,7 +81,8 @@ impl Slot {
                                WHERE account_id = $1 AND key_hash = $2 RETURNING effect_id";
                     let values = [account.into(), key.to_vec().into(), fresh.into()];
                     let row = tx.connection().query_one_raw(statement(tx.connection(), sql, values)).await?;
-                    let row = row.ok_or_else(|| Error::unavailable("the idempotency key has expired meanwhile"))?;
+                    let row =
+                        row.ok_or_else(|| Error::unavailable("the idempotency key has expired meanwhile"))?;
                     Ok(row.try_get_by_index::<i64>(0)?)
                 })
             })
@@ -192,7 +193,8 @@ impl Idempotency {
         let (parts, body) = reply.into_parts();
         let bytes = body.collect().await.map_err(|_| Problem::internal())?.to_bytes();
         let text = String::from_utf8(bytes.to_vec()).map_err(|_| Problem::internal())?;
-        let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let content_type =
+            parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
         self.shards
             .write::<_, Error, _>(Shard::of_id(account), move |tx| {
                 Box::pin(async move {
@@ -245,7 +247,10 @@ fn too_large_or_cut_off(error: &axum::Error) -> Problem {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(inner) = cause {
         if inner.is::<http_body_util::LengthLimitError>() {
-            return Problem::too_large(format!("The body is larger than {} bytes.", body::DEFAULT_LIMIT_BYTES));
+            return Problem::too_large(format!(
+                "The body is larger than {} bytes.",
+                body::DEFAULT_LIMIT_BYTES
+            ));
         }
         cause = inner.source();
     }
@@ -254,7 +259,11 @@ fn too_large_or_cut_off(error: &axum::Error) -> Problem {
 
 /// What a request is, for telling repeats from other requests: its operation and the parts of its
 /// content, each with its length so that no two sequences of parts are alike.
-pub fn content_hash<'p>(method: &'p Method, path: &'p str, parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; 32] {
+pub fn content_hash<'p>(
+    method: &'p Method,
+    path: &'p str,
+    parts: impl IntoIterator<Item = &'p [u8]>,
+) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in [method.as_str().as_bytes(), path.as_bytes()].into_iter().chain(parts) {
         hash.update((part.len() as u64).to_be_bytes());
@@ -281,9 +290,14 @@ fn key(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
 fn known(row: &QueryResult, content: [u8; 32]) -> Result<Known, Problem> {
     let stored: Vec<u8> = row.try_get_by_index(0).map_err(Error::from)?;
     if stored != content {
-        return Err(Problem::invalid("Idempotency-Key", "was used for another request; use a new one for each"));
+        return Err(Problem::invalid(
+            "Idempotency-Key",
+            "was used for another request; use a new one for each",
+        ));
     }
-    let Some(status) = row.try_get_by_index::<Option<i32>>(1).map_err(Error::from)? else { return Ok(Known::New) };
+    let Some(status) = row.try_get_by_index::<Option<i32>>(1).map_err(Error::from)? else {
+        return Ok(Known::New);
+    };
     let content_type: Option<String> = row.try_get_by_index(2).map_err(Error::from)?;
     let reply: Option<String> = row.try_get_by_index(3).map_err(Error::from)?;
     let mut response = Response::new(Body::from(reply.unwrap_or_default()));

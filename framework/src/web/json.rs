@@ -26,9 +26,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         if !is_json(request.headers()) {
-            return Err(Problem::unsupported(
-                "The content type must be application/json.",
-            ));
+            return Err(Problem::unsupported("The content type must be application/json."));
         }
         let Whole(bytes) = Whole::from_request(request, state).await?;
         parse(&bytes).map(Self)
@@ -51,19 +49,12 @@ impl<T: Serialize> IntoResponse for Json<T> {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = value
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default();
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next()).unwrap_or_default();
     let essence = essence.trim().to_ascii_lowercase();
     match essence.strip_prefix("application/") {
         Some(subtype) => {
-            subtype == "json"
-                || subtype
-                    .strip_suffix("+json")
-                    .is_some_and(|name| !name.is_empty())
+            subtype == "json" || subtype.strip_suffix("+json").is_some_and(|name| !name.is_empty())
         }
         None => false,
     }
@@ -87,19 +78,13 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 fn malformed(error: &serde_json::Error) -> Problem {
     let (line, column) = (error.line(), error.column());
     let text = error.to_string();
-    let what = text
-        .rsplit_once(" at line ")
-        .map_or(text.as_str(), |(what, _)| what);
-    Problem::malformed(format!(
-        "The body is not JSON: {what} at line {line}, column {column}."
-    ))
+    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    Problem::malformed(format!("The body is not JSON: {what} at line {line}, column {column}."))
 }
 
 /// Serde's sentence in words that follow the field's name.
 fn field_error(path: &str, sentence: &str) -> FieldError {
-    let sentence = sentence
-        .rsplit_once(" at line ")
-        .map_or(sentence, |(sentence, _)| sentence);
+    let sentence = sentence.rsplit_once(" at line ").map_or(sentence, |(sentence, _)| sentence);
     let path = if path == "." { "" } else { path };
     // What serde says of a field it finds in its parent is about the field itself.
     for (start, detail) in [
@@ -107,10 +92,7 @@ fn field_error(path: &str, sentence: &str) -> FieldError {
         ("duplicate field `", "is given more than once"),
         ("unknown field `", "is not known here"),
     ] {
-        if let Some((name, _)) = sentence
-            .strip_prefix(start)
-            .and_then(|rest| rest.split_once('`'))
-        {
+        if let Some((name, _)) = sentence.strip_prefix(start).and_then(|rest| rest.split_once('`')) {
             let named = path == name || path.ends_with(&format!(".{name}"));
             let field = match (named && start.starts_with("unknown"), path) {
                 (true, path) => path.to_owned(),
@@ -124,9 +106,7 @@ fn field_error(path: &str, sentence: &str) -> FieldError {
 }
 
 fn in_words(sentence: &str) -> String {
-    let expected = sentence
-        .rsplit_once(", expected ")
-        .map(|(_, expected)| expected);
+    let expected = sentence.rsplit_once(", expected ").map(|(_, expected)| expected);
     match expected {
         Some(kind) if sentence.starts_with("unknown variant") => format!("must be {kind}"),
         Some(kind) if sentence.starts_with("invalid ") => match kind {
@@ -184,9 +164,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
                 let error = Error::internal("a handler asks for parameters its path lacks");
                 Err(error.because(rejection).into())
             }
-            Err(_) => Err(Problem::malformed(
-                "A part of the address is not of the form it must have.",
-            )),
+            Err(_) => Err(Problem::malformed("A part of the address is not of the form it must have.")),
         }
     }
 }
@@ -223,19 +201,10 @@ mod tests {
     async fn send(request: axum::http::request::Builder, body: impl Into<Body>) -> (u16, Value) {
         let router: Router = Router::new()
             .route("/", post(async |Json(body): Json<Outer>| Json(body)))
-            .route(
-                "/page",
-                get(async |Query(page): Query<Page>| Json(page.limit)),
-            )
+            .route("/page", get(async |Query(page): Query<Page>| Json(page.limit)))
             .route("/{id}", get(async |Path(id): Path<u64>| Json(id)));
-        let response = router
-            .oneshot(request.body(body.into()).unwrap())
-            .await
-            .unwrap();
-        let (status, problem) = (
-            response.status().as_u16(),
-            response.status().as_u16() >= 400,
-        );
+        let response = router.oneshot(request.body(body.into()).unwrap()).await.unwrap();
+        let (status, problem) = (response.status().as_u16(), response.status().as_u16() >= 400);
         let content_type = response.headers()["content-type"].to_str().unwrap();
         assert_eq!(content_type == "application/problem+json", problem);
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
@@ -243,68 +212,31 @@ mod tests {
     }
 
     async fn post_json(content_type: &str, body: impl Into<Body>) -> (u16, Value) {
-        send(
-            Request::post("/").header("content-type", content_type),
-            body,
-        )
-        .await
+        send(Request::post("/").header("content-type", content_type), body).await
     }
 
     #[tokio::test]
     async fn json_in_is_json_out_under_any_json_type() {
-        for content_type in [
-            "application/json",
-            "application/JSON; charset=utf-8",
-            "application/a+json",
-        ] {
+        for content_type in ["application/json", "application/JSON; charset=utf-8", "application/a+json"] {
             let (status, body) = post_json(content_type, r#"{"name":"\u0000é"}"#).await;
-            assert_eq!(
-                (status, body["name"].as_str()),
-                (200, Some("\0é")),
-                "{content_type}"
-            );
+            assert_eq!((status, body["name"].as_str()), (200, Some("\0é")), "{content_type}");
         }
         for content_type in ["text/json", "application/jsonp", "application/+json", ""] {
-            assert_eq!(
-                post_json(content_type, r#"{"name":"a"}"#).await.0,
-                415,
-                "{content_type}"
-            );
+            assert_eq!(post_json(content_type, r#"{"name":"a"}"#).await.0, 415, "{content_type}");
         }
     }
 
     #[tokio::test]
     async fn what_is_not_json_is_400_and_says_where() {
         let deep = format!(r#"{{"other":{}"#, "[".repeat(10_000));
-        for body in [
-            "{\n x",
-            "",
-            r#"{"name":"a"} x"#,
-            r#"{"name":"a"}{"#,
-            &deep,
-            r#"{"name":1e999}"#,
-        ] {
+        for body in ["{\n x", "", r#"{"name":"a"} x"#, r#"{"name":"a"}{"#, &deep, r#"{"name":1e999}"#] {
             let (status, problem) = post_json("application/json", body.to_owned()).await;
             assert_eq!(status, 400, "{body:.20} {problem}");
-            assert!(
-                problem["detail"].as_str().unwrap().contains(" line "),
-                "{problem}"
-            );
+            assert!(problem["detail"].as_str().unwrap().contains(" line "), "{problem}");
         }
         let (_, problem) = post_json("application/json", "{\n x").await;
-        assert!(
-            problem["detail"]
-                .as_str()
-                .unwrap()
-                .contains("line 2, column 2"),
-            "{problem}"
-        );
-        assert_eq!(
-            post_json("application/json", b"{\"name\":\"\xff\"}".to_vec())
-                .await
-                .0,
-            400
-        );
+        assert!(problem["detail"].as_str().unwrap().contains("line 2, column 2"), "{problem}");
+        assert_eq!(post_json("application/json", b"{\"name\":\"\xff\"}".to_vec()).await.0, 400);
     }
 
     #[tokio::test]
@@ -312,36 +244,12 @@ mod tests {
         for (body, field, detail) in [
             ("{}", "name", "is required"),
             (r#"{"name":5}"#, "name", "must be a string"),
-            (
-                r#"{"name":"a","name":"b"}"#,
-                "name",
-                "is given more than once",
-            ),
-            (
-                r#"{"name":"a","size":4711}"#,
-                "size",
-                "must be a whole number within bounds",
-            ),
-            (
-                r#"{"name":"a","size":"4711, expected x"}"#,
-                "size",
-                "must be a whole number within bounds",
-            ),
-            (
-                r#"{"name":"a","inner":[{"alt":"a"},{}]}"#,
-                "inner[1].alt",
-                "is required",
-            ),
-            (
-                r#"{"name":"a","inner":[{"alt":"a","b":4711}]}"#,
-                "inner[0].b",
-                "is not known here",
-            ),
-            (
-                r#"{"name":"a","inner":[{"alt":{"alt":1}}]}"#,
-                "inner[0].alt",
-                "must be a string",
-            ),
+            (r#"{"name":"a","name":"b"}"#, "name", "is given more than once"),
+            (r#"{"name":"a","size":4711}"#, "size", "must be a whole number within bounds"),
+            (r#"{"name":"a","size":"4711, expected x"}"#, "size", "must be a whole number within bounds"),
+            (r#"{"name":"a","inner":[{"alt":"a"},{}]}"#, "inner[1].alt", "is required"),
+            (r#"{"name":"a","inner":[{"alt":"a","b":4711}]}"#, "inner[0].b", "is not known here"),
+            (r#"{"name":"a","inner":[{"alt":{"alt":1}}]}"#, "inner[0].alt", "must be a string"),
             (r#"{"name":"a","inner":{}}"#, "inner", "must be a list"),
             ("7", "", "must be an object"),
         ] {
@@ -355,17 +263,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_query_names_its_field_and_a_path_is_malformed() {
-        assert_eq!(
-            send(Request::get("/page?limit=7"), "").await,
-            (200, Value::from(7))
-        );
+        assert_eq!(send(Request::get("/page?limit=7"), "").await, (200, Value::from(7)));
         for query in ["", "?limit=x", "?limit=", "?limit=300", "?limit=1&limit=2"] {
             let (status, problem) = send(Request::get(format!("/page{query}")), "").await;
-            assert_eq!(
-                (status, &problem["errors"][0]["field"]),
-                (422, &"limit".into()),
-                "{query} {problem}"
-            );
+            assert_eq!((status, &problem["errors"][0]["field"]), (422, &"limit".into()), "{query} {problem}");
         }
         assert_eq!(send(Request::get("/7"), "").await, (200, Value::from(7)));
         for path in ["/x", "/-7", "/99999999999999999999", "/%ff"] {

@@ -154,7 +154,10 @@ mod tests {
     fn a_cursor_leads_back_to_where_it_was() {
         let id: Id<()> = Id::from_raw(i64::MAX - 5);
         assert_eq!(query(None, Some(&after_id(id))).by_id::<()>().unwrap().before, Some(id));
-        assert_eq!(query(None, Some(&after_link((7, id.raw())))).by_link().unwrap().after, Some((7, id.raw())));
+        assert_eq!(
+            query(None, Some(&after_link((7, id.raw())))).by_link().unwrap().after,
+            Some((7, id.raw()))
+        );
     }
 
     #[test]

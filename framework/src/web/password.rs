@@ -45,15 +45,20 @@ impl Passwords {
         self.work(move || {
             let known = stored.is_some();
             let stored = stored.as_deref().unwrap_or(&decoy);
-            let parsed = PasswordHash::new(stored)
-                .map_err(|error| Error::internal("a stored password hash does not parse").because(error.to_string()))?;
+            let parsed = PasswordHash::new(stored).map_err(|error| {
+                Error::internal("a stored password hash does not parse").because(error.to_string())
+            })?;
             Ok(Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok() && known)
         })
         .await
     }
 
     async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let _place = self.at_once.acquire().await.map_err(|closed| Error::internal("no more hashing").because(closed))?;
+        let _place = self
+            .at_once
+            .acquire()
+            .await
+            .map_err(|closed| Error::internal("no more hashing").because(closed))?;
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| Error::internal("hashing a password failed").because(error))?

@@ -52,10 +52,7 @@ pub struct FieldError {
 impl FieldError {
     /// Says `detail` about `field`.
     pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            detail: detail.into(),
-        }
+        Self { field: field.into(), detail: detail.into() }
     }
 }
 
@@ -115,11 +112,7 @@ impl Problem {
     pub fn invalid_fields(errors: Vec<FieldError>) -> Self {
         let sentences: Vec<String> = errors
             .iter()
-            .map(|error| {
-                format!("{} {}", error.field, error.detail)
-                    .trim()
-                    .to_owned()
-            })
+            .map(|error| format!("{} {}", error.field, error.detail).trim().to_owned())
             .collect();
         let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, sentences.join("; "));
         problem.errors = errors;
@@ -140,10 +133,7 @@ impl Problem {
 
     /// 500: a fault of ours. It takes no detail, so that none can leak.
     pub fn internal() -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "Something went wrong on our side.",
-        )
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side.")
     }
 
     /// The same problem with another `type`, for one that clients tell apart by more than its status.
@@ -209,9 +199,7 @@ pub async fn fallback() -> Problem {
 
 /// The reply to a method that a route lacks: give it to `Router::method_not_allowed_fallback`.
 pub async fn method_not_allowed() -> Problem {
-    Problem::method_not_allowed(
-        "This address does not take this method; `Allow` lists those it does.",
-    )
+    Problem::method_not_allowed("This address does not take this method; `Allow` lists those it does.")
 }
 
 /// The reply to a handler's panic: give it to `tower_http`'s `CatchPanicLayer::custom`.
@@ -259,10 +247,7 @@ mod tests {
         let (parts, _) = read(Problem::unauthenticated("Sign in.").into_response()).await;
         assert_eq!(parts.headers["www-authenticate"], "Bearer");
         for problem in [Problem::too_many(7), Problem::unavailable(7)] {
-            assert_eq!(
-                read(problem.into_response()).await.0.headers["retry-after"],
-                "7"
-            );
+            assert_eq!(read(problem.into_response()).await.0.headers["retry-after"], "7");
         }
     }
 
@@ -281,11 +266,7 @@ mod tests {
             let error = error.because(std::io::Error::other("cause"));
             let (parts, body) = read(Problem::from(error).into_response()).await;
             assert_eq!(parts.status, status);
-            assert_eq!(
-                body["detail"].as_str().unwrap().contains("secret"),
-                status < 500,
-                "{body}"
-            );
+            assert_eq!(body["detail"].as_str().unwrap().contains("secret"), status < 500, "{body}");
             assert!(!body.to_string().contains("cause"), "{body}");
             assert_eq!(parts.headers.contains_key("retry-after"), status == 503);
         }
@@ -301,11 +282,7 @@ mod tests {
             .fallback(fallback)
             .method_not_allowed_fallback(method_not_allowed)
             .layer(CatchPanicLayer::custom(panicked));
-        for (method, path, status) in [
-            ("GET", "/boom", 500),
-            ("GET", "/none", 404),
-            ("POST", "/boom", 405),
-        ] {
+        for (method, path, status) in [("GET", "/boom", 500), ("GET", "/none", 404), ("POST", "/boom", 405)] {
             let request = axum::http::Request::builder().method(method).uri(path);
             let request = request.body(Body::empty()).unwrap();
             let (parts, body) = read(router.clone().oneshot(request).await.unwrap()).await;

@@ -19,14 +19,8 @@ const DEFAULTS: [(HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     // Not `no-referrer`: with it browsers send `Origin: null` from our own forms.
     (header::REFERRER_POLICY, "same-origin"),
-    (
-        HeaderName::from_static("cross-origin-opener-policy"),
-        "same-origin",
-    ),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        "same-origin",
-    ),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
 /// The random id of a request, in its extensions, its log lines and its reply.
@@ -48,9 +42,7 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
 
 fn set_headers(headers: &mut HeaderMap, id: &str) {
     for (name, value) in DEFAULTS {
-        headers
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(X_REQUEST_ID, value);
@@ -72,13 +64,7 @@ impl Line {
         // Methods of any name and length parse; ours have at most seven letters.
         let method = if method.len() <= 7 { method } else { "other" }.to_owned();
         let path = request.extensions().get().cloned();
-        Self {
-            begun: Instant::now(),
-            method,
-            path,
-            id,
-            status: None,
-        }
+        Self { begun: Instant::now(), method, path, id, status: None }
     }
 }
 
@@ -118,46 +104,25 @@ mod tests {
 
     async fn ask(router: &Router, path: &str) -> Response {
         let request = Request::builder().uri(path).header(X_REQUEST_ID, "forged");
-        router
-            .clone()
-            .oneshot(request.body(Body::empty()).unwrap())
-            .await
-            .unwrap()
+        router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
 
     #[tokio::test]
     async fn every_reply_has_the_headers_and_one_line_without_what_was_sent() {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .with_writer(move || writer.clone())
-            .finish();
+        let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
         let _guard = tracing::subscriber::set_default(subscriber);
         let own = |headers: HeaderMap| async move {
-            assert!(
-                !headers.contains_key(X_REQUEST_ID),
-                "an id from outside came in"
-            );
+            assert!(!headers.contains_key(X_REQUEST_ID), "an id from outside came in");
             [(header::REFERRER_POLICY, "no-referrer")]
         };
-        let router: Router = Router::new()
-            .route("/things/{id}", get(own))
-            .layer(from_fn(observe));
+        let router: Router = Router::new().route("/things/{id}", get(own)).layer(from_fn(observe));
 
         let response = ask(&router, "/things/secret1?token=secret2").await;
-        let id = response.headers()[X_REQUEST_ID]
-            .to_str()
-            .unwrap()
-            .to_owned();
-        assert!(
-            id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()),
-            "{id}"
-        );
-        assert_eq!(
-            response.headers()[header::X_CONTENT_TYPE_OPTIONS],
-            "nosniff"
-        );
+        let id = response.headers()[X_REQUEST_ID].to_str().unwrap().to_owned();
+        assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+        assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
         assert_eq!(response.headers()[header::REFERRER_POLICY], "no-referrer");
         let response = ask(&router, "/secret3").await;
         assert_eq!(response.headers()[header::REFERRER_POLICY], "same-origin");
@@ -165,14 +130,8 @@ mod tests {
 
         let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         assert_eq!(log.lines().count(), 2, "{log}");
-        assert!(
-            log.contains("/things/{id}") && log.contains(&id) && log.contains("\"status\":200"),
-            "{log}"
-        );
-        assert!(
-            log.contains("unmatched") && log.contains("\"status\":404"),
-            "{log}"
-        );
+        assert!(log.contains("/things/{id}") && log.contains(&id) && log.contains("\"status\":200"), "{log}");
+        assert!(log.contains("unmatched") && log.contains("\"status\":404"), "{log}");
         assert!(!log.contains("secret") && !log.contains("forged"), "{log}");
     }
 }

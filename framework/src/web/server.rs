@@ -89,9 +89,7 @@ pub async fn serve(
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> Result<()> {
-    let limit = Arc::new(Semaphore::new(
-        limits.connections.min(Semaphore::MAX_PERMITS),
-    ));
+    let limit = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     let drain = Duration::from_secs(limits.drain_seconds);
     let (draining, ended) = (CancellationToken::new(), CancellationToken::new());
@@ -142,10 +140,7 @@ pub async fn serve(
     draining.cancel();
     tasks.close();
     if tokio::time::timeout(drain, tasks.wait()).await.is_err() {
-        tracing::warn!(
-            connections = tasks.len(),
-            "closing connections that did not finish in time"
-        );
+        tracing::warn!(connections = tasks.len(), "closing connections that did not finish in time");
         ended.cancel();
         tasks.wait().await;
     }
@@ -164,10 +159,7 @@ async fn waiting(listener: &TcpListener) -> Option<io::Result<(TcpStream, Socket
 /// Whether an error of accepting says that a client has already left, which needs no pause.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset
-    )
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 #[cfg(test)]

@@ -46,8 +46,11 @@ async fn change(tripod: &Tripod, id: AccountId, picture: Photo) -> Result<(), Pr
         .write(id.shard(), move |tx| {
             Box::pin(async move {
                 let of_account = account::Column::Id.eq(id);
-                let before =
-                    account::Entity::find().filter(of_account.clone()).one(tx.connection()).await.map_err(Error::from)?;
+                let before = account::Entity::find()
+                    .filter(of_account.clone())
+                    .one(tx.connection())
+                    .await
+                    .map_err(Error::from)?;
                 let before = before.ok_or_else(nobody)?;
                 account::Entity::update_many()
                     .filter(of_account)

@@ -43,10 +43,10 @@ impl Run<Tripod> for EraseAccount {
                 posts::remove(tripod, post.unguarded()).await?;
             }
             for link in followed {
-                tripod.graph.disconnect::<Follow>(id, link.id).await?;
+                tripod.timelines.unfollow::<posts::post::Entity>(id, link.id).await?;
             }
             for link in followers {
-                tripod.graph.disconnect::<Follow>(link.id, id).await?;
+                tripod.timelines.unfollow::<posts::post::Entity>(link.id, id).await?;
             }
             for link in liked {
                 tripod.graph.disconnect::<Like>(id, link.id).await?;

@@ -50,7 +50,11 @@ pub struct People(HashMap<AccountId, Author>);
 
 impl People {
     /// Loads a set of accounts, one query a database.
-    pub async fn load(tripod: &Tripod, viewer: Viewer, ids: impl IntoIterator<Item = AccountId>) -> Result<Self> {
+    pub async fn load(
+        tripod: &Tripod,
+        viewer: Viewer,
+        ids: impl IntoIterator<Item = AccountId>,
+    ) -> Result<Self> {
         let mut ids: Vec<AccountId> = ids.into_iter().collect();
         ids.sort_unstable();
         ids.dedup();

@@ -77,7 +77,9 @@ pub async fn log_in(
     let (id, sessions, device) = (account.peek().id, tripod.sessions.clone(), device(&headers));
     let token = tripod
         .shards
-        .write::<_, Error, _>(id.shard(), move |tx| Box::pin(async move { sessions.open(tx, id, &device).await }))
+        .write::<_, Error, _>(id.shard(), move |tx| {
+            Box::pin(async move { sessions.open(tx, id, &device).await })
+        })
         .await?;
     let user = User::present(&tripod, Viewer::Account(id.raw()), account).await?.ok_or_else(wrong)?;
     Ok(Secret((StatusCode::CREATED, Json(SignedInUser { user, token }))))
@@ -103,7 +105,10 @@ pub async fn list_sessions(
 /// Log this device out.
 #[utoipa::path(delete, path = "/sessions/current", tag = "accounts", operation_id = "logOut", security(("bearer" = [])),
     responses((status = 204, description = "The token is no longer valid.")))]
-pub async fn log_out(State(tripod): State<Tripod>, SignedIn(session): SignedIn) -> Result<StatusCode, Problem> {
+pub async fn log_out(
+    State(tripod): State<Tripod>,
+    SignedIn(session): SignedIn,
+) -> Result<StatusCode, Problem> {
     tripod.sessions.close(session.account, session.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

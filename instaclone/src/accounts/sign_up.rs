@@ -8,7 +8,6 @@ use sea_orm::ActiveValue::Set;
 use serde::{Deserialize, Serialize};
 use tripod::access::Viewer;
 use tripod::id::Shard;
-use tripod::shard::TextSharded;
 use tripod::web::{IDEMPOTENCY_KEY, Json, Problem, Rule, Secret};
 use tripod::{Error, Tripod};
 use utoipa::ToSchema;
@@ -107,15 +106,9 @@ async fn create(
         .write(Shard::of_text(&name), move |tx| {
             Box::pin(async move {
                 let id = tx.insert_new(|id| row(id, &name)).await?;
-                let taken = Problem::conflict(format!("The user name {name} is taken."));
-                let claim = username::ActiveModel {
-                    shard: Set(tx.shard().number() as i16),
-                    name: Set(name),
-                    account_id: Set(id),
-                };
-                let key = [username::Entity::SHARD, username::Entity::TEXT];
-                if !tx.insert_row(claim, key).await? {
-                    return Err(taken);
+                let whose = username::ActiveModel { account_id: Set(id), ..Default::default() };
+                if !tx.claim_text(&name, whose).await? {
+                    return Err(Problem::conflict(format!("The user name {name} is taken.")));
                 }
                 let token = sessions.open(tx, id, &device).await?;
                 Ok((id, token))
@@ -136,7 +129,8 @@ async fn repeated(
     let Some(account) = by_username(tripod, name).await? else { return Ok(None) };
     let account = account.unguarded();
     let same_key = account.sign_up_key == Some(tripod::web::hash_text(key.as_bytes()));
-    if account.deleted || !same_key || !tripod.passwords.verify(password, Some(account.password_hash)).await? {
+    if account.deleted || !same_key || !tripod.passwords.verify(password, Some(account.password_hash)).await?
+    {
         return Ok(None);
     }
     let (sessions, device) = (tripod.sessions.clone(), device(headers));

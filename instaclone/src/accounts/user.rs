@@ -4,7 +4,6 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tripod::access::{Unchecked, Viewer};
-use tripod::shard::TextSharded;
 use tripod::web::{Json, Path, Problem, Query};
 use tripod::{Result, Tripod};
 use utoipa::{IntoParams, ToSchema};
@@ -97,7 +96,6 @@ pub async fn existing(tripod: &Tripod, viewer: Viewer, id: AccountId) -> Result<
 
 /// The account of a user name, seen or not.
 pub async fn by_username(tripod: &Tripod, name: &str) -> Result<Option<Unchecked<account::Model>>> {
-    debug_assert_eq!(<username::Entity as TextSharded>::shard(name), tripod::id::Shard::of_text(name));
     match tripod.shards.find_text::<username::Entity>(name).await? {
         Some(found) => tripod.shards.find(found.peek().account_id).await,
         None => Ok(None),

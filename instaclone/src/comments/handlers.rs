@@ -53,7 +53,8 @@ async fn present(
     viewer: Viewer,
     comments: Vec<Unchecked<comment::Model>>,
 ) -> Result<Vec<CommentView>> {
-    let authors = People::load(tripod, viewer, comments.iter().map(|comment| comment.peek().author_id)).await?;
+    let authors =
+        People::load(tripod, viewer, comments.iter().map(|comment| comment.peek().author_id)).await?;
     let comments = visible(comments, viewer, &authors);
     let views = comments.iter().filter_map(|comment| {
         Some(CommentView {
@@ -120,7 +121,8 @@ pub async fn create_comment(
         .shards
         .write(post.shard(), move |tx| {
             Box::pin(async move {
-                let claimed = tx.claim(reserved, |id| comment::ActiveModel { id: Set(id), ..row.clone() }).await?;
+                let claimed =
+                    tx.claim(reserved, |id| comment::ActiveModel { id: Set(id), ..row.clone() }).await?;
                 if let Claimed::New(_) = claimed {
                     // A post that was deleted meanwhile takes no comment.
                     count(tx.connection(), post, 1).await?.then_some(()).ok_or_else(posts::absent)?;

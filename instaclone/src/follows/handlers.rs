@@ -37,11 +37,12 @@ pub async fn follow(
     }
     let followed = tripod.graph.target_counts::<Follow>(&[me]).await?;
     if followed.values().any(|count| *count >= MOST_FOLLOWED) {
-        return Err(Problem::invalid("id", format!("can't be followed: you follow {MOST_FOLLOWED} people already")));
+        return Err(Problem::invalid(
+            "id",
+            format!("can't be followed: you follow {MOST_FOLLOWED} people already"),
+        ));
     }
-    if tripod.graph.connect::<Follow>(me, them).await? {
-        tripod.timelines.rebuild::<post::Entity>(me).await;
-    }
+    tripod.timelines.follow::<post::Entity>(me, them).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -57,9 +58,7 @@ pub async fn unfollow(
     tripod.limits.take(FOLLOWS, tripod::web::Payer::Account(me.0.account))?;
     let them = existing(&tripod, me.viewer(), id).await?;
     let me: AccountId = me.account();
-    if tripod.graph.disconnect::<Follow>(me, them).await? {
-        tripod.timelines.rebuild::<post::Entity>(me).await;
-    }
+    tripod.timelines.unfollow::<post::Entity>(me, them).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

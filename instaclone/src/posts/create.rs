@@ -90,7 +90,14 @@ impl Form {
                 return Err(Problem::invalid("photo", format!("may be sent {MOST_PHOTOS} times at most")));
             }
             let bytes = part.bytes().await?;
-            form.digests.push(Sha256::new().chain_update(name.as_bytes()).chain_update([0]).chain_update(&bytes).finalize().into());
+            form.digests.push(
+                Sha256::new()
+                    .chain_update(name.as_bytes())
+                    .chain_update([0])
+                    .chain_update(&bytes)
+                    .finalize()
+                    .into(),
+            );
             match name.as_str() {
                 "photo" => {
                     let index = form.pictures.len();
@@ -108,7 +115,10 @@ impl Form {
                 }
                 "filter" if matches!(text(&name, &bytes)?, "" | "original") => {}
                 "filter" => texts.refuse("filter", "must be original: there are no other filters yet"),
-                _ => texts.refuse(&name, "is not a part of a post; those are photo, caption, alt, location and filter"),
+                _ => texts.refuse(
+                    &name,
+                    "is not a part of a post; those are photo, caption, alt, location and filter",
+                ),
             }
         }
         if form.pictures.is_empty() {
@@ -199,7 +209,8 @@ async fn insert(
         .shards
         .write(author.shard(), move |tx| {
             Box::pin(async move {
-                let claimed = tx.claim(reserved, |id| post::ActiveModel { id: Set(id), ..row.clone() }).await?;
+                let claimed =
+                    tx.claim(reserved, |id| post::ActiveModel { id: Set(id), ..row.clone() }).await?;
                 if let Claimed::New(id) = claimed {
                     let counted = account::Entity::update_many()
                         .filter(account::Column::Id.eq(author))

@@ -108,7 +108,11 @@ pub async fn delete_post(
 
 async fn own_post(tripod: &Tripod, me: &SignedIn, id: PostId) -> Result<post::Model, Problem> {
     let post = visible_post(tripod, me.viewer(), id).await?;
-    if me.viewer().is(post.author_id) { Ok((*post).clone()) } else { Err(Problem::forbidden("It is not your post.")) }
+    if me.viewer().is(post.author_id) {
+        Ok((*post).clone())
+    } else {
+        Err(Problem::forbidden("It is not your post."))
+    }
 }
 
 /// A person's posts, newest first.

@@ -1,7 +1,7 @@
 //! The entity: a post. It lives on its author's shard and fans out to the author's followers.
 
-use sea_orm::entity::prelude::*;
 use sea_orm::FromJsonQueryResult;
+use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 use tripod::id::Id;
 use tripod::{Sharded, TimelineItem};

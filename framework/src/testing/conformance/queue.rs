@@ -34,7 +34,11 @@ impl Job for Noted {
 
 impl Run<Stores> for Noted {
     async fn run(&mut self, _: &Stores, run: &JobRun) -> anyhow::Result<()> {
-        DONE.lock().expect("held by nobody who panics").entry(self.word.clone()).or_default().push(self.steps);
+        DONE.lock()
+            .expect("held by nobody who panics")
+            .entry(self.word.clone())
+            .or_default()
+            .push(self.steps);
         assert!(!self.panic, "on purpose");
         if self.hang_at == Some(self.steps) && run.attempt() == 1 {
             std::future::pending::<()>().await;

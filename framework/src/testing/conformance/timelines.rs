@@ -50,6 +50,14 @@ pub async fn an_item_reaches_its_readers_once(stores: &Stores) {
     assert_eq!(walk(&stores.reopened().await, reader).await, expected, "in another process, too");
 }
 
+/// What somebody made is in their own timeline at once, before any job has run.
+pub async fn an_author_sees_their_own_item_at_once(stores: &Stores) {
+    let author = stores.author("author").await;
+    assert!(walk(stores, author).await.is_empty());
+    let made = note(stores, author).await;
+    assert_eq!(walk(stores, author).await, [made]);
+}
+
 /// Past what is kept ready, the shards go on without a gap.
 pub async fn a_timeline_goes_on_below_what_is_kept(stores: &Stores) {
     let _worker = stores.work();
@@ -74,11 +82,9 @@ pub async fn edges_bring_items_in_and_take_them_out(stores: &Stores) {
     let earlier = [note(stores, author).await, note(stores, author).await];
     stores.idle().await;
     assert!(walk(stores, reader).await.is_empty());
-    stores.graph.connect::<Reads>(reader, author).await.unwrap();
-    stores.timelines.rebuild::<Note>(reader).await;
+    assert!(stores.timelines.follow::<Note>(reader, author).await.unwrap());
     assert_eq!(walk(stores, reader).await, newest_first(earlier.to_vec()));
-    stores.graph.disconnect::<Reads>(reader, author).await.unwrap();
-    stores.timelines.rebuild::<Note>(reader).await;
+    assert!(stores.timelines.unfollow::<Note>(reader, author).await.unwrap());
     assert!(walk(stores, reader).await.is_empty());
 }
 

@@ -29,9 +29,7 @@ pub(crate) struct Pace {
 impl Pace {
     /// How long a client may have been waited for, after so many bytes.
     fn allowed(&self, bytes: u64) -> Duration {
-        self.grace.max(Duration::from_millis(
-            bytes.saturating_mul(1000) / self.min_bytes_per_second.max(1),
-        ))
+        self.grace.max(Duration::from_millis(bytes.saturating_mul(1000) / self.min_bytes_per_second.max(1)))
     }
 }
 
@@ -81,15 +79,7 @@ impl<B: Body> Paced<B> {
             stalled: AtomicBool::new(false),
         });
         let (bytes, waited, waiting_since, timer) = (0, Duration::ZERO, None, None);
-        let paced = Self {
-            inner,
-            pace,
-            upload: upload.clone(),
-            bytes,
-            waited,
-            waiting_since,
-            timer,
-        };
+        let paced = Self { inner, pace, upload: upload.clone(), bytes, waited, waiting_since, timer };
         (paced, upload)
     }
 
@@ -136,9 +126,7 @@ where
         if let Some(Ok(frame)) = &frame {
             this.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
             let millis = this.upload.started.elapsed().as_millis() as u64;
-            this.upload
-                .last_byte_millis
-                .store(millis, Ordering::Relaxed);
+            this.upload.last_byte_millis.store(millis, Ordering::Relaxed);
         }
         let ended = frame.is_none() || this.inner.is_end_stream();
         this.upload.ended.store(ended, Ordering::Relaxed);
@@ -160,10 +148,7 @@ mod tests {
     use futures::StreamExt;
     use http_body_util::{BodyExt, Full, StreamBody};
 
-    const PACE: Pace = Pace {
-        grace: Duration::from_secs(10),
-        min_bytes_per_second: 1000,
-    };
+    const PACE: Pace = Pace { grace: Duration::from_secs(10), min_bytes_per_second: 1000 };
 
     /// Sends `count` chunks of `bytes`, one each `every`; how many seconds until it ended, and how.
     async fn send(bytes: usize, count: usize, every: Duration) -> (u64, Result<usize, bool>) {
@@ -175,9 +160,8 @@ mod tests {
         });
         let (paced, _) = Paced::new(Box::pin(StreamBody::new(chunks)), PACE);
         let collected = axum::body::Body::new(paced).collect().await;
-        let result = collected
-            .map(|all| all.to_bytes().len())
-            .map_err(|error| error.into_inner().is::<Stalled>());
+        let result =
+            collected.map(|all| all.to_bytes().len()).map_err(|error| error.into_inner().is::<Stalled>());
         (begun.elapsed().as_secs(), result)
     }
 
@@ -188,9 +172,8 @@ mod tests {
         let chunks = futures::stream::iter([frame]).chain(futures::stream::pending());
         let (paced, _) = Paced::new(StreamBody::new(chunks), PACE);
         let collected = axum::body::Body::new(paced).collect().await;
-        let result = collected
-            .map(|all| all.to_bytes().len())
-            .map_err(|error| error.into_inner().is::<Stalled>());
+        let result =
+            collected.map(|all| all.to_bytes().len()).map_err(|error| error.into_inner().is::<Stalled>());
         (begun.elapsed().as_secs(), result)
     }
 

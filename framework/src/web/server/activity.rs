@@ -85,11 +85,7 @@ impl Activity {
     /// Whether the client may be sending something that nobody is going to read.
     pub(super) fn has_unread(&self) -> bool {
         let state = self.state();
-        state.head_begun
-            || state
-                .upload
-                .as_ref()
-                .is_some_and(|upload| upload.is_unread())
+        state.head_begun || state.upload.as_ref().is_some_and(|upload| upload.is_unread())
     }
 
     /// When to close the connection if nothing happens until then; `None` while the reply is ours
@@ -129,13 +125,7 @@ pub(super) struct Reply {
 
 impl Reply {
     pub(super) fn new(inner: Body, open: Open, in_pieces: bool) -> Self {
-        Self {
-            inner,
-            open,
-            in_pieces,
-            rest: Bytes::new(),
-            untaken: false,
-        }
+        Self { inner, open, in_pieces, rest: Bytes::new(), untaken: false }
     }
 
     fn set_untaken(&mut self, untaken: bool) {

@@ -59,24 +59,12 @@ impl Connections {
         ended: CancellationToken,
     ) -> Result<Self> {
         let http = http(&limits)?;
-        Ok(Self(Arc::new(Shared {
-            router,
-            limits,
-            http,
-            draining,
-            ended,
-        })))
+        Ok(Self(Arc::new(Shared { router, limits, http, draining, ended })))
     }
 
     /// Serves one connection to its end.
     pub(super) async fn serve(self, stream: TcpStream, peer: SocketAddr) {
-        let Shared {
-            limits,
-            http,
-            draining,
-            ended,
-            ..
-        } = &*self.0;
+        let Shared { limits, http, draining, ended, .. } = &*self.0;
         // Without it small replies wait for acknowledgements; a dead socket shows on the next read.
         let _ = stream.set_nodelay(true);
         let activity = Activity::new();
@@ -161,9 +149,7 @@ async fn answer(
         response = body::stalled().into_response();
     }
     if is_http1 && (stalled || shared.draining.is_cancelled()) {
-        response
-            .headers_mut()
-            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|body| Reply::new(body, open, !is_http1))
 }

@@ -34,12 +34,7 @@ impl Socket {
     pub(super) fn new(stream: TcpStream, write_timeout: Duration, activity: Arc<Activity>) -> Self {
         let mut inner = TimeoutWriter::new(stream);
         inner.set_timeout(Some(write_timeout));
-        Self {
-            inner: Box::pin(inner),
-            activity,
-            ended: false,
-            quiet: None,
-        }
+        Self { inner: Box::pin(inner), activity, ended: false, quiet: None }
     }
 
     fn poll_read_away(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -76,11 +71,7 @@ impl AsyncRead for Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = self.inner.as_mut().poll_write(cx, bytes);
         self.activity.wrote(polled.is_pending());
         polled

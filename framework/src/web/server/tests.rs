@@ -40,21 +40,12 @@ async fn start(limits: Limits) -> Running {
     let (begun, finish) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (tell, wait) = (begun.clone(), finish.clone());
     let router: Router = Router::new()
-        .route(
-            "/",
-            get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string()),
-        )
-        .route(
-            "/body",
-            post(async |Whole(body): Whole| body.len().to_string()),
-        )
+        .route("/", get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string()))
+        .route("/body", post(async |Whole(body): Whole| body.len().to_string()))
         .route("/deaf", post(async || "never asked"))
         .route("/large", get(async || Body::from(vec![b'x'; 32 << 20])))
         .route("/hang", get(async || pending::<()>().await))
-        .route(
-            "/events",
-            get(async || Body::from_stream(futures::stream::pending::<io::Result<Vec<u8>>>())),
-        )
+        .route("/events", get(async || Body::from_stream(futures::stream::pending::<io::Result<Vec<u8>>>())))
         .route(
             "/slow",
             get(async move || {
@@ -68,13 +59,7 @@ async fn start(limits: Limits) -> Running {
     let (stop, stopped) = oneshot::channel();
     let shutdown = async move { stopped.await.unwrap_or(()) };
     let task = tokio::spawn(serve(listener, router, limits, shutdown));
-    Running {
-        address,
-        stop: Some(stop),
-        task,
-        begun,
-        finish,
-    }
+    Running { address, stop: Some(stop), task, begun, finish }
 }
 
 impl Running {
@@ -90,8 +75,7 @@ impl Running {
     }
 
     async fn get(&self) -> String {
-        self.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
-            .await
+        self.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await
     }
 }
 
@@ -105,8 +89,5 @@ async fn rest(stream: &mut TcpStream) -> String {
 
 fn assert_about(took: Duration, seconds: f32) {
     let took = took.as_secs_f32();
-    assert!(
-        took > seconds * 0.9 && took < seconds * 1.6 + 1.0,
-        "{took} s, not about {seconds}"
-    );
+    assert!(took > seconds * 0.9 && took < seconds * 1.6 + 1.0, "{took} s, not about {seconds}");
 }

@@ -28,15 +28,7 @@ impl<'a> Watch<'a> {
     /// is being sent over HTTP/2 may wait for the client for as long as a `write`.
     pub(super) fn new(activity: &'a Activity, idle: Duration, write: Duration) -> Self {
         let accepted = Instant::now();
-        Self {
-            activity,
-            accepted,
-            idle,
-            write,
-            draining: false,
-            told: false,
-            timer: None,
-        }
+        Self { activity, accepted, idle, write, draining: false, told: false, timer: None }
     }
 
     /// Whether the server drains.
@@ -67,9 +59,7 @@ impl<'a> Watch<'a> {
             let Some(due) = self.due() else {
                 return Poll::Pending;
             };
-            let timer = self
-                .timer
-                .get_or_insert_with(|| Box::pin(sleep(Duration::ZERO)));
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(Duration::ZERO)));
             // A timer that is set for earlier stays: while requests come and go, it fires once
             // in a while instead of being moved each time.
             if timer.is_elapsed() || timer.deadline() > due {
@@ -92,9 +82,7 @@ impl<'a> Watch<'a> {
 
     /// Whether it is time to say that the server drains: not before a request that may be on its way.
     fn may_be_told(&self) -> bool {
-        self.draining
-            && !self.told
-            && (self.activity.has_begun() || self.accepted.elapsed() >= FRESH)
+        self.draining && !self.told && (self.activity.has_begun() || self.accepted.elapsed() >= FRESH)
     }
 
     /// Says it; whether it was said just now.

@@ -9,13 +9,7 @@ const H2_PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 /// A request by HTTP/2 with prior knowledge, from a client that grants no more than the first window.
 fn http2_get(path: &str) -> Vec<u8> {
     // Indexed fields of HPACK's static table: GET, http, then :path and :authority as literals.
-    let fields = [
-        b"\x82\x86\x04",
-        &[path.len() as u8][..],
-        path.as_bytes(),
-        b"\x01\x01a",
-    ]
-    .concat();
+    let fields = [b"\x82\x86\x04", &[path.len() as u8][..], path.as_bytes(), b"\x01\x01a"].concat();
     let frame = [&[0, 0, fields.len() as u8, 1, 5, 0, 0, 0, 1], &fields[..]].concat();
     [H2_PREFACE.as_bytes(), &frame].concat()
 }
@@ -33,22 +27,13 @@ async fn trickle(mut stream: TcpStream, start: &str) -> (Duration, String) {
     let mut bytes = Vec::new();
     let _ = read.read_to_end(&mut bytes).await;
     sending.abort();
-    (
-        begun.elapsed(),
-        String::from_utf8_lossy(&bytes).into_owned(),
-    )
+    (begun.elapsed(), String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[tokio::test]
 async fn connections_without_a_request_are_closed_whatever_they_sent() {
     let server = start(short()).await;
-    let silent = [
-        "",
-        "G",
-        "PRI * HTT",
-        "GET / HTTP/1.1\r\nhost: a\r\n",
-        H2_PREFACE,
-    ];
+    let silent = ["", "G", "PRI * HTT", "GET / HTTP/1.1\r\nhost: a\r\n", H2_PREFACE];
     join_all(silent.map(async |start| {
         let begun = Instant::now();
         server.send(start).await;
@@ -57,10 +42,7 @@ async fn connections_without_a_request_are_closed_whatever_they_sent() {
     .await;
     let begun = Instant::now();
     let said = server.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    assert!(
-        said.starts_with("HTTP/1.1 200") && !said.ends_with("reset"),
-        "{said}"
-    );
+    assert!(said.starts_with("HTTP/1.1 200") && !said.ends_with("reset"), "{said}");
     assert_about(begun.elapsed(), 1.0);
     join_all(["", "GET / HTTP/1.1\r\n", "PRI"].map(async |start| {
         assert_about(trickle(server.connect().await, start).await.0, 1.0);
@@ -75,16 +57,9 @@ async fn a_slow_body_is_408_and_closed() {
         let head = format!("POST /body HTTP/1.1\r\nhost: a\r\n{framing}\r\n\r\n");
         let begun = Instant::now();
         let said = server.send(&head).await;
-        assert!(
-            said.starts_with("HTTP/1.1 408") && said.contains("problem+json"),
-            "{said}"
-        );
+        assert!(said.starts_with("HTTP/1.1 408") && said.contains("problem+json"), "{said}");
         assert_about(begun.elapsed(), 1.0);
-        let start = if framing.contains("chunked") {
-            head + "3e8\r\n"
-        } else {
-            head
-        };
+        let start = if framing.contains("chunked") { head + "3e8\r\n" } else { head };
         let (took, said) = trickle(server.connect().await, &start).await;
         assert!(said.starts_with("HTTP/1.1 408"), "{said}");
         assert_about(took, 1.0);
@@ -95,10 +70,7 @@ async fn a_slow_body_is_408_and_closed() {
 async fn a_reader_that_does_not_read_is_dropped() {
     let server = start(short()).await;
     let mut stream = server.connect().await;
-    stream
-        .write_all(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     // The server's end is gone when its side of the socket refuses what is written to it.
     let begun = Instant::now();
     while stream.write_all(b"x").await.is_ok() {
@@ -111,11 +83,7 @@ async fn a_reader_that_does_not_read_is_dropped() {
 #[tokio::test]
 async fn an_http2_client_that_grants_no_window_is_dropped() {
     // So long that the server's own pings, which nobody answers here, end nothing.
-    let server = start(Limits {
-        header_seconds: 30,
-        ..short()
-    })
-    .await;
+    let server = start(Limits { header_seconds: 30, ..short() }).await;
     let mut stream = server.connect().await;
     stream.write_all(&http2_get("/large")).await.unwrap();
     let begun = Instant::now();
@@ -126,19 +94,12 @@ async fn an_http2_client_that_grants_no_window_is_dropped() {
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
     assert_about(begun.elapsed(), 1.0);
-    assert!(
-        rest(&mut stream).await.contains("xxxx"),
-        "the reply had begun"
-    );
+    assert!(rest(&mut stream).await.contains("xxxx"), "the reply had begun");
 }
 
 #[tokio::test]
 async fn an_http2_client_that_vanishes_is_dropped_though_its_request_is_open() {
-    let server = start(Limits {
-        response_seconds: 30,
-        ..short()
-    })
-    .await;
+    let server = start(Limits { response_seconds: 30, ..short() }).await;
     let begun = Instant::now();
     server.send(http2_get("/hang")).await;
     assert_about(begun.elapsed(), 2.0);
@@ -162,19 +123,11 @@ async fn a_body_that_nobody_reads_is_not_read_away_for_ever() {
 async fn a_slow_handler_is_503_and_a_quiet_event_stream_is_left_alone() {
     let server = start(short()).await;
     let begun = Instant::now();
-    let said = server
-        .send("GET /hang HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
-        .await;
-    assert!(
-        said.starts_with("HTTP/1.1 503") && said.contains("retry-after: 1"),
-        "{said}"
-    );
+    let said = server.send("GET /hang HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    assert!(said.starts_with("HTTP/1.1 503") && said.contains("retry-after: 1"), "{said}");
     assert_about(begun.elapsed(), 2.0);
     let mut events = server.connect().await;
-    events
-        .write_all(b"GET /events HTTP/1.1\r\nhost: a\r\n\r\n")
-        .await
-        .unwrap();
+    events.write_all(b"GET /events HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     let wait = tokio::time::timeout(Duration::from_secs(4), rest(&mut events)).await;
     assert!(wait.is_err(), "closed: {wait:?}");
 }
