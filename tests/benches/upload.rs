@@ -221,4 +221,4 @@ fn photo_of_12_megapixels() -> Result<Vec<u8>> {
 }
 
 /// Levels of brightness between the darkest and the lightest noise.
-const GRAIN: f32 = 12.0;
+const GRAIN: f32 = 24.0;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use sea_orm::ActiveValue::Set;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::notes::{self, Keeps, Reads, author, note};
 use crate::config;
@@ -22,6 +21,17 @@ use crate::web;
 /// The settings that tests run with.
 const DATABASE: config::Database = config::Database { readers: 2, wait_seconds: 5 };
 const QUEUE: config::Queue = config::Queue { workers: 4, lease_seconds: 15 };
+
+/// A worker that works until this is dropped.
+pub struct Working(Option<tokio::runtime::Runtime>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        if let Some(threads) = self.0.take() {
+            threads.shutdown_background();
+        }
+    }
+}
 
 /// The stores, and what jobs are handed in tests. Clones share everything.
 #[derive(Clone)]
@@ -97,14 +107,18 @@ impl Stores {
         Ok(Self { clock, shards, queue, graph, timelines, directory, registry })
     }
 
-    /// Starts a worker; it stops when what this gives is dropped, in the middle of what it does.
+    /// Starts a worker, with threads of its own. When what this gives is dropped, the worker and
+    /// its jobs vanish in the middle of what they do, as in a process that is killed.
     ///
     /// # Panics
     /// When one was started before.
-    pub fn work(&self) -> AbortOnDropHandle<()> {
+    pub fn work(&self) -> Working {
         let registry = self.registry.lock().expect("no test panics while holding this").take();
         let worker = Worker::new(self.queue.clone(), registry.expect("one worker"), self.clone(), &QUEUE);
-        AbortOnDropHandle::new(tokio::spawn(worker.run(CancellationToken::new())))
+        let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let threads = threads.expect("a thread for the worker");
+        threads.spawn(worker.run(CancellationToken::new()));
+        Working(Some(threads))
     }
 
     /// Waits until no job waits or runs.
