@@ -159,7 +159,6 @@ const ROUND_M: i64 = 100_000;
 
 /// Log a run.
 #[utoipa::path(post, path = "/runs", operation_id = "logRun", request_body = NewRun, security(("bearer" = [])),
-    params(("Idempotency-Key" = Option<String>, Header)),
     responses((status = 201, description = "The run.", body = RunView)))]
 async fn log_run(
     State(tripod): State<Tripod>,

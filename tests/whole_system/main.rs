@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod crash;
+mod hang_up;
 mod idempotency;
 mod product_path;
 mod startup;

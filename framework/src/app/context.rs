@@ -64,6 +64,12 @@ impl FromRef<Tripod> for Sessions {
     }
 }
 
+impl FromRef<Tripod> for RateLimits {
+    fn from_ref(tripod: &Tripod) -> Self {
+        tripod.limits.clone()
+    }
+}
+
 impl FromRef<Tripod> for Idempotency {
     fn from_ref(tripod: &Tripod) -> Self {
         tripod.idempotency.clone()

@@ -14,7 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{Tripod, openapi};
 use crate::error::Result;
 use crate::media::MediaKey;
-use crate::web::{Problem, authenticate, body, fallback, idempotent, method_not_allowed, observe, panicked};
+use crate::web::{
+    Problem, authenticate, body, fallback, idempotent, limit_requests, method_not_allowed, observe, panicked,
+};
 
 /// A media file never changes under its key, so whoever has it need never ask again.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
@@ -26,7 +28,10 @@ pub(super) fn router(
     tripod: Tripod,
 ) -> Result<Router> {
     let routes = routes.layer(from_fn_with_state(tripod.clone(), idempotent));
-    let app = routes.merge(uploads).layer(from_fn_with_state(tripod.clone(), authenticate));
+    let app = routes
+        .merge(uploads)
+        .layer(from_fn_with_state(tripod.clone(), limit_requests))
+        .layer(from_fn_with_state(tripod.clone(), authenticate));
     let (app, document) = app.split_for_parts();
     let document = openapi::finish(document, name, version);
     let router = Router::new()

@@ -3,11 +3,12 @@
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
-    Components, ContentBuilder, InfoBuilder, License, OpenApi, PathItem, Ref, RefOr, Response,
-    ResponseBuilder,
+    Components, ContentBuilder, InfoBuilder, License, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, Required,
+    Response, ResponseBuilder,
 };
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_swagger_ui::SwaggerUi;
@@ -53,20 +54,45 @@ pub(super) fn finish(mut document: OpenApi, name: &str, version: &str) -> OpenAp
         components.schemas.insert(name.into_owned(), schema);
     }
     for item in document.paths.paths.values_mut() {
-        for (has_body, operation) in operations(item) {
-            add_problems(operation, has_body);
+        for (is_unsafe, operation) in operations(item) {
+            add_problems(operation, is_unsafe);
+            if is_unsafe {
+                operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
+            }
         }
     }
     document
 }
 
+/// The operations at a path, and whether each is unsafe in the sense of HTTP.
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {
-    let all = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
-    all.into_iter().flatten().map(|operation| (operation.request_body.is_some(), operation))
+    let all = [
+        (false, &mut item.get),
+        (true, &mut item.post),
+        (true, &mut item.put),
+        (true, &mut item.patch),
+        (true, &mut item.delete),
+    ];
+    all.into_iter().filter_map(|(is_unsafe, operation)| Some((is_unsafe, operation.as_mut()?)))
+}
+
+fn idempotency_key() -> Parameter {
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "Makes the request safe to repeat: the same key and content give the first reply again.",
+        ))
+        .schema(Some(
+            ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)),
+        ))
+        .build()
 }
 
 /// Every error that the operation's shape makes possible. What a handler lists itself stands.
-fn add_problems(operation: &mut Operation, has_body: bool) {
+fn add_problems(operation: &mut Operation, is_unsafe: bool) {
+    let has_body = operation.request_body.is_some();
     let is_in = |place: ParameterIn| {
         let parameters = operation.parameters.iter().flatten();
         parameters
@@ -84,7 +110,7 @@ fn add_problems(operation: &mut Operation, has_body: bool) {
         ("408", has_body, "The body came too slowly."),
         ("413", has_body, "The body is too large."),
         ("415", has_body, "The body is not of an accepted type."),
-        ("422", has_body || has_query, "A field is not acceptable; `errors` names it."),
+        ("422", is_unsafe || has_query, "A field is not acceptable; `errors` names it."),
         ("429", true, "Too many requests; `Retry-After` says when to come back."),
         ("500", true, "A fault on our side."),
         ("503", true, "Busy or partly down; `Retry-After` says when to come back."),

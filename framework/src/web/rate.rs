@@ -4,15 +4,18 @@
 //! have filled up again are forgotten.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
-use super::Problem;
+use super::{Problem, SignedIn};
 
 /// Buckets of one rule past which the full ones are forgotten.
 const BUCKETS: usize = 100_000;
@@ -35,6 +38,25 @@ impl Rule {
     /// When `burst` is 0; as a constant, while compiling.
     pub const fn new(name: &'static str, burst: u32, per_seconds: u64) -> Self {
         Self { name, burst: NonZeroU32::new(burst).unwrap(), per: Duration::from_secs(per_seconds) }
+    }
+}
+
+/// All requests of one account, or of one network without an account: far more than people make,
+/// and far fewer than a loop does.
+const REQUESTS: Rule = Rule::new("requests", 1_200, 60);
+
+/// Middleware: takes every request from its account's or network's bucket. Rules for single
+/// operations are the handlers' own.
+pub async fn limit_requests(State(limits): State<RateLimits>, request: Request, next: Next) -> Response {
+    let account =
+        request.extensions().get::<SignedIn>().map(|SignedIn(session)| Payer::Account(session.account));
+    let network = || {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        peer.map(|ConnectInfo(peer)| Payer::from(peer.ip()))
+    };
+    match account.or_else(network).map(|payer| limits.take(REQUESTS, payer)) {
+        Some(Err(problem)) => problem.into_response(),
+        _ => next.run(request).await,
     }
 }
 

@@ -46,7 +46,6 @@ pub struct SignedInUser {
 
 /// Sign up.
 #[utoipa::path(post, path = "/accounts", tag = "accounts", operation_id = "signUp", request_body = NewAccount,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     responses((status = 201, description = "The account, logged in.", body = SignedInUser),
               (status = 409, description = "The user name is taken.", body = Problem, content_type = "application/problem+json")))]
 pub async fn sign_up(

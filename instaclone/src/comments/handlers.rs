@@ -91,7 +91,7 @@ pub async fn list_comments(
 
 /// Comment on a post.
 #[utoipa::path(post, path = "/posts/{id}/comments", tag = "comments", operation_id = "createComment",
-    params(("id" = PostId, Path), ("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
+    params(("id" = PostId, Path)),
     request_body = NewComment, security(("bearer" = [])),
     responses((status = 201, description = "The comment.", body = CommentView)))]
 pub async fn create_comment(

@@ -65,7 +65,6 @@ struct Form {
 
 /// Post photos.
 #[utoipa::path(post, path = "/posts", tag = "posts", operation_id = "createPost", security(("bearer" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, description = "Makes the request safe to repeat.")),
     request_body(content = NewPost, content_type = "multipart/form-data"),
     responses((status = 201, description = "The post.", body = PostView)))]
 pub async fn create_post(

@@ -138,38 +138,3 @@ async fn an_upload_that_is_cut_off_leaves_nothing() {
     // The same content whole is taken: it was the cut that was refused.
     kevin.publish(&PhotoPost::of([photo])).await.expect(201);
 }
-
-/// Whoever hangs up while their post is being made gets all of it or nothing: no file without a
-/// post, no post without its file.
-#[tokio::test]
-async fn a_client_who_hangs_up_leaves_a_whole_post_or_nothing() {
-    let server = Server::start().await;
-    let kevin = server.person("kevin").await;
-    for moment in 0..60 {
-        let photo = photo::jpeg(64, 48, moment);
-        let part = b"--x\r\ncontent-disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\r\n\r\n";
-        let body = [part, &photo[..], b"\r\n--x--\r\n"].concat();
-        let head = format!(
-            "POST /api/v1/posts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
-             content-type: multipart/form-data; boundary=x\r\ncontent-length: {}\r\n\r\n",
-            kevin.token().unwrap(),
-            body.len()
-        );
-        let mut socket = TcpStream::connect(server.address()).await.unwrap();
-        socket.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
-        tokio::time::sleep(Duration::from_micros(u64::from(moment) * 400)).await;
-    }
-    crate::idle(&server).await;
-    // Whatever goes on by itself has come to its end once nothing has changed for a while.
-    let mut stored = server.stored().await;
-    tripod_tests::eventually("the last of them has ended", crate::SOON, async || {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let before = std::mem::replace(&mut stored, server.stored().await);
-        (before == stored).then_some(())
-    })
-    .await;
-    let (posts, files) = (stored.count("post"), stored.files.len());
-    println!("{posts} posts and {files} files of 60 clients who hung up");
-    assert_eq!(posts, files, "each post has one file");
-    assert_eq!(kevin.get("/me").await.expect(200)["counts"]["posts"], posts);
-}
