@@ -11,7 +11,7 @@ mod sqlite;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, Statement, Value};
 
 pub use schema::{CreateTables, Migration, migrate};
 
@@ -87,6 +87,15 @@ impl Database {
 
 /// How long one write transaction may hold the writer.
 pub const WORK_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A statement in the dialect of a connection, with its values bound to `$1`, `$2`, ...
+pub(crate) fn statement(
+    connection: &impl ConnectionTrait,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Statement {
+    Statement::from_sql_and_values(connection.get_database_backend(), sql, values)
+}
 
 /// A URL without its user and password.
 fn redact(url: &str) -> String {

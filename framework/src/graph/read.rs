@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use futures::future::try_join_all;
-use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult, Value};
 
 use super::table::Direction;
 use super::{Edge, Graph};
+use crate::db::statement;
 use crate::error::{Error, Result};
 use crate::id::Id;
 
@@ -182,6 +183,5 @@ async fn query(
     sql: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<Vec<QueryResult>> {
-    let statement = Statement::from_sql_and_values(reader.get_database_backend(), sql, values);
-    Ok(reader.query_all_raw(statement).await?)
+    Ok(reader.query_all_raw(statement(reader, sql, values)).await?)
 }

@@ -1,9 +1,9 @@
 //! The edge tables and the statements that change them, exact under concurrency on any engine.
 
 use sea_orm::sea_query::{ColumnDef, Index, Table};
-use sea_orm::{ConnectionTrait, Statement, Value};
+use sea_orm::{ConnectionTrait, Value};
 
-use crate::db::{CreateTables, Migration};
+use crate::db::{CreateTables, Migration, statement};
 use crate::error::Result;
 use crate::shard::Tx;
 
@@ -79,7 +79,7 @@ pub(super) async fn decide(tx: &Tx<'_>, end: End, live: bool, minted: i64) -> Re
          WHERE {KEY} AND live <> $5 RETURNING version"
     );
     let values = end.key().into_iter().chain([live.into(), minted.into()]);
-    let Some(row) = tx.connection().query_one_raw(statement(tx, &sql, values)).await? else {
+    let Some(row) = tx.connection().query_one_raw(statement(tx.connection(), &sql, values)).await? else {
         return Ok(None);
     };
     count(tx, end, live).await?;
@@ -115,9 +115,5 @@ async fn count(tx: &Tx<'_>, end: End, live: bool) -> Result<()> {
 }
 
 async fn execute(tx: &Tx<'_>, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
-    Ok(tx.connection().execute_raw(statement(tx, sql, values)).await?.rows_affected())
-}
-
-fn statement(tx: &Tx<'_>, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
-    Statement::from_sql_and_values(tx.connection().get_database_backend(), sql, values)
+    Ok(tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?.rows_affected())
 }

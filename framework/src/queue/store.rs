@@ -6,9 +6,9 @@
 
 use futures::future::try_join_all;
 use sea_orm::sea_query::{ColumnDef, Index, Table};
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Value};
 
-use crate::db::{CreateTables, Database, Migration};
+use crate::db::{CreateTables, Database, Migration, statement};
 use crate::error::{Error, Result};
 use crate::id::{Id, Shard};
 use crate::shard::{Shards, Tx};
@@ -209,7 +209,7 @@ impl Store {
     ) -> Result<Vec<T>> {
         let queries = self.shards.databases().iter().map(async |database| {
             let reader = database.reader();
-            reader.query_all_raw(Statement::from_string(reader.get_database_backend(), sql)).await
+            reader.query_all_raw(statement(reader, sql, [])).await
         });
         let rows = try_join_all(queries).await?.into_iter().flatten();
         Ok(rows.map(|row| read(&row)).collect::<Result<_, _>>()?)
@@ -218,14 +218,6 @@ impl Store {
     fn now_ms(&self) -> u64 {
         self.shards.clock().now_ms()
     }
-}
-
-fn statement(
-    connection: &impl ConnectionTrait,
-    sql: &str,
-    values: impl IntoIterator<Item = Value>,
-) -> Statement {
-    Statement::from_sql_and_values(connection.get_database_backend(), sql, values)
 }
 
 fn int(ms: u64) -> Value {

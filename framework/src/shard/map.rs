@@ -8,9 +8,9 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use sea_orm::sea_query::{ColumnDef, Table};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 
-use crate::db::{CreateTables, Database, Migration};
+use crate::db::{CreateTables, Database, Migration, statement};
 use crate::error::{Error, Result};
 use crate::id::{SHARDS, Shard};
 
@@ -54,7 +54,7 @@ impl Holding {
     /// Those of the database.
     pub async fn read(database: &Database) -> Result<Option<Self>> {
         let reader = database.reader();
-        let sql = |text: &str| Statement::from_string(reader.get_database_backend(), text);
+        let sql = |text: &str| statement(reader, text, []);
         let Some(row) =
             reader.query_one_raw(sql("SELECT name, installation, complete FROM tripod_database")).await?
         else {
@@ -134,7 +134,7 @@ async fn divide(databases: &[Database]) -> Result<()> {
 }
 
 async fn run<const N: usize>(tx: &DatabaseTransaction, sql: &'static str, values: [Value; N]) -> Result<()> {
-    tx.execute_raw(Statement::from_sql_and_values(tx.get_database_backend(), sql, values)).await?;
+    tx.execute_raw(statement(tx, sql, values)).await?;
     Ok(())
 }
 

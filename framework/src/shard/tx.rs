@@ -4,10 +4,11 @@ use std::sync::Mutex;
 
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
-    QueryFilter, Statement, TryInsertResult, Value,
+    QueryFilter, TryInsertResult, Value,
 };
 
 use super::{Sharded, TextSharded};
+use crate::db::statement;
 use crate::error::{Error, Result};
 use crate::id::{Id, Minter, Shard};
 
@@ -41,11 +42,8 @@ impl<'t> Tx<'t> {
         shard: Shard,
         minter: Minter,
     ) -> Result<Self> {
-        let fence = Statement::from_sql_and_values(
-            transaction.get_database_backend(),
-            "SELECT state FROM tripod_shard WHERE shard = $1",
-            [Value::from(i32::from(shard.number()))],
-        );
+        let sql = "SELECT state FROM tripod_shard WHERE shard = $1";
+        let fence = statement(transaction, sql, [Value::from(i32::from(shard.number()))]);
         let state: Option<String> = match transaction.query_one_raw(fence).await? {
             Some(row) => Some(row.try_get_by_index(0)?),
             None => None,
@@ -173,9 +171,8 @@ impl<'t> Tx<'t> {
         let sql = format!("{sql} ON CONFLICT (id) DO NOTHING");
         for _ in 0..TRIES {
             let id = self.minter.mint(self.shard)?;
-            let statement =
-                Statement::from_sql_and_values(self.transaction.get_database_backend(), &sql, row(id));
-            if self.transaction.execute_raw(statement).await?.rows_affected() == 1 {
+            let insert = statement(self.transaction, &sql, row(id));
+            if self.transaction.execute_raw(insert).await?.rows_affected() == 1 {
                 return Ok(id);
             }
         }

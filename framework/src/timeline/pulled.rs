@@ -7,10 +7,10 @@ use std::collections::HashSet;
 use std::sync::{Arc, RwLock};
 
 use futures::future::try_join_all;
+use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{ColumnDef, Index, Table};
-use sea_orm::{ConnectionTrait, Statement};
 
-use crate::db::{CreateTables, Migration};
+use crate::db::{CreateTables, Migration, statement};
 use crate::error::Result;
 use crate::id::Shard;
 use crate::shard::Shards;
@@ -39,7 +39,7 @@ impl Pulled {
         let queries = shards.databases().iter().map(async |database| {
             let reader = database.reader();
             let sql = "SELECT timeline, author_id FROM tripod_pulled";
-            reader.query_all_raw(Statement::from_string(reader.get_database_backend(), sql)).await
+            reader.query_all_raw(statement(reader, sql, [])).await
         });
         let mut authors = Authors::new();
         for row in try_join_all(queries).await?.into_iter().flatten() {
@@ -65,8 +65,7 @@ impl Pulled {
                     let connection = tx.connection();
                     let sql = "INSERT INTO tripod_pulled (author_id, timeline) VALUES ($1, $2) ON CONFLICT DO NOTHING";
                     let values = [author.into(), timeline.into()];
-                    let backend = connection.get_database_backend();
-                    connection.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await?;
+                    connection.execute_raw(statement(connection, sql, values)).await?;
                     Ok(())
                 })
             })

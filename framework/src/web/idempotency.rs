@@ -17,11 +17,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use sea_orm::sea_query::{ColumnDef, Index, Table};
-use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, QueryResult, Value};
 use sha2::{Digest, Sha256};
 
 use super::{Problem, SignedIn, body};
-use crate::db::{CreateTables, Migration};
+use crate::db::{CreateTables, Migration, statement};
 use crate::error::{Error, Result};
 use crate::id::{Id, Shard};
 use crate::shard::{Sharded, Shards};
@@ -309,12 +309,4 @@ fn known(row: &QueryResult, content: [u8; 32]) -> Result<Known, Problem> {
         response.headers_mut().insert(CONTENT_TYPE, value);
     }
     Ok(Known::Replied(response))
-}
-
-fn statement(
-    connection: &impl ConnectionTrait,
-    sql: &str,
-    values: impl IntoIterator<Item = Value>,
-) -> Statement {
-    Statement::from_sql_and_values(connection.get_database_backend(), sql, values)
 }

@@ -7,11 +7,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sea_orm::sea_query::{ColumnDef, Index, Table};
-use sea_orm::{ConnectionTrait, Statement, Value};
+use sea_orm::{ConnectionTrait, Value};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::db::{CreateTables, Migration};
+use crate::db::{CreateTables, Migration, statement};
 use crate::error::Result;
 use crate::id::Id;
 use crate::shard::{Shards, Tx};
@@ -88,12 +88,10 @@ impl Sessions {
     pub async fn find(&self, token: &str) -> Result<Option<Session>> {
         let Some((id, secret)) = decode(token) else { return Ok(None) };
         let reader = self.shards.reader(id.shard());
-        let statement = Statement::from_sql_and_values(
-            reader.get_database_backend(),
-            "SELECT id, account_id, device, secret_hash FROM tripod_session WHERE id = $1",
-            [id.into()],
-        );
-        let Some(row) = reader.query_one_raw(statement).await? else { return Ok(None) };
+        let sql = "SELECT id, account_id, device, secret_hash FROM tripod_session WHERE id = $1";
+        let Some(row) = reader.query_one_raw(statement(reader, sql, [id.into()])).await? else {
+            return Ok(None);
+        };
         let stored: Vec<u8> = row.try_get_by_index(3)?;
         let proven: bool = hash(&secret).as_slice().ct_eq(&stored).into();
         if proven { session(&row).map(Some) } else { Ok(None) }
@@ -106,8 +104,7 @@ impl Sessions {
     pub async fn list(&self, account: i64) -> Result<Vec<Session>> {
         let reader = self.shards.reader(Id::<()>::from_raw(account).shard());
         let sql = "SELECT id, account_id, device FROM tripod_session WHERE account_id = $1 ORDER BY id DESC LIMIT 100";
-        let statement = Statement::from_sql_and_values(reader.get_database_backend(), sql, [account.into()]);
-        reader.query_all_raw(statement).await?.iter().map(session).collect()
+        reader.query_all_raw(statement(reader, sql, [account.into()])).await?.iter().map(session).collect()
     }
 
     /// Closes one of an account's sessions; tells whether it was open.
@@ -144,8 +141,7 @@ fn session(row: &sea_orm::QueryResult) -> Result<Session> {
 }
 
 async fn execute(tx: &Tx<'_>, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
-    let statement = Statement::from_sql_and_values(tx.connection().get_database_backend(), sql, values);
-    Ok(tx.connection().execute_raw(statement).await?.rows_affected())
+    Ok(tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?.rows_affected())
 }
 
 /// The secret has 256 random bits, so a plain hash can't be searched: no salt, no slow hash.
