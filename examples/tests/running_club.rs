@@ -33,8 +33,10 @@ impl Club {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let api = lines.find_map(|line| Some(line.unwrap().trim().strip_prefix("API")?.trim().to_owned()));
-        Self { process, api: api.expect("the club did not start"), client: Client::new() }
+        let address =
+            lines.find_map(|line| Some(line.unwrap().trim().strip_prefix("http ")?.trim().to_owned()));
+        let api = format!("{}api/v1", address.expect("the club did not start"));
+        Self { process, api, client: Client::new() }
     }
 
     async fn ask(&self, token: &str, method: Method, path: &str, body: Value) -> (StatusCode, Value) {

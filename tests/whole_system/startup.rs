@@ -33,8 +33,9 @@ async fn a_second_process_on_the_same_data_is_refused_and_the_first_goes_on() {
     let process = format!("process {}", server.pid());
     let second = || Setup::default().data(server.data());
     refused(second(), directory().path(), &[&place, &process, "TRIPOD_DATA_DIR"]).await;
+    // Looking at the jobs changes nothing, so it may be done beside a server.
     let jobs = second().run(directory().path(), &["jobs"]).await;
-    assert!(!jobs.status.success() && jobs.stderr.contains(&process), "{jobs:?}");
+    assert!(jobs.status.success(), "{jobs:?}");
     kevin.post_photo("still here").await;
 }
 
@@ -72,7 +73,7 @@ async fn a_setting_that_does_not_exist_or_fit_is_named_with_the_nearest() {
 #[tokio::test]
 async fn an_address_that_is_none_is_named_with_its_setting() {
     let setup = Setup::default().set("TRIPOD_LISTEN", "everywhere");
-    refused(setup, directory().path(), &["listen", "everywhere"]).await;
+    refused(setup, directory().path(), &["listen"]).await;
 }
 
 #[tokio::test]

@@ -108,6 +108,9 @@ pub(super) async fn serve(started: Started) -> Result<()> {
     if tokio::time::timeout(drain, working).await.is_err() {
         tracing::warn!("jobs that were still running will be taken over by the next process");
     }
+    for database in tripod.shards.databases() {
+        database.close().await?;
+    }
     Ok(())
 }
 

@@ -72,8 +72,7 @@ fn set_from_environment(table: &mut Table, name: &str, text: &str) -> Result<()>
     let path = name[PREFIX.len()..].to_lowercase().replace("__", ".");
     let every = leaves(table, "");
     if !every.contains(&path) {
-        let hint = nearest(&path, every.iter().map(String::as_str))
-            .map(|near| format!("{PREFIX}{}", near.replace('.', "__").to_uppercase()));
+        let hint = nearest(&path, every.iter().map(String::as_str)).map(variable);
         return Err(unknown(&format!("the environment variable {name}"), hint));
     }
     let mut segments = path.split('.').peekable();
@@ -128,6 +127,11 @@ fn leaves(table: &Table, prefix: &str) -> Vec<String> {
             _ => vec![format!("{prefix}{key}")],
         })
         .collect()
+}
+
+/// The environment variable of a setting.
+pub(super) fn variable(path: &str) -> String {
+    format!("{PREFIX}{}", path.replace('.', "__").to_uppercase())
 }
 
 fn unknown(what: &str, hint: Option<String>) -> Error {

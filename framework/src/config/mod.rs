@@ -115,7 +115,9 @@ impl Config {
     ) -> Result<Self> {
         let table = layers::merge(DEFAULTS, file, environment)?;
         let config: Self = serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
-            Error::configuration(format!("{}: {}", error.path(), error.inner().message()))
+            let path = error.path().to_string();
+            let variable = layers::variable(&path);
+            Error::configuration(format!("{path} (or {variable}): {}", error.inner().message()))
         })?;
         config.check()
     }

@@ -74,6 +74,16 @@ impl Database {
         self.writer.write(work).await
     }
 
+    /// Closes every connection, so that SQLite puts its log back into the file. Nothing may be
+    /// asked of this database after that.
+    ///
+    /// # Errors
+    /// Those of closing.
+    pub async fn close(&self) -> Result<()> {
+        self.reader.close_by_ref().await?;
+        Ok(self.writer_connection.close_by_ref().await?)
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors

@@ -104,16 +104,37 @@ pub(super) async fn claim(databases: &[Database]) -> Result<Box<[u16]>> {
 /// Divides a new installation evenly.
 async fn divide(databases: &[Database]) -> Result<()> {
     let installation = random_name();
-    for (index, database) in databases.iter().enumerate() {
-        let share = share(index, databases.len());
-        let (name, installation) = (random_name(), installation.clone());
+    let mut names = Vec::new();
+    for database in databases {
+        let name = random_name();
+        names.push(name.clone());
+        let installation = installation.clone();
         database
             .write::<_, Error, _>(move |tx| {
                 Box::pin(async move {
                     tx.execute_unprepared("DELETE FROM tripod_database").await?;
+                    run(
+                        tx,
+                        "INSERT INTO tripod_database VALUES ($1, $2, FALSE)",
+                        [name.into(), installation.into()],
+                    )
+                    .await
+                })
+            })
+            .await?;
+    }
+    // A database under two addresses now has the later one's name.
+    for (database, name) in databases.iter().zip(&names) {
+        if Holding::read(database).await?.is_none_or(|holding| holding.name != *name) {
+            return Err(listed_twice(database));
+        }
+    }
+    for (index, database) in databases.iter().enumerate() {
+        let share = share(index, databases.len());
+        database
+            .write::<_, Error, _>(move |tx| {
+                Box::pin(async move {
                     tx.execute_unprepared("DELETE FROM tripod_shard").await?;
-                    run(tx, "INSERT INTO tripod_database VALUES ($1, $2, FALSE)", [name.into(), installation.into()])
-                        .await?;
                     run(
                         tx,
                         "WITH RECURSIVE held(shard) AS (SELECT CAST($1 AS INTEGER) UNION ALL SELECT shard + 1 FROM held WHERE shard < $2) \
@@ -152,10 +173,7 @@ fn check(databases: &[Database], holdings: &[Option<Holding>]) -> Result<Box<[u1
     for (index, (database, holding)) in databases.iter().zip(holdings).enumerate() {
         let Some(holding) = holding else { continue };
         if !names.insert(&holding.name) {
-            return Err(Error::configuration(format!(
-                "the database {} is listed twice, or is a copy of another one that is listed; list each once",
-                database.name()
-            )));
+            return Err(listed_twice(database));
         }
         let (first, of) = installation.get_or_insert((database.name(), &holding.installation));
         if **of != holding.installation {
@@ -187,6 +205,13 @@ fn check(databases: &[Database], holdings: &[Option<Holding>]) -> Result<Box<[u1
         )));
     }
     Ok(map)
+}
+
+fn listed_twice(database: &Database) -> Error {
+    Error::configuration(format!(
+        "the database {} is listed twice, or is a copy of another one that is listed; list each once",
+        database.name()
+    ))
 }
 
 fn ranges(shards: &[Shard]) -> String {

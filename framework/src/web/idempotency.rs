@@ -138,7 +138,7 @@ impl Idempotency {
         content: [u8; 32],
         effect: impl AsyncFnOnce(Slot) -> Response,
     ) -> Result<Response, Problem> {
-        let Some(key) = key(headers)? else { return Ok(effect(Slot::default()).await) };
+        let Some(key) = idempotency_key(headers)? else { return Ok(effect(Slot::default()).await) };
         let key = (account, Sha256::digest(key).into());
         let lock = self.lock(key);
         let _turn = lock.lock().await;
@@ -277,7 +277,11 @@ pub fn hash_text(text: &[u8]) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn key(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
+/// The key of a request, if it has one.
+///
+/// # Errors
+/// 422 when it is empty, longer than 255 characters, or sent more than once.
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next() else { return Ok(None) };
     if key.is_empty() || key.len() > KEY_CHARACTERS || keys.next().is_some() {

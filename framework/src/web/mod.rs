@@ -17,7 +17,9 @@ pub mod server;
 mod session;
 
 pub use auth::{SignedIn, authenticate};
-pub use idempotency::{IDEMPOTENCY_KEY, Idempotency, Secret, Slot, content_hash, hash_text, idempotent};
+pub use idempotency::{
+    IDEMPOTENCY_KEY, Idempotency, Secret, Slot, content_hash, hash_text, idempotency_key, idempotent,
+};
 pub use json::{Json, Path, Query};
 pub use page::{Filling, Page, PageQuery, after_id, after_link};
 pub use password::Passwords;

@@ -95,8 +95,8 @@ pub async fn serve(
     let (draining, ended) = (CancellationToken::new(), CancellationToken::new());
     // A server that is dropped rather than shut down takes its connections with it.
     let _ended = ended.clone().drop_guard();
-    let connections = Connections::new(router, limits, draining.clone(), ended.clone())?;
     let tasks = TaskTracker::new();
+    let connections = Connections::new(router, limits, draining.clone(), ended.clone(), tasks.clone())?;
     let take = |stream: TcpStream, peer: SocketAddr| {
         if let Ok(permit) = limit.clone().try_acquire_owned() {
             let connections = connections.clone();

@@ -8,7 +8,7 @@ use sea_orm::ActiveValue::Set;
 use serde::{Deserialize, Serialize};
 use tripod::access::Viewer;
 use tripod::id::Shard;
-use tripod::web::{IDEMPOTENCY_KEY, Json, Problem, Rule, Secret};
+use tripod::web::{Json, Problem, Rule, Secret, hash_text, idempotency_key};
 use tripod::{Error, Tripod};
 use utoipa::ToSchema;
 
@@ -67,7 +67,7 @@ pub async fn sign_up(
     }
     texts.check()?;
 
-    let key = headers.get(IDEMPOTENCY_KEY).map(|key| tripod::web::hash_text(key.as_bytes()));
+    let key = idempotency_key(&headers)?.map(hash_text);
     let password_hash = tripod.passwords.hash(new.password.clone()).await?;
     let row = move |id: AccountId, name: &str| account::ActiveModel {
         id: Set(id),
@@ -124,10 +124,10 @@ async fn repeated(
     name: &str,
     password: String,
 ) -> Result<Option<(AccountId, String)>, Problem> {
-    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let Some(key) = idempotency_key(headers)? else { return Ok(None) };
     let Some(account) = by_username(tripod, name).await? else { return Ok(None) };
     let account = account.unguarded();
-    let same_key = account.sign_up_key == Some(tripod::web::hash_text(key.as_bytes()));
+    let same_key = account.sign_up_key == Some(hash_text(key));
     if account.deleted || !same_key || !tripod.passwords.verify(password, Some(account.password_hash)).await?
     {
         return Ok(None);

@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use super::Limits;
@@ -49,6 +50,8 @@ struct Shared {
     http: auto::Builder<TokioExecutor>,
     draining: CancellationToken,
     ended: CancellationToken,
+    /// Handlers that run, also those whose client has left.
+    handlers: TaskTracker,
 }
 
 impl Connections {
@@ -57,9 +60,10 @@ impl Connections {
         limits: Limits,
         draining: CancellationToken,
         ended: CancellationToken,
+        handlers: TaskTracker,
     ) -> Result<Self> {
         let http = http(&limits)?;
-        Ok(Self(Arc::new(Shared { router, limits, http, draining, ended })))
+        Ok(Self(Arc::new(Shared { router, limits, http, draining, ended, handlers })))
     }
 
     /// Serves one connection to its end.
@@ -141,7 +145,7 @@ async fn answer(
     } else {
         let mut request = Request::from_parts(parts, Body::new(paced));
         request.extensions_mut().insert(ConnectInfo(peer));
-        in_time(&shared.router, request, &upload, limits.response_seconds).await
+        in_time(shared, request, &upload).await
     };
     let stalled = upload.has_stalled();
     if stalled && !response.status().is_success() {
@@ -155,20 +159,25 @@ async fn answer(
 }
 
 /// The router's reply, or 503 when it takes longer than it may since the request's last byte.
-async fn in_time(
-    router: &Router,
-    request: Request<Body>,
-    upload: &Upload,
-    response_seconds: u64,
-) -> Response<Body> {
-    let allowed = Duration::from_secs(response_seconds);
+///
+/// The handler is a task of its own: it goes on to its end when its client hangs up or the time
+/// is over, or it would be left off between two of its effects. (Its body ends with the client.)
+async fn in_time(shared: &Shared, request: Request<Body>, upload: &Upload) -> Response<Body> {
+    let allowed = Duration::from_secs(shared.limits.response_seconds);
     let method = request.method().clone();
-    let mut call = pin!(router.clone().oneshot(request));
+    let (ended, call) = (shared.ended.clone(), shared.router.clone().oneshot(request));
+    let mut call = shared.handlers.spawn(async move { ended.run_until_cancelled(call).await });
     loop {
         let due = upload.last_byte() + allowed;
         match timeout_at(due, &mut call).await {
-            Ok(Ok(response)) => return response,
-            Ok(Err(never)) => match never {},
+            Ok(Ok(Some(Ok(response)))) => return response,
+            Ok(Ok(Some(Err(never)))) => match never {},
+            // The server has given up waiting.
+            Ok(Ok(None)) => return Problem::unavailable(1).into_response(),
+            Ok(Err(failed)) => {
+                tracing::error!(%method, error = %failed, "a handler ended without a reply");
+                return Problem::internal().into_response();
+            }
             Err(_) if upload.last_byte() + allowed > Instant::now() => {}
             Err(_) => {
                 tracing::warn!(%method, "a handler took too long");
