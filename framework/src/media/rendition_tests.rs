@@ -139,17 +139,3 @@ fn what_is_no_picture_is_refused_with_a_sentence() {
     }
     assert!(process(b"\xFF\xD8\xFF").unwrap_err().is_invalid());
 }
-
-/// Prints the time of each part for a phone's photo. `cargo test --release -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement, for release builds"]
-fn time_of_a_phone_photo() {
-    for progressive in [false, true] {
-        let upload = samples::jpeg(4_032, 3_024, progressive);
-        for _ in 0..5 {
-            let processed = process(&upload).unwrap();
-            let sizes: Vec<_> = processed.renditions.iter().map(|r| r.bytes.len() >> 10).collect();
-            println!("{} KiB -> {sizes:?} KiB: {:?}", upload.len() >> 10, processed.timings);
-        }
-    }
-}
