@@ -46,6 +46,7 @@ on_empty_stores!(graph:
 on_empty_stores!(timelines:
     an_item_reaches_its_readers_once,
     an_author_sees_their_own_item_at_once,
+    a_late_edge_brings_in_what_it_missed,
     a_timeline_goes_on_below_what_is_kept,
     edges_bring_items_in_and_take_them_out,
     a_large_audience_is_pulled,

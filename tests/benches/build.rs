@@ -37,8 +37,10 @@ fn main() -> Result<()> {
     report.alone("build, size of the release program", size, "MiB", None);
 
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("tests is in the workspace")?;
-    let profile = program.parent().context("the program is in a directory")?;
-    let kept = profile.parent().context("a profile is in the target directory")?.join("bench-build");
+    // This program is TARGET/PROFILE/deps/NAME.
+    let this = std::env::current_exe()?;
+    let target = this.ancestors().nth(3).context("this program is in its profile's deps")?;
+    let kept = target.join("bench-build");
     let copy = kept.join("workspace");
     copy_tree(workspace, &copy, &["target", "data", ".git"].map(OsStr::new))?;
     rebuilds(&mut report, &copy, &kept.join("target"))?;

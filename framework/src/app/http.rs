@@ -1,7 +1,7 @@
 //! The router of an app: its own routes inside the layers that every app gets, and the routes
 //! that every app has.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -14,8 +14,10 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{Tripod, openapi};
 use crate::error::Result;
 use crate::media::MediaKey;
+use crate::web::body::UploadBudget;
 use crate::web::{
-    Problem, authenticate, body, fallback, idempotent, limit_requests, method_not_allowed, observe, panicked,
+    Path, Problem, authenticate, body, fallback, idempotent, limit_requests, limit_tokens,
+    method_not_allowed, observe, panicked,
 };
 
 /// A media file never changes under its key, so whoever has it need never ask again.
@@ -28,10 +30,12 @@ pub(super) fn router(
     tripod: Tripod,
 ) -> Result<Router> {
     let routes = routes.layer(from_fn_with_state(tripod.clone(), idempotent));
+    let uploads = uploads.layer(from_fn_with_state(UploadBudget::default(), body::budgeted));
     let app = routes
         .merge(uploads)
         .layer(from_fn_with_state(tripod.clone(), limit_requests))
-        .layer(from_fn_with_state(tripod.clone(), authenticate));
+        .layer(from_fn_with_state(tripod.clone(), authenticate))
+        .layer(from_fn_with_state(tripod.clone(), limit_tokens));
     let (app, document) = app.split_for_parts();
     let document = openapi::finish(document, name, version);
     let router = Router::new()

@@ -222,4 +222,47 @@ mod tests {
         insert(&database, 8, false).await.unwrap();
         assert_eq!(numbers(&database).await, [7, 8]);
     }
+
+    /// As when a disk is full: the statement fails, and SQLite rolls the transaction back by itself.
+    async fn fill(database: &Database) -> Result<()> {
+        database
+            .write(|tx| {
+                Box::pin(async move {
+                    tx.execute_unprepared("CREATE TABLE big (b BLOB)").await?;
+                    tx.execute_unprepared("INSERT INTO big VALUES (zeroblob(10000000))").await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn limit_pages(database: &Database, pages: u32) {
+        let pragma = format!("PRAGMA max_page_count = {pages}");
+        let limited = database.write::<_, Error, _>(move |tx| {
+            Box::pin(async move { Ok(tx.execute_unprepared(&pragma).await.map(drop)?) })
+        });
+        limited.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn after_a_full_disk_what_is_acknowledged_is_committed() {
+        let (_directory, database) = open().await;
+        for round in 0..3 {
+            limit_pages(&database, 100).await;
+            fill(&database).await.unwrap_err();
+            let together = (0..5).map(|_| fill(&database));
+            for result in futures::future::join_all(together).await {
+                result.unwrap_err();
+            }
+            limit_pages(&database, 1_000_000).await;
+            // A lone write that is undone, and then one that counts.
+            insert(&database, 1_000 + round, true).await.unwrap_err();
+            insert(&database, round, false).await.unwrap();
+            assert_eq!(
+                numbers(&database).await.len() as i64,
+                round + 1,
+                "an acknowledged write is not there"
+            );
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 
@@ -56,6 +57,18 @@ async fn connect(
                 .foreign_keys(true)
                 .busy_timeout(wait);
             if read_only { sqlite.pragma("query_only", "on") } else { sqlite }
+        })
+        .map_sqlx_sqlite_pool_opts(|pool| {
+            pool.after_release(|connection, _| {
+                Box::pin(async move {
+                    // Once this answers, a rollback that was queued has been tried. When the disk
+                    // is full SQLite rolls back by itself, and then sqlx's count of transactions
+                    // is wrong for good: such a connection would acknowledge what it never
+                    // commits. It is closed, and a new one opened.
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
+            })
         });
     Database::connect(options).await.map_err(|error| {
         Error::configuration(format!(

@@ -1,7 +1,7 @@
 //! Kinds of edges, and the handle that makes and removes them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::far::WriteFarEnd;
@@ -31,7 +31,11 @@ pub struct Graph {
     pub(super) shards: Shards,
     queue: Queue,
     kinds: Arc<HashMap<&'static str, ()>>,
+    late: Arc<OnceLock<Late>>,
 }
+
+/// Told of an edge's `from` when its far end was written by the job rather than at once.
+type Late = Box<dyn Fn(i64) + Send + Sync>;
 
 impl Graph {
     /// A graph of these kinds of edges. [`WriteFarEnd`] must be among the queue's jobs.
@@ -41,7 +45,7 @@ impl Graph {
     pub fn new(shards: Shards, queue: Queue, kinds: &[&'static str]) -> Self {
         let named: HashMap<_, _> = kinds.iter().map(|name| (*name, ())).collect();
         assert_eq!(named.len(), kinds.len(), "two kinds of edge have the same name in {kinds:?}");
-        Self { shards, queue, kinds: Arc::new(named) }
+        Self { shards, queue, kinds: Arc::new(named), late: Arc::default() }
     }
 
     /// Makes the edge; tells whether it was not there. Safe to repeat.
@@ -64,7 +68,14 @@ impl Graph {
         let Some((job, queued)) = self.decide::<E>(from, to, live).await? else { return Ok(false) };
         // The edge is made. If its far end can't be reached now, the job will reach it.
         match self.write_far_end(&job).await {
-            Ok(()) => self.queue.take_back(queued).await?,
+            Ok(()) => {
+                if let Err(error) = self.queue.take_back(queued).await {
+                    tracing::warn!(
+                        error = error.chain(),
+                        "the job of a far end that is written will run for nothing"
+                    );
+                }
+            }
             Err(error) => tracing::warn!(error = error.chain(), "an edge's far end is left to its job"),
         }
         Ok(true)
@@ -104,6 +115,20 @@ impl Graph {
         live: bool,
     ) -> Result<Option<WriteFarEnd>> {
         Ok(self.decide::<E>(from, to, live).await?.map(|(job, _)| job))
+    }
+
+    /// Has `told` called when a far end was written late: whoever went by that end meanwhile has
+    /// missed the change.
+    pub(crate) fn when_late(&self, told: impl Fn(i64) + Send + Sync + 'static) {
+        if self.late.set(Box::new(told)).is_err() {
+            tracing::warn!("only one part of an app can be told of late edges");
+        }
+    }
+
+    pub(super) fn was_late(&self, from: i64) {
+        if let Some(told) = self.late.get() {
+            told(from);
+        }
     }
 
     pub(crate) async fn write_far_end(&self, job: &WriteFarEnd) -> Result<()> {

@@ -23,6 +23,9 @@ impl Job for WriteFarEnd {
 
 impl<C: AsRef<Graph> + Send + Sync + 'static> Run<C> for WriteFarEnd {
     async fn run(&mut self, context: &C, _: &JobRun) -> anyhow::Result<()> {
-        Ok(context.as_ref().write_far_end(self).await?)
+        let graph = context.as_ref();
+        graph.write_far_end(self).await?;
+        graph.was_late(self.from);
+        Ok(())
     }
 }

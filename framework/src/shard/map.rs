@@ -204,6 +204,12 @@ fn check(databases: &[Database], holdings: &[Option<Holding>]) -> Result<Box<[u1
             listed.join(" and ")
         )));
     }
+    if let Some((database, _)) = databases.iter().zip(holdings).find(|(_, holding)| holding.is_none()) {
+        return Err(Error::configuration(format!(
+            "the database {} is new, and the others hold every shard already: take it off the list",
+            database.name()
+        )));
+    }
     Ok(map)
 }
 

@@ -70,7 +70,9 @@ impl Memory {
                 let newest = build(self.length).await?;
                 let mut state = entry.lock();
                 if newest.len() >= self.length {
-                    state.complete_above = newest.iter().min().map_or(0, |lowest| lowest - 1);
+                    // Pushes may have trimmed it meanwhile, and a mark is never lowered.
+                    let lowest = newest.iter().min().map_or(0, |lowest| lowest - 1);
+                    state.complete_above = state.complete_above.max(lowest);
                 }
                 state.items.extend(newest);
                 state.trim(self.length);
@@ -173,6 +175,26 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(known.items, [3, 2, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_build_does_not_lower_a_mark_that_pushes_have_raised() {
+        let memory = Memory::new(2, 1 << 20);
+        let pushing = memory.clone();
+        let known = memory
+            .read("home", 1, i64::MAX, 10, async move |_| {
+                for item in [10, 11, 12] {
+                    pushing.push("home", [1].into_iter(), item);
+                }
+                Ok(vec![3, 2])
+            })
+            .await
+            .unwrap();
+        assert_eq!(
+            (known.items, known.complete_above),
+            (vec![12, 11], 10),
+            "10 was dropped, and is said to be"
+        );
     }
 
     #[tokio::test]

@@ -65,6 +65,9 @@ impl Timelines {
     ) -> Result<Self> {
         let pulled = Pulled::load(shards.clone()).await?;
         let memory = Memory::new(settings.length as usize, settings.cache_bytes);
+        // An item that was fanned out before an edge's far end was there went past its reader.
+        let (kept, timelines) = (memory.clone(), names.to_vec());
+        graph.when_late(move |reader| timelines.iter().for_each(|name| kept.drop_timeline(name, reader)));
         Ok(Self(Arc::new(Inner { shards, graph, queue, memory, pulled, names: names.to_vec(), settings })))
     }
 
@@ -74,9 +77,9 @@ impl Timelines {
     /// # Errors
     /// Those of [`Graph::connect`].
     pub async fn follow<T: TimelineItem>(&self, reader: Id<T::Owner>, author: Id<T::Owner>) -> Result<bool> {
-        let made = self.0.graph.connect::<T::Audience>(reader, author).await?;
+        let made = self.0.graph.connect::<T::Audience>(reader, author).await;
         self.rebuild::<T>(reader);
-        Ok(made)
+        made
     }
 
     /// Removes the edge, which takes the author's items out of the reader's timeline; tells
@@ -89,13 +92,13 @@ impl Timelines {
         reader: Id<T::Owner>,
         author: Id<T::Owner>,
     ) -> Result<bool> {
-        let removed = self.0.graph.disconnect::<T::Audience>(reader, author).await?;
+        let removed = self.0.graph.disconnect::<T::Audience>(reader, author).await;
         self.rebuild::<T>(reader);
-        Ok(removed)
+        removed
     }
 
-    /// Drops one timeline: the next read builds it anew. Also when nothing changed, because a
-    /// process may have died between an edge and this.
+    /// Drops one timeline: the next read builds it anew. Also when nothing changed or the change
+    /// failed: it may have been made all the same.
     fn rebuild<T: TimelineItem>(&self, reader: Id<T::Owner>) {
         self.0.memory.drop_timeline(T::TIMELINE, reader.raw());
     }

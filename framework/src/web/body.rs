@@ -7,12 +7,16 @@
 mod pace;
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 
 use axum::RequestExt;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request, multipart::MultipartError};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State, multipart::MultipartError};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError};
+use tokio::sync::Semaphore;
 use tower::util::MapRequestLayer;
 
 use super::problem::Problem;
@@ -35,6 +39,37 @@ pub fn limit(bytes: usize) -> MapRequestLayer<impl Fn(Request) -> Request + Clon
         DefaultBodyLimit::max(bytes).apply(&mut request);
         request
     })
+}
+
+/// The memory that all uploads of a process may hold while they arrive.
+#[derive(Clone, Debug)]
+pub struct UploadBudget(Arc<Semaphore>);
+
+/// Mebibytes of all uploads at once, and of one that does not announce its length.
+const BUDGET_MIB: usize = 1_024;
+const UNANNOUNCED_MIB: u64 = 64;
+
+impl Default for UploadBudget {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(BUDGET_MIB)))
+    }
+}
+
+/// Middleware for routes that take large bodies: takes what a request announces from the budget
+/// until its reply is made, and answers 503 when there is not as much left.
+pub async fn budgeted(
+    State(UploadBudget(budget)): State<UploadBudget>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let announced = request.body().size_hint().upper();
+    let mib = announced.map_or(UNANNOUNCED_MIB, |bytes| bytes.div_ceil(1 << 20).max(1));
+    // More than there is at all is the size limit's to refuse.
+    let mib = mib.min(BUDGET_MIB as u64) as u32;
+    match budget.try_acquire_many_owned(mib) {
+        Ok(_held) => next.run(request).await,
+        Err(_) => Problem::unavailable(5).into_response(),
+    }
 }
 
 /// The request with its limit applied to its body; 413 at once if it announces more.
@@ -122,6 +157,19 @@ mod tests {
     async fn status(router: &Router, path: &str, body: axum::body::Body) -> u16 {
         let request = Request::post(path).header("content-type", "multipart/form-data; boundary=b");
         router.clone().oneshot(request.body(body).unwrap()).await.unwrap().status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn uploads_past_the_budget_are_told_to_come_back() {
+        let budget = UploadBudget(Arc::new(Semaphore::new(3)));
+        let _held = budget.0.clone().try_acquire_many_owned(2).unwrap();
+        let router: Router = Router::new()
+            .route("/up", post(|Whole(body): Whole| async move { body.len().to_string() }))
+            .layer(axum::middleware::from_fn_with_state(budget.clone(), budgeted))
+            .layer(limit(4 << 20));
+        assert_eq!(status(&router, "/up", vec![0; 1 << 20].into()).await, 200);
+        assert_eq!(status(&router, "/up", vec![0; (1 << 20) + 1].into()).await, 503);
+        assert_eq!(budget.0.available_permits(), 1, "what was taken is given back");
     }
 
     #[tokio::test]

@@ -182,8 +182,8 @@ impl Idempotency {
             .await
     }
 
-    /// Keeps a reply of success; forgets the key of a request that was refused, having changed
-    /// nothing, and of one whose reply is secret. A fault of ours leaves the key as it is, with the id of what may have been done.
+    /// Keeps a reply of success; forgets the key of a request that was refused before it reserved
+    /// an id, having changed nothing, and of one whose reply is secret. A fault of ours leaves the key as it is, with the id of what may have been done.
     async fn end(&self, (account, key): Key, reply: Response) -> Result<Response, Problem> {
         let status = reply.status();
         if status.is_server_error() {
@@ -206,7 +206,7 @@ impl Idempotency {
                         (sql, key.into_iter().chain(reply).collect::<Vec<_>>())
                     } else {
                         let sql = "DELETE FROM tripod_idempotency \
-                                   WHERE account_id = $1 AND key_hash = $2 AND status IS NULL";
+                                   WHERE account_id = $1 AND key_hash = $2 AND status IS NULL AND effect_id IS NULL";
                         (sql, key.into())
                     };
                     tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;

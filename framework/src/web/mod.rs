@@ -24,7 +24,7 @@ pub use json::{Json, Path, Query};
 pub use page::{Filling, Page, PageQuery, after_id, after_link};
 pub use password::Passwords;
 pub use problem::{FieldError, PROBLEM_JSON, Problem, fallback, method_not_allowed, panicked};
-pub use rate::{Payer, RateLimits, Rule, limit_requests};
+pub use rate::{Payer, RateLimits, Rule, limit_requests, limit_tokens};
 pub use security::{RequestId, observe};
 pub use session::{Session, Sessions};
 

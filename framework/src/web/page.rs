@@ -92,32 +92,48 @@ pub fn after_link((version, id): (i64, i64)) -> String {
 /// while let Some((before, limit)) = filling.wants() {
 ///     let rows: Vec<i64> = (0..before.unwrap_or(10)).rev().take(limit as usize).collect();
 ///     let next = rows.last().copied().filter(|_| rows.len() as u64 == limit);
-///     filling.add(rows.into_iter().filter(|n| n % 5 == 0), next);
+///     filling.add(rows.into_iter().filter(|n| n % 5 == 0).map(|n| (n, n)), next);
 /// }
 /// assert_eq!(filling.into_page(|before| before.to_string()).items, [5, 0]);
 /// ```
 pub struct Filling<T, C> {
     items: Vec<T>,
     limit: u64,
+    /// How long the next stretch is at least: they grow, so that a long stretch of what is not
+    /// visible is passed in a few steps.
+    stretch: u64,
     position: Option<C>,
     ended: bool,
 }
 
+/// The longest stretch, in rows.
+const LONGEST_STRETCH: u64 = 1_000;
+
 impl<T, C: Copy> Filling<T, C> {
     /// A page of `limit` items that begins at `start`, or with the list.
     pub fn new(limit: u64, start: Option<C>) -> Self {
-        Self { items: Vec::new(), limit, position: start, ended: false }
+        Self { items: Vec::new(), limit, stretch: 0, position: start, ended: false }
     }
 
     /// Where the next stretch begins and how long it is; nothing once the page is done.
     pub fn wants(&self) -> Option<(Option<C>, u64)> {
         let missing = self.limit.saturating_sub(self.items.len() as u64);
-        (!self.ended && missing > 0).then_some((self.position, missing))
+        (!self.ended && missing > 0).then_some((self.position, missing.max(self.stretch)))
     }
 
-    /// Adds what is visible of a stretch, and where the next one begins: nothing at the end.
-    pub fn add(&mut self, visible: impl IntoIterator<Item = T>, next: Option<C>) {
-        self.items.extend(visible);
+    /// Adds what is visible of a stretch, each with its position, and where the next stretch
+    /// begins: nothing at the end.
+    pub fn add(&mut self, visible: impl IntoIterator<Item = (C, T)>, next: Option<C>) {
+        self.stretch = (self.stretch * 4).clamp(20, LONGEST_STRETCH);
+        let mut visible = visible.into_iter();
+        while let Some((position, item)) = visible.next() {
+            self.items.push(item);
+            if self.items.len() as u64 == self.limit {
+                self.ended = next.is_none() && visible.next().is_none();
+                self.position = Some(position);
+                return;
+            }
+        }
         self.ended = next.is_none();
         self.position = next;
     }
@@ -183,7 +199,7 @@ mod tests {
             while let Some((before, limit)) = filling.wants() {
                 let rows: Vec<i64> = (1..before.unwrap_or(1_001)).rev().take(limit as usize).collect();
                 let next = rows.last().copied().filter(|_| rows.len() as u64 == limit);
-                filling.add(rows.into_iter().filter(|n| n % 7 == 0), next);
+                filling.add(rows.into_iter().filter(|n| n % 7 == 0).map(|n| (n, n)), next);
             }
             let page = filling.into_page(|before| before.to_string());
             assert!(page.items.len() == 20 || page.next.is_none());

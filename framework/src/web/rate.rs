@@ -10,6 +10,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock as _, DefaultClock};
@@ -44,6 +45,20 @@ impl Rule {
 /// All requests of one account, or of one network without an account: far more than people make,
 /// and far fewer than a loop does.
 const REQUESTS: Rule = Rule::new("requests", 1_200, 60);
+
+/// Requests with a token, good or made up, of one network: looking it up costs a read. Many people
+/// may share a network, so it is generous.
+const TOKENS: Rule = Rule::new("tokens", 6_000, 60);
+
+/// Middleware, before tokens are looked up: bounds how many of them a network may try.
+pub async fn limit_tokens(State(limits): State<RateLimits>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.filter(|_| request.headers().contains_key(AUTHORIZATION));
+    match peer.map(|ConnectInfo(peer)| limits.take(TOKENS, peer.ip())) {
+        Some(Err(problem)) => problem.into_response(),
+        _ => next.run(request).await,
+    }
+}
 
 /// Middleware: takes every request from its account's or network's bucket. Rules for single
 /// operations are the handlers' own.

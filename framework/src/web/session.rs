@@ -36,6 +36,8 @@ pub(super) const MIGRATION: Migration = || {
 
 /// What tokens begin with, so that a leaked one is recognised for what it is.
 const PREFIX: &str = "tri_";
+/// Sessions of an account; one more closes the oldest.
+const SESSIONS: i64 = 100;
 const SECRET_BYTES: usize = 32;
 /// Characters kept of what a device says it is.
 const DEVICE_CHARACTERS: usize = 200;
@@ -76,6 +78,9 @@ impl Sessions {
         let id: Id<Session> = tx
             .claim_id(sql, |id| vec![id.into(), account.into(), hash.clone().into(), device.clone().into()])
             .await?;
+        let oldest = "DELETE FROM tripod_session WHERE account_id = $1 AND id NOT IN \
+                      (SELECT id FROM tripod_session WHERE account_id = $1 ORDER BY id DESC LIMIT $2)";
+        execute(tx, oldest, [account.into(), SESSIONS.into()]).await?;
         let mut token = id.raw().to_be_bytes().to_vec();
         token.extend(secret);
         Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(token)))
@@ -103,7 +108,7 @@ impl Sessions {
     /// Those of the database.
     pub async fn list(&self, account: i64) -> Result<Vec<Session>> {
         let reader = self.shards.reader(Id::<()>::from_raw(account).shard());
-        let sql = "SELECT id, account_id, device FROM tripod_session WHERE account_id = $1 ORDER BY id DESC LIMIT 100";
+        let sql = "SELECT id, account_id, device FROM tripod_session WHERE account_id = $1 ORDER BY id DESC";
         reader.query_all_raw(statement(reader, sql, [account.into()])).await?.iter().map(session).collect()
     }
 

@@ -1,10 +1,10 @@
 //! One's own picture.
 
-use axum::extract::State;
+use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::IntoResponse;
 use axum::response::Response;
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tripod::web::body::Whole;
 use tripod::web::{Problem, SignedIn, content_hash};
@@ -12,7 +12,7 @@ use tripod::{Error, Tripod};
 
 use super::account::{self, AccountId};
 use super::{User, me, nobody};
-use crate::posts::{ErasePost, Photo, UPLOADS};
+use crate::posts::{ErasePost, Photo, UPLOADS, name_file};
 
 /// Set your picture.
 #[utoipa::path(put, path = "/me/avatar", tag = "accounts", operation_id = "setAvatar", security(("bearer" = [])),
@@ -22,15 +22,19 @@ pub async fn set_avatar(
     State(tripod): State<Tripod>,
     me: SignedIn,
     headers: HeaderMap,
-    Whole(bytes): Whole,
+    request: Request,
 ) -> Result<Response, Problem> {
     tripod.limits.take(UPLOADS, tripod::web::Payer::Account(me.0.account))?;
+    let Whole(bytes) = Whole::from_request(request, &()).await?;
     let content = content_hash(&Method::PUT, "/me/avatar", [bytes.as_ref()]);
-    let processed = tripod.pictures.process(bytes).await?;
+    let processed = tripod.pictures.process(bytes).await.map_err(|error| name_file(error, ""))?;
     let once = async |_| {
         let changed = async {
             let picture = Photo::store(&tripod, processed, String::new()).await?;
-            change(&tripod, me.account(), picture).await?;
+            if let Err(problem) = change(&tripod, me.account(), picture.clone()).await {
+                picture.delete_files(&tripod).await?;
+                return Err(problem);
+            }
             me::present(&tripod, &me).await
         };
         changed.await.into_response()
@@ -45,7 +49,7 @@ async fn change(tripod: &Tripod, id: AccountId, picture: Photo) -> Result<(), Pr
         .shards
         .write(id.shard(), move |tx| {
             Box::pin(async move {
-                let of_account = account::Column::Id.eq(id);
+                let of_account = account::Column::Id.eq(id).and(account::Column::Deleted.eq(false));
                 let before = account::Entity::find()
                     .filter(of_account.clone())
                     .one(tx.connection())

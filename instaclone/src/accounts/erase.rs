@@ -39,18 +39,20 @@ impl Run<Tripod> for EraseAccount {
             if posts.is_empty() && followed.is_empty() && followers.is_empty() && liked.is_empty() {
                 break;
             }
+            let mut changed = !posts.is_empty();
             for post in posts {
                 posts::remove(tripod, post.unguarded()).await?;
             }
             for link in followed {
-                tripod.timelines.unfollow::<posts::post::Entity>(id, link.id).await?;
+                changed |= tripod.timelines.unfollow::<posts::post::Entity>(id, link.id).await?;
             }
             for link in followers {
-                tripod.timelines.unfollow::<posts::post::Entity>(link.id, id).await?;
+                changed |= tripod.timelines.unfollow::<posts::post::Entity>(link.id, id).await?;
             }
             for link in liked {
-                tripod.graph.disconnect::<Like>(id, link.id).await?;
+                changed |= tripod.graph.disconnect::<Like>(id, link.id).await?;
             }
+            anyhow::ensure!(changed, "some edges are removed already: their far ends' jobs come first");
         }
         let account = tripod.shards.find::<account::Entity>(id).await?;
         if let Some(avatar) = account.and_then(|account| account.unguarded().avatar) {

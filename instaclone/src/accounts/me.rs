@@ -81,6 +81,10 @@ pub async fn delete_me(State(tripod): State<Tripod>, me: SignedIn) -> Result<Sta
                 account::Entity::update_many()
                     .filter(account::Column::Id.eq(id))
                     .col_expr(account::Column::Deleted, Expr::value(true))
+                    .col_expr(account::Column::Email, Expr::value(None::<String>))
+                    .col_expr(account::Column::PasswordHash, Expr::value(""))
+                    .col_expr(account::Column::FullName, Expr::value(""))
+                    .col_expr(account::Column::Bio, Expr::value(""))
                     .exec(tx.connection())
                     .await?;
                 sessions.close_all(tx, id.raw()).await?;

@@ -6,6 +6,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::header::USER_AGENT;
 use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, Utc};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 use tripod::access::Viewer;
 use tripod::id::Id;
@@ -13,6 +14,7 @@ use tripod::web::{Json, Page, Path, Payer, Problem, Rule, Secret, Session, Signe
 use tripod::{Error, Tripod};
 use utoipa::ToSchema;
 
+use super::account::{self, AccountId};
 use super::{SignedInUser, User, by_username};
 use crate::text::{self, Texts};
 
@@ -59,7 +61,6 @@ pub async fn log_in(
     Json(credentials): Json<Credentials>,
 ) -> Result<Secret<(StatusCode, Json<SignedInUser>)>, Problem> {
     tripod.limits.take(LOG_INS_BY_NETWORK, peer.ip())?;
-    let wrong = || Problem::unauthenticated("The user name or the password is wrong.");
     let mut texts = Texts::default();
     let name = text::username(&mut texts, &credentials.username);
     // A name that nobody can have is a wrong one, like any other.
@@ -74,15 +75,35 @@ pub async fn log_in(
         return Err(wrong());
     }
     let account = known.ok_or_else(wrong)?;
-    let (id, sessions, device) = (account.peek().id, tripod.sessions.clone(), device(&headers));
-    let token = tripod
-        .shards
-        .write::<_, Error, _>(id.shard(), move |tx| {
-            Box::pin(async move { sessions.open(tx, id, &device).await })
-        })
-        .await?;
+    let id = account.peek().id;
+    let token = open_session(&tripod, id, device(&headers)).await?;
     let user = User::present(&tripod, Viewer::Account(id.raw()), account).await?.ok_or_else(wrong)?;
     Ok(Secret((StatusCode::CREATED, Json(SignedInUser { user, token }))))
+}
+
+/// Opens a session of an account that exists: looked at in the same transaction, because it may be
+/// deleted while its password is being checked.
+pub(super) async fn open_session(tripod: &Tripod, id: AccountId, device: String) -> Result<String, Problem> {
+    let sessions = tripod.sessions.clone();
+    tripod
+        .shards
+        .write(id.shard(), move |tx| {
+            Box::pin(async move {
+                let existing = account::Entity::find()
+                    .filter(account::Column::Id.eq(id))
+                    .filter(account::Column::Deleted.eq(false));
+                if existing.one(tx.connection()).await.map_err(Error::from)?.is_none() {
+                    return Err(wrong());
+                }
+                Ok(sessions.open(tx, id, &device).await?)
+            })
+        })
+        .await
+}
+
+/// The answer to a log-in that does not fit, whatever about it does not.
+fn wrong() -> Problem {
+    Problem::unauthenticated("The user name or the password is wrong.")
 }
 
 /// The signed-in devices, newest first.

@@ -6,14 +6,15 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use sea_orm::ActiveValue::Set;
 use serde::{Deserialize, Serialize};
+use tripod::Tripod;
 use tripod::access::Viewer;
 use tripod::id::Shard;
 use tripod::web::{Json, Problem, Rule, Secret, hash_text, idempotency_key};
-use tripod::{Error, Tripod};
 use utoipa::ToSchema;
 
 use super::account::{self, AccountId};
-use super::{User, by_username, device, username};
+use super::session::{device, open_session};
+use super::{User, by_username, username};
 use crate::text::{self, Texts};
 
 /// New accounts of one network.
@@ -132,13 +133,7 @@ async fn repeated(
     {
         return Ok(None);
     }
-    let (sessions, device) = (tripod.sessions.clone(), device(headers));
-    let token = tripod
-        .shards
-        .write::<_, Error, _>(account.id.shard(), move |tx| {
-            Box::pin(async move { sessions.open(tx, account.id, &device).await })
-        })
-        .await?;
+    let token = open_session(tripod, account.id, device(headers)).await?;
     Ok(Some((account.id, token)))
 }
 

@@ -94,6 +94,15 @@ pub async fn existing(tripod: &Tripod, viewer: Viewer, id: AccountId) -> Result<
     account.map(|account| account.id).ok_or_else(nobody)
 }
 
+/// Whether neither of two accounts has been deleted. Asked after an edge between them was made:
+/// the mark of deletion commits before the erasing begins, so either that finds the edge, or this
+/// finds the mark.
+pub async fn both_exist(tripod: &Tripod, one: AccountId, other: AccountId) -> Result<bool> {
+    let found = tripod.shards.find_many(&[one, other]).await?;
+    let exist = |id| found.iter().any(|account| account.peek().id == id && !account.peek().deleted);
+    Ok(exist(one) && exist(other))
+}
+
 /// The account of a user name, seen or not.
 pub async fn by_username(tripod: &Tripod, name: &str) -> Result<Option<Unchecked<account::Model>>> {
     match tripod.shards.find_text::<username::Entity>(name).await? {

@@ -84,7 +84,8 @@ pub async fn list_comments(
     while let Some((before, limit)) = filling.wants() {
         let rows = tripod.shards.list::<comment::Entity>(post.id, shard::Page { before, limit }).await?;
         let next = rows.last().map(|row| row.peek().id).filter(|_| rows.len() as u64 == limit);
-        filling.add(present(&tripod, viewer, rows).await?, next);
+        let comments = present(&tripod, viewer, rows).await?;
+        filling.add(comments.into_iter().map(|comment| (comment.id, comment)), next);
     }
     Ok(Json(filling.into_page(after_id)))
 }
@@ -156,7 +157,8 @@ pub async fn delete_comment(
     let found = tripod.shards.find(id).await?.ok_or_else(absent)?;
     let authors = People::load(&tripod, me.viewer(), [found.peek().author_id]).await?;
     let comment = found.visible_to(me.viewer(), &authors).ok_or_else(absent)?;
-    let post = visible_post(&tripod, me.viewer(), comment.post_id).await.map_err(|_| absent())?;
+    let post = visible_post(&tripod, me.viewer(), comment.post_id).await;
+    let post = post.map_err(|problem| if problem.status == 404 { absent() } else { problem })?;
     if !me.viewer().is(comment.author_id) && !me.viewer().is(post.author_id) {
         return Err(Problem::forbidden("It is neither your comment nor under your post."));
     }

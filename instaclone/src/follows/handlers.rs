@@ -9,7 +9,7 @@ use tripod::web::{Filling, Json, Page, PageQuery, Path, Problem, Query, Rule, Si
 
 use super::Follow;
 use crate::accounts::account::AccountId;
-use crate::accounts::{Author, People, existing};
+use crate::accounts::{Author, People, both_exist, existing, nobody};
 use crate::likes::Like;
 use crate::posts::post::{self, PostId};
 
@@ -36,13 +36,18 @@ pub async fn follow(
         return Err(Problem::invalid("id", "is you: nobody follows themselves"));
     }
     let followed = tripod.graph.target_counts::<Follow>(&[me]).await?;
-    if followed.values().any(|count| *count >= MOST_FOLLOWED) {
+    let is_new = tripod.graph.targets_among::<Follow>(me, &[them]).await?.is_empty();
+    if is_new && followed.values().any(|count| *count >= MOST_FOLLOWED) {
         return Err(Problem::invalid(
             "id",
             format!("can't be followed: you follow {MOST_FOLLOWED} people already"),
         ));
     }
     tripod.timelines.follow::<post::Entity>(me, them).await?;
+    if !both_exist(&tripod, me, them).await? {
+        tripod.timelines.unfollow::<post::Entity>(me, them).await?;
+        return Err(nobody());
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -120,7 +125,9 @@ pub async fn page_of_people(
         };
         let seen = People::load(tripod, viewer, links.iter().map(|link| link.id)).await?;
         let next = links.last().map(|last| (last.version, last.id.raw()));
-        let people = links.iter().filter_map(|link| seen.get(link.id).cloned());
+        let people = links
+            .iter()
+            .filter_map(|link| Some(((link.version, link.id.raw()), seen.get(link.id).cloned()?)));
         filling.add(people, next.filter(|_| links.len() as u64 == limit));
     }
     Ok(Json(filling.into_page(after_link)))

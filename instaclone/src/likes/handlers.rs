@@ -7,10 +7,10 @@ use tripod::access::Viewer;
 use tripod::web::{Json, Page, PageQuery, Path, Payer, Problem, Query, Rule, SignedIn};
 
 use super::Like;
-use crate::accounts::Author;
+use crate::accounts::{Author, both_exist};
 use crate::follows::{PeopleList, page_of_people};
 use crate::posts::post::PostId;
-use crate::posts::visible_post;
+use crate::posts::{absent, visible_post};
 
 /// Likes of one account, and taking them back.
 const LIKES: Rule = Rule::new("like", 500, 3_600);
@@ -27,6 +27,11 @@ pub async fn like_post(
     tripod.limits.take(LIKES, Payer::Account(me.0.account))?;
     let post = visible_post(&tripod, me.viewer(), id).await?;
     tripod.graph.connect::<Like>(me.account(), post.id).await?;
+    let gone = tripod.shards.find(post.id).await?.is_none();
+    if gone || !both_exist(&tripod, me.account(), post.author_id).await? {
+        tripod.graph.disconnect::<Like>(me.account(), post.id).await?;
+        return Err(absent());
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

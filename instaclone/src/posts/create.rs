@@ -22,6 +22,8 @@ use crate::text::Texts;
 
 /// Photos of one post.
 const MOST_PHOTOS: usize = 10;
+/// Parts of the form: a photo and its alt each, and a few more.
+const MOST_PARTS: usize = 2 * MOST_PHOTOS + 4;
 /// Characters of a caption.
 pub(super) const CAPTION: usize = 2_200;
 /// Characters that say what a photo shows.
@@ -85,6 +87,9 @@ impl Form {
         let (mut form, mut texts) = (Self::default(), Texts::default());
         while let Some(part) = parts.next_field().await? {
             let name = part.name().unwrap_or_default().to_owned();
+            if form.digests.len() == MOST_PARTS {
+                return Err(Problem::invalid("", format!("the form may have {MOST_PARTS} parts at most")));
+            }
             if name == "photo" && form.pictures.len() == MOST_PHOTOS {
                 return Err(Problem::invalid("photo", format!("may be sent {MOST_PHOTOS} times at most")));
             }
@@ -101,7 +106,8 @@ impl Form {
                 "photo" => {
                     let index = form.pictures.len();
                     let picture = tripod.pictures.process(bytes).await;
-                    form.pictures.push(picture.map_err(|error| name_photo(error, index))?);
+                    form.pictures
+                        .push(picture.map_err(|error| name_file(error, &format!("photo[{index}]")))?);
                 }
                 "caption" => form.caption = texts.take("caption", text(&name, &bytes)?, CAPTION),
                 "alt" => {
@@ -139,12 +145,11 @@ fn text<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, Problem> {
     std::str::from_utf8(bytes).map_err(|_| Problem::malformed(format!("The part {name} is not UTF-8.")))
 }
 
-/// Says which of the photos was refused.
-fn name_photo(error: Error, index: usize) -> Problem {
+/// Says which file was refused, and why.
+pub fn name_file(error: Error, field: &str) -> Problem {
     let refused = error.is_invalid() || error.is_unsupported();
     let mut problem = Problem::from(error);
     if refused {
-        let field = format!("photo[{index}]");
         problem.errors = vec![tripod::web::FieldError::new(field, problem.detail.clone())];
     }
     problem

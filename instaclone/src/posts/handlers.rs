@@ -154,7 +154,8 @@ pub async fn page_of_posts(
             PostList::Everybody => tripod.shards.everywhere().newest(page).await?,
         };
         let next = rows.last().map(|row| row.peek().id).filter(|_| rows.len() as u64 == limit);
-        filling.add(present(tripod, viewer, rows).await?, next);
+        let posts = present(tripod, viewer, rows).await?;
+        filling.add(posts.into_iter().map(|post| (post.id, post)), next);
     }
     Ok(Json(filling.into_page(after_id)))
 }

@@ -1,7 +1,7 @@
 //! Deleting: the row goes at once and for everybody; a job that commits with it clears up after it.
 
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
 use tripod::graph::EdgePage;
 use tripod::queue::{JobRun, Run};
@@ -13,7 +13,7 @@ use crate::accounts::account;
 use crate::comments::comment;
 use crate::likes::Like;
 
-/// Likes that are removed between two looks at what is left.
+/// Likes or comments that are erased between two looks at what is left.
 const PAGE: u64 = 200;
 
 /// Deletes a post, with its author's count and the job that erases what hung on it.
@@ -64,24 +64,40 @@ impl Run<Tripod> for ErasePost {
             photo.delete_files(tripod).await?;
         }
         let Some(post) = self.post else { return Ok(()) };
-        tripod
-            .shards
-            .write::<_, Error, _>(post.shard(), move |tx| {
-                Box::pin(async move {
-                    let of_post = comment::Column::PostId.eq(post);
-                    comment::Entity::delete_many().filter(of_post).exec(tx.connection()).await?;
-                    Ok(())
-                })
-            })
-            .await?;
+        while erase_comments(tripod, post).await? {}
         loop {
             let likes = tripod.graph.sources::<Like>(post, EdgePage { after: None, limit: PAGE }).await?;
             if likes.is_empty() {
                 return Ok(());
             }
+            let mut changed = false;
             for like in likes {
-                tripod.graph.disconnect::<Like>(like.id, post).await?;
+                changed |= tripod.graph.disconnect::<Like>(like.id, post).await?;
             }
+            anyhow::ensure!(changed, "some likes are taken back already: their far ends' jobs come first");
         }
     }
+}
+
+/// Deletes some of a post's comments, so that no write is a long one; tells whether there may be
+/// more.
+async fn erase_comments(tripod: &Tripod, post: PostId) -> Result<bool> {
+    tripod
+        .shards
+        .write::<_, Error, _>(post.shard(), move |tx| {
+            Box::pin(async move {
+                let some = comment::Entity::find()
+                    .filter(comment::Column::PostId.eq(post))
+                    .limit(PAGE)
+                    .all(tx.connection())
+                    .await?;
+                let ids = some.iter().map(|comment| comment.id);
+                comment::Entity::delete_many()
+                    .filter(comment::Column::Id.is_in(ids))
+                    .exec(tx.connection())
+                    .await?;
+                Ok(!some.is_empty())
+            })
+        })
+        .await
 }

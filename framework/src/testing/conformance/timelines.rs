@@ -50,6 +50,20 @@ pub async fn an_item_reaches_its_readers_once(stores: &Stores) {
     assert_eq!(walk(&stores.reopened().await, reader).await, expected, "in another process, too");
 }
 
+/// An item that came between an edge's two ends is there once the second end is.
+pub async fn a_late_edge_brings_in_what_it_missed(stores: &Stores) {
+    let (reader, author) = (stores.author("reader").await, stores.author("author").await);
+    let earlier = note(stores, author).await;
+    // The process died before it wrote the far end; the reader reads, and the author goes on.
+    stores.graph.decide_only::<Reads>(reader, author, true).await.unwrap().expect("a change");
+    assert_eq!(walk(stores, reader).await, [earlier]);
+    let _worker = stores.work();
+    let missed = note(stores, author).await;
+    stores.clock.advance(Duration::from_secs(5));
+    stores.idle().await;
+    assert_eq!(walk(stores, reader).await, [missed, earlier]);
+}
+
 /// What somebody made is in their own timeline at once, before any job has run.
 pub async fn an_author_sees_their_own_item_at_once(stores: &Stores) {
     let author = stores.author("author").await;

@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,6 +41,10 @@ const MIN_HEADER_BYTES: usize = 8 * 1024;
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 
+/// Handlers that may run at once for each connection that may be open: those of HTTP/2's streams,
+/// and those whose client has left.
+const HANDLERS_PER_CONNECTION: usize = 2;
+
 /// What all connections share.
 #[derive(Clone)]
 pub(super) struct Connections(Arc<Shared>);
@@ -52,6 +57,8 @@ struct Shared {
     ended: CancellationToken,
     /// Handlers that run, also those whose client has left.
     handlers: TaskTracker,
+    /// Bounds those handlers, as the connections do not.
+    running: Arc<Semaphore>,
 }
 
 impl Connections {
@@ -63,7 +70,9 @@ impl Connections {
         handlers: TaskTracker,
     ) -> Result<Self> {
         let http = http(&limits)?;
-        Ok(Self(Arc::new(Shared { router, limits, http, draining, ended, handlers })))
+        let running = limits.connections.saturating_mul(HANDLERS_PER_CONNECTION).min(Semaphore::MAX_PERMITS);
+        let running = Arc::new(Semaphore::new(running));
+        Ok(Self(Arc::new(Shared { router, limits, http, draining, ended, handlers, running })))
     }
 
     /// Serves one connection to its end.
@@ -165,8 +174,14 @@ async fn answer(
 async fn in_time(shared: &Shared, request: Request<Body>, upload: &Upload) -> Response<Body> {
     let allowed = Duration::from_secs(shared.limits.response_seconds);
     let method = request.method().clone();
+    let Ok(place) = shared.running.clone().try_acquire_owned() else {
+        return Problem::unavailable(1).into_response();
+    };
     let (ended, call) = (shared.ended.clone(), shared.router.clone().oneshot(request));
-    let mut call = shared.handlers.spawn(async move { ended.run_until_cancelled(call).await });
+    let mut call = shared.handlers.spawn(async move {
+        let _place = place;
+        ended.run_until_cancelled(call).await
+    });
     loop {
         let due = upload.last_byte() + allowed;
         match timeout_at(due, &mut call).await {
