@@ -58,14 +58,19 @@ pub async fn present(
     viewer: Viewer,
     posts: Vec<Unchecked<post::Model>>,
 ) -> Result<Vec<PostView>> {
-    let authors = People::load(tripod, viewer, posts.iter().map(|post| post.peek().author_id)).await?;
-    let posts = visible(posts, viewer, &authors);
-    let ids: Vec<PostId> = posts.iter().map(|post| post.id).collect();
-    let likes = tripod.graph.source_counts::<Like>(&ids).await?;
-    let liked = match viewer.id() {
-        Some(me) => tripod.graph.targets_among::<Like>(me, &ids).await?,
-        None => HashSet::new(),
+    let ids: Vec<PostId> = posts.iter().map(|post| post.peek().id).collect();
+    let liked = async {
+        match viewer.id() {
+            Some(me) => tripod.graph.targets_among::<Like>(me, &ids).await,
+            None => Ok(HashSet::new()),
+        }
     };
+    let (authors, likes, liked) = tokio::try_join!(
+        People::load(tripod, viewer, posts.iter().map(|post| post.peek().author_id)),
+        tripod.graph.source_counts::<Like>(&ids),
+        liked,
+    )?;
+    let posts = visible(posts, viewer, &authors);
     let views = posts.iter().filter_map(|post| {
         Some(PostView {
             id: post.id,
