@@ -16,7 +16,10 @@ use tripod_tests::{Person, PhotoPost, Reply, Server, Stored, eventually, photo};
 use crate::product_path::ids;
 
 /// Acknowledged in the end, each followed by a like, a comment and a follow.
-const POSTS: usize = 100;
+/// With `FULL` in the environment, ten times as many.
+fn post_count() -> usize {
+    if std::env::var_os("FULL").is_some() { 1_000 } else { 100 }
+}
 const WRITERS: usize = 4;
 /// Until a request is acknowledged, restarts included.
 const ACKNOWLEDGED: Duration = Duration::from_secs(120);
@@ -103,7 +106,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9() {
     }
     let (ledger, kills) = (Ledger::default(), Cell::new(0));
     let writers = futures::future::join_all(
-        (0..WRITERS).map(|writer| ledger.write(&author, &followers, (writer..POSTS).step_by(WRITERS))),
+        (0..WRITERS).map(|writer| ledger.write(&author, &followers, (writer..post_count()).step_by(WRITERS))),
     );
     tokio::select! {
         _ = writers => {}
@@ -123,17 +126,17 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9() {
     check_follows(&followers).await;
     let stored = server.stored().await;
     check_edges(&stored);
-    println!("{} media files of {POSTS} posts", stored.files.len());
+    println!("{} media files of {} posts", stored.files.len(), post_count());
 }
 
 /// Every list against what the clients wrote down, and every count against its list.
 async fn check_posts(author: &Person, followers: &[Person], ledger: &Ledger) {
     let posts = ledger.posts.take();
-    assert_eq!(posts.len(), POSTS);
+    assert_eq!(posts.len(), post_count());
     let newest_first: Vec<&str> = posts.keys().rev().map(String::as_str).collect();
     let own = author.walk(&format!("/users/{}/posts", author.id), 100).await;
     assert_eq!(ids(&own), newest_first, "the author's list");
-    assert_eq!(author.get("/me").await.expect(200)["counts"]["posts"], POSTS);
+    assert_eq!(author.get("/me").await.expect(200)["counts"]["posts"], post_count());
     for reader in followers.iter().chain([author]) {
         assert_eq!(ids(&reader.feed().await), newest_first, "the feed of {}", reader.username);
     }

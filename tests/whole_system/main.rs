@@ -7,6 +7,7 @@ mod bad_input;
 mod crash;
 mod hang_up;
 mod idempotency;
+mod limits;
 mod product_path;
 mod startup;
 mod tidy;
