@@ -57,8 +57,9 @@ async fn connect(
                 .foreign_keys(true)
                 .busy_timeout(wait);
             if read_only { sqlite.pragma("query_only", "on") } else { sqlite }
-        })
-        .map_sqlx_sqlite_pool_opts(|pool| {
+        });
+    if !read_only {
+        options.map_sqlx_sqlite_pool_opts(|pool| {
             pool.after_release(|connection, _| {
                 Box::pin(async move {
                     // Once this answers, a rollback that was queued has been tried. When the disk
@@ -70,6 +71,7 @@ async fn connect(
                 })
             })
         });
+    }
     Database::connect(options).await.map_err(|error| {
         Error::configuration(format!(
             "cannot open the database {path}: it must be a SQLite file that this user can read and write"
