@@ -79,13 +79,6 @@ impl Error {
         self
     }
 
-    /// Says where it happened, in front of the sentence: `context: sentence`.
-    #[must_use]
-    pub fn at(mut self, context: impl fmt::Display) -> Self {
-        self.message = format!("{context}: {}", self.message);
-        self
-    }
-
     /// The sentence and every cause below it, for logs and terminals.
     pub fn chain(&self) -> String {
         let mut text = self.message.clone();
@@ -130,8 +123,8 @@ mod tests {
     #[test]
     fn the_chain_names_every_cause_once() {
         let cause = std::io::Error::other("disk on fire");
-        let error = Error::unavailable("cannot write the photo").because(cause).at("media");
+        let error = Error::unavailable("cannot write the photo").because(cause);
         assert!(error.is_unavailable() && !error.is_internal());
-        assert_eq!(error.chain(), "media: cannot write the photo: disk on fire");
+        assert_eq!(error.chain(), "cannot write the photo: disk on fire");
     }
 }
