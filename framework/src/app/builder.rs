@@ -3,7 +3,7 @@
 use sea_orm::EntityTrait;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{Tripod, role};
+use super::{Pages, Tripod, role};
 use crate::db::Migration;
 use crate::error::Result;
 use crate::graph::{self, Edge, WriteFarEnd};
@@ -36,6 +36,7 @@ pub struct App {
     pub(super) jobs: Registry<Tripod>,
     pub(super) routes: OpenApiRouter<Tripod>,
     pub(super) uploads: OpenApiRouter<Tripod>,
+    pub(super) pages: Option<Pages>,
 }
 
 impl App {
@@ -56,6 +57,7 @@ impl App {
             jobs,
             routes: OpenApiRouter::new(),
             uploads: OpenApiRouter::new(),
+            pages: None,
         }
     }
 
@@ -110,6 +112,14 @@ impl App {
     #[must_use]
     pub fn uploads(mut self, routes: OpenApiRouter<Tripod>) -> Self {
         self.uploads = self.uploads.merge(routes);
+        self
+    }
+
+    /// Web pages, for browsers. They share the API's sessions (by cookie) and its limits, are no
+    /// part of the OpenAPI document, and a form that another site sends is refused.
+    #[must_use]
+    pub fn pages(mut self, pages: Pages) -> Self {
+        self.pages = Some(pages);
         self
     }
 

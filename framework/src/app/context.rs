@@ -10,7 +10,7 @@ use crate::media::{MediaStore, Processor};
 use crate::queue::Queue;
 use crate::shard::Shards;
 use crate::timeline::Timelines;
-use crate::web::{Idempotency, Passwords, RateLimits, Sessions};
+use crate::web::{Idempotency, Passwords, RateLimits, SessionCookie, Sessions};
 
 /// Everything an app stands on. Clones are cheap and share everything.
 #[derive(Clone)]
@@ -61,6 +61,12 @@ impl AsRef<Timelines> for Tripod {
 impl FromRef<Tripod> for Sessions {
     fn from_ref(tripod: &Tripod) -> Self {
         tripod.sessions.clone()
+    }
+}
+
+impl FromRef<Tripod> for SessionCookie {
+    fn from_ref(tripod: &Tripod) -> Self {
+        Self::new(&tripod.config.public_url)
     }
 }
 

@@ -8,16 +8,19 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{Tripod, openapi};
+use super::pages::dressed;
+use super::{Pages, Tripod, openapi};
 use crate::error::Result;
 use crate::media::MediaKey;
 use crate::web::body::UploadBudget;
 use crate::web::{
     Path, Problem, authenticate, body, fallback, idempotent, limit_requests, limit_tokens,
-    method_not_allowed, observe, panicked,
+    method_not_allowed, observe, panicked, refuse_unproven,
 };
 
 /// A media file never changes under its key, so whoever has it need never ask again.
@@ -27,25 +30,35 @@ pub(super) fn router(
     name: &str,
     version: &str,
     (routes, uploads): (OpenApiRouter<Tripod>, OpenApiRouter<Tripod>),
+    pages: Option<Pages>,
     tripod: Tripod,
 ) -> Result<Router> {
-    let routes = routes.layer(from_fn_with_state(tripod.clone(), idempotent));
-    let uploads = uploads.layer(from_fn_with_state(UploadBudget::default(), body::budgeted));
-    let app = routes
-        .merge(uploads)
-        .layer(from_fn_with_state(tripod.clone(), limit_requests))
-        .layer(from_fn_with_state(tripod.clone(), authenticate))
-        .layer(from_fn_with_state(tripod.clone(), limit_tokens));
-    let (app, document) = app.split_for_parts();
-    let document = openapi::finish(document, name, version);
+    let budget = UploadBudget::default();
+    let budgeted = || from_fn_with_state(budget.clone(), body::budgeted);
+    let ((routes, document), (uploads, more)) = (routes.split_for_parts(), uploads.split_for_parts());
+    let document = openapi::finish(document.merge_from(more), name, version);
+    let api = routes.layer(from_fn_with_state(tripod.clone(), idempotent)).merge(uploads.layer(budgeted()));
+    let known = |router: Router<Tripod>| {
+        router
+            .layer(from_fn_with_state(tripod.clone(), limit_requests))
+            .layer(from_fn_with_state(tripod.clone(), authenticate))
+            .layer(from_fn_with_state(tripod.clone(), limit_tokens))
+    };
+    let mut app = known(api.layer(from_fn(refuse_unproven)));
+    if let Some(pages) = pages {
+        let (routes, uploads, problem) = pages.into_parts();
+        app = app.merge(dressed(known(routes.merge(uploads.layer(budgeted()))), problem));
+    } else {
+        app = app.fallback(fallback);
+    }
     let router = Router::new()
         .merge(app)
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/media/{key}", get(media))
         .merge(openapi::pages(document)?)
-        .fallback(fallback)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(body::limit(body::DEFAULT_LIMIT_BYTES))
         .layer(from_fn(observe))

@@ -8,8 +8,10 @@ mod builder;
 mod context;
 mod http;
 mod openapi;
+mod pages;
 mod role;
 mod start;
 
 pub use builder::App;
 pub use context::Tripod;
+pub use pages::{Asked, Pages};

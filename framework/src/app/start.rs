@@ -81,7 +81,7 @@ pub(crate) async fn start(app: App, config: Config, clock: Clock, access: Access
         timelines,
     };
     let worker = Worker::new(tripod.queue.clone(), app.jobs, tripod.clone(), &tripod.config.queue);
-    let router = http::router(app.name, app.version, (app.routes, app.uploads), tripod.clone())?;
+    let router = http::router(app.name, app.version, (app.routes, app.uploads), app.pages, tripod.clone())?;
     Ok(Started { tripod, router, worker, name: app.name, _lock: lock })
 }
 

@@ -2,9 +2,9 @@
 
 use futures::future::try_join_all;
 use sea_orm::sea_query::Expr;
-use sea_orm::{IdenStatic, QueryFilter};
+use sea_orm::{ColumnTrait, IdenStatic, ModelTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::{Page, Sharded, Shards, map, read};
+use super::{Page, Sharded, Shards, TextSharded, map, read};
 use crate::access::Unchecked;
 use crate::error::Result;
 
@@ -18,14 +18,46 @@ impl Everywhere<'_> {
     /// # Errors
     /// Those of any of the databases.
     pub async fn newest<E: Sharded>(&self, page: Page<E>) -> Result<Vec<Unchecked<E::Model>>> {
+        let held = held(&format!("(({} >> 10) & 8191)", E::ID.as_str()));
         let queries = self.0.databases().iter().map(async |database| {
-            let held = Expr::cust(format!(
-                "(({} >> 10) & 8191) IN (SELECT shard FROM tripod_shard WHERE state = '{}')",
-                E::ID.as_str(),
-                map::ACTIVE
-            ));
-            page.of(E::find().filter(held)).all(database.reader()).await
+            page.of(E::find().filter(held.clone())).all(database.reader()).await
         });
         Ok(read::merge::<E>(try_join_all(queries).await?, page.limit))
     }
+
+    /// The rows whose text begins with `prefix`, in the order of their texts, `limit` at most. The
+    /// table needs an index of the text: its key begins with the shard.
+    ///
+    /// # Errors
+    /// Those of any of the databases.
+    pub async fn starting_with<E: TextSharded>(
+        &self,
+        prefix: &str,
+        limit: u64,
+    ) -> Result<Vec<Unchecked<E::Model>>> {
+        let held = held(E::SHARD.as_str());
+        let queries = self.0.databases().iter().map(async |database| {
+            let rows = E::find().filter(held.clone()).filter(E::TEXT.gte(prefix));
+            // U+10FFFF sorts behind every other character.
+            let rows = rows.filter(E::TEXT.lt(format!("{prefix}\u{10FFFF}")));
+            rows.order_by_asc(E::TEXT).limit(limit).all(database.reader()).await
+        });
+        let mut rows: Vec<E::Model> = try_join_all(queries).await?.into_iter().flatten().collect();
+        rows.sort_unstable_by(|one, other| text::<E>(one).cmp(&text::<E>(other)));
+        rows.truncate(limit as usize);
+        Ok(rows.into_iter().map(Unchecked::new).collect())
+    }
+}
+
+/// The text by which a row is found.
+fn text<E: TextSharded>(row: &E::Model) -> Option<String> {
+    match row.get(E::TEXT) {
+        sea_orm::Value::String(text) => text,
+        _ => None,
+    }
+}
+
+/// Whether a row's shard, given as SQL, is one that its database holds active.
+fn held(shard: &str) -> sea_orm::sea_query::SimpleExpr {
+    Expr::cust(format!("{shard} IN (SELECT shard FROM tripod_shard WHERE state = '{}')", map::ACTIVE))
 }

@@ -1,4 +1,5 @@
-//! Who asks: the bearer token is looked up once a request, before anything else is done.
+//! Who asks: the token, a bearer header's or a cookie's, is looked up once a request, before
+//! anything else is done.
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts, Request, State};
 use axum::http::header::{AUTHORIZATION, HeaderMap};
@@ -6,25 +7,47 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::Problem;
 use super::session::{Session, Sessions};
+use super::{Problem, SessionCookie};
 use crate::access::Viewer;
 use crate::id::Id;
 
-/// Middleware: finds the session of the request's token. A token that is no (longer) good is
-/// answered 401, even where none is needed: its owner should learn of it.
-pub async fn authenticate(State(sessions): State<Sessions>, mut request: Request, next: Next) -> Response {
-    match bearer(request.headers()) {
-        Ok(None) => {}
+/// In the extensions of a request whose session is a cookie's: a browser adds those by itself, so
+/// such a request may be forged (see [`super::refuse_unproven`]).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ByCookie;
+
+/// Middleware: finds the session of the request's token. A bearer token that is no (longer) good
+/// is answered 401, even where none is needed: its owner should learn of it. A cookie that is no
+/// longer good is as none: whoever carries it may log in again.
+pub async fn authenticate(
+    State(sessions): State<Sessions>,
+    State(cookie): State<SessionCookie>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let found = match bearer(request.headers()) {
+        Err(problem) => return problem.into_response(),
         Ok(Some(token)) => match sessions.find(token).await {
-            Ok(Some(session)) => drop(request.extensions_mut().insert(SignedIn(session))),
             Ok(None) => {
                 return Problem::unauthenticated("The token is not valid (any more): log in again.")
                     .into_response();
             }
-            Err(error) => return Problem::from(error).into_response(),
+            found => found,
         },
-        Err(problem) => return problem.into_response(),
+        Ok(None) => match cookie.read(request.headers()) {
+            Some(token) => {
+                let found = sessions.find(token).await;
+                request.extensions_mut().insert(ByCookie);
+                found
+            }
+            None => Ok(None),
+        },
+    };
+    match found {
+        Ok(Some(session)) => drop(request.extensions_mut().insert(SignedIn(session))),
+        Ok(None) => {}
+        Err(error) => return Problem::from(error).into_response(),
     }
     next.run(request).await
 }

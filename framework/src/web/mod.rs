@@ -6,8 +6,11 @@
 
 mod auth;
 pub mod body;
+mod cookie;
+mod form;
 mod idempotency;
 mod json;
+mod origin;
 mod page;
 mod password;
 mod problem;
@@ -17,10 +20,13 @@ pub mod server;
 mod session;
 
 pub use auth::{SignedIn, authenticate};
+pub use cookie::{SessionCookie, read_cookie};
+pub use form::Form;
 pub use idempotency::{
     IDEMPOTENCY_KEY, Idempotency, Secret, Slot, content_hash, hash_text, idempotency_key, idempotent,
 };
 pub use json::{Json, Path, Query};
+pub use origin::{refuse_cross_site, refuse_unproven};
 pub use page::{Filling, Page, PageQuery, after_id, after_link};
 pub use password::Passwords;
 pub use problem::{FieldError, PROBLEM_JSON, Problem, fallback, method_not_allowed, panicked};

@@ -165,6 +165,8 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        // For whoever shows it otherwise than as JSON: a page says it in its own way.
+        response.extensions_mut().insert(self);
         response
     }
 }

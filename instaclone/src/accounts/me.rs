@@ -18,12 +18,12 @@ use crate::text::Texts;
 pub struct ProfileChange {
     /// At most 64 characters.
     #[schema(max_length = 64)]
-    full_name: Option<String>,
+    pub full_name: Option<String>,
     /// At most 150 characters.
     #[schema(max_length = 150)]
-    bio: Option<String>,
+    pub bio: Option<String>,
     /// Private accounts are not available yet: only `false` is taken.
-    is_private: Option<bool>,
+    pub is_private: Option<bool>,
 }
 
 /// Yourself.

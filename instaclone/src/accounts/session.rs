@@ -29,21 +29,21 @@ pub type SessionId = Id<Session>;
 /// A user name and its password.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct Credentials {
-    username: String,
-    password: String,
+    pub username: String,
+    pub password: String,
 }
 
 /// A signed-in device.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Device {
     /// The session's id.
-    id: SessionId,
+    pub id: SessionId,
     /// When it logged in.
-    created_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
     /// What it said it is.
-    device: String,
+    pub device: String,
     /// Whether it is the one that asks.
-    current: bool,
+    pub current: bool,
 }
 
 /// What a device says it is.

@@ -25,24 +25,24 @@ const SIGN_UPS: Rule = Rule::new("sign_up", 10, 3_600);
 pub struct NewAccount {
     /// 1 to 30 of the characters a-z, 0-9, '.' and '_'; lower-cased.
     #[schema(pattern = "^[A-Za-z0-9._]{1,30}$")]
-    username: String,
+    pub username: String,
     /// 8 to 200 characters.
     #[schema(min_length = 8, max_length = 200)]
-    password: String,
+    pub password: String,
     /// For recovery; shown to nobody.
     #[schema(max_length = 254)]
-    email: Option<String>,
+    pub email: Option<String>,
     /// At most 64 characters.
     #[schema(max_length = 64)]
-    full_name: Option<String>,
+    pub full_name: Option<String>,
 }
 
 /// A signed-in person.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SignedInUser {
-    pub(super) user: User,
+    pub user: User,
     /// Send it with every request: `Authorization: Bearer TOKEN`. It is not shown again.
-    pub(super) token: String,
+    pub token: String,
 }
 
 /// Sign up.

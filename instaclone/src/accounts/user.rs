@@ -18,40 +18,40 @@ use crate::text::{self, Texts};
 #[derive(Debug, Serialize, ToSchema)]
 pub struct User {
     #[serde(flatten)]
-    author: Author,
+    pub author: Author,
     /// What they say about themselves; may be empty.
-    bio: String,
+    pub bio: String,
     /// Whether only accepted followers see their posts.
-    is_private: bool,
+    pub is_private: bool,
     /// When they signed up.
-    created_at: DateTime<Utc>,
-    counts: UserCounts,
+    pub created_at: DateTime<Utc>,
+    pub counts: UserCounts,
     /// How you and they stand to each other; null when you are not logged in or it is you.
     #[schema(required)]
-    relationship: Option<Relationship>,
+    pub relationship: Option<Relationship>,
 }
 
 /// A person's stored totals, the same for every viewer.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UserCounts {
-    posts: i64,
-    followers: u64,
-    following: u64,
+    pub posts: i64,
+    pub followers: u64,
+    pub following: u64,
 }
 
 /// How the viewer and a person stand to each other.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Relationship {
     /// You follow them.
-    following: bool,
+    pub following: bool,
     /// You asked to.
-    requested: bool,
+    pub requested: bool,
     /// They follow you.
-    followed_by: bool,
+    pub followed_by: bool,
     /// You block them.
-    blocking: bool,
+    pub blocking: bool,
     /// You do not see their posts in your feed.
-    muting: bool,
+    pub muting: bool,
 }
 
 impl User {

@@ -31,12 +31,12 @@ const COMMENTS: Rule = Rule::new("comment", 120, 3_600);
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Comment)]
 pub struct CommentView {
-    id: CommentId,
-    post_id: PostId,
-    author: Author,
-    text: String,
+    pub id: CommentId,
+    pub post_id: PostId,
+    pub author: Author,
+    pub text: String,
     /// When it was written.
-    created_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
 }
 
 /// What to say.
@@ -44,7 +44,7 @@ pub struct CommentView {
 pub struct NewComment {
     /// 1 to 2,200 characters.
     #[schema(min_length = 1, max_length = 2200)]
-    text: String,
+    pub text: String,
 }
 
 /// Those of `comments` that the viewer sees, in their order.

@@ -23,7 +23,7 @@ use crate::text::Texts;
 pub struct PostChange {
     /// At most 2,200 characters.
     #[schema(max_length = 2200)]
-    caption: Option<String>,
+    pub caption: Option<String>,
 }
 
 /// The answer about a post that is not there, or not for this viewer.

@@ -28,28 +28,28 @@ struct File {
 #[schema(as = Photo)]
 pub struct PhotoView {
     /// The largest rendition, relative to the server unless absolute.
-    url: String,
+    pub url: String,
     /// In pixels.
-    width: u32,
+    pub width: u32,
     /// In pixels.
-    height: u32,
+    pub height: u32,
     /// What it shows, for those who do not see it; may be empty.
-    alt: String,
+    pub alt: String,
     /// A tiny picture as a `data:` URI, to show while the photo loads.
-    placeholder: String,
+    pub placeholder: String,
     /// Renditions of the same aspect ratio, largest first.
-    variants: Vec<Variant>,
+    pub variants: Vec<Variant>,
 }
 
 /// A rendition of a photo.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Variant {
     /// Relative to the server unless absolute.
-    url: String,
+    pub url: String,
     /// In pixels.
-    width: u32,
+    pub width: u32,
     /// In pixels.
-    height: u32,
+    pub height: u32,
 }
 
 impl Photo {

@@ -18,37 +18,37 @@ use crate::likes::Like;
 #[schema(as = Post)]
 pub struct PostView {
     pub id: PostId,
-    author: Author,
+    pub author: Author,
     /// May be empty.
-    caption: String,
+    pub caption: String,
     /// Where it was taken, in the author's words; null when they did not say.
     #[schema(required)]
-    location: Option<String>,
+    pub location: Option<String>,
     /// When it was posted.
-    created_at: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
     /// The filter's name; null without one.
     #[schema(required)]
-    filter: Option<String>,
+    pub filter: Option<String>,
     /// 1 to 10, in order.
-    photos: Vec<PhotoView>,
-    counts: PostCounts,
+    pub photos: Vec<PhotoView>,
+    pub counts: PostCounts,
     /// What you did with it; null when you are not logged in.
     #[schema(required)]
-    viewer: Option<PostViewer>,
+    pub viewer: Option<PostViewer>,
 }
 
 /// A post's stored totals, the same for every viewer.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PostCounts {
-    likes: u64,
-    comments: i64,
+    pub likes: u64,
+    pub comments: i64,
 }
 
 /// What the viewer did with a post.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PostViewer {
-    liked: bool,
-    saved: bool,
+    pub liked: bool,
+    pub saved: bool,
 }
 
 /// Those of `posts` that the viewer sees, in their order. A fixed number of queries, however many

@@ -1,0 +1,76 @@
+//! Web pages beside the API: they are asked for by browsers, so what goes wrong is a page, too.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{ACCEPT, ALLOW, RETRY_AFTER};
+use axum::http::{HeaderMap, Method, Uri};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::Tripod;
+use crate::web::{Problem, fallback, method_not_allowed, panicked, refuse_cross_site};
+
+/// An app's web pages.
+pub struct Pages {
+    /// The pages and their forms.
+    pub routes: Router<Tripod>,
+    /// Forms that take files.
+    pub uploads: Router<Tripod>,
+    /// The page that says what went wrong, also for addresses where nothing is.
+    pub problem: fn(&Asked, Problem) -> Response,
+}
+
+/// What was asked for when something went wrong.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The method.
+    pub method: Method,
+    /// The address, below the host.
+    pub uri: Uri,
+    /// The header fields.
+    pub headers: HeaderMap,
+}
+
+impl Pages {
+    /// The routes of both kinds, which share the API's layers, and the layer to put around those.
+    pub(super) fn into_parts(self) -> (Router<Tripod>, Router<Tripod>, fn(&Asked, Problem) -> Response) {
+        let guarded = |router: Router<Tripod>| router.layer(from_fn(refuse_cross_site));
+        (guarded(self.routes), guarded(self.uploads), self.problem)
+    }
+}
+
+/// Shows problems as pages to browsers; to others they stay problem+json.
+pub(super) fn dressed(router: Router<Tripod>, page: fn(&Asked, Problem) -> Response) -> Router<Tripod> {
+    router
+        .fallback(fallback)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(page, dress))
+}
+
+async fn dress(
+    State(page): State<fn(&Asked, Problem) -> Response>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if !takes_html(request.headers()) {
+        return next.run(request).await;
+    }
+    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+    let asked = Asked { method: method.clone(), uri: uri.clone(), headers: headers.clone() };
+    let mut response = next.run(request).await;
+    let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
+    let mut shown = page(&asked, problem);
+    for name in [RETRY_AFTER, ALLOW] {
+        if let Some(value) = response.headers_mut().remove(&name) {
+            shown.headers_mut().insert(name, value);
+        }
+    }
+    shown
+}
+
+/// Whether a browser asks for a page: only those name HTML.
+fn takes_html(headers: &HeaderMap) -> bool {
+    headers.get_all(ACCEPT).iter().any(|value| value.to_str().is_ok_and(|text| text.contains("text/html")))
+}

@@ -1,0 +1,108 @@
+//! Cookies: the one that keeps a browser's session, and reading any.
+//!
+//! The session's cookie holds the same opaque token as a bearer header. Scripts can't read it, and
+//! where the service is reached over TLS its name begins with `__Host-`: then a browser takes it
+//! only from this very host, over TLS, for all paths, so that no neighbouring host can plant one.
+
+use axum::http::header::{COOKIE, HeaderMap, HeaderValue};
+
+use crate::error::{Error, Result};
+
+/// How long a browser keeps the cookie, in seconds: 400 days, the most that browsers allow. The
+/// session itself ends when it is closed.
+const MAX_AGE_SECONDS: u32 = 400 * 24 * 3_600;
+
+/// Writes and reads the cookie that keeps a browser's session.
+///
+/// ```
+/// use axum::http::{HeaderMap, header::COOKIE};
+/// use tripod::web::SessionCookie;
+///
+/// let cookie = SessionCookie::new("https://photos.example");
+/// let set = cookie.holding("tri_token").unwrap();
+/// assert!(set.to_str().unwrap().starts_with("__Host-session=tri_token; Path=/; HttpOnly; SameSite=Lax"));
+///
+/// let headers = HeaderMap::from_iter([(COOKIE, "__Host-session=tri_token".parse().unwrap())]);
+/// assert_eq!(cookie.read(&headers), Some("tri_token"));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct SessionCookie {
+    secure: bool,
+}
+
+impl SessionCookie {
+    /// The cookie of a service that browsers reach at this address; an empty one is plain HTTP.
+    pub fn new(public_url: &str) -> Self {
+        Self { secure: public_url.starts_with("https://") }
+    }
+
+    fn name(self) -> &'static str {
+        if self.secure { "__Host-session" } else { "session" }
+    }
+
+    /// The `Set-Cookie` value that keeps this token in the browser.
+    ///
+    /// # Errors
+    /// An internal one when the token is no cookie value; tokens of [`super::Sessions`] are.
+    pub fn holding(self, token: &str) -> Result<HeaderValue> {
+        self.set(token, MAX_AGE_SECONDS)
+    }
+
+    /// The `Set-Cookie` value that makes the browser forget its token.
+    ///
+    /// # Errors
+    /// None.
+    pub fn cleared(self) -> Result<HeaderValue> {
+        self.set("", 0)
+    }
+
+    fn set(self, token: &str, max_age_seconds: u32) -> Result<HeaderValue> {
+        let secure = if self.secure { "; Secure" } else { "" };
+        let value = format!(
+            "{}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age_seconds}{secure}",
+            self.name()
+        );
+        HeaderValue::from_str(&value)
+            .map_err(|error| Error::internal("a session's token is no cookie value").because(error))
+    }
+
+    /// The token that the browser sent.
+    pub fn read(self, headers: &HeaderMap) -> Option<&str> {
+        read_cookie(headers, self.name()).filter(|token| !token.is_empty())
+    }
+}
+
+/// The value of the first cookie of this name.
+pub fn read_cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
+    fields
+        .flat_map(|field| field.split(';'))
+        .find_map(|pair| pair.trim().split_once('=').filter(|(found, _)| *found == name))
+        .map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_over_tls_is_the_cookie_bound_to_its_host() {
+        let plain = SessionCookie::new("").holding("t").unwrap();
+        assert_eq!(plain, "session=t; Path=/; HttpOnly; SameSite=Lax; Max-Age=34560000");
+        let secure = SessionCookie::new("https://photos.example").cleared().unwrap();
+        assert_eq!(secure, "__Host-session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0; Secure");
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others_and_in_any_field() {
+        let read = |fields: &[&str]| {
+            let fields = fields.iter().map(|field| (COOKIE, field.parse().unwrap()));
+            SessionCookie::new("").read(&HeaderMap::from_iter(fields)).map(str::to_owned)
+        };
+        assert_eq!(read(&["a=b; session=one; session=two"]), Some("one".into()));
+        assert_eq!(read(&["a=b", "session=one"]), Some("one".into()));
+        for none in [&["my_session=x", "sessions=y"][..], &["session=", "session"], &[], &["__Host-session=x"]] {
+            assert_eq!(read(none), None, "{none:?}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Forged requests: what another site makes a browser send carries the browser's cookies, so an
+//! unsafe request has to come from one of our own pages.
+//!
+//! Browsers say where a request comes from: `Sec-Fetch-Site` to trustworthy addresses, and
+//! `Origin` with every unsafe request. No script can forge either, so neither a token in each form
+//! nor state on the server is needed. The rule is that of Go's `http.CrossOriginProtection`
+//! (<https://words.filippo.io/csrf>), stricter where a cookie would act on the API.
+
+use axum::extract::Request;
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::{HeaderMap, Method, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::Problem;
+use super::auth::ByCookie;
+
+/// What a request tells of where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum From {
+    /// One of our own pages.
+    Us,
+    /// Another site's page, or one that hides what it is.
+    Elsewhere,
+    /// Nothing: no browser of these days sent it.
+    Unknown,
+}
+
+fn from(headers: &HeaderMap, uri: &Uri) -> From {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    match text("sec-fetch-site") {
+        Some("same-origin" | "none") => return From::Us,
+        Some(_) => return From::Elsewhere,
+        None => {}
+    }
+    let Some(origin) = text(ORIGIN.as_str()) else { return From::Unknown };
+    // HTTP/2 has the host in the address.
+    let host = text(HOST.as_str()).or_else(|| uri.authority().map(|authority| authority.as_str()));
+    let same = origin.split_once("://").is_some_and(|(_, origin)| Some(origin) == host);
+    if same { From::Us } else { From::Elsewhere }
+}
+
+fn is_unsafe(request: &Request) -> bool {
+    !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+fn refusal() -> Response {
+    Problem::forbidden("This request did not come from one of this service's own pages.").into_response()
+}
+
+/// Middleware for pages: refuses an unsafe request that another site made a browser send, also
+/// one without a session, such as a log-in to somebody else's account.
+pub async fn refuse_cross_site(request: Request, next: Next) -> Response {
+    if is_unsafe(&request) && from(request.headers(), request.uri()) == From::Elsewhere {
+        return refusal();
+    }
+    next.run(request).await
+}
+
+/// Middleware for an API: an unsafe request whose session is a cookie's must prove that one of our
+/// own pages sent it. Bearer tokens prove it by themselves: no browser adds them.
+pub async fn refuse_unproven(request: Request, next: Next) -> Response {
+    let by_cookie = request.extensions().get::<ByCookie>().is_some();
+    if by_cookie && is_unsafe(&request) && from(request.headers(), request.uri()) != From::Us {
+        return refusal();
+    }
+    next.run(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::middleware::from_fn;
+    use axum::{Router, routing::any};
+    use tower::ServiceExt;
+
+    async fn statuses(method: &str, headers: &[(&str, &str)], by_cookie: bool) -> (u16, u16) {
+        let router: Router = Router::new()
+            .route("/page", any(|| async {}).layer(from_fn(refuse_cross_site)))
+            .route("/api", any(|| async {}).layer(from_fn(refuse_unproven)));
+        let ask = async |path: &str| {
+            let mut request = axum::http::Request::builder().method(method).uri(path);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let mut request = request.body(Body::empty()).unwrap();
+            if by_cookie {
+                request.extensions_mut().insert(ByCookie);
+            }
+            router.clone().oneshot(request).await.unwrap().status().as_u16()
+        };
+        (ask("/page").await, ask("/api").await)
+    }
+
+    #[tokio::test]
+    async fn what_another_site_sends_is_refused() {
+        for forged in [
+            &[("sec-fetch-site", "cross-site")][..],
+            &[("sec-fetch-site", "same-site"), ("host", "a.example"), ("origin", "https://a.example")],
+            &[("origin", "https://b.example"), ("host", "a.example")],
+            &[("origin", "https://a.example:444"), ("host", "a.example")],
+            &[("origin", "null"), ("host", "null")],
+            &[("origin", "https://b.example")],
+        ] {
+            assert_eq!(statuses("POST", forged, true).await, (403, 403), "{forged:?}");
+            assert_eq!(statuses("POST", forged, false).await, (403, 200), "{forged:?} without a cookie");
+            assert_eq!(statuses("GET", forged, true).await, (200, 200), "{forged:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn our_own_pages_pass_and_silence_is_no_proof() {
+        for own in [
+            &[("sec-fetch-site", "same-origin")][..],
+            &[("origin", "http://127.0.0.1:3000"), ("host", "127.0.0.1:3000")],
+        ] {
+            assert_eq!(statuses("DELETE", own, true).await, (200, 200), "{own:?}");
+        }
+        assert_eq!(statuses("POST", &[("host", "a.example")], true).await, (200, 403));
+        assert_eq!(statuses("POST", &[("host", "a.example")], false).await, (200, 200));
+    }
+}
