@@ -5,6 +5,7 @@ mod comments;
 mod feed;
 mod follows;
 mod likes;
+mod pages;
 mod posts;
 mod router;
 mod schema;
@@ -28,6 +29,7 @@ async fn main() -> ExitCode {
         .job::<posts::ErasePost>()
         .routes(router::routes())
         .uploads(router::uploads())
+        .pages(router::pages())
         .run()
         .await
 }

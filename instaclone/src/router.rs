@@ -1,17 +1,22 @@
 //! Every route on one page.
 
-use tripod::Tripod;
 use tripod::web::body;
+use tripod::{Pages, Tripod};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{accounts, comments, feed, follows, likes, posts};
+use crate::{accounts, comments, feed, follows, likes, pages, posts};
 
 /// Where the API lives.
 const API: &str = "/api/v1";
 
 /// The largest body of an upload, in bytes: ten photos of a phone, with room.
 const UPLOAD_BYTES: usize = 64 << 20;
+
+/// The web pages; their routes are on a page of their own.
+pub fn pages() -> Pages {
+    pages::pages(UPLOAD_BYTES)
+}
 
 /// The routes with small bodies.
 pub fn routes() -> OpenApiRouter<Tripod> {

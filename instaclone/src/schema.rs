@@ -4,7 +4,7 @@ use sea_orm::sea_query::{ColumnDef, Index, Table, TableCreateStatement};
 use tripod::db::{CreateTables, Migration};
 
 /// All migrations, in order.
-pub const MIGRATIONS: [Migration; 1] = [PRODUCT_PATH];
+pub const MIGRATIONS: [Migration; 2] = [PRODUCT_PATH, USERNAME_PREFIX];
 
 const PRODUCT_PATH: Migration = || {
     let account = table("account")
@@ -45,6 +45,12 @@ const PRODUCT_PATH: Migration = || {
         .index(by("post_by_author", "post", "author_id"))
         .index(by("comment_by_post", "comment", "post_id"))
         .boxed()
+};
+
+/// Looking for people by the beginning of their name.
+const USERNAME_PREFIX: Migration = || {
+    let by_name = Index::create().name("username_by_name").table("username").col("name").take();
+    CreateTables::new("m20261122_000102_username_prefix").index(by_name).boxed()
 };
 
 fn table(name: &'static str) -> TableCreateStatement {

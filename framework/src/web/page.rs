@@ -36,6 +36,17 @@ const DEFAULT_LIMIT: u16 = 20;
 const LARGEST_LIMIT: u16 = 100;
 
 impl PageQuery {
+    /// The first page, of `limit` items.
+    pub fn first(limit: u16) -> Self {
+        Self { limit: Some(limit), cursor: None }
+    }
+
+    /// The same page, of `limit` items unless a number was asked for.
+    #[must_use]
+    pub fn or_limit(self, limit: u16) -> Self {
+        Self { limit: self.limit.or(Some(limit)), ..self }
+    }
+
     /// Items at most, 1 to 100.
     ///
     /// # Errors

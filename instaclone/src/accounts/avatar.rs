@@ -1,5 +1,6 @@
 //! One's own picture.
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::IntoResponse;
@@ -12,7 +13,7 @@ use tripod::{Error, Tripod};
 
 use super::account::{self, AccountId};
 use super::{User, me, nobody};
-use crate::posts::{ErasePost, Photo, UPLOADS, name_file};
+use crate::posts::{ErasePost, Photo, name_file, take_upload};
 
 /// Set your picture.
 #[utoipa::path(put, path = "/me/avatar", tag = "accounts", operation_id = "setAvatar", security(("bearer" = [])),
@@ -24,22 +25,34 @@ pub async fn set_avatar(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
-    tripod.limits.take(UPLOADS, tripod::web::Payer::Account(me.0.account))?;
     let Whole(bytes) = Whole::from_request(request, &()).await?;
+    change_avatar(&tripod, &me, &headers, bytes, "").await
+}
+
+/// Sets the picture that these bytes are, once for the key in these headers; `field` is what a
+/// refusal names.
+pub async fn change_avatar(
+    tripod: &Tripod,
+    me: &SignedIn,
+    headers: &HeaderMap,
+    bytes: Bytes,
+    field: &str,
+) -> Result<Response, Problem> {
+    take_upload(tripod, me)?;
     let content = content_hash(&Method::PUT, "/me/avatar", [bytes.as_ref()]);
-    let processed = tripod.pictures.process(bytes).await.map_err(|error| name_file(error, ""))?;
+    let processed = tripod.pictures.process(bytes).await.map_err(|error| name_file(error, field))?;
     let once = async |_| {
         let changed = async {
-            let picture = Photo::store(&tripod, processed, String::new()).await?;
-            if let Err(problem) = change(&tripod, me.account(), picture.clone()).await {
-                picture.delete_files(&tripod).await?;
+            let picture = Photo::store(tripod, processed, String::new()).await?;
+            if let Err(problem) = change(tripod, me.account(), picture.clone()).await {
+                picture.delete_files(tripod).await?;
                 return Err(problem);
             }
-            me::present(&tripod, &me).await
+            me::present(tripod, me).await
         };
         changed.await.into_response()
     };
-    tripod.idempotency.once(me.0.account, &headers, content, once).await
+    tripod.idempotency.once(me.0.account, headers, content, once).await
 }
 
 /// Puts the new picture in the old one's place; a job deletes the old one's files.

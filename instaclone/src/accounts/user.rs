@@ -135,7 +135,7 @@ pub async fn get_user(
 pub struct ByName {
     /// The person's user name.
     #[param(pattern = "^[A-Za-z0-9._]{1,30}$")]
-    username: String,
+    pub username: String,
 }
 
 /// A person by user name.

@@ -33,7 +33,7 @@ const LOCATION: usize = 100;
 /// Bytes of a text part: what the longest text takes, and not much more.
 const TEXT_BYTES: usize = 4 * CAPTION;
 /// Uploads of one account.
-pub const UPLOADS: Rule = Rule::new("upload", 60, 3_600);
+const UPLOADS: Rule = Rule::new("upload", 60, 3_600);
 
 /// The parts of a new post.
 #[derive(ToSchema)]
@@ -54,15 +54,19 @@ pub struct NewPost {
     filter: Option<String>,
 }
 
-/// A form that was read to its end: pictures already made safe, nothing stored.
+/// A new post as it was sent: pictures already made safe, nothing stored.
 #[derive(Default)]
-struct Form {
+pub struct Draft {
     pictures: Vec<Processed>,
     alts: Vec<String>,
-    caption: String,
+    /// As it was typed.
+    pub caption: String,
     location: Option<String>,
     /// What each part was, for telling a repeat from another post.
     digests: Vec<[u8; 32]>,
+    texts: Texts,
+    /// Why the first picture that is none was refused.
+    refused: Option<Problem>,
 }
 
 /// Post photos.
@@ -75,26 +79,50 @@ pub async fn create_post(
     headers: HeaderMap,
     form: Multipart,
 ) -> Result<Response, Problem> {
-    tripod.limits.take(UPLOADS, Payer::Account(me.0.account))?;
-    let form = Form::read(&tripod, form).await?;
-    let content = content_hash(&Method::POST, "/posts", form.digests.iter().map(|digest| digest.as_slice()));
-    let once = async |slot| publish(&tripod, &me, form, slot).await.into_response();
-    tripod.idempotency.once(me.0.account, &headers, content, once).await
+    take_upload(&tripod, &me)?;
+    let mut draft = Draft::default();
+    draft.read(&tripod, form).await?;
+    draft.check()?;
+    publish_once(&tripod, &me, draft, &headers).await
 }
 
-impl Form {
-    async fn read(tripod: &Tripod, Multipart(mut parts): Multipart) -> Result<Self, Problem> {
-        let (mut form, mut texts) = (Self::default(), Texts::default());
+/// Takes an upload from the account's share.
+pub fn take_upload(tripod: &Tripod, me: &SignedIn) -> Result<(), Problem> {
+    tripod.limits.take(UPLOADS, Payer::Account(me.0.account))
+}
+
+/// Publishes a draft that was checked, once for the key in these headers.
+pub async fn publish_once(
+    tripod: &Tripod,
+    me: &SignedIn,
+    draft: Draft,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let content = content_hash(&Method::POST, "/posts", draft.digests.iter().map(|digest| digest.as_slice()));
+    let once = async |slot| publish(tripod, me, draft, slot).await.into_response();
+    tripod.idempotency.once(me.0.account, headers, content, once).await
+}
+
+impl Draft {
+    /// Reads a form to its end, also when a part of it is refused: what was typed is not lost.
+    /// What is wrong with the parts is for [`Draft::check`] to say.
+    pub async fn read(&mut self, tripod: &Tripod, Multipart(mut parts): Multipart) -> Result<(), Problem> {
+        let mut photos = 0;
         while let Some(part) = parts.next_field().await? {
             let name = part.name().unwrap_or_default().to_owned();
-            if form.digests.len() == MOST_PARTS {
+            if self.digests.len() == MOST_PARTS {
                 return Err(Problem::invalid("", format!("the form may have {MOST_PARTS} parts at most")));
             }
-            if name == "photo" && form.pictures.len() == MOST_PHOTOS {
+            if name == "photo" && photos == MOST_PHOTOS {
                 return Err(Problem::invalid("photo", format!("may be sent {MOST_PHOTOS} times at most")));
             }
+            let unnamed = part.file_name() == Some("");
             let bytes = part.bytes().await?;
-            form.digests.push(
+            // So browsers say that no file was chosen.
+            if name == "photo" && unnamed && bytes.is_empty() {
+                continue;
+            }
+            self.digests.push(
                 Sha256::new()
                     .chain_update(name.as_bytes())
                     .chain_update([0])
@@ -103,38 +131,72 @@ impl Form {
                     .into(),
             );
             match name.as_str() {
+                "photo" if self.refused.is_some() => {}
                 "photo" => {
-                    let index = form.pictures.len();
-                    let picture = tripod.pictures.process(bytes).await;
-                    form.pictures
-                        .push(picture.map_err(|error| name_file(error, &format!("photo[{index}]")))?);
+                    match tripod.pictures.process(bytes).await {
+                        Ok(picture) => self.pictures.push(picture),
+                        Err(error) if error.is_invalid() || error.is_unsupported() => {
+                            self.refused = Some(name_file(error, &format!("photo[{photos}]")));
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
+                    photos += 1;
                 }
-                "caption" => form.caption = texts.take("caption", text(&name, &bytes)?, CAPTION),
+                "caption" => self.caption = self.texts.take("caption", text(&name, &bytes)?, CAPTION),
                 "alt" => {
-                    let field = format!("alt[{}]", form.alts.len());
-                    form.alts.push(texts.take(&field, text(&name, &bytes)?, ALT));
+                    let field = format!("alt[{}]", self.alts.len());
+                    self.alts.push(self.texts.take(&field, text(&name, &bytes)?, ALT));
                 }
                 "location" => {
-                    let location = texts.take("location", text(&name, &bytes)?, LOCATION);
-                    form.location = Some(location).filter(|location| !location.is_empty());
+                    let location = self.texts.take("location", text(&name, &bytes)?, LOCATION);
+                    self.location = Some(location).filter(|location| !location.is_empty());
                 }
                 "filter" if matches!(text(&name, &bytes)?, "" | "original") => {}
-                "filter" => texts.refuse("filter", "must be original: there are no other filters yet"),
-                _ => texts.refuse(
+                "filter" => self.texts.refuse("filter", "must be original: there are no other filters yet"),
+                _ => self.texts.refuse(
                     &name,
                     "is not a part of a post; those are photo, caption, alt, location and filter",
                 ),
             }
         }
-        if form.pictures.is_empty() {
+        Ok(())
+    }
+
+    /// Whether it can be published.
+    ///
+    /// # Errors
+    /// Why not: the first picture that is none, or every other part at fault.
+    pub fn check(&mut self) -> Result<(), Problem> {
+        if let Some(refused) = self.refused.take() {
+            return Err(refused);
+        }
+        let mut texts = std::mem::take(&mut self.texts);
+        if self.pictures.is_empty() {
             texts.refuse("photo", "must be sent at least once, as a file");
         }
-        if form.alts.len() > form.pictures.len() {
+        // A page has a field for each photo that there may be; those left empty say nothing.
+        let described = self.alts.iter().rposition(|alt| !alt.is_empty()).map_or(0, |last| last + 1);
+        if described > self.pictures.len() {
             texts.refuse("alt", "must not be sent more often than photo");
         }
         texts.check()?;
-        form.alts.resize(form.pictures.len(), String::new());
-        Ok(form)
+        self.alts.resize(self.pictures.len(), String::new());
+        Ok(())
+    }
+
+    /// What was typed to describe the photo of this index.
+    pub fn alt(&self, index: usize) -> &str {
+        self.alts.get(index).map_or("", String::as_str)
+    }
+
+    /// Whether more than the first photo was described.
+    pub fn describes_several(&self) -> bool {
+        self.alts.iter().skip(1).any(|alt| !alt.is_empty())
+    }
+
+    /// What was typed as the location.
+    pub fn location(&self) -> &str {
+        self.location.as_deref().unwrap_or_default()
     }
 }
 
@@ -158,13 +220,13 @@ pub fn name_file(error: Error, field: &str) -> Problem {
 async fn publish(
     tripod: &Tripod,
     me: &SignedIn,
-    form: Form,
+    draft: Draft,
     slot: Slot,
 ) -> Result<(StatusCode, Json<PostView>), Problem> {
     let author: AccountId = me.account();
     let reserved = slot.reserve::<post::Entity>(author.shard()).await?;
     let mut photos: Vec<Photo> = Vec::new();
-    for (picture, alt) in form.pictures.into_iter().zip(form.alts) {
+    for (picture, alt) in draft.pictures.into_iter().zip(draft.alts) {
         match Photo::store(tripod, picture, alt).await {
             Ok(photo) => photos.push(photo),
             Err(error) => {
@@ -175,8 +237,8 @@ async fn publish(
     }
     let row = post::ActiveModel {
         author_id: Set(author),
-        caption: Set(form.caption),
-        location: Set(form.location),
+        caption: Set(draft.caption),
+        location: Set(draft.location),
         photos: Set(Photos(photos.clone())),
         comment_count: Set(0),
         ..Default::default()

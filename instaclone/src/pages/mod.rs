@@ -1,0 +1,60 @@
+//! The web app: every page is the API's answer, drawn as HTML, and every action is a form.
+//!
+//! A page calls the same handlers as the API, so that no rule stands in two places. Forms answer
+//! 303 to the page that shows their effect; with `Prefer: return=representation` (RFC 7240), which
+//! only our own scripts send, they answer with just the piece of the page that has changed.
+//! Nothing here needs a script: those only spare a reload.
+
+mod assets;
+mod compose;
+mod door;
+mod frame;
+mod home;
+mod person;
+mod post;
+mod problem;
+mod search;
+mod settings;
+mod visit;
+mod words;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tripod::web::body;
+use tripod::{Pages, Tripod};
+
+/// All pages, on one page.
+pub fn pages(upload_bytes: usize) -> Pages {
+    let routes = Router::new()
+        .route("/", get(home::feed))
+        .route("/explore", get(home::explore))
+        .route("/search", get(search::search))
+        .route("/login", get(door::log_in_form).post(door::log_in))
+        .route("/signup", get(door::sign_up_form).post(door::sign_up))
+        .route("/logout", post(door::log_out))
+        .route("/p/{id}", get(post::show))
+        .route("/p/{id}/like", post(post::like))
+        .route("/p/{id}/unlike", post(post::unlike))
+        .route("/p/{id}/likes", get(post::likes))
+        .route("/p/{id}/comments", post(post::comment))
+        .route("/p/{id}/caption", post(post::change_caption))
+        .route("/p/{id}/delete", post(post::delete))
+        .route("/comments/{id}/delete", post(post::delete_comment))
+        .route("/u/{username}", get(person::show))
+        .route("/u/{username}/followers", get(person::followers))
+        .route("/u/{username}/following", get(person::following))
+        .route("/u/{username}/follow", post(person::follow))
+        .route("/u/{username}/unfollow", post(person::unfollow))
+        .route("/settings", get(settings::show))
+        .route("/settings/profile", post(settings::change_profile))
+        .route("/settings/sessions/{id}/close", post(settings::close_session))
+        .route("/settings/delete", post(settings::delete_account))
+        .route("/language", post(settings::change_language))
+        .route("/assets/{name}", get(assets::serve))
+        .route("/favicon.ico", get(assets::favicon));
+    let uploads = Router::<Tripod>::new()
+        .route("/new", get(compose::form).post(compose::share))
+        .route("/settings/avatar", post(settings::change_avatar))
+        .layer(body::limit(upload_bytes));
+    Pages { routes, uploads, problem: problem::page }
+}

@@ -1,0 +1,75 @@
+//! The page that says what went wrong.
+
+use askama::Template;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use tripod::Asked;
+use tripod::web::Problem;
+
+use super::assets;
+use super::frame::page_of;
+use super::visit::referring_page;
+use super::words::{Words, words};
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage {
+    words: &'static Words,
+    status: u16,
+    heading: &'static str,
+    detail: String,
+    style: &'static str,
+}
+
+/// Shows a problem to a browser. Whoever has to log in is led there, and back afterwards: to the
+/// page that was asked for, or to the one with the form that was sent.
+pub fn page(asked: &Asked, problem: Problem) -> Response {
+    if problem.status == 401 {
+        let wanted = match asked.method {
+            Method::GET => asked.uri.path_and_query().map(|path| path.as_str().to_owned()),
+            _ => referring_page(&asked.headers),
+        };
+        let next: String = wanted.into_iter().flat_map(|path| query_value(&path)).collect();
+        return Redirect::to(&format!("/login?next={next}")).into_response();
+    }
+    let words = words(&asked.headers);
+    let page = ProblemPage {
+        words,
+        status: problem.status,
+        heading: (words.problem)(problem.status),
+        detail: words.say(&problem.detail),
+        style: assets::path("style.css"),
+    };
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    page_of(status, &page).unwrap_or_else(Problem::into_response)
+}
+
+/// A path as the value of a query's parameter.
+fn query_value(path: &str) -> Vec<char> {
+    let escaped = path.bytes().flat_map(|byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => vec![byte as char],
+        _ => format!("%{byte:02X}").chars().collect(),
+    });
+    escaped.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderMap;
+
+    #[test]
+    fn whoever_has_to_log_in_comes_back_to_where_they_were() {
+        let asked = |method, uri: &str, headers: &[(&'static str, &str)]| {
+            let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+            let headers = HeaderMap::from_iter(headers);
+            let asked = Asked { method, uri: uri.parse().unwrap(), headers };
+            let reply = page(&asked, Problem::unauthenticated("Log in."));
+            reply.headers()["location"].to_str().unwrap().to_owned()
+        };
+        assert_eq!(asked(Method::GET, "/p/1?a=b&c", &[]), "/login?next=/p/1%3Fa%3Db%26c");
+        let from = [("host", "a.example"), ("referer", "http://a.example/u/ana")];
+        assert_eq!(asked(Method::POST, "/u/ana/follow", &from), "/login?next=/u/ana");
+        assert_eq!(asked(Method::POST, "/u/ana/follow", &[]), "/login?next=");
+    }
+}

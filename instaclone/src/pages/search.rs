@@ -1,0 +1,48 @@
+//! Looking for people by the beginning of their user name.
+
+use askama::Template;
+use axum::response::Response;
+use serde::Deserialize;
+use tripod::web::{Problem, Query};
+
+use super::frame::page;
+use super::visit::Visit;
+use crate::accounts::{Author, People, username};
+
+/// People shown: who is not among them is found by typing on.
+const MOST: u64 = 30;
+
+/// What to look for.
+#[derive(Deserialize)]
+pub struct Question {
+    #[serde(default)]
+    q: String,
+}
+
+#[derive(Template)]
+#[template(path = "search.html")]
+struct SearchPage {
+    v: Visit,
+    q: String,
+    people: Vec<Author>,
+}
+
+pub async fn search(v: Visit, Query(Question { q }): Query<Question>) -> Result<Response, Problem> {
+    let q = q.trim().trim_start_matches('@').to_owned();
+    let people = beginning_with(&v, &q.to_lowercase()).await?;
+    page(&SearchPage { v, q, people })
+}
+
+/// The people whose names begin with this, by name.
+async fn beginning_with(v: &Visit, start: &str) -> Result<Vec<Author>, Problem> {
+    let may_be_a_name = !start.is_empty()
+        && start.len() <= 30
+        && start.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_'));
+    if !may_be_a_name {
+        return Ok(Vec::new());
+    }
+    let names = v.tripod.shards.everywhere().starting_with::<username::Entity>(start, MOST).await?;
+    let ids: Vec<_> = names.iter().map(|name| name.peek().account_id).collect();
+    let people = People::load(&v.tripod, v.viewer(), ids.iter().copied()).await?;
+    Ok(ids.into_iter().filter_map(|id| people.get(id).cloned()).collect())
+}

@@ -1,0 +1,139 @@
+//! One's own settings: picture, profile, devices, language, and leaving for good.
+
+use askama::Template;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::header::SET_COOKIE;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use tripod::web::body::Multipart;
+use tripod::web::{Form, Json, Path, Problem, Query};
+
+use super::door;
+use super::frame::{Faults, page_of};
+use super::visit::Visit;
+use super::words;
+use crate::accounts::{self, Device, ProfileChange, SessionId, User};
+
+/// What the page is told by the form before it.
+#[derive(Deserialize)]
+pub struct Told {
+    saved: Option<u8>,
+}
+
+#[derive(Template)]
+#[template(path = "settings.html")]
+struct SettingsPage {
+    v: Visit,
+    user: User,
+    devices: Vec<Device>,
+    faults: Faults,
+    saved: bool,
+    full_name: String,
+    bio: String,
+}
+
+/// What was typed into the profile's form.
+#[derive(Deserialize)]
+pub struct Profile {
+    full_name: String,
+    bio: String,
+}
+
+pub async fn show(v: Visit, Query(told): Query<Told>) -> Result<Response, Problem> {
+    show_with(v, Faults::default(), None, told.saved.is_some()).await
+}
+
+async fn show_with(
+    v: Visit,
+    faults: Faults,
+    typed: Option<Profile>,
+    saved: bool,
+) -> Result<Response, Problem> {
+    let (me, tripod) = (v.signed_in()?, State(v.tripod.clone()));
+    let Json(user) = accounts::get_me(tripod.clone(), me.clone()).await?;
+    let Json(devices) = accounts::list_sessions(tripod, me).await?;
+    let stored = || Profile { full_name: user.author.full_name.clone(), bio: user.bio.clone() };
+    let Profile { full_name, bio } = typed.unwrap_or_else(stored);
+    let status = faults.status();
+    page_of(status, &SettingsPage { v, user, devices: devices.items, faults, saved, full_name, bio })
+}
+
+/// Back to the settings: saved, or with what was wrong.
+async fn answer<T>(
+    v: Visit,
+    done: Result<T, Problem>,
+    typed: Option<Profile>,
+) -> Result<Response, Problem> {
+    match done {
+        Ok(_) => Ok(Redirect::to("/settings?saved=1").into_response()),
+        Err(problem) => show_with(v, Faults::of(problem)?, typed, false).await,
+    }
+}
+
+pub async fn change_profile(v: Visit, Form(typed): Form<Profile>) -> Result<Response, Problem> {
+    let change = ProfileChange {
+        full_name: Some(typed.full_name.clone()),
+        bio: Some(typed.bio.clone()),
+        is_private: None,
+    };
+    let done = accounts::update_me(State(v.tripod.clone()), v.signed_in()?, Json(change)).await;
+    answer(v, done, Some(typed)).await
+}
+
+pub async fn change_avatar(v: Visit, request: Request) -> Result<Response, Problem> {
+    let me = v.signed_in()?;
+    let done = async {
+        let Multipart(mut parts) = Multipart::from_request(request, &()).await?;
+        while let Some(part) = parts.next_field().await? {
+            if part.name() == Some("picture") {
+                let bytes = part.bytes().await?;
+                return accounts::change_avatar(&v.tripod, &me, &v.headers, bytes, "picture").await;
+            }
+        }
+        Err(Problem::invalid("picture", "must not be empty"))
+    };
+    let done = match done.await {
+        Ok(mut reply) => reply.extensions_mut().remove::<Problem>().map_or(Ok(()), Err),
+        Err(problem) => Err(problem),
+    };
+    answer(v, done, None).await
+}
+
+pub async fn close_session(v: Visit, Path(id): Path<SessionId>) -> Result<Response, Problem> {
+    match accounts::close_session(State(v.tripod.clone()), v.signed_in()?, Path(id)).await {
+        // Closed already, by another click or another device.
+        Err(problem) if problem.status == 404 => answer(v, Ok(()), None).await,
+        done => answer(v, done, None).await,
+    }
+}
+
+/// The user name, typed to show that it is meant.
+#[derive(Deserialize)]
+pub struct Confirmation {
+    confirm: String,
+}
+
+pub async fn delete_account(v: Visit, Form(typed): Form<Confirmation>) -> Result<Response, Problem> {
+    let me = v.signed_in()?;
+    let own = v.me.as_ref().is_some_and(|(_, author)| author.username == typed.confirm.trim());
+    if !own {
+        let refused = Err::<(), _>(Problem::invalid("confirm", "is not your user name"));
+        return answer(v, refused, None).await;
+    }
+    accounts::delete_me(State(v.tripod.clone()), me).await?;
+    door::leave(&v.tripod)
+}
+
+#[derive(Deserialize)]
+pub struct Language {
+    language: String,
+}
+
+/// Keeps the language that somebody chose, in their browser.
+pub async fn change_language(v: Visit, Form(typed): Form<Language>) -> Result<Response, Problem> {
+    let chosen = words::of_tag(&typed.language);
+    let chosen = chosen.ok_or_else(|| Problem::invalid("language", "is not one of this service"))?;
+    let secure = if v.tripod.config.public_url.starts_with("https://") { "; Secure" } else { "" };
+    let cookie = format!("{}={}; Path=/; SameSite=Lax; HttpOnly; Max-Age=31536000{secure}", words::COOKIE, chosen.tag);
+    Ok(([(SET_COOKIE, cookie)], v.back("/", "")).into_response())
+}
