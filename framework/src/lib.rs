@@ -92,6 +92,6 @@ pub mod app;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use app::{App, Asked, Pages, Tripod};
+pub use app::{App, Asked, Pages, ProblemPage, Tripod};
 pub use error::{Error, Result};
 pub use tripod_macros::{Edge, Job, Sharded, TimelineItem};

@@ -46,7 +46,7 @@ pub(super) fn router(
     };
     let mut app = known(api.layer(from_fn(refuse_unproven)));
     if let Some(pages) = pages {
-        let (routes, uploads, problem) = pages.into_parts();
+        let Pages { routes, uploads, problem } = pages.guarded();
         app = app.merge(dressed(known(routes.merge(uploads.layer(budgeted()))), problem));
     } else {
         app = app.fallback(fallback);

@@ -14,4 +14,4 @@ mod start;
 
 pub use builder::App;
 pub use context::Tripod;
-pub use pages::{Asked, Pages};
+pub use pages::{Asked, Pages, ProblemPage};

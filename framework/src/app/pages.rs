@@ -18,8 +18,11 @@ pub struct Pages {
     /// Forms that take files.
     pub uploads: Router<Tripod>,
     /// The page that says what went wrong, also for addresses where nothing is.
-    pub problem: fn(&Asked, Problem) -> Response,
+    pub problem: ProblemPage,
 }
+
+/// Makes the page that says what went wrong.
+pub type ProblemPage = fn(&Asked, Problem) -> Response;
 
 /// What was asked for when something went wrong.
 #[derive(Clone, Debug)]
@@ -33,15 +36,15 @@ pub struct Asked {
 }
 
 impl Pages {
-    /// The routes of both kinds, which share the API's layers, and the layer to put around those.
-    pub(super) fn into_parts(self) -> (Router<Tripod>, Router<Tripod>, fn(&Asked, Problem) -> Response) {
+    /// The same pages, which refuse what other sites send.
+    pub(super) fn guarded(self) -> Self {
         let guarded = |router: Router<Tripod>| router.layer(from_fn(refuse_cross_site));
-        (guarded(self.routes), guarded(self.uploads), self.problem)
+        Self { routes: guarded(self.routes), uploads: guarded(self.uploads), ..self }
     }
 }
 
 /// Shows problems as pages to browsers; to others they stay problem+json.
-pub(super) fn dressed(router: Router<Tripod>, page: fn(&Asked, Problem) -> Response) -> Router<Tripod> {
+pub(super) fn dressed(router: Router<Tripod>, page: ProblemPage) -> Router<Tripod> {
     router
         .fallback(fallback)
         .method_not_allowed_fallback(method_not_allowed)
@@ -49,11 +52,7 @@ pub(super) fn dressed(router: Router<Tripod>, page: fn(&Asked, Problem) -> Respo
         .layer(from_fn_with_state(page, dress))
 }
 
-async fn dress(
-    State(page): State<fn(&Asked, Problem) -> Response>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn dress(State(page): State<ProblemPage>, request: Request, next: Next) -> Response {
     if !takes_html(request.headers()) {
         return next.run(request).await;
     }

@@ -19,9 +19,11 @@ impl Everywhere<'_> {
     /// Those of any of the databases.
     pub async fn newest<E: Sharded>(&self, page: Page<E>) -> Result<Vec<Unchecked<E::Model>>> {
         let held = held(&format!("(({} >> 10) & 8191)", E::ID.as_str()));
-        let queries = self.0.databases().iter().map(async |database| {
-            page.of(E::find().filter(held.clone())).all(database.reader()).await
-        });
+        let queries = self
+            .0
+            .databases()
+            .iter()
+            .map(async |database| page.of(E::find().filter(held.clone())).all(database.reader()).await);
         Ok(read::merge::<E>(try_join_all(queries).await?, page.limit))
     }
 
@@ -43,7 +45,7 @@ impl Everywhere<'_> {
             rows.order_by_asc(E::TEXT).limit(limit).all(database.reader()).await
         });
         let mut rows: Vec<E::Model> = try_join_all(queries).await?.into_iter().flatten().collect();
-        rows.sort_unstable_by(|one, other| text::<E>(one).cmp(&text::<E>(other)));
+        rows.sort_unstable_by_key(text::<E>);
         rows.truncate(limit as usize);
         Ok(rows.into_iter().map(Unchecked::new).collect())
     }

@@ -101,7 +101,9 @@ mod tests {
         };
         assert_eq!(read(&["a=b; session=one; session=two"]), Some("one".into()));
         assert_eq!(read(&["a=b", "session=one"]), Some("one".into()));
-        for none in [&["my_session=x", "sessions=y"][..], &["session=", "session"], &[], &["__Host-session=x"]] {
+        for none in
+            [&["my_session=x", "sessions=y"][..], &["session=", "session"], &[], &["__Host-session=x"]]
+        {
             assert_eq!(read(none), None, "{none:?}");
         }
     }

@@ -50,11 +50,12 @@ mod tests {
         for (kind, body, status) in [
             (form, "text=a+b%26", 200),
             (form, "other=1", 400),
-            (form, "text=%ff", 400),
+            (form, "text=a&text=b", 400),
             ("text/plain", "text=a", 415),
             (form, &"x".repeat(101), 413),
         ] {
-            let request = Request::post("/").header("content-type", kind).body(body.to_owned().into());
+            let request =
+                Request::post("/").header("content-type", kind).body(axum::body::Body::from(body.to_owned()));
             let response = router.clone().oneshot(request.unwrap()).await.unwrap();
             assert_eq!(response.status(), status, "{body:.20}");
             assert_eq!(response.extensions().get::<Problem>().is_some(), status != 200);

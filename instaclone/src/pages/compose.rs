@@ -23,12 +23,10 @@ struct ComposePage {
 
 pub async fn form(v: Visit) -> Result<Response, Problem> {
     v.signed_in()?;
-    page_of(Faults::default().status(), &ComposePage {
-        v,
-        faults: Faults::default(),
-        draft: Draft::default(),
-        key: FormKey::fresh(),
-    })
+    page_of(
+        Faults::default().status(),
+        &ComposePage { v, faults: Faults::default(), draft: Draft::default(), key: FormKey::fresh() },
+    )
 }
 
 pub async fn share(

@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn a_fault_stands_beside_its_field() {
-        let errors = vec![FieldError::new("photo[1]", "is no picture"), FieldError::new("alt", "is too long")];
+        let errors =
+            vec![FieldError::new("photo[1]", "is no picture"), FieldError::new("alt", "is too long")];
         let faults = Faults::of(Problem::invalid_fields(errors)).unwrap_or_default();
         assert_eq!(faults.field(&ENGLISH, "photo").as_deref(), Some("Is no picture"));
         assert_eq!(faults.field(&ENGLISH, "alt").as_deref(), Some("Is too long"));

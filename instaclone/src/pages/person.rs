@@ -8,8 +8,8 @@ use tripod::web::{Json, Page, PageQuery, Path, Problem, Query};
 use super::frame::page;
 use super::visit::Visit;
 use crate::accounts::{self, Author, ByName, User};
-use crate::posts::{self, PostView};
 use crate::follows;
+use crate::posts::{self, PostView};
 
 /// Photos of a page: rows of three.
 const TILES: u16 = 30;

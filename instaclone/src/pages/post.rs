@@ -5,9 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use tripod::web::{
-    Form, IDEMPOTENCY_KEY, Json, Page, PageQuery, Path, Problem, Query, Slot, content_hash,
-};
+use tripod::web::{Form, IDEMPOTENCY_KEY, Json, Page, PageQuery, Path, Problem, Query, Slot, content_hash};
 
 use super::frame::{Faults, page, page_of};
 use super::person::PeoplePage;
@@ -15,9 +13,9 @@ use super::visit::Visit;
 use crate::accounts::Author;
 use crate::comments::comment::CommentId;
 use crate::comments::{self, CommentView, NewComment};
+use crate::likes;
 use crate::posts::post::PostId;
 use crate::posts::{self, PostChange, PostView};
-use crate::likes;
 
 #[derive(Template)]
 #[template(path = "post.html")]
@@ -108,11 +106,7 @@ async fn after_like(v: Visit, id: PostId) -> Result<Response, Problem> {
     page(&Actions { v, post })
 }
 
-pub async fn likes(
-    v: Visit,
-    Path(id): Path<PostId>,
-    query: Query<PageQuery>,
-) -> Result<Response, Problem> {
+pub async fn likes(v: Visit, Path(id): Path<PostId>, query: Query<PageQuery>) -> Result<Response, Problem> {
     let (tripod, viewer) = (State(v.tripod.clone()), v.viewer());
     let Json(post) = posts::get_post(tripod.clone(), viewer, Path(id)).await?;
     let Json(list) = likes::list_post_likes(tripod, viewer, Path(id), query).await?;

@@ -43,6 +43,37 @@ pub async fn show(v: Visit, Query(told): Query<Told>) -> Result<Response, Proble
     show_with(v, Faults::default(), None, told.saved.is_some()).await
 }
 
+/// What a device is, in words, from what its browser says of itself.
+fn device_name(user_agent: &str) -> String {
+    // Browsers name those they descend from as well, so the younger ones come first.
+    let browsers = [
+        ("Edg", "Edge"),
+        ("OPR", "Opera"),
+        ("SamsungBrowser", "Samsung Internet"),
+        ("Firefox", "Firefox"),
+        ("FxiOS", "Firefox"),
+        ("CriOS", "Chrome"),
+        ("Chrome", "Chrome"),
+        ("Safari", "Safari"),
+    ];
+    let systems = [
+        ("iPhone", "iPhone"),
+        ("iPad", "iPad"),
+        ("Android", "Android"),
+        ("Windows", "Windows"),
+        ("Mac OS X", "Mac"),
+        ("CrOS", "ChromeOS"),
+        ("Linux", "Linux"),
+    ];
+    let find = |names: &[(&str, &'static str)]| {
+        names.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
+    };
+    match (find(&browsers), find(&systems)) {
+        (Some(browser), Some(system)) => format!("{browser}, {system}"),
+        _ => user_agent.chars().take(60).collect(),
+    }
+}
+
 async fn show_with(
     v: Visit,
     faults: Faults,
@@ -51,7 +82,10 @@ async fn show_with(
 ) -> Result<Response, Problem> {
     let (me, tripod) = (v.signed_in()?, State(v.tripod.clone()));
     let Json(user) = accounts::get_me(tripod.clone(), me.clone()).await?;
-    let Json(devices) = accounts::list_sessions(tripod, me).await?;
+    let Json(mut devices) = accounts::list_sessions(tripod, me).await?;
+    for device in &mut devices.items {
+        device.device = device_name(&device.device);
+    }
     let stored = || Profile { full_name: user.author.full_name.clone(), bio: user.bio.clone() };
     let Profile { full_name, bio } = typed.unwrap_or_else(stored);
     let status = faults.status();
@@ -59,11 +93,7 @@ async fn show_with(
 }
 
 /// Back to the settings: saved, or with what was wrong.
-async fn answer<T>(
-    v: Visit,
-    done: Result<T, Problem>,
-    typed: Option<Profile>,
-) -> Result<Response, Problem> {
+async fn answer<T>(v: Visit, done: Result<T, Problem>, typed: Option<Profile>) -> Result<Response, Problem> {
     match done {
         Ok(_) => Ok(Redirect::to("/settings?saved=1").into_response()),
         Err(problem) => show_with(v, Faults::of(problem)?, typed, false).await,
@@ -134,6 +164,22 @@ pub async fn change_language(v: Visit, Form(typed): Form<Language>) -> Result<Re
     let chosen = words::of_tag(&typed.language);
     let chosen = chosen.ok_or_else(|| Problem::invalid("language", "is not one of this service"))?;
     let secure = if v.tripod.config.public_url.starts_with("https://") { "; Secure" } else { "" };
-    let cookie = format!("{}={}; Path=/; SameSite=Lax; HttpOnly; Max-Age=31536000{secure}", words::COOKIE, chosen.tag);
+    let cookie =
+        format!("{}={}; Path=/; SameSite=Lax; HttpOnly; Max-Age=31536000{secure}", words::COOKIE, chosen.tag);
     Ok(([(SET_COOKIE, cookie)], v.back("/", "")).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_named_as_people_name_it() {
+        let linux = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36";
+        assert_eq!(device_name(linux), "Chrome, Linux");
+        let phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1";
+        assert_eq!(device_name(phone), "Safari, iPhone");
+        assert_eq!(device_name("curl/8.5.0"), "curl/8.5.0");
+        assert_eq!(device_name(&"é".repeat(200)).chars().count(), 60);
+    }
 }

@@ -113,7 +113,6 @@ pub fn local(path: &str) -> Option<String> {
     (!leads_away).then(|| path.to_owned())
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

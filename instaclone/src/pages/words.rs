@@ -117,14 +117,18 @@ impl Words {
 
     /// A sentence of the API, or what it says of a field, in this language and as a sentence.
     pub fn say(&self, sentence: &str) -> String {
+        capitalized(&self.translated(sentence))
+    }
+
+    fn translated(&self, sentence: &str) -> String {
         let known = self.sentences.iter().find_map(|(pattern, translated)| {
             let Some((start, end)) = pattern.split_once("{}") else {
                 return (*pattern == sentence).then(|| (*translated).to_owned());
             };
             let part = sentence.strip_prefix(start)?.strip_suffix(end)?;
-            Some(translated.replace("{}", part))
+            Some(translated.replace("{}", &self.translated(part)))
         });
-        capitalized(&known.unwrap_or_else(|| sentence.to_owned()))
+        known.unwrap_or_else(|| sentence.to_owned())
     }
 }
 
@@ -185,6 +189,10 @@ mod tests {
     fn sentences_are_translated_with_what_differs_in_them() {
         assert_eq!(ENGLISH.say("must have at most 64 characters"), "Must have at most 64 characters");
         assert_eq!(SPANISH.say("must have at most 64 characters"), "Debe tener como máximo 64 caracteres");
+        assert_eq!(
+            SPANISH.say("this looks like a GIF; JPEG, PNG and WebP are accepted"),
+            "Esto parece un GIF; se aceptan JPEG, PNG y WebP"
+        );
         assert_eq!(SPANISH.say("unheard of"), "Unheard of");
         for (pattern, translated) in SPANISH.sentences {
             assert_eq!(pattern.matches("{}").count(), translated.matches("{}").count(), "{pattern}");

@@ -108,10 +108,7 @@ pub static SPANISH: Words = Words {
             "must have 1 to 30 of the characters a-z, 0-9, '.' and '_'",
             "debe tener de 1 a 30 de los caracteres a-z, 0-9, «.» y «_»",
         ),
-        (
-            "must be an address such as kevin@example.org",
-            "debe ser una dirección como kevin@example.org",
-        ),
+        ("must be an address such as kevin@example.org", "debe ser una dirección como kevin@example.org"),
         ("is taken", "ya está en uso"),
         ("is not your user name", "no es tu nombre de usuario"),
         ("The user name or the password is wrong.", "El nombre de usuario o la contraseña no son correctos."),
@@ -119,6 +116,51 @@ pub static SPANISH: Words = Words {
         ("The service is busy; try again in {} s.", "El servicio está ocupado; inténtalo de nuevo en {} s."),
         ("must be sent at least once, as a file", "falta: elige al menos una foto"),
         ("may be sent {} times at most", "se admiten {} como máximo"),
+        (
+            "this is no picture that can be read; JPEG, PNG and WebP are accepted",
+            "esto no es una imagen que se pueda leer; se aceptan JPEG, PNG y WebP",
+        ),
+        (
+            "this looks like a HEIC photo; JPEG, PNG and WebP are accepted (on an iPhone, Settings > Camera > \
+             Formats > Most Compatible makes JPEGs)",
+            "esto parece una foto HEIC; se aceptan JPEG, PNG y WebP (en un iPhone: Ajustes > Cámara > Formatos > \
+             Más compatible)",
+        ),
+        (
+            "this looks like {}; JPEG, PNG and WebP are accepted",
+            "esto parece {}; se aceptan JPEG, PNG y WebP",
+        ),
+        ("an empty file", "un archivo vacío"),
+        ("an AVIF picture", "una imagen AVIF"),
+        ("a video", "un vídeo"),
+        ("a GIF", "un GIF"),
+        ("a TIFF or a camera's raw file", "un TIFF o un archivo RAW de cámara"),
+        ("a PDF", "un PDF"),
+        ("a BMP", "un BMP"),
+        ("a Photoshop document", "un documento de Photoshop"),
+        ("a ZIP archive", "un archivo ZIP"),
+        ("a JPEG XL picture", "una imagen JPEG XL"),
+        (
+            "the picture is damaged or incomplete, so please send it again",
+            "la imagen está dañada o incompleta; envíala de nuevo",
+        ),
+        (
+            "the picture is cut off: its end is missing, so please send it again",
+            "la imagen está cortada: falta el final; envíala de nuevo",
+        ),
+        ("the picture is broken: {}", "la imagen está dañada: {}"),
+        ("the picture has no pixels", "la imagen no tiene píxeles"),
+        ("the picture is {} are accepted", "la imagen es demasiado grande: {}"),
+        (
+            "the picture is {} are accepted of a file like this",
+            "la imagen es demasiado grande para un archivo así: {}",
+        ),
+        ("must not be sent more often than photo", "hay más descripciones que fotos"),
+        ("The body is larger than is taken here.", "El archivo es demasiado grande."),
+        (
+            "The body is larger than the {} bytes taken here.",
+            "Es más grande que los {} bytes que se aceptan.",
+        ),
         ("There is nothing at this address.", "No hay nada en esta dirección."),
         ("There is nobody of this id or name.", "No hay nadie con ese nombre."),
         ("There is no such post.", "Esa publicación no existe."),
