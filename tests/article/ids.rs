@@ -28,7 +28,7 @@ async fn prove() -> String {
     format!(
         "{} ids minted by {THREADS} threads on {} shards were all distinct; cut into 41, 13 and 10 bits, \
          each gave its millisecond and its shard; sorted as numbers they were sorted by time; {} filled \
-         one millisecond of one shard. After a restart with the clock set back, {again} of {ROWS} new rows \
+         one millisecond of one shard. With the databases opened anew and the clock set back, {again} of {ROWS} new rows \
          minted an id that was taken and got another; none was lost or overwritten.",
         thousands(minted),
         thousands(Shard::all().count()),
