@@ -7,6 +7,7 @@ mod follows;
 mod likes;
 mod posts;
 mod router;
+mod saves;
 mod schema;
 mod text;
 
@@ -24,6 +25,7 @@ async fn main() -> ExitCode {
         .timeline::<posts::post::Entity>()
         .edge::<follows::Follow>()
         .edge::<likes::Like>()
+        .edge::<saves::Save>()
         .job::<accounts::EraseAccount>()
         .job::<posts::ErasePost>()
         .routes(router::routes())

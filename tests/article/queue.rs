@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tripod::testing::conformance;
 
-use super::{Row, SOON, State};
+use super::{Row, State};
 use crate::{Person, PhotoPost, Reply, Server, Stored, eventually, photo};
 
 pub(super) const ROW: Row = Row {
@@ -21,11 +21,13 @@ pub(super) const ROW: Row = Row {
 };
 
 const FOLLOWERS: usize = 5;
-const POSTS: usize = 60;
+const POSTS: usize = 90;
 const WRITERS: usize = 3;
 const KILLS: usize = 5;
 /// Until a request is acknowledged, restarts included.
 const ACKNOWLEDGED: Duration = Duration::from_secs(120);
+/// Until the jobs of a killed process are done: their lease of 15 seconds, and the work.
+const TAKEN_OVER: Duration = Duration::from_secs(60);
 
 async fn prove() -> String {
     conformance::queue::a_job_commits_with_its_transaction().await;
@@ -42,8 +44,8 @@ async fn prove() -> String {
     let kills = Cell::new(0);
     let killer = async {
         while kills.get() < KILLS {
-            // A post more than at the last kill, so that the kills are spread over the writing.
-            let target = (kills.get() + 1) * POSTS / (KILLS + 2);
+            // Spread over the first third: a kill that comes too late for its job is repeated.
+            let target = (kills.get() + 1) * POSTS / (KILLS * 3);
             eventually("the writers get on", ACKNOWLEDGED, async || {
                 (writing.ids.borrow().len() >= target).then_some(())
             })
@@ -154,7 +156,7 @@ async fn claimed(data: &Path, name: &str) -> usize {
 
 /// Waits until no job is left to do, those of killed processes included.
 async fn done(server: &Server) {
-    eventually("no job is left", SOON, async || {
+    eventually("no job is left", TAKEN_OVER, async || {
         (server.stored().await.count("tripod_job") == 0).then_some(())
     })
     .await;
