@@ -37,5 +37,9 @@ fn every_proof_is_run_here() {
 #[test]
 fn the_table_in_the_readme_is_what_the_proofs_showed() {
     let table = article::table_in_readme().expect("README.md has the markers of the table");
-    assert_eq!(table, article::table(&article::results()), "{MEND}");
+    let expected = article::table(&article::results());
+    for (row, expected) in table.lines().zip(expected.lines()) {
+        assert_eq!(row, expected, "{MEND}");
+    }
+    assert_eq!(table.len(), expected.len(), "the table has other rows; {MEND}");
 }
