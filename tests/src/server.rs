@@ -54,9 +54,10 @@ pub fn binary() -> &'static Path {
         if let Some(path) = std::env::var_os("INSTACLONE_BIN") {
             return path.into();
         }
-        // This program is TARGET/PROFILE/deps/NAME.
+        // This program is TARGET/PROFILE/deps/NAME, or without deps if it is none of tests.
         let this = std::env::current_exe().expect("this program has a path");
-        let profile = this.ancestors().nth(2).expect("it is in its profile's deps");
+        let place = this.parent().expect("a program is in a directory");
+        let profile = if place.ends_with("deps") { place.parent().unwrap_or(place) } else { place };
         let name = match profile.file_name().and_then(|name| name.to_str()) {
             None | Some("debug") => "dev",
             Some(name) => name,
