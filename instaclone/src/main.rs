@@ -8,6 +8,7 @@ mod likes;
 mod pages;
 mod posts;
 mod router;
+mod saves;
 mod schema;
 mod text;
 
@@ -25,6 +26,7 @@ async fn main() -> ExitCode {
         .timeline::<posts::post::Entity>()
         .edge::<follows::Follow>()
         .edge::<likes::Like>()
+        .edge::<saves::Save>()
         .job::<accounts::EraseAccount>()
         .job::<posts::ErasePost>()
         .routes(router::routes())

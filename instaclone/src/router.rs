@@ -5,7 +5,7 @@ use tripod::{Pages, Tripod};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{accounts, comments, feed, follows, likes, pages, posts};
+use crate::{accounts, comments, feed, follows, likes, pages, posts, saves};
 
 /// Where the API lives.
 const API: &str = "/api/v1";
@@ -35,6 +35,8 @@ pub fn routes() -> OpenApiRouter<Tripod> {
         .routes(routes!(posts::get_post, posts::update_post, posts::delete_post))
         .routes(routes!(likes::like_post, likes::unlike_post))
         .routes(routes!(likes::list_post_likes))
+        .routes(routes!(saves::save_post, saves::unsave_post))
+        .routes(routes!(saves::list_saved_posts))
         .routes(routes!(comments::list_comments, comments::create_comment))
         .routes(routes!(comments::delete_comment))
         .routes(routes!(feed::get_feed))

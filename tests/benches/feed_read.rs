@@ -5,25 +5,24 @@
 //! cores in its turn and shares them with the one thread that asks. The client is the same for
 //! both: it writes a request, reads the reply to its end, and checks its status and its length.
 
+mod full_feed;
+mod keep_alive;
 mod report;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use futures::future::try_join_all;
+use full_feed::{AUTHORS_OF_EACH_DATABASE, PAGE};
+use keep_alive::Round;
 use report::{Report, median, percentile, progress};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tripod_tests::{Person, Server, eventually};
+use tokio::net::TcpListener;
+use tripod_tests::Server;
 
 const CONNECTIONS: usize = 16;
-const AUTHORS_OF_EACH_DATABASE: usize = 5;
-const POSTS_OF_EACH_AUTHOR: usize = 3;
-const PAGE: usize = 20;
 const ROUNDS: usize = 9;
 const ROUND: Duration = Duration::from_secs(2);
 const PATH: &str = "/api/v1/feed?limit=20";
@@ -44,7 +43,7 @@ fn main() -> Result<()> {
 async fn measure() -> Result<()> {
     progress("starting the server and filling a feed");
     let server = Server::start().await;
-    let reader = fill(&server).await;
+    let reader = full_feed::fill(&server).await;
     let page = reader.get("/feed?limit=20").await;
     let items = page.json["items"].as_array().map_or(0, Vec::len);
     ensure!(page.status == 200 && items == PAGE, "the feed has {items} posts instead of {PAGE}");
@@ -54,7 +53,7 @@ async fn measure() -> Result<()> {
     let request = format!("GET {PATH} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\r\n");
     let length = page.bytes.len();
     let ask = async |address: &str, connections: usize, time: Duration| {
-        Round::run(address, request.as_bytes(), connections, time, length).await
+        Round::run(address, request.as_bytes(), connections, time, length..=length).await
     };
     for address in [server.address(), &bare.address] {
         ask(address, CONNECTIONS, ROUND).await?;
@@ -93,94 +92,6 @@ async fn measure() -> Result<()> {
     ));
     report.print();
     Ok(())
-}
-
-/// Somebody who follows ten authors, half of them on each database, whose posts have arrived.
-async fn fill(server: &Server) -> Person {
-    let reader = server.person("reader").await;
-    let mut authors: [Vec<Person>; 2] = Default::default();
-    while authors.iter().any(|authors| authors.len() < AUTHORS_OF_EACH_DATABASE) {
-        let person = server.person("author").await;
-        let of_database = &mut authors[person.database()];
-        if of_database.len() < AUTHORS_OF_EACH_DATABASE {
-            of_database.push(person);
-        }
-    }
-    let authors: Vec<Person> = authors.into_iter().flatten().collect();
-    for author in &authors {
-        reader.follow(author).await;
-    }
-    for number in 1..=POSTS_OF_EACH_AUTHOR {
-        for author in &authors {
-            author.post_photo(&format!("Photo {number}, seen from the harbour at noon.")).await;
-        }
-    }
-    let posts = authors.len() * POSTS_OF_EACH_AUTHOR;
-    eventually("every post has arrived in the feed", Duration::from_secs(30), async || {
-        (reader.feed().await.len() == posts).then_some(())
-    })
-    .await;
-    reader
-}
-
-/// What so many connections, one request at a time each, got in a stretch of time.
-struct Round {
-    rate: f64,
-    p50_ms: f64,
-    p99_ms: f64,
-}
-
-impl Round {
-    async fn run(
-        address: &str,
-        request: &[u8],
-        connections: usize,
-        time: Duration,
-        length: usize,
-    ) -> Result<Self> {
-        let streams = try_join_all((0..connections).map(|_| TcpStream::connect(address))).await?;
-        let start = Instant::now();
-        let asking = streams.into_iter().map(|stream| ask(stream, request, start + time, length));
-        let latencies = try_join_all(asking).await?.concat();
-        ensure!(!latencies.is_empty(), "there was no reply within {time:?}");
-        Ok(Self {
-            rate: latencies.len() as f64 / start.elapsed().as_secs_f64(),
-            p50_ms: median(&latencies),
-            p99_ms: percentile(&latencies, 99),
-        })
-    }
-}
-
-/// Asks again and again until `end`, and gives how long each reply took, in milliseconds.
-async fn ask(mut stream: TcpStream, request: &[u8], end: Instant, length: usize) -> Result<Vec<f64>> {
-    stream.set_nodelay(true)?;
-    let (mut latencies, mut buffer) = (Vec::new(), vec![0; 1 << 18]);
-    loop {
-        let start = Instant::now();
-        if start >= end {
-            return Ok(latencies);
-        }
-        stream.write_all(request).await?;
-        let (mut filled, mut whole) = (0, None);
-        while whole.is_none_or(|whole| filled < whole) {
-            let read = stream.read(&mut buffer[filled..]).await?;
-            ensure!(read > 0, "the server closed the connection or its reply is too large");
-            filled += read;
-            if whole.is_none() {
-                whole = reply_bytes(&buffer[..filled], length)?;
-            }
-        }
-        latencies.push(report::ms(start.elapsed()));
-    }
-}
-
-/// The length of the reply whose beginning this is, once its head is complete.
-fn reply_bytes(reply: &[u8], length: usize) -> Result<Option<usize>> {
-    let Some(head) = reply.windows(4).position(|end| end == b"\r\n\r\n") else { return Ok(None) };
-    let text = std::str::from_utf8(&reply[..head])?.to_ascii_lowercase();
-    ensure!(text.starts_with("http/1.1 200 "), "not a reply of success: {text}");
-    ensure!(text.contains(&format!("\r\ncontent-length: {length}")), "not {length} bytes: {text}");
-    Ok(Some(head + 4 + length))
 }
 
 /// This program once more, as the bare server.

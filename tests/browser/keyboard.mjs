@@ -48,6 +48,7 @@ for (const [device, viewport] of [['a phone', PHONE], ['a desktop', DESKTOP]]) {
     const post = await them.post([1], { alts: ['Hills'], size: [200, 200] });
     await me.follow(them);
     const page = await visit(browser, { viewport });
+    page.on('filechooser', (chooser) => chooser.setFiles([photoFile(1, 120), photoFile(2, 120)]));
 
     await step('log in', async () => {
       await page.goto('/login');
@@ -103,9 +104,8 @@ for (const [device, viewport] of [['a phone', PHONE], ['a desktop', DESKTOP]]) {
     await step('the composer', async () => {
       await page.goto('/new');
       await tabTo(page, 'Photos');
-      const chooser = page.waitForEvent('filechooser');
       await page.keyboard.press('Enter');
-      await (await chooser).setFiles([photoFile(1, 120), photoFile(2, 120)]);
+      await page.locator('[data-previews] img').nth(1).waitFor();
       await tabTo(page, 'Description of photo 1');
       await page.keyboard.type('First');
       await tabTo(page, 'Description of photo 2');

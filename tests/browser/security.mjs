@@ -46,13 +46,12 @@ function elsewhere(action, fields, enctype) {
     <script>document.forms[0].submit()</script>`;
 }
 
-async function hosted(html, act) {
+async function hosted(html, hosts, act) {
   const server = createServer((_, reply) => reply.setHeader('content-type', 'text/html').end(html));
   await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
   try {
-    // Another port is the same site, so that the cookie is sent; another name is another site.
     const { port } = server.address();
-    for (const host of ['127.0.0.1', 'localhost']) await act(`http://${host}:${port}/`);
+    for (const host of hosts) await act(`http://${host}:${port}/`);
   } finally {
     server.closeAllConnections();
     server.close();
@@ -77,7 +76,7 @@ test('what another site sends changes nothing', async () => {
     ['/new', { caption: 'forged' }, 'multipart/form-data'],
     [`/api/v1/posts/${own.id}/comments`, { '{"text":"forged","x":"': '"}' }, 'text/plain'],
   ];
-  for (const [path, fields, enctype] of forms) {
+  for (const [index, [path, fields, enctype]] of forms.entries()) {
     const html = elsewhere(`${origin}${path}`, fields, enctype);
     const send = async (address, load) => {
       const page = await visit(browser, { person: me });
@@ -90,7 +89,10 @@ test('what another site sends changes nothing', async () => {
       assert.equal(cookies.find(({ name }) => name === 'session')?.value, me.token, `${path} from ${address}`);
       await page.context().close();
     };
-    await hosted(html, (address) => send(address, (page) => page.goto(address, { waitUntil: 'commit' })));
+    // Another port is the same site: the cookie is sent. From another site or none one form will do.
+    const hosts = index === 0 ? ['127.0.0.1', 'localhost'] : ['127.0.0.1'];
+    await hosted(html, hosts, (address) => send(address, (page) => page.goto(address, { waitUntil: 'commit' })));
+    if (index > 0) continue;
     // A page without an origin: the browser sends `Origin: null`.
     await send('a page without an origin', (page) => page.goto(`data:text/html,${encodeURIComponent(html)}`, { waitUntil: 'commit' }));
   }
@@ -123,7 +125,7 @@ test('what people write is text, wherever it is shown', async () => {
 
 test('no other page frames ours', async () => {
   const page = await visit(browser);
-  await hosted(`<!doctype html><iframe src="${origin}/login"></iframe>`, async (address) => {
+  await hosted(`<!doctype html><iframe src="${origin}/login"></iframe>`, ['127.0.0.1'], async (address) => {
     await page.goto(address);
     assert.equal(await page.frameLocator('iframe').locator('form').count(), 0);
   });

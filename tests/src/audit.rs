@@ -66,6 +66,17 @@ impl Stored {
         rows.chain(self.files.iter().map(|file| file.display().to_string())).collect()
     }
 
+    /// The first column, a text, of what a query gives from one database, also while its server runs.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn query(database: &Path, sql: &str) -> Vec<String> {
+        let connection = open(database).await;
+        let found = texts(&connection, sql).await;
+        connection.close().await.expect("a database can be closed");
+        found
+    }
+
     /// Runs a statement on one of the two databases of a server that has stopped.
     ///
     /// # Panics

@@ -1,10 +1,12 @@
 //! What the whole-system tests and the benches stand on: the built binary as a real process,
-//! people who talk to it over HTTP, and photos made on the spot.
+//! people who talk to it over HTTP, and photos made on the spot; and the proofs of the article.
 //!
 //! Nothing here looks inside the program: it knows the HTTP API, the settings' names, and for
 //! audits the files of the data directory.
 
 mod api;
+#[path = "../article/mod.rs"]
+pub mod article;
 mod audit;
 mod eventually;
 mod person;

@@ -3,6 +3,7 @@
 //! Each test starts a server of its own, with a data directory that is gone afterwards, so that
 //! they run side by side. `INSTACLONE_BIN` names another binary to test.
 
+mod article;
 mod bad_input;
 mod browser;
 mod crash;

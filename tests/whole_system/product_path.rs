@@ -7,6 +7,7 @@ mod follows;
 mod lists;
 mod photos;
 mod posts;
+mod saves;
 
 use serde_json::Value;
 

@@ -86,6 +86,12 @@ impl Stores {
         Self::open(self.directory.clone(), self.clock.clone(), register).await.expect("stores open again")
     }
 
+    /// What a process finds that starts when the machine's clock has been set to `now_ms`, such as
+    /// back.
+    pub async fn reopened_at(&self, now_ms: u64) -> Self {
+        Self::open(self.directory.clone(), Clock::manual(now_ms), |_| {}).await.expect("stores open again")
+    }
+
     async fn open(
         directory: Arc<TempDir>,
         clock: Clock,

@@ -10,11 +10,12 @@ use super::account::{self, AccountId};
 use crate::follows::Follow;
 use crate::likes::Like;
 use crate::posts;
+use crate::saves::Save;
 
 /// Rows that are erased between two looks at what is left.
 const PAGE: u64 = 100;
 
-/// Erases the posts, follows and likes of a deleted account. What is left is asked for anew each
+/// Erases the posts, follows, likes and saves of a deleted account. What is left is asked for anew each
 /// time, so a repeat simply goes on. Its comments stay under others' posts, seen by nobody.
 #[derive(Debug, Serialize, Deserialize, Job)]
 #[job(name = "erase_account", retries = 20)]
@@ -36,7 +37,9 @@ impl Run<Tripod> for EraseAccount {
             let followed = tripod.graph.targets::<Follow>(id, page).await?;
             let followers = tripod.graph.sources::<Follow>(id, page).await?;
             let liked = tripod.graph.targets::<Like>(id, page).await?;
-            if posts.is_empty() && followed.is_empty() && followers.is_empty() && liked.is_empty() {
+            let saved = tripod.graph.targets::<Save>(id, page).await?;
+            let edges = followed.len() + followers.len() + liked.len() + saved.len();
+            if posts.is_empty() && edges == 0 {
                 break;
             }
             let mut changed = !posts.is_empty();
@@ -51,6 +54,9 @@ impl Run<Tripod> for EraseAccount {
             }
             for link in liked {
                 changed |= tripod.graph.disconnect::<Like>(id, link.id).await?;
+            }
+            for link in saved {
+                changed |= tripod.graph.disconnect::<Save>(id, link.id).await?;
             }
             anyhow::ensure!(changed, "some edges are removed already: their far ends' jobs come first");
         }

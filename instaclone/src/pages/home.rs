@@ -1,4 +1,4 @@
-//! The home feed, explore, and the welcome of those who are not signed in.
+//! The home feed, explore, what one saved, and the welcome of those who are not signed in.
 
 use askama::Template;
 use axum::extract::State;
@@ -8,8 +8,8 @@ use tripod::web::{Json, Page, PageQuery, Problem, Query};
 
 use super::frame::{Faults, page};
 use super::visit::Visit;
-use crate::feed;
 use crate::posts::PostView;
+use crate::{feed, saves};
 
 /// Photos of a page of explore: rows of three.
 const TILES: u16 = 30;
@@ -34,8 +34,9 @@ struct WelcomePage {
 
 #[derive(Template)]
 #[template(path = "explore.html")]
-struct ExplorePage {
+struct GridPage {
     v: Visit,
+    heading: &'static str,
     posts: Vec<PostView>,
     next: Option<String>,
 }
@@ -56,5 +57,12 @@ pub async fn explore(v: Visit, Query(query): Query<PageQuery>) -> Result<Respons
     let query = Query(query.or_limit(TILES));
     let Json(Page { items: posts, next }) =
         feed::get_explore(State(v.tripod.clone()), v.viewer(), query).await?;
-    page(&ExplorePage { v, posts, next })
+    page(&GridPage { heading: v.words.explore, v, posts, next })
+}
+
+pub async fn saved(v: Visit, Query(query): Query<PageQuery>) -> Result<Response, Problem> {
+    let query = Query(query.or_limit(TILES));
+    let Json(Page { items: posts, next }) =
+        saves::list_saved_posts(State(v.tripod.clone()), v.signed_in()?, query).await?;
+    page(&GridPage { heading: v.words.kept, v, posts, next })
 }

@@ -13,9 +13,9 @@ use super::visit::Visit;
 use crate::accounts::Author;
 use crate::comments::comment::CommentId;
 use crate::comments::{self, CommentView, NewComment};
-use crate::likes;
 use crate::posts::post::PostId;
 use crate::posts::{self, PostChange, PostView};
+use crate::{likes, saves};
 
 #[derive(Template)]
 #[template(path = "post.html")]
@@ -96,15 +96,25 @@ async fn show_with(
 
 pub async fn like(v: Visit, Path(id): Path<PostId>) -> Result<Response, Problem> {
     likes::like_post(State(v.tripod.clone()), v.signed_in()?, Path(id)).await?;
-    after_like(v, id).await
+    after_action(v, id).await
 }
 
 pub async fn unlike(v: Visit, Path(id): Path<PostId>) -> Result<Response, Problem> {
     likes::unlike_post(State(v.tripod.clone()), v.signed_in()?, Path(id)).await?;
-    after_like(v, id).await
+    after_action(v, id).await
 }
 
-async fn after_like(v: Visit, id: PostId) -> Result<Response, Problem> {
+pub async fn save(v: Visit, Path(id): Path<PostId>) -> Result<Response, Problem> {
+    saves::save_post(State(v.tripod.clone()), v.signed_in()?, Path(id)).await?;
+    after_action(v, id).await
+}
+
+pub async fn unsave(v: Visit, Path(id): Path<PostId>) -> Result<Response, Problem> {
+    saves::unsave_post(State(v.tripod.clone()), v.signed_in()?, Path(id)).await?;
+    after_action(v, id).await
+}
+
+async fn after_action(v: Visit, id: PostId) -> Result<Response, Problem> {
     if !v.wants_piece() {
         return Ok(v.back(&format!("/p/{id}"), &format!("#post-{id}")));
     }
@@ -200,6 +210,11 @@ pub async fn delete(v: Visit, Path(id): Path<PostId>) -> Result<Response, Proble
 }
 
 impl PostView {
+    /// Whether the viewer keeps it.
+    pub(super) fn is_saved(&self) -> bool {
+        self.viewer.as_ref().is_some_and(|viewer| viewer.saved)
+    }
+
     /// How many photos it has.
     pub(super) fn photo_count(&self) -> u64 {
         self.photos.len() as u64

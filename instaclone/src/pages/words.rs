@@ -57,6 +57,8 @@ pub struct Words {
     pub full_name: &'static str,
     pub have_account: &'static str,
     pub home: &'static str,
+    pub keep: &'static str,
+    pub kept: &'static str,
     pub like: &'static str,
     pub liked_by: Of,
     pub likes: Counted,

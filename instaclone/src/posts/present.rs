@@ -5,13 +5,15 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tripod::access::{Unchecked, Viewer, visible};
+use tripod::graph::Edge;
 use tripod::{Result, Tripod};
 use utoipa::ToSchema;
 
 use super::photo::PhotoView;
 use super::post::{self, PostId};
-use crate::accounts::{Author, People};
+use crate::accounts::{Author, People, account};
 use crate::likes::Like;
+use crate::saves::Save;
 
 /// A post.
 #[derive(Debug, Serialize, ToSchema)]
@@ -59,16 +61,11 @@ pub async fn present(
     posts: Vec<Unchecked<post::Model>>,
 ) -> Result<Vec<PostView>> {
     let ids: Vec<PostId> = posts.iter().map(|post| post.peek().id).collect();
-    let liked = async {
-        match viewer.id() {
-            Some(me) => tripod.graph.targets_among::<Like>(me, &ids).await,
-            None => Ok(HashSet::new()),
-        }
-    };
-    let (authors, likes, liked) = tokio::try_join!(
+    let (authors, likes, liked, saved) = tokio::try_join!(
         People::load(tripod, viewer, posts.iter().map(|post| post.peek().author_id)),
         tripod.graph.source_counts::<Like>(&ids),
-        liked,
+        done_with::<Like>(tripod, viewer, &ids),
+        done_with::<Save>(tripod, viewer, &ids),
     )?;
     let posts = visible(posts, viewer, &authors);
     let views = posts.iter().filter_map(|post| {
@@ -85,8 +82,19 @@ pub async fn present(
                 comments: post.comment_count,
             },
             viewer: (viewer != Viewer::Anonymous)
-                .then(|| PostViewer { liked: liked.contains(&post.id), saved: false }),
+                .then(|| PostViewer { liked: liked.contains(&post.id), saved: saved.contains(&post.id) }),
         })
     });
     Ok(views.collect())
+}
+
+/// Those of `posts` that the viewer has an edge of this kind to.
+async fn done_with<E>(tripod: &Tripod, viewer: Viewer, posts: &[PostId]) -> Result<HashSet<PostId>>
+where
+    E: Edge<From = account::Entity, To = post::Entity>,
+{
+    match viewer.id() {
+        Some(me) => tripod.graph.targets_among::<E>(me, posts).await,
+        None => Ok(HashSet::new()),
+    }
 }

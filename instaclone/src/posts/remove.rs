@@ -3,7 +3,7 @@
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
-use tripod::graph::EdgePage;
+use tripod::graph::{Edge, EdgePage};
 use tripod::queue::{JobRun, Run};
 use tripod::{Error, Job, Result, Tripod};
 
@@ -12,8 +12,9 @@ use super::post::{self, PostId};
 use crate::accounts::account;
 use crate::comments::comment;
 use crate::likes::Like;
+use crate::saves::Save;
 
-/// Likes or comments that are erased between two looks at what is left.
+/// Likes, saves or comments that are erased between two looks at what is left.
 const PAGE: u64 = 200;
 
 /// Deletes a post, with its author's count and the job that erases what hung on it.
@@ -43,7 +44,7 @@ pub async fn remove(tripod: &Tripod, post: post::Model) -> Result<()> {
         .await
 }
 
-/// Erases what is left of a deleted post: files, comments, likes.
+/// Erases what is left of a deleted post: files, comments, likes, saves.
 #[derive(Debug, Serialize, Deserialize, Job)]
 #[job(name = "erase_post", retries = 20)]
 pub struct ErasePost {
@@ -65,17 +66,26 @@ impl Run<Tripod> for ErasePost {
         }
         let Some(post) = self.post else { return Ok(()) };
         while erase_comments(tripod, post).await? {}
-        loop {
-            let likes = tripod.graph.sources::<Like>(post, EdgePage { after: None, limit: PAGE }).await?;
-            if likes.is_empty() {
-                return Ok(());
-            }
-            let mut changed = false;
-            for like in likes {
-                changed |= tripod.graph.disconnect::<Like>(like.id, post).await?;
-            }
-            anyhow::ensure!(changed, "some likes are taken back already: their far ends' jobs come first");
+        erase_edges::<Like>(tripod, post).await?;
+        erase_edges::<Save>(tripod, post).await
+    }
+}
+
+/// Removes every edge of one kind from accounts to a post.
+async fn erase_edges<E>(tripod: &Tripod, post: PostId) -> anyhow::Result<()>
+where
+    E: Edge<From = account::Entity, To = post::Entity>,
+{
+    loop {
+        let edges = tripod.graph.sources::<E>(post, EdgePage { after: None, limit: PAGE }).await?;
+        if edges.is_empty() {
+            return Ok(());
         }
+        let mut changed = false;
+        for edge in edges {
+            changed |= tripod.graph.disconnect::<E>(edge.id, post).await?;
+        }
+        anyhow::ensure!(changed, "some of {} are removed already: their far ends' jobs come first", E::NAME);
     }
 }
 

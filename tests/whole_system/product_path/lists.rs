@@ -41,6 +41,15 @@ async fn every_list_gives_every_item_exactly_once() {
     crate::idle(&server).await;
     let feed = assert_walks(&kevin, "/feed", 20).await;
     assert_eq!(ids(&assert_walks(&kevin, "/explore", 20).await), ids(&feed), "he follows everybody");
+    // In an order that is neither that of the ids nor its reverse.
+    let mut shuffled = feed.clone();
+    shuffled.rotate_left(7);
+    for post in &shuffled {
+        kevin.put(&format!("/posts/{}/save", id(post))).await.expect(204);
+    }
+    shuffled.reverse();
+    let saved = assert_walks(&kevin, "/me/saved", 20).await;
+    assert_eq!(ids(&saved), ids(&shuffled), "the last one saved comes first");
     assert_walks(&kevin, &format!("/users/{}/posts", kevin.id), 10).await;
     let followers = assert_walks(&kevin, &format!("/users/{}/followers", kevin.id), 10).await;
     let newest_first: Vec<&str> = people.iter().rev().map(|person| person.id.as_str()).collect();
@@ -80,6 +89,7 @@ async fn a_limit_or_cursor_that_is_none_is_refused_by_every_list() {
     for list in [
         "/feed".to_owned(),
         "/explore".to_owned(),
+        "/me/saved".to_owned(),
         format!("{user}/posts"),
         format!("{user}/followers"),
         format!("{user}/following"),

@@ -42,6 +42,7 @@ async fn a_post_has_one_to_ten_photos_and_its_texts() {
     let expected: Vec<String> = (0..9).map(|n| format!("photo {n}")).chain([String::new()]).collect();
     assert_eq!(alts, expected);
 
+    crate::idle(&server).await;
     let before = server.stored().await;
     for (refused, field) in [
         (PhotoPost::of((0..11).map(|_| photo::small())), "photo"),

@@ -13,7 +13,7 @@ async function send(form) {
 
 function swap(form, piece) {
   const old = document.getElementById(form.dataset.swap);
-  const focused = old.contains(document.activeElement);
+  const focused = old.contains(document.activeElement) && document.activeElement;
   if (!piece || 'gone' in form.dataset) {
     const next = old.nextElementSibling ?? old.parentElement;
     old.remove();
@@ -21,7 +21,9 @@ function swap(form, piece) {
     return;
   }
   old.replaceWith(piece);
-  if (focused) piece.querySelector('button').focus();
+  if (!focused) return;
+  const same = focused.className && piece.querySelector(`button.${CSS.escape(focused.className)}`);
+  (same || piece.querySelector('button'))?.focus();
 }
 
 function add(form, piece) {

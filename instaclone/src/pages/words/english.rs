@@ -44,6 +44,8 @@ pub static ENGLISH: Words = Words {
     full_name: "Full name",
     have_account: "Have an account?",
     home: "Home",
+    keep: "Save",
+    kept: "Saved",
     like: "Like",
     liked_by: |name| format!("Likes of a photo by {name}"),
     likes: |n| if n == 1 { "1 like".into() } else { format!("{n} likes") },

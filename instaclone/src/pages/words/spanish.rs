@@ -44,6 +44,8 @@ pub static SPANISH: Words = Words {
     full_name: "Nombre completo",
     have_account: "¿Tienes una cuenta?",
     home: "Inicio",
+    keep: "Guardar",
+    kept: "Guardado",
     like: "Me gusta",
     liked_by: |name| format!("A quién le gusta la foto de {name}"),
     likes: |n| format!("{n} me gusta"),

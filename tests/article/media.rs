@@ -1,0 +1,59 @@
+//! Photos in a store of their own, under keys that never change.
+
+use std::collections::BTreeSet;
+
+use super::{Row, SOON, State};
+use crate::{PhotoPost, Server, eventually, photo};
+
+pub(super) const ROW: Row = Row {
+    name: "media",
+    of_2011: "S3, CloudFront",
+    here: "`media`: local files or S3, immutable keys, signed CDN links",
+    state: State::InPart(
+        || Box::pin(prove()),
+        "S3, links signed for a CDN, and a sweep of the files of uploads that were cut off",
+    ),
+};
+
+/// What a phone's photo carries and nobody else may get.
+const METADATA: [&[u8]; 4] = [b"Exif\0", b"GPS", b"http://ns.adobe.com/xap", b"ICC_PROFILE"];
+
+async fn prove() -> String {
+    let server = Server::start().await;
+    let kevin = server.person("kevin").await;
+    let original = photo::of_phone();
+    let contains = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+    assert!(METADATA.iter().all(|part| contains(original, part)), "the photo has nothing to lose");
+    let mut urls = BTreeSet::new();
+    let mut posts = Vec::new();
+    for _ in 0..2 {
+        let post = kevin.publish(&PhotoPost::of([original.to_vec()])).await.expect(201);
+        let variants = post["photos"][0]["variants"].as_array().expect("a photo has variants");
+        urls.extend(variants.iter().filter_map(|variant| variant["url"].as_str()).map(str::to_owned));
+        posts.push(post);
+    }
+    assert_eq!(urls.len(), 6, "the same photo posted twice shares no key: {urls:?}");
+    for url in &urls {
+        let key = url.strip_prefix("/media/").and_then(|name| name.strip_suffix(".jpg"));
+        let key = key.unwrap_or_else(|| panic!("{url} is no address of a photo"));
+        assert!(key.len() == 40 && key.bytes().all(|b| b.is_ascii_hexdigit()), "{url} is not 160 bits");
+        let file = kevin.get(&format!("~{url}")).await;
+        assert_eq!(file.status, 200, "{url}");
+        let caching = file.header("cache-control");
+        assert!(caching.contains("immutable") && caching.contains("max-age=31536000"), "{caching}");
+        assert!(METADATA.iter().all(|part| !contains(&file.bytes, part)), "{url} tells of the phone");
+        image::load_from_memory(&file.bytes).expect("a file is a picture");
+    }
+    assert_eq!(server.stored().await.files.len(), urls.len(), "the original is kept somewhere");
+    for post in &posts {
+        kevin.delete(&format!("/posts/{}", post["id"].as_str().expect("an id"))).await.expect(204);
+    }
+    eventually("the files are erased", SOON, async || server.stored().await.files.is_empty().then_some(()))
+        .await;
+    format!(
+        "A phone's photo of 4,000 x 3,000 pixels posted twice became {} local files under random keys of \
+         160 bits, served as immutable for a year, without its EXIF, GPS, XMP and profile; the originals \
+         were not kept; deleting the posts erased every file.",
+        urls.len()
+    )
+}
