@@ -48,6 +48,7 @@ const PAGES = {
   'an empty profile': { who: () => nobody, path: () => `/u/${nobody.name}` },
   followers: { who: () => nobody, path: () => '/u/maya.brooks/followers' },
   following: { who: () => nobody, path: () => `/u/${nobody.name}/following` },
+  saved: { who: () => village.people[1], path: () => '/saved' },
   likes: { who: () => nobody, path: () => `/p/${village.posts[0].id}/likes` },
   'a search': { who: () => nobody, path: () => '/search?q=m' },
   'a search without results': { who: () => nobody, path: () => '/search?q=zz' },

@@ -101,7 +101,7 @@ for (const dark of [false, true]) {
       await eventually('the last photo is loaded', () => ten.getByAltText('Hills, number 11').evaluate(shown));
     });
 
-    await step('a post is liked, and no longer liked', async () => {
+    await step('a post is liked, no longer liked, and saved', async () => {
       const one = page.getByRole('article').last();
       const like = button(one, 'Like');
       for (const [pressed, likes] of [['true', '1 like'], ['false', '0 likes'], ['true', '1 like']]) {
@@ -111,6 +111,16 @@ for (const dark of [false, true]) {
         });
         assert.equal(await like.getAttribute('aria-pressed'), pressed);
       }
+      const keep = button(one, 'Save');
+      await inPlace(page, async () => {
+        await keep.click();
+        await eventually('it is saved', async () => await keep.getAttribute('aria-pressed') === 'true');
+      });
+      await link(page, 'Profile').click();
+      await link(page, 'Saved').click();
+      await page.getByRole('heading', { name: 'Saved' }).waitFor();
+      assert.equal(await page.locator('.grid > li').count(), 1);
+      await page.goto('/');
       await link(one, '1 like').click();
       assert.equal(await page.getByRole('main').getByRole('link', { name: ana }).count(), 1);
       await link(page, 'Back').click();

@@ -1,6 +1,6 @@
 // Pictures of the pages, on a phone and on a desktop, in the light and in the dark:
-// `node screenshots.mjs HOST:PORT DIRECTORY [USER]`. A service that nobody uses yet is filled first;
-// one that has people already (`instaclone -- --demo`) is shown as it is, to USER.
+// `node screenshots.mjs HOST:PORT DIRECTORY [PASSWORD]`. A service that nobody uses yet is filled
+// first; one that has people already is shown as it is, to one whose password this is.
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,13 +9,13 @@ import { photoFile } from './drawn.mjs';
 import { PASSWORD, Person, ask } from './people.mjs';
 import { settle } from './village.mjs';
 
-const [directory, name] = process.argv.slice(3);
-if (!directory) throw new Error('usage: node screenshots.mjs HOST:PORT DIRECTORY [USER]');
+const [directory, password] = process.argv.slice(3);
+if (!directory) throw new Error('usage: node screenshots.mjs HOST:PORT DIRECTORY [PASSWORD]');
 await mkdir(directory, { recursive: true });
 
-const inhabited = (await ask('GET', '/explore')).items.length > 0;
-if (!inhabited) await settle();
-const credentials = { username: name ?? 'maya.brooks', password: process.env.DEMO_PASSWORD ?? PASSWORD };
+const [newest] = (await ask('GET', '/explore')).items;
+if (!newest) await settle();
+const credentials = { username: newest?.author.username ?? 'maya.brooks', password: password || PASSWORD };
 const person = new Person(await ask('POST', '/sessions', { json: credentials }));
 const { items: feed } = await person.ask('GET', '/feed');
 const mostDiscussed = feed.reduce((most, post) => (post.counts.comments > most.counts.comments ? post : most));

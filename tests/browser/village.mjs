@@ -34,6 +34,7 @@ export async function settle(part = 1) {
     posts.push(await people[author].post(numbers, options));
   }
   for (const post of posts) for (const one of [tomas, ines]) await one.like(post);
+  for (const post of posts.slice(0, 5)) await tomas.ask('PUT', `/posts/${post.id}/save`);
   for (const [index, text] of COMMENTS.entries()) await people[index].comment(posts[2], text);
   for (const one of [maya, tomas]) await one.comment(posts[0], 'Early, but yes.');
   return { people, posts };

@@ -8,6 +8,7 @@ mod api;
 #[path = "../article/mod.rs"]
 pub mod article;
 mod audit;
+mod browser;
 mod eventually;
 mod person;
 pub mod photo;
@@ -15,6 +16,7 @@ mod server;
 
 pub use api::{Api, Reply};
 pub use audit::Stored;
+pub use browser::browser_script;
 pub use eventually::eventually;
 pub use person::{Person, PhotoPost, unique};
-pub use server::{Exit, Server, Setup, binary, browser_tools};
+pub use server::{Exit, Server, Setup, binary};

@@ -12,6 +12,8 @@ use crate::{Api, Person, Stored, eventually};
 
 /// Starting takes well under a second; two cores that are busy building take longer.
 const START: Duration = Duration::from_secs(60);
+/// Drawing and posting the demo's photos, without optimisation.
+const DEMO: Duration = Duration::from_secs(600);
 /// Stopping: the drain time, and some.
 const STOP: Duration = Duration::from_secs(40);
 
@@ -20,6 +22,7 @@ const STOP: Duration = Duration::from_secs(40);
 pub struct Setup {
     variables: Vec<(String, String)>,
     data: Option<PathBuf>,
+    demo: bool,
 }
 
 /// A server that runs; it ends with this value, and its logs are shown if the test has failed.
@@ -59,7 +62,6 @@ pub fn binary() -> &'static Path {
             None | Some("debug") => "dev",
             Some(name) => name,
         };
-        let target = profile.parent().expect("a profile is in the target directory");
         let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             // The whole workspace is named so that its dependencies have the features they have for
             // the tests: otherwise all of them would be built once more.
@@ -73,7 +75,7 @@ pub fn binary() -> &'static Path {
                 name,
                 "--target-dir",
             ])
-            .arg(target)
+            .arg(target())
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status()
             .expect("cargo can be run");
@@ -90,12 +92,9 @@ fn profile() -> PathBuf {
     profile.expect("a profile is in the target directory").to_owned()
 }
 
-/// Where `tests/browser/install` puts the packages that the tests in a browser need.
-///
-/// # Panics
-/// When this program is not in a target directory.
-pub fn browser_tools() -> PathBuf {
-    profile().parent().expect("a profile is in the target directory").join("browser")
+/// The target directory that this program was built into.
+pub(crate) fn target() -> PathBuf {
+    profile().parent().expect("a profile is in the target directory").to_owned()
 }
 
 impl Setup {
@@ -110,6 +109,13 @@ impl Setup {
     #[must_use]
     pub fn data(mut self, data: &Path) -> Self {
         self.data = Some(data.to_owned());
+        self
+    }
+
+    /// Starts with the demo's people and photos, which takes its time.
+    #[must_use]
+    pub fn demo(mut self) -> Self {
+        self.demo = true;
         self
     }
 
@@ -260,7 +266,8 @@ impl Server {
 
     async fn ready(&mut self) {
         let printed = self.scratch.path().join(format!("{}.out", self.starts));
-        eventually("the server is ready", START, async || {
+        let patience = if self.setup.demo { DEMO } else { START };
+        eventually("the server is ready", patience, async || {
             if let Some(status) = self.child.try_wait().expect("a child can be asked") {
                 panic!("the server ended with {status}: {}", self.log());
             }
@@ -292,6 +299,7 @@ impl Drop for Server {
 fn spawn(setup: &Setup, scratch: &Path, address: &str, start: usize) -> Child {
     setup
         .command(scratch, address)
+        .args(setup.demo.then_some("--demo"))
         .stdout(file(&scratch.join(format!("{start}.out"))))
         .stderr(file(&scratch.join(format!("{start}.err"))))
         .spawn()

@@ -1,0 +1,27 @@
+//! `cargo run --bin screenshots -- DIRECTORY`: pictures of the pages, on a phone and on a desktop,
+//! in the light and in the dark.
+//!
+//! They are of the demo (`instaclone --demo`) if this build has one, else of a few people whom the
+//! script signs up. `tests/browser/install` installs the browser.
+
+use std::process::ExitCode;
+
+use tripod_tests::{Setup, browser_script};
+
+/// Everybody's password in the demo.
+const DEMO_PASSWORD: &str = "tripod-demo";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Some(directory) = std::env::args().nth(1) else {
+        eprintln!("usage: cargo run --bin screenshots -- DIRECTORY");
+        return ExitCode::from(2);
+    };
+    let here = tempfile::tempdir().expect("a temporary directory");
+    let has_demo = Setup::default().run(here.path(), &["--help"]).await.stdout.contains("--demo");
+    let setup = if has_demo { Setup::default().demo() } else { Setup::default() };
+    let server = setup.start().await;
+    let password = if has_demo { DEMO_PASSWORD } else { "" };
+    let status = browser_script(server.address(), "screenshots.mjs", &[&directory, password]).status().await;
+    if status.is_ok_and(|status| status.success()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
