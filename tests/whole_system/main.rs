@@ -9,6 +9,7 @@ mod crash;
 mod hang_up;
 mod idempotency;
 mod limits;
+mod pages;
 mod product_path;
 mod startup;
 mod tidy;
