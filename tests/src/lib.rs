@@ -17,4 +17,4 @@ pub use api::{Api, Reply};
 pub use audit::Stored;
 pub use eventually::eventually;
 pub use person::{Person, PhotoPost, unique};
-pub use server::{Exit, Server, Setup, binary};
+pub use server::{Exit, Server, Setup, binary, browser_tools};

@@ -54,10 +54,7 @@ pub fn binary() -> &'static Path {
         if let Some(path) = std::env::var_os("INSTACLONE_BIN") {
             return path.into();
         }
-        // This program is TARGET/PROFILE/deps/NAME, or without deps if it is none of tests.
-        let this = std::env::current_exe().expect("this program has a path");
-        let place = this.parent().expect("a program is in a directory");
-        let profile = if place.ends_with("deps") { place.parent().unwrap_or(place) } else { place };
+        let profile = profile();
         let name = match profile.file_name().and_then(|name| name.to_str()) {
             None | Some("debug") => "dev",
             Some(name) => name,
@@ -83,6 +80,22 @@ pub fn binary() -> &'static Path {
         assert!(built.success(), "instaclone does not build");
         profile.join("instaclone")
     })
+}
+
+/// The directory of this program's profile: it is TARGET/PROFILE/NAME or TARGET/PROFILE/deps/NAME.
+fn profile() -> PathBuf {
+    let this = std::env::current_exe().expect("this program has a path");
+    let directory = this.parent().expect("it is in a directory");
+    let profile = if directory.ends_with("deps") { directory.parent() } else { Some(directory) };
+    profile.expect("a profile is in the target directory").to_owned()
+}
+
+/// Where `tests/browser/install` puts the packages that the tests in a browser need.
+///
+/// # Panics
+/// When this program is not in a target directory.
+pub fn browser_tools() -> PathBuf {
+    profile().parent().expect("a profile is in the target directory").join("browser")
 }
 
 impl Setup {

@@ -5,6 +5,7 @@
 
 mod article;
 mod bad_input;
+mod browser;
 mod crash;
 mod hang_up;
 mod idempotency;

@@ -25,10 +25,16 @@ struct PostPage {
     comments: Vec<CommentView>,
     next: Option<String>,
     faults: Faults,
-    /// A comment that was refused, to be mended.
-    typed: String,
+    typed: Typed,
     /// Makes the comment form safe to send twice.
     key: String,
+}
+
+/// What was refused, to be mended.
+#[derive(Default)]
+struct Typed {
+    comment: String,
+    caption: Option<String>,
 }
 
 #[derive(Template)]
@@ -70,7 +76,7 @@ impl FormKey {
 }
 
 pub async fn show(v: Visit, Path(id): Path<PostId>, query: Query<PageQuery>) -> Result<Response, Problem> {
-    show_with(v, id, query, Faults::default(), String::new()).await
+    show_with(v, id, query, Faults::default(), Typed::default()).await
 }
 
 async fn show_with(
@@ -78,7 +84,7 @@ async fn show_with(
     id: PostId,
     query: Query<PageQuery>,
     faults: Faults,
-    typed: String,
+    typed: Typed,
 ) -> Result<Response, Problem> {
     let (tripod, viewer) = (State(v.tripod.clone()), v.viewer());
     let Json(post) = posts::get_post(tripod.clone(), viewer, Path(id)).await?;
@@ -147,7 +153,8 @@ pub async fn comment(
         Err(problem) => problem,
     };
     let faults = Faults::of(refused)?;
-    show_with(v, id, Query(PageQuery::default()), faults, text).await
+    let typed = Typed { comment: text, caption: None };
+    show_with(v, id, Query(PageQuery::default()), faults, typed).await
 }
 
 /// The newest comment is the one that was just made, or one that came right after it.
@@ -186,8 +193,14 @@ pub async fn change_caption(
     Path(id): Path<PostId>,
     Form(change): Form<PostChange>,
 ) -> Result<Response, Problem> {
-    posts::update_post(State(v.tripod.clone()), v.signed_in()?, Path(id), Json(change)).await?;
-    Ok(Redirect::to(&format!("/p/{id}")).into_response())
+    let caption = change.caption.clone();
+    match posts::update_post(State(v.tripod.clone()), v.signed_in()?, Path(id), Json(change)).await {
+        Ok(_) => Ok(Redirect::to(&format!("/p/{id}")).into_response()),
+        Err(problem) => {
+            let (faults, typed) = (Faults::of(problem)?, Typed { comment: String::new(), caption });
+            show_with(v, id, Query(PageQuery::default()), faults, typed).await
+        }
+    }
 }
 
 pub async fn delete(v: Visit, Path(id): Path<PostId>) -> Result<Response, Problem> {

@@ -32,6 +32,11 @@ pub fn page(asked: &Asked, problem: Problem) -> Response {
         let next: String = wanted.into_iter().flat_map(|path| query_value(&path)).collect();
         return Redirect::to(&format!("/login?next={next}")).into_response();
     }
+    // To whoever reads pages an address that can't be any is just one where nothing is.
+    let problem = match asked.method {
+        Method::GET if problem.status == 400 => Problem::absent("There is nothing at this address."),
+        _ => problem,
+    };
     let words = words(&asked.headers);
     let page = ProblemPage {
         words,

@@ -50,6 +50,14 @@ function show() {
   fields(Math.max(files.length, 1));
 }
 
+// Whether a field is at fault, and what says why.
+function describe(field, fault) {
+  const others = (field.getAttribute('aria-describedby') ?? '').split(' ').filter((id) => id && !id.endsWith('-fault'));
+  field.setAttribute('aria-describedby', [...others, ...fault ? [fault.id] : []].join(' '));
+  if (fault) field.setAttribute('aria-invalid', 'true');
+  else field.removeAttribute('aria-invalid');
+}
+
 function send() {
   const request = new XMLHttpRequest();
   const button = form.querySelector('button');
@@ -62,12 +70,13 @@ function send() {
     if (request.status === 200) return location.assign(request.responseURL);
     stop();
     for (const old of form.querySelectorAll('.fault')) old.remove();
-    for (const field of form.querySelectorAll('[aria-invalid]')) field.removeAttribute('aria-invalid');
+    for (const field of form.querySelectorAll('[aria-invalid]')) describe(field, null);
     // The faults of the page that came back, each beside the same field as there.
     const faults = page.querySelectorAll('.fault');
     for (const fault of faults) {
-      const field = form.querySelector(`#${CSS.escape(fault.id.replace(/-fault$/, '') || 'photo')}`);
-      field?.setAttribute('aria-invalid', 'true');
+      fault.id ||= 'photo-fault';
+      const field = form.querySelector(`#${CSS.escape(fault.id.replace(/-fault$/, ''))}`);
+      if (field) describe(field, fault);
       (field?.closest('.field') ?? button).after(fault);
     }
     told.textContent = (faults[0] ?? page.querySelector('h1'))?.textContent ?? '';
