@@ -16,7 +16,7 @@ use crate::posts::{ErasePost, Photo, UPLOADS, name_file};
 
 /// Set your picture.
 #[utoipa::path(put, path = "/me/avatar", tag = "accounts", operation_id = "setAvatar", security(("bearer" = [])),
-    request_body(content_type = "image/*", description = "A JPEG, PNG or WebP picture."),
+    request_body(content_type = "application/octet-stream", description = "A JPEG, PNG or WebP picture; what it is called does not matter."),
     responses((status = 200, description = "Your profile as it is now.", body = User)))]
 pub async fn set_avatar(
     State(tripod): State<Tripod>,

@@ -43,14 +43,16 @@ pub struct NewPost {
     #[schema(value_type = Vec<String>, format = Binary, min_items = 1, max_items = 10)]
     photo: Vec<u8>,
     /// At most 2,200 characters.
-    #[schema(max_length = 2200)]
+    #[schema(max_length = 2200, nullable = false)]
     caption: Option<String>,
     /// What each photo shows, in the order of the photos; repeat the part for each.
+    #[schema(nullable = false)]
     alt: Option<Vec<String>>,
     /// At most 100 characters.
-    #[schema(max_length = 100)]
+    #[schema(max_length = 100, nullable = false)]
     location: Option<String>,
     /// A filter's name. There is only `original` yet.
+    #[schema(nullable = false)]
     filter: Option<String>,
 }
 
