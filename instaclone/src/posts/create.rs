@@ -37,6 +37,7 @@ pub const UPLOADS: Rule = Rule::new("upload", 60, 3_600);
 
 /// The parts of a new post.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "describes the form; it is read part by part")]
 pub struct NewPost {
     /// 1 to 10 JPEG, PNG or WebP files; repeat the part for each.
@@ -46,13 +47,13 @@ pub struct NewPost {
     #[schema(max_length = 2200, nullable = false)]
     caption: Option<String>,
     /// What each photo shows, in the order of the photos; repeat the part for each.
-    #[schema(nullable = false)]
+    #[schema(max_items = 10, nullable = false)]
     alt: Option<Vec<String>>,
     /// At most 100 characters.
     #[schema(max_length = 100, nullable = false)]
     location: Option<String>,
     /// A filter's name. There is only `original` yet.
-    #[schema(nullable = false)]
+    #[schema(pattern = "^(original)?$", nullable = false)]
     filter: Option<String>,
 }
 
