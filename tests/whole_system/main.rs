@@ -4,6 +4,7 @@
 //! they run side by side. `INSTACLONE_BIN` names another binary to test.
 
 mod bad_input;
+mod clients;
 mod crash;
 mod hang_up;
 mod idempotency;
