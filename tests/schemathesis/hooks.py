@@ -92,6 +92,9 @@ def filter_failure(context, failure, case, response):
     if failure.code == "ST202" and response.status_code in (415, 422):
         detail = response.json()["detail"]
         return not any(part in detail and of in (None, operation) for part, of in BEYOND_SCHEMAS)
+    # schemathesis takes the id in the reply to a log-in for the session's; it is the person's.
+    if failure.code == "ST302" and operation == "closeSession":
+        return False
     # A part of a form is text, whatever was meant by it: `{}` is two characters.
     if failure.code == "ST201" and operation == "createPost":
         return "alt: Incorrect type" not in str(failure.message)
