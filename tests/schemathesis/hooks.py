@@ -29,6 +29,14 @@ class Account:
         reply.raise_for_status()
         self.id, self.token = reply.json()["user"]["id"], reply.json()["token"]
 
+    def another_session(self):
+        """The id of a device that has just logged in beside the one that is used."""
+        before = self.token
+        self.ask("sessions")
+        headers, self.token = {"Authorization": f"Bearer {self.token}"}, before
+        devices = requests.get(f"{ORIGIN}/api/v1/sessions", headers=headers, timeout=30).json()["items"]
+        return next(device["id"] for device in devices if device["current"])
+
 
 account = Account()
 other = Account()
@@ -66,6 +74,9 @@ def before_call(context, case, kwargs):
     # Nobody guesses a password: of what fits the schema, every other log-in is one that must succeed.
     if name_of(case) == "logIn" and is_valid(case) and next(numbers) % 2:
         case.body = dict(account.credentials)
+    # No reply that makes a session has its id: of what fits the schema, every other one is one's own.
+    if name_of(case) == "closeSession" and is_valid(case) and next(numbers) % 2:
+        case.path_parameters["id"] = account.another_session()
     # Nobody follows themselves, and the id that is at hand is often one's own.
     if name_of(case) == "followUser" and case.path_parameters.get("id") == account.id and next(numbers) % 2:
         case.path_parameters["id"] = other.id
