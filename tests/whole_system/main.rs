@@ -6,6 +6,7 @@
 mod article;
 mod bad_input;
 mod browser;
+mod clients;
 mod crash;
 mod hang_up;
 mod idempotency;
