@@ -18,6 +18,7 @@ use tripod::App;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // ANCHOR: app
     App::new("instaclone", env!("CARGO_PKG_VERSION"))
         .migrations(&schema::MIGRATIONS)
         .entity::<accounts::account::Entity>()
@@ -34,4 +35,5 @@ async fn main() -> ExitCode {
         .pages(router::pages())
         .run()
         .await
+    // ANCHOR_END: app
 }

@@ -6,10 +6,12 @@
 mod article;
 mod bad_input;
 mod browser;
+mod clients;
 mod crash;
 mod hang_up;
 mod idempotency;
 mod limits;
+mod pages;
 mod product_path;
 mod startup;
 mod tidy;

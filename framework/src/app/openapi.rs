@@ -4,14 +4,16 @@ use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::Type;
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
-    Components, ContentBuilder, InfoBuilder, License, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, Required,
-    Response, ResponseBuilder,
+    Components, Content, ContentBuilder, InfoBuilder, License, ObjectBuilder, OpenApi, PathItem, Ref, RefOr,
+    Required, Response, ResponseBuilder,
 };
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_swagger_ui::SwaggerUi;
+
+mod schemas;
 
 use super::{App, Tripod};
 use crate::error::{Error, Result};
@@ -53,8 +55,15 @@ pub(super) fn finish(mut document: OpenApi, name: &str, version: &str) -> OpenAp
     for (name, schema) in [(Problem::name(), Problem::schema()), (FieldError::name(), FieldError::schema())] {
         components.schemas.insert(name.into_owned(), schema);
     }
+    let known = components.schemas.clone();
+    schemas::name_components(components);
     for item in document.paths.paths.values_mut() {
         for (is_unsafe, operation) in operations(item) {
+            schemas::name_in_operation(operation, &known);
+            if let Some(RefOr::T(body)) = &mut operation.request_body {
+                body.required = Some(Required::True);
+                body.content.values_mut().for_each(describe_bytes);
+            }
             add_problems(operation, is_unsafe);
             if is_unsafe {
                 operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
@@ -74,6 +83,15 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation
         (true, &mut item.delete),
     ];
     all.into_iter().filter_map(|(is_unsafe, operation)| Some((is_unsafe, operation.as_mut()?)))
+}
+
+/// A body without a schema is taken byte by byte; generators want to be told.
+fn describe_bytes(content: &mut RefOr<Content>) {
+    let RefOr::T(content) = content else { return };
+    content.schema.get_or_insert_with(|| {
+        let binary = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        ObjectBuilder::new().schema_type(Type::String).format(Some(binary)).into()
+    });
 }
 
 fn idempotency_key() -> Parameter {

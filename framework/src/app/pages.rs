@@ -11,7 +11,32 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::Tripod;
 use crate::web::{Problem, fallback, method_not_allowed, panicked, refuse_cross_site};
 
-/// An app's web pages.
+/// An app's web pages, for [`super::App::pages`].
+///
+/// ```no_run
+/// use axum::Router;
+/// use axum::http::StatusCode;
+/// use axum::response::{Html, IntoResponse, Response};
+/// use axum::routing::get;
+/// use tripod::access::Viewer;
+/// use tripod::web::Problem;
+/// use tripod::{App, Asked, Pages};
+///
+/// async fn home(viewer: Viewer) -> Html<&'static str> {
+///     Html(if viewer == Viewer::Anonymous { "<h1>Welcome" } else { "<h1>Welcome back" })
+/// }
+///
+/// fn problem(_: &Asked, problem: Problem) -> Response {
+///     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+///     (status, Html(format!("<h1>{}", problem.title))).into_response()
+/// }
+///
+/// # async fn run() {
+/// let routes = Router::new().route("/", get(home));
+/// let pages = Pages { routes, uploads: Router::new(), problem };
+/// App::new("hello", "1.0.0").pages(pages).run().await;
+/// # }
+/// ```
 pub struct Pages {
     /// The pages and their forms.
     pub routes: Router<Tripod>,

@@ -83,7 +83,12 @@ fn bounded(mut request: Request) -> Result<Request, Problem> {
 }
 
 fn too_large(limit: usize) -> Problem {
-    Problem::too_large(format!("The body is larger than the {limit} bytes taken here."))
+    let size = match limit {
+        mib if mib.is_multiple_of(1 << 20) => format!("{} MiB", mib >> 20),
+        kib if kib.is_multiple_of(1 << 10) => format!("{} KiB", kib >> 10),
+        bytes => format!("{bytes} bytes"),
+    };
+    Problem::too_large(format!("The body is larger than the {size} taken here."))
 }
 
 /// The whole body as bytes, as an extractor. Refuses with 413 over the limit, 408 if it came too

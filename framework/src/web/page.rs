@@ -28,6 +28,7 @@ pub struct PageQuery {
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<u16>,
     /// Where to go on: `next` of the page before.
+    #[param(min_length = 1)]
     cursor: Option<String>,
 }
 

@@ -17,7 +17,7 @@ use crate::posts::{ErasePost, Photo, name_file, take_upload};
 
 /// Set your picture.
 #[utoipa::path(put, path = "/me/avatar", tag = "accounts", operation_id = "setAvatar", security(("bearer" = [])),
-    request_body(content_type = "image/*", description = "A JPEG, PNG or WebP picture."),
+    request_body(content_type = "application/octet-stream", description = "A JPEG, PNG or WebP picture; what it is called does not matter."),
     responses((status = 200, description = "Your profile as it is now.", body = User)))]
 pub async fn set_avatar(
     State(tripod): State<Tripod>,

@@ -108,7 +108,8 @@ fn wrong() -> Problem {
 
 /// The signed-in devices, newest first.
 #[utoipa::path(get, path = "/sessions", tag = "accounts", operation_id = "listSessions", security(("bearer" = [])),
-    responses((status = 200, description = "The devices.", body = Page<Device>)))]
+    responses((status = 200, description = "The devices.", body = Page<Device>,
+        links(("closeSession" = (operation_id = "closeSession", parameters(("id" = "$response.body#/items/0/id"))))))))]
 pub async fn list_sessions(
     State(tripod): State<Tripod>,
     SignedIn(current): SignedIn,

@@ -30,7 +30,7 @@ pub struct NewAccount {
     #[schema(min_length = 8, max_length = 200)]
     pub password: String,
     /// For recovery; shown to nobody.
-    #[schema(max_length = 254)]
+    #[schema(max_length = 254, format = Email)]
     pub email: Option<String>,
     /// At most 64 characters.
     #[schema(max_length = 64)]

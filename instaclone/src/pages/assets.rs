@@ -51,17 +51,20 @@ pub fn path(name: &str) -> &'static str {
 /// Serves a file by its address.
 pub async fn serve(Path(name): Path<String>) -> Result<Response, Problem> {
     let found = ASSETS.iter().find(|asset| asset.path.strip_prefix("/assets/") == Some(&name));
-    found.map(reply).ok_or_else(|| Problem::absent("There is no such file."))
+    found
+        .map(|asset| reply(asset, "public, max-age=31536000, immutable"))
+        .ok_or_else(|| Problem::absent("There is no such file."))
 }
 
-/// What browsers ask for by themselves.
+/// What browsers ask for by themselves, under an address that stays.
 pub async fn favicon() -> Result<Response, Problem> {
     let mark = ASSETS.iter().find(|asset| asset.name == "mark.svg");
-    mark.map(reply).ok_or_else(|| Problem::absent("There is no such file."))
+    mark.map(|asset| reply(asset, "public, max-age=86400"))
+        .ok_or_else(|| Problem::absent("There is no such file."))
 }
 
-fn reply(asset: &'static Asset) -> Response {
-    let kept = HeaderValue::from_static("public, max-age=31536000, immutable");
+fn reply(asset: &'static Asset, kept: &'static str) -> Response {
+    let kept = HeaderValue::from_static(kept);
     let content_type = HeaderValue::from_static(asset.content_type);
     ([(CONTENT_TYPE, content_type), (CACHE_CONTROL, kept)], asset.bytes).into_response()
 }

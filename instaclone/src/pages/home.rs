@@ -41,11 +41,13 @@ struct GridPage {
     next: Option<String>,
 }
 
+// ANCHOR: feed
 pub async fn feed(v: Visit, query: Query<PageQuery>) -> Result<Response, Problem> {
     let Ok(me) = v.signed_in() else { return welcome(v).await };
     let Json(Page { items: posts, next }) = feed::get_feed(State(v.tripod.clone()), me, query).await?;
     page(&HomePage { v, posts, next })
 }
+// ANCHOR_END: feed
 
 async fn welcome(v: Visit) -> Result<Response, Problem> {
     let newest = Query(PageQuery::first(GLIMPSE));

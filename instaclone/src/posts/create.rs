@@ -37,20 +37,23 @@ const UPLOADS: Rule = Rule::new("upload", 60, 3_600);
 
 /// The parts of a new post.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "describes the form; it is read part by part")]
 pub struct NewPost {
     /// 1 to 10 JPEG, PNG or WebP files; repeat the part for each.
     #[schema(value_type = Vec<String>, format = Binary, min_items = 1, max_items = 10)]
     photo: Vec<u8>,
     /// At most 2,200 characters.
-    #[schema(max_length = 2200)]
+    #[schema(max_length = 2200, nullable = false)]
     caption: Option<String>,
     /// What each photo shows, in the order of the photos; repeat the part for each.
+    #[schema(max_items = 10, nullable = false)]
     alt: Option<Vec<String>>,
     /// At most 100 characters.
-    #[schema(max_length = 100)]
+    #[schema(max_length = 100, nullable = false)]
     location: Option<String>,
     /// A filter's name. There is only `original` yet.
+    #[schema(pattern = "^(original)?$", nullable = false)]
     filter: Option<String>,
 }
 

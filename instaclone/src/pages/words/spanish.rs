@@ -159,10 +159,7 @@ pub static SPANISH: Words = Words {
         ),
         ("must not be sent more often than photo", "hay más descripciones que fotos"),
         ("The body is larger than is taken here.", "El archivo es demasiado grande."),
-        (
-            "The body is larger than the {} bytes taken here.",
-            "Es más grande que los {} bytes que se aceptan.",
-        ),
+        ("The body is larger than the {} taken here.", "Es más grande que los {} que se aceptan."),
         ("There is nothing at this address.", "No hay nada en esta dirección."),
         ("There is nobody of this id or name.", "No hay nadie con ese nombre."),
         ("There is no such post.", "Esa publicación no existe."),

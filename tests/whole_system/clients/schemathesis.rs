@@ -1,0 +1,50 @@
+//! schemathesis: requests made up from the document, valid and not, alone and in sequences, and what
+//! the replies must keep to. `tests/schemathesis` says what it must know of the service.
+
+use std::path::Path;
+
+use tripod_tests::Server;
+
+use super::tools::{Tools, output};
+
+/// How much is tried of each operation: in a run of the suite always the same, with `FULL` more, and
+/// each time something else. The seed is in the output.
+fn extent() -> Vec<&'static str> {
+    match std::env::var_os("FULL") {
+        None => vec!["--max-examples", "25", "--seed", "1"],
+        Some(_) => vec!["--max-examples", "250"],
+    }
+}
+
+#[tokio::test]
+async fn the_service_keeps_to_its_document_for_somebody_who_is_signed_in() {
+    keeps_to_its_document(&[], &[]).await;
+}
+
+#[tokio::test]
+async fn the_service_keeps_to_its_document_for_strangers() {
+    // Most of it is closed to them, which would be worth a warning otherwise.
+    keeps_to_its_document(&[("ANONYMOUS", "1")], &["--warnings", "off"]).await;
+}
+
+async fn keeps_to_its_document(variables: &[(&str, &str)], arguments: &[&str]) {
+    let (tools, server) = (Tools::installed(), Server::start().await);
+    // It keeps notes where it runs.
+    let directory = tempfile::tempdir().unwrap();
+    for file in ["schemathesis.toml", "hooks.py"] {
+        let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemathesis").join(file);
+        std::fs::copy(committed, directory.path().join(file)).unwrap();
+    }
+    let origin = format!("http://{}", server.address());
+    let mut run = tools.python("schemathesis");
+    run.current_dir(directory.path())
+        .args(["run", "--checks", "all", "--no-color"])
+        .args(extent())
+        .args(arguments)
+        .arg(format!("{origin}/openapi.json"))
+        .env("ORIGIN", &origin)
+        .envs(variables.iter().copied());
+    let report = output(&mut run);
+    println!("{report}");
+    assert!(!server.log().contains("panicked"), "a handler panicked: {}", server.log());
+}
