@@ -3,7 +3,7 @@
 
 use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder};
-use tripod_tests::{Person, PhotoPost, Reply, Server, Setup, photo};
+use tripod_tests::{Person, PhotoPost, Reply, Server, photo};
 
 const PASSWORD: &str = "correct+horse";
 
@@ -82,13 +82,6 @@ async fn a_browsers_session_is_a_cookie_that_no_script_reads() {
     let page = browser.get("/settings").await;
     assert_eq!((page.status, page.header("location")), (303, "/login?next=/settings"));
     assert!(!html(&browser.get("/").await).contains("/u/ana"), "the session outlived its log-out");
-}
-
-#[tokio::test]
-async fn over_tls_the_cookie_is_bound_to_its_host() {
-    let server = Setup::default().set("TRIPOD_PUBLIC_URL", "https://photos.example").start().await;
-    let cookie = ana(&server).await.log_in("ana", PASSWORD).await;
-    assert!(cookie.starts_with("__Host-session=tri_") && cookie.contains("; Secure"), "{cookie}");
 }
 
 #[tokio::test]
