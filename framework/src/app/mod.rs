@@ -6,6 +6,7 @@
 
 mod builder;
 mod context;
+mod demo;
 mod http;
 mod openapi;
 mod role;
@@ -13,3 +14,4 @@ mod start;
 
 pub use builder::App;
 pub use context::Tripod;
+pub use demo::Demo;
