@@ -2,6 +2,7 @@
 
 mod accounts;
 mod comments;
+mod demo;
 mod feed;
 mod follows;
 mod likes;
@@ -28,6 +29,7 @@ async fn main() -> ExitCode {
         .job::<posts::ErasePost>()
         .routes(router::routes())
         .uploads(router::uploads())
+        .demo(demo::SPAN, demo::fill)
         .run()
         .await
 }
