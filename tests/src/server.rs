@@ -10,8 +10,9 @@ use tempfile::TempDir;
 
 use crate::{Api, Person, Stored, eventually};
 
-/// Starting takes well under a second; two cores that are busy building take longer.
-const START: Duration = Duration::from_secs(60);
+/// Starting takes well under a second; two cores that are busy building take longer, and filling a
+/// demo keeps both of them busy for half a minute.
+const START: Duration = Duration::from_secs(300);
 /// Stopping: the drain time, and some.
 const STOP: Duration = Duration::from_secs(40);
 
@@ -19,6 +20,7 @@ const STOP: Duration = Duration::from_secs(40);
 #[derive(Debug, Default)]
 pub struct Setup {
     variables: Vec<(String, String)>,
+    arguments: Vec<String>,
     data: Option<PathBuf>,
 }
 
@@ -92,6 +94,13 @@ impl Setup {
         self
     }
 
+    /// Starts it with this argument, such as `--demo`.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
     /// Uses this data directory instead of a new one.
     #[must_use]
     pub fn data(mut self, data: &Path) -> Self {
@@ -115,6 +124,7 @@ impl Setup {
             .env("TRIPOD_DATA_DIR", data)
             .env("TRIPOD_LIMITS", "off")
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .args(&self.arguments)
             .stdin(Stdio::null());
         command
     }
@@ -202,6 +212,11 @@ impl Server {
     /// What it has logged since it was last started.
     pub fn log(&self) -> String {
         read(&self.scratch.path().join(format!("{}.err", self.starts)))
+    }
+
+    /// What it has printed since it was last started.
+    pub fn printed(&self) -> String {
+        read(&self.scratch.path().join(format!("{}.out", self.starts)))
     }
 
     /// Ends it as a power cut of the process would: no handler of its own runs.

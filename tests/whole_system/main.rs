@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod crash;
+mod demo;
 mod hang_up;
 mod idempotency;
 mod limits;
