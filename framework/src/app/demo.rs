@@ -81,6 +81,8 @@ pub(super) async fn serve(mut app: App, config: Config) -> Result<()> {
     let clock = Clock::manual(end_ms.saturating_sub(fill.span.as_millis() as u64));
     let tripod = start::open(&app, config.clone(), clock, Access::Sole).await?;
     refuse_data(&app, &tripod, &mark).await?;
+    // An address that is taken is told before the work rather than after it.
+    drop(start::bind(&config).await?);
 
     mark.set()?;
     let style = ProgressStyle::with_template("{msg:>12} {bar:32} {pos}/{len}")

@@ -107,13 +107,7 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
 pub(super) async fn serve(started: Started, filled: Option<Filled>) -> Result<()> {
     let Started { tripod, router, worker, name, _lock } = started;
     let config = &tripod.config;
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
-        Error::configuration(format!(
-            "cannot listen on {}: free it, or set listen (TRIPOD_LISTEN) to another address",
-            config.listen
-        ))
-        .because(error)
-    })?;
+    let listener = bind(config).await?;
     let address = listener
         .local_addr()
         .map_err(|error| Error::internal("the listener has no address").because(error))?;
@@ -133,6 +127,17 @@ pub(super) async fn serve(started: Started, filled: Option<Filled>) -> Result<()
         database.close().await?;
     }
     Ok(())
+}
+
+/// Takes the address that is served at.
+pub(super) async fn bind(config: &Config) -> Result<TcpListener> {
+    TcpListener::bind(config.listen).await.map_err(|error| {
+        Error::configuration(format!(
+            "cannot listen on {}: free it, or set listen (TRIPOD_LISTEN) to another address",
+            config.listen
+        ))
+        .because(error)
+    })
 }
 
 fn announce(
