@@ -2,6 +2,7 @@
 
 mod accounts;
 mod comments;
+mod demo;
 mod feed;
 mod follows;
 mod likes;
@@ -33,6 +34,7 @@ async fn main() -> ExitCode {
         .routes(router::routes())
         .uploads(router::uploads())
         .pages(router::pages())
+        .demo(demo::SPAN, demo::fill)
         .run()
         .await
     // ANCHOR_END: app

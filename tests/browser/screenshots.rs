@@ -19,7 +19,7 @@ async fn main() -> ExitCode {
     };
     let here = tempfile::tempdir().expect("a temporary directory");
     let has_demo = Setup::default().run(here.path(), &["--help"]).await.stdout.contains("--demo");
-    let setup = if has_demo { Setup::default().demo() } else { Setup::default() };
+    let setup = if has_demo { Setup::default().argument("--demo") } else { Setup::default() };
     let server = setup.start().await;
     let password = if has_demo { DEMO_PASSWORD } else { "" };
     let status = browser_script(server.address(), "screenshots.mjs", &[&directory, password]).status().await;

@@ -10,10 +10,9 @@ use tempfile::TempDir;
 
 use crate::{Api, Person, Stored, eventually};
 
-/// Starting takes well under a second; two cores that are busy building take longer.
-const START: Duration = Duration::from_secs(60);
-/// Drawing and posting the demo's photos, without optimisation.
-const DEMO: Duration = Duration::from_secs(600);
+/// Starting takes well under a second; two cores that are busy building take longer, and filling a
+/// demo keeps both of them busy for half a minute.
+const START: Duration = Duration::from_secs(300);
 /// Stopping: the drain time, and some.
 const STOP: Duration = Duration::from_secs(40);
 
@@ -21,8 +20,8 @@ const STOP: Duration = Duration::from_secs(40);
 #[derive(Debug, Default)]
 pub struct Setup {
     variables: Vec<(String, String)>,
+    arguments: Vec<String>,
     data: Option<PathBuf>,
-    demo: bool,
 }
 
 /// A server that runs; it ends with this value, and its logs are shown if the test has failed.
@@ -105,17 +104,17 @@ impl Setup {
         self
     }
 
+    /// Starts it with this argument, such as `--demo`.
+    #[must_use]
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
     /// Uses this data directory instead of a new one.
     #[must_use]
     pub fn data(mut self, data: &Path) -> Self {
         self.data = Some(data.to_owned());
-        self
-    }
-
-    /// Starts with the demo's people and photos, which takes its time.
-    #[must_use]
-    pub fn demo(mut self) -> Self {
-        self.demo = true;
         self
     }
 
@@ -135,6 +134,7 @@ impl Setup {
             .env("TRIPOD_DATA_DIR", data)
             .env("TRIPOD_LIMITS", "off")
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .args(&self.arguments)
             .stdin(Stdio::null());
         command
     }
@@ -224,6 +224,11 @@ impl Server {
         read(&self.scratch.path().join(format!("{}.err", self.starts)))
     }
 
+    /// What it has printed since it was last started.
+    pub fn printed(&self) -> String {
+        read(&self.scratch.path().join(format!("{}.out", self.starts)))
+    }
+
     /// Ends it as a power cut of the process would: no handler of its own runs.
     ///
     /// # Panics
@@ -266,8 +271,7 @@ impl Server {
 
     async fn ready(&mut self) {
         let printed = self.scratch.path().join(format!("{}.out", self.starts));
-        let patience = if self.setup.demo { DEMO } else { START };
-        eventually("the server is ready", patience, async || {
+        eventually("the server is ready", START, async || {
             if let Some(status) = self.child.try_wait().expect("a child can be asked") {
                 panic!("the server ended with {status}: {}", self.log());
             }
@@ -299,7 +303,6 @@ impl Drop for Server {
 fn spawn(setup: &Setup, scratch: &Path, address: &str, start: usize) -> Child {
     setup
         .command(scratch, address)
-        .args(setup.demo.then_some("--demo"))
         .stdout(file(&scratch.join(format!("{start}.out"))))
         .stderr(file(&scratch.join(format!("{start}.err"))))
         .spawn()

@@ -51,6 +51,7 @@ async fn another_request_under_a_used_key_is_refused() {
     Reply::to(keyed(&kevin, Method::POST, &comments, "a", &json!({"text": "one"}))).await.expect(201);
     let published = kevin.publishing(&PhotoPost::of([photo::jpeg(40, 30, 1)])).header("idempotency-key", "p");
     Reply::to(published).await.expect(201);
+    crate::idle(&server).await;
     let before = server.stored().await;
     for other in [
         keyed(&kevin, Method::POST, &comments, "a", &json!({"text": "two"})),

@@ -8,6 +8,7 @@ mod bad_input;
 mod browser;
 mod clients;
 mod crash;
+mod demo;
 mod hang_up;
 mod idempotency;
 mod limits;

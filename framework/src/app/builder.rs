@@ -1,8 +1,11 @@
 //! Collects what a product is made of.
 
+use std::time::Duration;
+
 use sea_orm::EntityTrait;
 use utoipa_axum::router::OpenApiRouter;
 
+use super::demo::{Demo, Fill};
 use super::{Pages, Tripod, role};
 use crate::db::Migration;
 use crate::error::Result;
@@ -37,6 +40,7 @@ pub struct App {
     pub(super) routes: OpenApiRouter<Tripod>,
     pub(super) uploads: OpenApiRouter<Tripod>,
     pub(super) pages: Option<Pages>,
+    pub(super) demo: Option<Fill>,
 }
 
 impl App {
@@ -58,6 +62,7 @@ impl App {
             routes: OpenApiRouter::new(),
             uploads: OpenApiRouter::new(),
             pages: None,
+            demo: None,
         }
     }
 
@@ -120,6 +125,20 @@ impl App {
     #[must_use]
     pub fn pages(mut self, pages: Pages) -> Self {
         self.pages = Some(pages);
+        self
+    }
+
+    /// What fills an empty service for `serve --demo`, so that there is something to look at. It is
+    /// run once, on a clock that begins `span` before the present and that it moves on itself
+    /// ([`Demo::move_to`]), so that what it makes looks lived in; and gives names and values, such
+    /// as a name to log in with, to announce beside the addresses.
+    #[must_use]
+    pub fn demo<F, Done>(mut self, span: Duration, fill: F) -> Self
+    where
+        F: FnOnce(Demo) -> Done + Send + 'static,
+        Done: Future<Output = anyhow::Result<Vec<(&'static str, String)>>> + Send + 'static,
+    {
+        self.demo = Some(Fill { span, run: Box::new(move |demo| Box::pin(fill(demo))) });
         self
     }
 

@@ -6,6 +6,7 @@
 
 mod builder;
 mod context;
+mod demo;
 mod http;
 mod openapi;
 mod pages;
@@ -14,4 +15,5 @@ mod start;
 
 pub use builder::App;
 pub use context::Tripod;
+pub use demo::Demo;
 pub use pages::{Asked, Pages, ProblemPage};

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use super::App;
 use super::start::{self, Access, Started};
+use super::{App, demo};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::id::Clock;
@@ -17,14 +18,23 @@ struct Arguments {
     /// The file of settings, instead of tripod.toml in the working directory.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    serve: Serve,
     #[command(subcommand)]
     role: Option<Role>,
+}
+
+#[derive(Args, Clone, Copy)]
+struct Serve {
+    /// Fill the service, which must be empty, with data to look at before serving it.
+    #[arg(long)]
+    demo: bool,
 }
 
 #[derive(Subcommand)]
 enum Role {
     /// Serve requests and work the queue (the default).
-    Serve,
+    Serve(Serve),
     /// Bring the databases to this version's schema.
     Migrate,
     /// Show which database holds which logical shards.
@@ -56,23 +66,36 @@ enum Jobs {
 
 /// Plays the role that the command line asks for.
 pub(super) async fn play(app: App) -> Result<()> {
-    let command = Arguments::command().name(app.name).bin_name(app.name).version(app.version);
-    let arguments = command.try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let mut command = Arguments::command().name(app.name).bin_name(app.name).version(app.version);
+    let arguments =
+        command.clone().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
     let arguments = arguments.unwrap_or_else(|error| error.exit());
-    let role = match arguments.role.unwrap_or(Role::Serve) {
+    let role = match arguments.role {
+        None => Role::Serve(arguments.serve),
+        Some(Role::Serve(serve)) => Role::Serve(Serve { demo: serve.demo || arguments.serve.demo }),
+        Some(_) if arguments.serve.demo => {
+            let conflict = ErrorKind::ArgumentConflict;
+            command.error(conflict, "the argument '--demo' can only be used with 'serve'").exit()
+        }
+        Some(role) => role,
+    };
+    let role = match role {
         Role::Openapi => return print(&super::openapi::document(app)?),
         Role::Settings => return print(crate::config::DEFAULTS),
         role => role,
     };
     let config = Config::load(arguments.config.as_deref())?;
     telemetry::start(&config.log)?;
+    if let Role::Serve(Serve { demo: true }) = role {
+        return demo::serve(app, config).await;
+    }
     let access = match role {
-        Role::Serve | Role::Migrate => Access::Sole,
+        Role::Serve(_) | Role::Migrate => Access::Sole,
         _ => Access::Beside,
     };
     let started = start::start(app, config, Clock::system(), access).await?;
     match role {
-        Role::Serve => start::serve(started).await,
+        Role::Serve(_) => start::serve(started, None).await,
         // Starting has migrated: the embedded databases do so by themselves.
         Role::Migrate => print("the databases are at this version's schema\n"),
         Role::Shards => shards(&started).await,

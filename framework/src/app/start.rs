@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::demo::Filled;
 use super::{App, Tripod, http};
 use crate::config::Config;
 use crate::db::{Database, migrate};
@@ -46,6 +47,25 @@ pub(crate) enum Access {
 /// Opens the stores. After this nothing that the app needs can turn out to be missing.
 pub(crate) async fn start(app: App, config: Config, clock: Clock, access: Access) -> Result<Started> {
     let lock = (access == Access::Sole).then(|| lock(&config.data_dir)).transpose()?;
+    start_locked(app, config, clock, access, lock).await
+}
+
+/// As [`start`], of a data directory that is locked already where it must be.
+pub(super) async fn start_locked(
+    app: App,
+    config: Config,
+    clock: Clock,
+    access: Access,
+    lock: Option<File>,
+) -> Result<Started> {
+    let tripod = open(&app, config, clock, access).await?;
+    let worker = Worker::new(tripod.queue.clone(), app.jobs, tripod.clone(), &tripod.config.queue);
+    let router = http::router(app.name, app.version, (app.routes, app.uploads), app.pages, tripod.clone())?;
+    Ok(Started { tripod, router, worker, name: app.name, _lock: lock })
+}
+
+/// Opens what an app stands on.
+pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access) -> Result<Tripod> {
     let mut databases = Vec::new();
     for url in config.database_urls() {
         let database = Database::open(&url, &config.database).await?;
@@ -67,7 +87,7 @@ pub(crate) async fn start(app: App, config: Config, clock: Clock, access: Access
         config.timeline.clone(),
     )
     .await?;
-    let tripod = Tripod {
+    Ok(Tripod {
         media: MediaStore::open_directory(config.media_dir()).await?,
         pictures: Processor::new(Bounds::default()),
         sessions: Sessions::new(shards.clone()),
@@ -79,30 +99,25 @@ pub(crate) async fn start(app: App, config: Config, clock: Clock, access: Access
         queue,
         graph,
         timelines,
-    };
-    let worker = Worker::new(tripod.queue.clone(), app.jobs, tripod.clone(), &tripod.config.queue);
-    let router = http::router(app.name, app.version, (app.routes, app.uploads), app.pages, tripod.clone())?;
-    Ok(Started { tripod, router, worker, name: app.name, _lock: lock })
+    })
 }
 
-/// Serves and works the queue until Ctrl-C or SIGTERM, then finishes what is open.
-pub(super) async fn serve(started: Started) -> Result<()> {
+/// Serves and works the queue until Ctrl-C or SIGTERM, then finishes what is open. A service that
+/// was filled just now is announced when the jobs of that are done.
+pub(super) async fn serve(started: Started, filled: Option<Filled>) -> Result<()> {
     let Started { tripod, router, worker, name, _lock } = started;
     let config = &tripod.config;
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
-        Error::configuration(format!(
-            "cannot listen on {}: free it, or set listen (TRIPOD_LISTEN) to another address",
-            config.listen
-        ))
-        .because(error)
-    })?;
+    let listener = bind(config).await?;
     let address = listener
         .local_addr()
         .map_err(|error| Error::internal("the listener has no address").because(error))?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
     let working = tokio::spawn(worker.run(stop.clone()));
-    announce(name, address, config)?;
+    if let Some(filled) = &filled {
+        filled.finish(&tripod.queue).await?;
+    }
+    announce(name, address, config, filled.as_ref())?;
     server::serve(listener, router, limits(config), stop.cancelled()).await?;
     let drain = Duration::from_secs(config.http.drain_seconds.into());
     if tokio::time::timeout(drain, working).await.is_err() {
@@ -114,11 +129,29 @@ pub(super) async fn serve(started: Started) -> Result<()> {
     Ok(())
 }
 
-fn announce(name: &str, address: std::net::SocketAddr, config: &Config) -> Result<()> {
-    let text = format!(
+/// Takes the address that is served at.
+pub(super) async fn bind(config: &Config) -> Result<TcpListener> {
+    TcpListener::bind(config.listen).await.map_err(|error| {
+        Error::configuration(format!(
+            "cannot listen on {}: free it, or set listen (TRIPOD_LISTEN) to another address",
+            config.listen
+        ))
+        .because(error)
+    })
+}
+
+fn announce(
+    name: &str,
+    address: std::net::SocketAddr,
+    config: &Config,
+    filled: Option<&Filled>,
+) -> Result<()> {
+    let mut text = format!(
         "{name} is ready\n  http  http://{address}/\n  docs  http://{address}/docs\n  data  {}\n",
         config.data_dir.display()
     );
+    let more = filled.iter().flat_map(|filled| &filled.lines);
+    text.extend(more.map(|(what, value)| format!("  {what}  {value}\n")));
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(|error| Error::unavailable("cannot write to standard output").because(error))
@@ -160,7 +193,7 @@ fn stop_on_signal(stop: CancellationToken) -> Result<()> {
 }
 
 /// Without a shared store there is one process: the second one is refused.
-fn lock(directory: &Path) -> Result<File> {
+pub(super) fn lock(directory: &Path) -> Result<File> {
     let cannot = |what: &str, error: std::io::Error| {
         let mend = "give this user the right to, or set data_dir (TRIPOD_DATA_DIR) to another directory";
         Error::configuration(format!("cannot {what} the data directory {}: {mend}", directory.display()))

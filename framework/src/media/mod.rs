@@ -3,7 +3,8 @@
 //! The way of an upload: [`Processor::process`] sniffs the bytes ([`Format`]), reads the header
 //! without allocating, waits for its share of memory, decodes, turns upright, converts to sRGB,
 //! makes three JPEG renditions and a placeholder; [`MediaStore::put`] keeps each under a random
-//! [`MediaKey`].
+//! [`MediaKey`]. A picture that the program drew itself goes the same way from its pixels on
+//! ([`Processor::process_drawn`]).
 //!
 //! Invariants:
 //! - No byte of an upload is stored or served: every rendition is encoded anew from pixels.

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::header::{Header, MAX_DECODE_BYTES, MAX_SIDE_PIXELS};
-use super::rendition::{Processed, RENDITION_WIDTHS, process_with};
+use super::rendition::{Processed, RENDITION_WIDTHS, process_drawn, process_with};
 use crate::error::{Error, Result};
 
 /// Memory permits are of this many bytes, so that any budget fits the semaphore's `u32`.
@@ -112,6 +112,23 @@ impl Processor {
         work.await.map_err(|error| Error::internal("processing a picture failed").because(error))?
     }
 
+    /// Makes renditions of a picture that the program has drawn itself, in its turn: four bytes a
+    /// pixel, row by row, of which the fourth is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// `is_internal` when the pixels are fewer than `width` times `height`; `is_overloaded` as in
+    /// [`Processor::process`].
+    pub async fn process_drawn(&self, width: u32, height: u32, pixels: Vec<u8>) -> Result<Processed> {
+        let permits = self.permits(pixels.len() as u64 * 2).await?;
+        let work = tokio::task::spawn_blocking(move || {
+            let processed = process_drawn(width, height, pixels);
+            drop(permits);
+            processed
+        });
+        work.await.map_err(|error| Error::internal("processing a picture failed").because(error))?
+    }
+
     /// Memory comes before a core, so that no core stands idle while its owner waits for memory.
     async fn permits(&self, working_bytes: u64) -> Result<Permits> {
         let Shared { bounds, places, memory, cores } = &*self.shared;
@@ -159,6 +176,19 @@ mod tests {
     async fn a_picture_is_processed() {
         let processed = Processor::default().process(samples::jpeg(700, 500, false).into()).await;
         assert_eq!(processed.unwrap().width, 700);
+    }
+
+    #[tokio::test]
+    async fn a_drawn_picture_is_processed() {
+        let pixels = [10, 200, 30, 255].repeat(700 * 500);
+        let processed = Processor::default().process_drawn(700, 500, pixels).await.unwrap();
+        let sizes: Vec<_> = processed.renditions.iter().map(|one| (one.width, one.height)).collect();
+        assert_eq!(sizes, [(700, 500), (640, 457), (320, 229)]);
+        let shown = image::load_from_memory(&processed.renditions[0].bytes).unwrap().into_rgb8();
+        let color = shown.get_pixel(350, 250).0;
+        assert!(color.iter().zip([10, 200, 30]).all(|(a, b)| a.abs_diff(b) < 4), "{color:?}");
+        let short = Processor::default().process_drawn(700, 500, vec![0; 5]).await.unwrap_err();
+        assert!(short.is_internal(), "{short}");
     }
 
     #[tokio::test]

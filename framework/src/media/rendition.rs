@@ -3,13 +3,16 @@
 //! Invariants: upright, sRGB, never larger than the upload, no two of the same size, and without
 //! metadata of any kind. Calls are synchronous and keep a core busy: `Processor` bounds them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
+use pic_scale::{
+    ImageSize, ImageStore, ImageStoreMut, PicScaleError, Resampling, ResamplingFunction, Scaler,
+    ThreadingPolicy,
+};
 
 use super::color::to_srgb;
 use super::decode::{Decoded, decode};
@@ -88,10 +91,22 @@ pub fn process(bytes: &[u8]) -> Result<Processed> {
 pub(super) fn process_with(bytes: &[u8], header: &Header) -> Result<Processed> {
     let start = Instant::now();
     let decoded = decode(bytes, header)?;
-    let mut timings = Timings { decode: start.elapsed(), ..Timings::default() };
+    render(decoded, start.elapsed())
+}
 
+/// As [`process`], of a picture that the program has drawn: its pixels, four bytes each, red,
+/// green, blue and one that is not looked at.
+pub(super) fn process_drawn(width: u32, height: u32, pixels: Vec<u8>) -> Result<Processed> {
+    let pixels = image::RgbaImage::from_raw(width, height, pixels)
+        .ok_or_else(|| Error::internal("a drawn picture has fewer pixels than it says"))?;
+    let pixels = DynamicImage::ImageRgb8(DynamicImage::ImageRgba8(pixels).into_rgb8());
+    render(Decoded { pixels, orientation: Orientation::NoTransforms, icc_profile: None }, Duration::ZERO)
+}
+
+fn render(decoded: Decoded, decode: Duration) -> Result<Processed> {
+    let mut timings = Timings { decode, ..Timings::default() };
     let start = Instant::now();
-    let sizes = sizes(upright_size(header, decoded.orientation));
+    let sizes = sizes(upright_size(&decoded));
     let mut pictures: Vec<RgbImage> = Vec::with_capacity(sizes.len());
     pictures.push(largest(decoded, sizes[0])?);
     for (width, height) in &sizes[1..] {
@@ -114,7 +129,7 @@ fn largest(decoded: Decoded, (width, height): (u32, u32)) -> Result<RgbImage> {
     let mut pixels = match pixels {
         same if (same.width(), same.height()) == (width, height) => same,
         DynamicImage::ImageLuma8(gray) => {
-            let scaled = scale(&gray, gray.dimensions(), (width, height), PixelType::U8)?;
+            let scaled = scale(&gray, gray.dimensions(), (width, height), Scaler::plan_planar_resampling)?;
             image::GrayImage::from_raw(width, height, scaled).ok_or_else(wrong_size)?.into()
         }
         other => resize(&other.into_rgb8(), width, height)?.into(),
@@ -126,19 +141,35 @@ fn largest(decoded: Decoded, (width, height): (u32, u32)) -> Result<RgbImage> {
 /// The same picture at another size. Lanczos3 at every step: each step starts from at most twice
 /// and a bit of its own width, so that softness does not add up to anything visible.
 pub(super) fn resize(picture: &RgbImage, width: u32, height: u32) -> Result<RgbImage> {
-    let scaled = scale(picture, picture.dimensions(), (width, height), PixelType::U8x3)?;
+    let scaled = scale(picture, picture.dimensions(), (width, height), Scaler::plan_rgb_resampling)?;
     RgbImage::from_raw(width, height, scaled).ok_or_else(wrong_size)
 }
 
-fn scale(pixels: &[u8], from: (u32, u32), to: (u32, u32), kind: PixelType) -> Result<Vec<u8>> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Error::internal(format!("cannot scale a picture from {from:?} to {to:?}: {error}"))
+type Size = (u32, u32);
+type Plan<const N: usize> = Result<Arc<Resampling<u8, N>>, PicScaleError>;
+
+/// Scales pixels of `N` samples. The scaler's interface is not generic over anything of ours, so
+/// that a development build runs it optimised.
+fn scale<const N: usize>(
+    pixels: &[u8],
+    from: Size,
+    to: Size,
+    plan: fn(&Scaler, ImageSize, ImageSize) -> Plan<N>,
+) -> Result<Vec<u8>> {
+    let size = |(width, height): Size| ImageSize::new(width as usize, height as usize);
+    let (source_size, target_size) = (size(from), size(to));
+    let mut target = vec![0; target_size.width * target_size.height * N];
+    let mut scaled = || {
+        let scaler = Scaler::new(ResamplingFunction::Lanczos3).set_threading_policy(ThreadingPolicy::Single);
+        let source = ImageStore::<u8, N>::from_slice(pixels, source_size.width, source_size.height)?;
+        let mut store =
+            ImageStoreMut::<u8, N>::from_slice(&mut target, target_size.width, target_size.height)?;
+        plan(&scaler, source_size, target_size)?.resample(&source, &mut store)
     };
-    let source = ImageRef::new(from.0, from.1, pixels, kind).map_err(|error| failed(&error))?;
-    let mut target = Image::new(to.0, to.1, kind);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    Resizer::new().resize(&source, &mut target, &options).map_err(|error| failed(&error))?;
-    Ok(target.into_vec())
+    scaled().map_err(|error| {
+        Error::internal(format!("cannot scale a picture from {from:?} to {to:?}: {error}"))
+    })?;
+    Ok(target)
 }
 
 fn wrong_size() -> Error {
@@ -166,8 +197,9 @@ fn swaps_sides(orientation: Orientation) -> bool {
     matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
-fn upright_size(header: &Header, orientation: Orientation) -> (u32, u32) {
-    if swaps_sides(orientation) { (header.height, header.width) } else { (header.width, header.height) }
+fn upright_size(decoded: &Decoded) -> (u32, u32) {
+    let (width, height) = (decoded.pixels.width(), decoded.pixels.height());
+    if swaps_sides(decoded.orientation) { (height, width) } else { (width, height) }
 }
 
 /// The sizes of renditions of a picture of `width` x `height`: fitted into each width and

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tripod::Tripod;
 use tripod::access::Viewer;
 use tripod::id::Shard;
+use tripod::shard::Tx;
 use tripod::web::{Json, Problem, Rule, Secret, hash_text, idempotency_key};
 use utoipa::ToSchema;
 
@@ -105,16 +106,26 @@ async fn create(
         .shards
         .write(Shard::of_text(&name), move |tx| {
             Box::pin(async move {
-                let id = tx.insert_new(|id| row(id, &name)).await?;
-                let whose = username::ActiveModel { account_id: Set(id), ..Default::default() };
-                if !tx.claim_text(&name, whose).await? {
-                    return Err(Problem::conflict(format!("The user name {name} is taken.")));
-                }
+                let id = claim(tx, &name, |id| row(id, &name)).await?;
                 let token = sessions.open(tx, id, &device).await?;
                 Ok((id, token))
             })
         })
         .await
+}
+
+/// The account and its user name.
+pub async fn claim(
+    tx: &Tx<'_>,
+    name: &str,
+    row: impl Fn(AccountId) -> account::ActiveModel,
+) -> Result<AccountId, Problem> {
+    let id = tx.insert_new(row).await?;
+    let whose = username::ActiveModel { account_id: Set(id), ..Default::default() };
+    if !tx.claim_text(name, whose).await? {
+        return Err(Problem::conflict(format!("The user name {name} is taken.")));
+    }
+    Ok(id)
 }
 
 /// A sign-up whose reply was lost and that is sent again: the same key and the same password.

@@ -118,20 +118,7 @@ pub async fn create_comment(
         text: Set(text),
         ..Default::default()
     };
-    let claimed = tripod
-        .shards
-        .write(post.shard(), move |tx| {
-            Box::pin(async move {
-                let claimed =
-                    tx.claim(reserved, |id| comment::ActiveModel { id: Set(id), ..row.clone() }).await?;
-                if let Claimed::New(_) = claimed {
-                    // A post that was deleted meanwhile takes no comment.
-                    count(tx.connection(), post, 1).await?.then_some(()).ok_or_else(posts::absent)?;
-                }
-                Ok::<_, Problem>(claimed)
-            })
-        })
-        .await?;
+    let claimed = insert(&tripod, post, reserved, row).await?;
     let id = match claimed {
         Claimed::New(id) => id,
         Claimed::Before(earlier) if earlier.author_id == author => earlier.id,
@@ -142,6 +129,29 @@ pub async fn create_comment(
     let row = tripod.shards.find(id).await?;
     let view = present(&tripod, me.viewer(), row.into_iter().collect()).await?.pop();
     Ok((StatusCode::CREATED, Json(view.ok_or_else(absent)?)))
+}
+
+/// The comment and its post's count: one transaction on the post's shard.
+pub async fn insert(
+    tripod: &Tripod,
+    post: PostId,
+    reserved: Option<CommentId>,
+    row: comment::ActiveModel,
+) -> Result<Claimed<comment::Entity>, Problem> {
+    tripod
+        .shards
+        .write(post.shard(), move |tx| {
+            Box::pin(async move {
+                let claimed =
+                    tx.claim(reserved, |id| comment::ActiveModel { id: Set(id), ..row.clone() }).await?;
+                if let Claimed::New(_) = claimed {
+                    // A post that was deleted meanwhile takes no comment.
+                    count(tx.connection(), post, 1).await?.then_some(()).ok_or_else(posts::absent)?;
+                }
+                Ok(claimed)
+            })
+        })
+        .await
 }
 
 /// Delete a comment: yours, or any under your post.

@@ -267,7 +267,7 @@ async fn publish(
 }
 
 /// The post, its author's count and its fan-out: one transaction on the author's shard.
-async fn insert(
+pub async fn insert(
     tripod: &Tripod,
     author: AccountId,
     reserved: Option<PostId>,
