@@ -54,10 +54,11 @@ const PAGES = {
   'a search without results': { who: () => nobody, path: () => '/search?q=zz' },
   'the composer': { who: () => nobody, path: () => '/new' },
   'the composer with faults': {
-    who: () => nobody, path: () => '/new', status: 422, scripts: false,
+    who: () => nobody, path: () => '/new', status: 415,
     act: async (page) => {
       await page.getByLabel('Photos', { exact: true }).setInputFiles({ name: 'a.jpg', mimeType: 'image/jpeg', buffer: Buffer.from('no') });
-      await page.getByRole('button', { name: 'Share' }).click();
+      // As without scripts, so that the page comes from the server; axe itself needs scripts.
+      await page.evaluate(() => document.querySelector('[data-composer]').submit());
       await page.locator('.fault').first().waitFor();
     },
   },
@@ -105,9 +106,9 @@ function assertStrict(headers, name) {
   assert.equal(headers['x-content-type-options'], 'nosniff', name);
 }
 
-for (const [name, { who, path, status, act, scripts = true }] of Object.entries(PAGES)) {
-  test(name, async () => {
-    const page = await visit(browser, { person: who?.(), scripts, viewport: PHONE });
+for (const [name, { who, path, status, act }] of Object.entries(PAGES)) {
+  test(name, { timeout: 120_000 }, async () => {
+    const page = await visit(browser, { person: who?.(), viewport: PHONE });
     if (status) expectRefusal(page, status);
     const reply = await page.goto(path());
     assert.equal(reply.status(), act || !status ? 200 : status);
