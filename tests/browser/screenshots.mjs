@@ -51,8 +51,8 @@ for (const dark of [false, true]) {
       expectRefusal(visitor, 404);
       await visitor.goto(path, { waitUntil: 'networkidle' });
       if (act) await act(visitor);
-      const file = join(directory, `${page}-${viewport.width}-${dark ? 'dark' : 'light'}.png`);
-      await visitor.screenshot({ path: file });
+      const file = join(directory, `${page}-${viewport.width}-${dark ? 'dark' : 'light'}.jpg`);
+      await visitor.screenshot({ path: file, quality: 82 });
       console.log(file);
       await leave(visitor);
     }

@@ -1,8 +1,7 @@
 //! `cargo run --bin screenshots -- DIRECTORY`: pictures of the pages, on a phone and on a desktop,
 //! in the light and in the dark.
 //!
-//! They are of the demo (`instaclone --demo`) if this build has one, else of a few people whom the
-//! script signs up. `tests/browser/install` installs the browser.
+//! They are of the demo (`instaclone --demo`). `tests/browser/install` installs the browser.
 
 use std::process::ExitCode;
 
@@ -17,11 +16,8 @@ async fn main() -> ExitCode {
         eprintln!("usage: cargo run --bin screenshots -- DIRECTORY");
         return ExitCode::from(2);
     };
-    let here = tempfile::tempdir().expect("a temporary directory");
-    let has_demo = Setup::default().run(here.path(), &["--help"]).await.stdout.contains("--demo");
-    let setup = if has_demo { Setup::default().argument("--demo") } else { Setup::default() };
-    let server = setup.start().await;
-    let password = if has_demo { DEMO_PASSWORD } else { "" };
-    let status = browser_script(server.address(), "screenshots.mjs", &[&directory, password]).status().await;
+    let server = Setup::default().argument("--demo").start().await;
+    let status =
+        browser_script(server.address(), "screenshots.mjs", &[&directory, DEMO_PASSWORD]).status().await;
     if status.is_ok_and(|status| status.success()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -87,6 +87,7 @@ pub struct Words {
     pub posts: &'static str,
     pub profile: &'static str,
     pub save: &'static str,
+    pub save_caption: &'static str,
     pub save_picture: &'static str,
     pub saved: &'static str,
     pub say: &'static str,

@@ -74,6 +74,7 @@ pub static ENGLISH: Words = Words {
     posts: "Posts",
     profile: "Profile",
     save: "Save",
+    save_caption: "Save caption",
     save_picture: "Save picture",
     saved: "Saved.",
     say: "Post",

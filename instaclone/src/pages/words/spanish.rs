@@ -74,6 +74,7 @@ pub static SPANISH: Words = Words {
     posts: "Publicaciones",
     profile: "Perfil",
     save: "Guardar",
+    save_caption: "Guardar el pie de foto",
     save_picture: "Guardar la imagen",
     saved: "Guardado.",
     say: "Publicar",
