@@ -12,7 +12,8 @@ pub(super) const ROW: Row = Row {
     here: "the web app (installable), and clients generated from OpenAPI",
     state: State::InPart(
         || Box::pin(prove()),
-        "clients generated from the document, and installing the web app",
+        "installing the web app on a phone, and clients in Swift and Kotlin that are compiled (they are \
+         generated and their names checked; those in TypeScript and Python are used by tests/clients)",
     ),
 };
 

@@ -129,7 +129,7 @@ async fn problems_are_pages_for_browsers_and_json_for_others() {
         ("/u/nobody", 404),
         ("/u/no body", 404),
         ("/p/1", 404),
-        ("/p/x", 400),
+        ("/p/x", 404),
         ("/logout", 405),
         ("/?limit=0", 422),
     ] {
@@ -229,6 +229,56 @@ async fn people_are_found_by_the_beginning_of_their_name_on_every_database() {
     for nobody in ["zzz", "%25", "_%25", "a'b", "%F0%9F%98%80", &"x".repeat(31)] {
         let page = html(&browser.get(&format!("/search?q={nobody}")).await);
         assert!(page.contains("role=\"status\"") && !page.contains("class=\"person\""), "{nobody}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn the_address_of_a_refused_form_leads_back_to_its_page() {
+    let server = Server::start().await;
+    let browser = ana(&server).await;
+    for path in ["/settings/profile", "/settings/avatar", "/settings/delete"] {
+        let reply = browser.get(path).await;
+        assert_eq!((reply.status, reply.header("location")), (303, "/settings"), "{path}");
+    }
+    let reply = browser.get("/p/7/comments?key=k&cursor=c").await;
+    assert_eq!((reply.status, reply.header("location")), (303, "/p/7?cursor=c"));
+}
+
+#[tokio::test]
+async fn a_composers_key_is_good_for_one_post_and_what_was_typed_comes_back() {
+    let server = Server::start().await;
+    let browser = ana(&server).await;
+    let page = html(&browser.get("/new").await);
+    let action = format!("/new{}", between(&page, "action=\"/new", "\""));
+    let share = async |photos: Vec<Vec<u8>>, caption: &str, action: &str| {
+        let form = PhotoPost::of(photos).caption(caption).form();
+        Reply::to(browser.request(Method::POST, action).multipart(form).header("origin", &browser.origin))
+            .await
+    };
+    assert_eq!(share(vec![photo::small()], "One", &action).await.status, 303);
+    let reply = share(vec![photo::small()], "Another one", &action).await;
+    let text = html(&reply);
+    assert_eq!(reply.status, 422, "{text}");
+    assert!(text.contains("role=\"alert\"") && text.contains("Another one"), "{text}");
+    let fresh = format!("/new{}", between(&text, "action=\"/new", "\""));
+    assert_ne!(fresh, action);
+
+    let eleven = (0..11).map(|_| photo::small()).collect();
+    let reply = share(eleven, "Too many", &fresh).await;
+    let text = html(&reply);
+    assert_eq!(reply.status, 422, "{text}");
+    assert!(text.contains("id=\"photo-fault\"") && text.contains("Too many"), "{text}");
+    assert_eq!(share(vec![photo::small()], "Two", &fresh).await.status, 303);
+}
+
+#[tokio::test]
+async fn what_a_log_in_does_not_mend_leads_to_none() {
+    let server = Server::start().await;
+    let browser = Browser::of(&server);
+    for path in ["/", "/login", "/settings"] {
+        let request =
+            browser.request(Method::GET, path).header("authorization", "Basic c3RhZ2luZzpob3VzZQ==");
+        assert_eq!(Reply::to(request).await.status, 401, "{path}");
     }
 }
 

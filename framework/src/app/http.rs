@@ -46,8 +46,8 @@ pub(super) fn router(
     };
     let mut app = known(api.layer(from_fn(refuse_unproven)));
     if let Some(pages) = pages {
-        let Pages { routes, uploads, problem } = pages.guarded();
-        app = app.merge(dressed(known(routes.merge(uploads.layer(budgeted()))), problem));
+        let Pages { routes, files, uploads, problem } = pages.guarded();
+        app = app.merge(dressed(known(routes.merge(uploads.layer(budgeted()))).merge(files), problem));
     } else {
         app = app.fallback(fallback);
     }

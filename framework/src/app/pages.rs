@@ -33,13 +33,16 @@ use crate::web::{Problem, fallback, method_not_allowed, panicked, refuse_cross_s
 ///
 /// # async fn run() {
 /// let routes = Router::new().route("/", get(home));
-/// let pages = Pages { routes, uploads: Router::new(), problem };
+/// let pages = Pages { routes, files: Router::new(), uploads: Router::new(), problem };
 /// App::new("hello", "1.0.0").pages(pages).run().await;
 /// # }
 /// ```
 pub struct Pages {
     /// The pages and their forms.
     pub routes: Router<Tripod>,
+    /// The files that pages load. They are everybody's: no session is looked up for them and no limit
+    /// of requests is counted, so that also the page that says so has its style.
+    pub files: Router<Tripod>,
     /// Forms that take files.
     pub uploads: Router<Tripod>,
     /// The page that says what went wrong, also for addresses where nothing is.

@@ -115,7 +115,11 @@ pub(super) async fn serve(started: Started, filled: Option<Filled>) -> Result<()
     stop_on_signal(stop.clone())?;
     let working = tokio::spawn(worker.run(stop.clone()));
     if let Some(filled) = &filled {
-        filled.finish(&tripod.queue).await?;
+        tokio::select! {
+            finished = filled.finish(&tripod.queue) => finished?,
+            // Told to stop meanwhile: the mark stays, and the next start says that half is there.
+            () = stop.cancelled() => return Ok(()),
+        }
     }
     announce(name, address, config, filled.as_ref())?;
     server::serve(listener, router, limits(config), stop.cancelled()).await?;

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
-use super::{Problem, SignedIn};
+use super::{Problem, SessionCookie, SignedIn};
 
 /// Buckets of one rule past which the full ones are forgotten.
 const BUCKETS: usize = 100_000;
@@ -51,9 +51,15 @@ const REQUESTS: Rule = Rule::new("requests", 1_200, 60);
 const TOKENS: Rule = Rule::new("tokens", 6_000, 60);
 
 /// Middleware, before tokens are looked up: bounds how many of them a network may try.
-pub async fn limit_tokens(State(limits): State<RateLimits>, request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.filter(|_| request.headers().contains_key(AUTHORIZATION));
+pub async fn limit_tokens(
+    State(limits): State<RateLimits>,
+    State(cookie): State<SessionCookie>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers();
+    let has_token = headers.contains_key(AUTHORIZATION) || cookie.read(headers).is_some();
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().filter(|_| has_token);
     match peer.map(|ConnectInfo(peer)| limits.take(TOKENS, peer.ip())) {
         Some(Err(problem)) => problem.into_response(),
         _ => next.run(request).await,

@@ -25,6 +25,7 @@ pub async fn set_avatar(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
+    take_upload(&tripod, &me)?;
     let Whole(bytes) = Whole::from_request(request, &()).await?;
     change_avatar(&tripod, &me, &headers, bytes, "").await
 }
@@ -38,7 +39,6 @@ pub async fn change_avatar(
     bytes: Bytes,
     field: &str,
 ) -> Result<Response, Problem> {
-    take_upload(tripod, me)?;
     let content = content_hash(&Method::PUT, "/me/avatar", [bytes.as_ref()]);
     let processed = tripod.pictures.process(bytes).await.map_err(|error| name_file(error, field))?;
     let once = async |_| {

@@ -68,6 +68,13 @@ async fn present(
     Ok(views.collect())
 }
 
+/// The comment of this id if the viewer sees it; 404 otherwise.
+pub async fn visible_comment(tripod: &Tripod, viewer: Viewer, id: CommentId) -> Result<CommentView, Problem> {
+    let found = tripod.shards.find(id).await?;
+    let view = present(tripod, viewer, found.into_iter().collect()).await?.pop();
+    view.ok_or_else(absent)
+}
+
 /// The comments of a post, newest first.
 #[utoipa::path(get, path = "/posts/{id}/comments", tag = "comments", operation_id = "listComments",
     params(("id" = PostId, Path), PageQuery), security((), ("bearer" = [])),

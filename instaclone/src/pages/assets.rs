@@ -5,10 +5,9 @@
 
 use std::sync::LazyLock;
 
-use axum::extract::Path;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use tripod::web::{Problem, hash_text};
+use tripod::web::{Path, Problem, hash_text};
 
 /// A file under the address that carries its hash.
 struct Asset {

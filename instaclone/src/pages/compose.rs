@@ -45,9 +45,14 @@ pub async fn share(
         let faults = Faults::of(problem)?;
         return page_of(faults.status(), &ComposePage { v, faults, draft, key: FormKey::fresh() });
     }
-    let mut reply = posts::publish_once(&v.tripod, &me, draft, &key.headers(&v)).await?;
-    match reply.extensions_mut().remove::<Problem>() {
-        Some(problem) => Err(problem),
-        None => Ok(Redirect::to("/").into_response()),
-    }
+    let typed = draft.without_pictures();
+    let published = posts::publish_once(&v.tripod, &me, draft, &key.headers(&v)).await;
+    let refused = match published {
+        Ok(mut reply) => reply.extensions_mut().remove::<Problem>(),
+        Err(problem) => Some(problem),
+    };
+    let Some(problem) = refused else { return Ok(Redirect::to("/").into_response()) };
+    // Going back to a form that was sent, and sending something else: a key is good for one post.
+    let faults = Faults::of(problem)?;
+    page_of(faults.status(), &ComposePage { v, faults, draft: typed, key: FormKey::fresh() })
 }

@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 
 use askama::Template;
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{ConnectInfo, State};
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use tripod::Tripod;
-use tripod::web::{FieldError, Form, Json, Problem, Secret, SessionCookie};
+use tripod::web::{FieldError, Form, Json, Problem, Query, Secret, SessionCookie};
 
 use super::frame::{Faults, page, page_of};
+use super::post::FormKey;
 use super::visit::{Visit, local};
 use crate::accounts::{self, Credentials, NewAccount};
 
@@ -52,6 +53,8 @@ struct SignUpPage {
     v: Visit,
     faults: Faults,
     typed: SignUp,
+    /// Makes the form safe to send twice.
+    key: String,
 }
 
 pub async fn log_in_form(v: Visit, Query(Next { next }): Query<Next>) -> Result<Response, Problem> {
@@ -81,12 +84,13 @@ pub async fn sign_up_form(v: Visit) -> Result<Response, Problem> {
     if v.me.is_some() {
         return Ok(go_on(None));
     }
-    page(&SignUpPage { v, faults: Faults::default(), typed: SignUp::default() })
+    page(&SignUpPage { v, faults: Faults::default(), typed: SignUp::default(), key: FormKey::fresh() })
 }
 
 pub async fn sign_up(
     v: Visit,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Query(key): Query<FormKey>,
     Form(typed): Form<SignUp>,
 ) -> Result<Response, Problem> {
     let new = NewAccount {
@@ -96,14 +100,14 @@ pub async fn sign_up(
         full_name: Some(typed.full_name.clone()),
     };
     let tripod = State(v.tripod.clone());
-    match accounts::sign_up(tripod, ConnectInfo(peer), v.headers.clone(), Json(new)).await {
+    match accounts::sign_up(tripod, ConnectInfo(peer), key.headers(&v), Json(new)).await {
         Ok(Secret((_, Json(signed_in)))) => enter(&v.tripod, &signed_in.token, None),
         Err(mut problem) => {
             if problem.status == 409 {
                 problem.errors = vec![FieldError::new("username", "is taken")];
             }
             let faults = Faults::of(problem)?;
-            page_of(faults.status(), &SignUpPage { v, faults, typed })
+            page_of(faults.status(), &SignUpPage { v, faults, typed, key: FormKey::fresh() })
         }
     }
 }

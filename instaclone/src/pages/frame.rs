@@ -42,6 +42,9 @@ pub struct Faults {
     problem: Option<Problem>,
 }
 
+/// What the API calls fields that nobody sees in a form; what is wrong with them is said of the form.
+const UNSEEN: [&str; 4] = ["", "id", "cursor", "Idempotency-Key"];
+
 impl Faults {
     /// Of a form that was refused for what was put into it; other problems are passed on.
     ///
@@ -76,6 +79,9 @@ impl Faults {
     /// What is wrong with the form as a whole, where no field of it is at fault.
     pub fn whole(&self, words: &Words) -> Option<String> {
         let problem = self.problem.as_ref()?;
+        if let Some(error) = problem.errors.iter().find(|error| UNSEEN.contains(&error.field.as_str())) {
+            return Some(words.say(&error.detail));
+        }
         problem.errors.is_empty().then(|| words.say(&problem.detail))
     }
 }
@@ -95,6 +101,8 @@ mod tests {
         assert_eq!(faults.field(&ENGLISH, "al"), None);
         assert_eq!(faults.whole(&ENGLISH), None);
         assert_eq!(faults.status(), 422);
+        let unseen = Faults::of(Problem::invalid("Idempotency-Key", "was used")).unwrap_or_default();
+        assert_eq!(unseen.whole(&ENGLISH).as_deref(), Some("Was used"));
         assert!(Faults::of(Problem::internal()).is_err());
         let whole = Faults::of(Problem::conflict("It is taken.")).unwrap_or_default();
         assert_eq!(whole.whole(&ENGLISH).as_deref(), Some("It is taken."));

@@ -38,8 +38,8 @@ pub fn pages(upload_bytes: usize) -> Pages {
         .route("/p/{id}/save", post(post::save))
         .route("/p/{id}/unsave", post(post::unsave))
         .route("/p/{id}/likes", get(post::likes))
-        .route("/p/{id}/comments", post(post::comment))
-        .route("/p/{id}/caption", post(post::change_caption))
+        .route("/p/{id}/comments", get(post::to_post).post(post::comment))
+        .route("/p/{id}/caption", get(post::to_post).post(post::change_caption))
         .route("/p/{id}/delete", post(post::delete))
         .route("/comments/{id}/delete", post(post::delete_comment))
         .route("/u/{username}", get(person::show))
@@ -49,15 +49,15 @@ pub fn pages(upload_bytes: usize) -> Pages {
         .route("/u/{username}/unfollow", post(person::unfollow))
         .route("/saved", get(home::saved))
         .route("/settings", get(settings::show))
-        .route("/settings/profile", post(settings::change_profile))
+        .route("/settings/profile", get(settings::to_settings).post(settings::change_profile))
         .route("/settings/sessions/{id}/close", post(settings::close_session))
-        .route("/settings/delete", post(settings::delete_account))
-        .route("/language", post(settings::change_language))
-        .route("/assets/{name}", get(assets::serve))
-        .route("/favicon.ico", get(assets::favicon));
+        .route("/settings/delete", get(settings::to_settings).post(settings::delete_account))
+        .route("/language", post(settings::change_language));
+    let files =
+        Router::new().route("/assets/{name}", get(assets::serve)).route("/favicon.ico", get(assets::favicon));
     let uploads = Router::<Tripod>::new()
         .route("/new", get(compose::form).post(compose::share))
-        .route("/settings/avatar", post(settings::change_avatar))
+        .route("/settings/avatar", get(settings::to_settings).post(settings::change_avatar))
         .layer(body::limit(upload_bytes));
-    Pages { routes, uploads, problem: problem::page }
+    Pages { routes, files, uploads, problem: problem::page }
 }

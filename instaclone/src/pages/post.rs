@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use tripod::web::{Form, IDEMPOTENCY_KEY, Json, Page, PageQuery, Path, Problem, Query, Slot, content_hash};
@@ -52,6 +52,9 @@ struct Comment {
     removable: bool,
 }
 
+/// The longest id, in decimal digits.
+const ID_BYTES: usize = 20;
+
 /// The key of a form that makes something: sent twice, it makes it once.
 #[derive(Deserialize)]
 pub struct FormKey {
@@ -92,6 +95,13 @@ async fn show_with(
         comments::list_comments(tripod, viewer, Path(id), query).await?;
     let status = faults.status();
     page_of(status, &PostPage { v, post, comments, next, faults, typed, key: FormKey::fresh() })
+}
+
+/// A refused form is shown at the address it was sent to; coming back there leads to the page, at
+/// the same place in its list of comments.
+pub async fn to_post(Path(id): Path<PostId>, uri: Uri) -> Redirect {
+    let place = uri.query().and_then(|query| query.split('&').find(|part| part.starts_with("cursor=")));
+    Redirect::to(&format!("/p/{id}?{}", place.unwrap_or_default()))
 }
 
 pub async fn like(v: Visit, Path(id): Path<PostId>) -> Result<Response, Problem> {
@@ -148,7 +158,7 @@ pub async fn comment(
     let refused = match made {
         Ok(mut reply) => match reply.extensions_mut().remove::<Problem>() {
             Some(problem) => problem,
-            None => return after_comment(v, id).await,
+            None => return after_comment(v, id, reply).await,
         },
         Err(problem) => problem,
     };
@@ -157,17 +167,16 @@ pub async fn comment(
     show_with(v, id, Query(PageQuery::default()), faults, typed).await
 }
 
-/// The newest comment is the one that was just made, or one that came right after it.
-async fn after_comment(v: Visit, id: PostId) -> Result<Response, Problem> {
+/// Shows the comment whose id this reply holds, or the post with it.
+async fn after_comment(v: Visit, id: PostId, made: Response) -> Result<Response, Problem> {
     if !v.wants_piece() {
         return Ok(Redirect::to(&format!("/p/{id}#comments")).into_response());
     }
-    let newest = Query(PageQuery::first(1));
-    let list = comments::list_comments(State(v.tripod.clone()), v.viewer(), Path(id), newest).await?;
-    match list.0.items.into_iter().next() {
-        Some(comment) => page(&Comment { v, comment, removable: true }),
-        None => Ok(StatusCode::NO_CONTENT.into_response()),
-    }
+    let bytes = axum::body::to_bytes(made.into_body(), ID_BYTES).await.map_err(|_| Problem::internal())?;
+    let made = std::str::from_utf8(&bytes).ok().and_then(|id| id.parse().ok());
+    let comment =
+        comments::visible_comment(&v.tripod, v.viewer(), made.ok_or_else(Problem::internal)?).await?;
+    page(&Comment { v, comment, removable: true })
 }
 
 /// Which post a comment's form stands under.

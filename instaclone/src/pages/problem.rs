@@ -1,6 +1,7 @@
 //! The page that says what went wrong.
 
 use askama::Template;
+use axum::http::header::AUTHORIZATION;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use tripod::Asked;
@@ -24,7 +25,9 @@ struct ProblemPage {
 /// Shows a problem to a browser. Whoever has to log in is led there, and back afterwards: to the
 /// page that was asked for, or to the one with the form that was sent.
 pub fn page(asked: &Asked, problem: Problem) -> Response {
-    if problem.status == 401 {
+    // What is refused for a header that browsers add by themselves can't be mended by a log-in.
+    let can_log_in = asked.uri.path() != "/login" && !asked.headers.contains_key(AUTHORIZATION);
+    if problem.status == 401 && can_log_in {
         let wanted = match asked.method {
             Method::GET => asked.uri.path_and_query().map(|path| path.as_str().to_owned()),
             _ => referring_page(&asked.headers),
@@ -42,7 +45,7 @@ pub fn page(asked: &Asked, problem: Problem) -> Response {
         words,
         status: problem.status,
         heading: (words.problem)(problem.status),
-        detail: words.say(&problem.detail),
+        detail: words.say(problem.errors.first().map_or(&problem.detail, |error| &error.detail)),
         style: assets::path("style.css"),
     };
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

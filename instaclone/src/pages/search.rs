@@ -10,7 +10,9 @@ use super::visit::Visit;
 use crate::accounts::{Author, People, username};
 
 /// People shown: who is not among them is found by typing on.
-const MOST: u64 = 30;
+const MOST: usize = 30;
+/// Names looked at for them: those of deleted accounts are kept, and lead to nobody.
+const LOOKED_AT: u64 = 120;
 
 /// What to look for.
 #[derive(Deserialize)]
@@ -41,8 +43,8 @@ async fn beginning_with(v: &Visit, start: &str) -> Result<Vec<Author>, Problem> 
     if !may_be_a_name {
         return Ok(Vec::new());
     }
-    let names = v.tripod.shards.everywhere().starting_with::<username::Entity>(start, MOST).await?;
+    let names = v.tripod.shards.everywhere().starting_with::<username::Entity>(start, LOOKED_AT).await?;
     let ids: Vec<_> = names.iter().map(|name| name.peek().account_id).collect();
     let people = People::load(&v.tripod, v.viewer(), ids.iter().copied()).await?;
-    Ok(ids.into_iter().filter_map(|id| people.get(id).cloned()).collect())
+    Ok(ids.into_iter().filter_map(|id| people.get(id).cloned()).take(MOST).collect())
 }

@@ -13,6 +13,12 @@ use super::frame::{Faults, page_of};
 use super::visit::Visit;
 use super::words;
 use crate::accounts::{self, Device, ProfileChange, SessionId, User};
+use crate::posts;
+
+/// A refused form is shown at the address it was sent to; coming back there leads to the page.
+pub async fn to_settings() -> Redirect {
+    Redirect::to("/settings")
+}
 
 /// What the page is told by the form before it.
 #[derive(Deserialize)]
@@ -113,6 +119,7 @@ pub async fn change_profile(v: Visit, Form(typed): Form<Profile>) -> Result<Resp
 pub async fn change_avatar(v: Visit, request: Request) -> Result<Response, Problem> {
     let me = v.signed_in()?;
     let done = async {
+        posts::take_upload(&v.tripod, &me)?;
         let Multipart(mut parts) = Multipart::from_request(request, &()).await?;
         while let Some(part) = parts.next_field().await? {
             if part.name() == Some("picture") {

@@ -107,18 +107,16 @@ pub async fn publish_once(
 }
 
 impl Draft {
-    /// Reads a form to its end, also when a part of it is refused: what was typed is not lost.
+    /// Reads a form to its end, also when a picture of it is refused: what was typed is not lost.
     /// What is wrong with the parts is for [`Draft::check`] to say.
     pub async fn read(&mut self, tripod: &Tripod, Multipart(mut parts): Multipart) -> Result<(), Problem> {
-        let mut photos = 0;
+        let (mut photos, mut count) = (0, 0);
         while let Some(part) = parts.next_field().await? {
             let name = part.name().unwrap_or_default().to_owned();
-            if self.digests.len() == MOST_PARTS {
+            if count == MOST_PARTS {
                 return Err(Problem::invalid("", format!("the form may have {MOST_PARTS} parts at most")));
             }
-            if name == "photo" && photos == MOST_PHOTOS {
-                return Err(Problem::invalid("photo", format!("may be sent {MOST_PHOTOS} times at most")));
-            }
+            count += 1;
             let unnamed = part.file_name() == Some("");
             let bytes = part.bytes().await?;
             // So browsers say that no file was chosen.
@@ -135,6 +133,10 @@ impl Draft {
             );
             match name.as_str() {
                 "photo" if self.refused.is_some() => {}
+                "photo" if photos == MOST_PHOTOS => {
+                    let detail = format!("may be sent {MOST_PHOTOS} times at most");
+                    self.refused = Some(Problem::invalid("photo", detail));
+                }
                 "photo" => {
                     match tripod.pictures.process(bytes).await {
                         Ok(picture) => self.pictures.push(picture),
@@ -185,6 +187,16 @@ impl Draft {
         texts.check()?;
         self.alts.resize(self.pictures.len(), String::new());
         Ok(())
+    }
+
+    /// What was typed, for a form that comes back: files can't be put into one.
+    pub fn without_pictures(&self) -> Self {
+        Self {
+            alts: self.alts.clone(),
+            caption: self.caption.clone(),
+            location: self.location.clone(),
+            ..Self::default()
+        }
     }
 
     /// What was typed to describe the photo of this index.

@@ -50,6 +50,12 @@ function show() {
   fields(Math.max(files.length, 1));
 }
 
+// Says something that no field is at fault for.
+function tell(text) {
+  told.textContent = '';
+  told.textContent = text;
+}
+
 // Whether a field is at fault, and what says why.
 function describe(field, fault) {
   const others = (field.getAttribute('aria-describedby') ?? '').split(' ').filter((id) => id && !id.endsWith('-fault'));
@@ -67,8 +73,12 @@ function send() {
   const stop = () => { button.disabled = false; bar.hidden = true; bar.value = 0; };
   request.onload = () => {
     const page = new DOMParser().parseFromString(request.responseText, 'text/html');
-    if (request.status === 200) return location.assign(request.responseURL);
+    const signedOut = new URL(request.responseURL).pathname === '/login';
+    if (request.status === 200 && !signedOut) return location.assign(request.responseURL);
     stop();
+    if (signedOut) return tell(form.dataset.signedOut);
+    // A key is good for one post: the page that came back has a new one.
+    form.action = page.querySelector('[data-composer]')?.getAttribute('action') ?? form.action;
     for (const old of form.querySelectorAll('.fault')) old.remove();
     for (const field of form.querySelectorAll('[aria-invalid]')) describe(field, null);
     // The faults of the page that came back, each beside the same field as there.
@@ -82,7 +92,8 @@ function send() {
     told.textContent = (faults[0] ?? page.querySelector('h1'))?.textContent ?? '';
     form.querySelector('[aria-invalid]')?.focus();
   };
-  request.onerror = () => { stop(); form.submit(); };
+  // The key in the address makes it safe to send again what may have arrived.
+  request.onerror = () => { stop(); tell(form.dataset.lost); };
   request.open('POST', form.action);
   request.setRequestHeader('Accept', 'text/html');
   request.send(new FormData(form));

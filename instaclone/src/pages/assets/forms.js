@@ -29,7 +29,11 @@ function swap(form, piece) {
 function add(form, piece) {
   const list = document.getElementById(form.dataset.add);
   if (piece && !document.getElementById(piece.id)) list.prepend(piece);
-  form.reset();
+  // Not reset(): of a comment that came back refused, the text is the field's default.
+  const field = form.querySelector('textarea');
+  field.value = field.defaultValue = '';
+  field.removeAttribute('aria-invalid');
+  for (const fault of form.querySelectorAll('.fault')) fault.remove();
   // The next comment is another one.
   const action = new URL(form.action);
   const random = crypto.getRandomValues(new Uint8Array(16));

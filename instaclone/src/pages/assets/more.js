@@ -3,6 +3,8 @@
 
 const list = document.querySelector('[data-list]');
 
+let busy = false;
+
 function watch(link) {
   const observer = new IntersectionObserver(async ([entry]) => {
     if (!entry.isIntersecting) return;
@@ -12,15 +14,23 @@ function watch(link) {
   observer.observe(link);
 }
 
+// Appends the next page; tells whether that went well.
 async function append(link) {
-  let page;
+  if (busy) return true;
+  busy = true;
   try {
     const reply = await fetch(link.href, { headers: { Accept: 'text/html' } });
-    if (!reply.ok || reply.redirected) return;
-    page = new DOMParser().parseFromString(await reply.text(), 'text/html');
+    if (!reply.ok || new URL(reply.url).pathname === '/login') return false;
+    show(link, new DOMParser().parseFromString(await reply.text(), 'text/html'));
+    return true;
   } catch {
-    return;
+    return false;
+  } finally {
+    busy = false;
   }
+}
+
+function show(link, page) {
   // What was there already, such as a comment made meanwhile, is not shown twice.
   const items = [...(page.querySelector('[data-list]')?.children ?? [])];
   const focused = document.activeElement === link;
@@ -29,15 +39,15 @@ async function append(link) {
   if (focused) fresh[0]?.querySelector('a')?.focus();
   const next = page.querySelector('a[rel=next]');
   if (!next) return link.closest('nav').remove();
-  link.href = next.href;
+  link.href = new URL(next.getAttribute('href'), link.href);
   watch(link);
 }
 
 const first = document.querySelector('a[rel=next]');
 if (list && first) {
   watch(first);
-  first.addEventListener('click', (event) => {
+  first.addEventListener('click', async (event) => {
     event.preventDefault();
-    append(first);
+    if (!await append(first)) location.assign(first.href);
   });
 }

@@ -81,9 +81,11 @@ pub static ENGLISH: Words = Words {
     search: "Search",
     search_people: "Search people by user name",
     sending: "Sending",
+    sending_failed: "The connection was lost. Nothing is gone: share again.",
     settings: "Settings",
     share: "Share",
     sign_up: "Sign up",
+    signed_out: "You are signed out. Log in in another tab, then share again.",
     skip: "Skip to the content",
     this_device: "This device",
     to_home: "To the start",
@@ -102,5 +104,12 @@ pub static ENGLISH: Words = Words {
         500.. => "Something went wrong on our side",
         _ => "That did not work",
     },
-    sentences: &[],
+    sentences: &[
+        // What the API says to programs, as people need to hear it.
+        ("was used for another request; use a new one for each", "this form was sent already; send it again"),
+        (
+            "This address does not take this method; `Allow` lists those it does.",
+            "This address can't be opened like that.",
+        ),
+    ],
 };
