@@ -64,7 +64,7 @@ const PAGES = {
   },
   settings: { who: () => nobody, path: () => '/settings' },
   'the page of what is not there': { who: () => nobody, path: () => '/nothing', status: 404 },
-  'what went wrong': { who: () => nobody, path: () => '/settings/delete', status: 405 },
+  'what went wrong': { who: () => nobody, path: () => '/logout', status: 405 },
 };
 
 async function send(page, fields, button) {
