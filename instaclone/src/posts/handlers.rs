@@ -11,7 +11,7 @@ use tripod::web::{Filling, Json, Page, PageQuery, Path, Problem, Query, SignedIn
 use tripod::{Error, Tripod};
 use utoipa::ToSchema;
 
-use super::create::CAPTION;
+use super::draft::CAPTION;
 use super::post::{self, PostId};
 use super::{PostView, present, remove};
 use crate::accounts::account::AccountId;

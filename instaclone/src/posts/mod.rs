@@ -1,6 +1,7 @@
 //! Posts: one to ten photos with a caption.
 
 mod create;
+mod draft;
 mod handlers;
 mod photo;
 pub mod post;
@@ -8,6 +9,7 @@ mod present;
 mod remove;
 
 pub use create::*;
+pub use draft::{Draft, name_file};
 pub use handlers::*;
 pub use photo::Photo;
 pub use present::*;

@@ -1,0 +1,186 @@
+//! A new post as it is sent: a form, read part by part, whose pictures are made safe at once.
+
+use sha2::{Digest, Sha256};
+use tripod::media::Processed;
+use tripod::web::Problem;
+use tripod::web::body::Multipart;
+use tripod::{Error, Tripod};
+use utoipa::ToSchema;
+
+use crate::text::Texts;
+
+/// Photos of one post.
+const MOST_PHOTOS: usize = 10;
+/// Parts of the form: a photo and its alt each, and a few more.
+const MOST_PARTS: usize = 2 * MOST_PHOTOS + 4;
+/// Characters of a caption.
+pub(super) const CAPTION: usize = 2_200;
+/// Characters that say what a photo shows.
+const ALT: usize = 1_000;
+/// Characters of a location.
+const LOCATION: usize = 100;
+/// Bytes of a text part: what the longest text takes, and not much more.
+const TEXT_BYTES: usize = 4 * CAPTION;
+
+/// The parts of a new post.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "describes the form; it is read part by part")]
+pub struct NewPost {
+    /// 1 to 10 JPEG, PNG or WebP files; repeat the part for each.
+    #[schema(value_type = Vec<String>, format = Binary, min_items = 1, max_items = 10)]
+    photo: Vec<u8>,
+    /// At most 2,200 characters.
+    #[schema(max_length = 2200, nullable = false)]
+    caption: Option<String>,
+    /// What each photo shows, in the order of the photos; repeat the part for each.
+    #[schema(max_items = 10, nullable = false)]
+    alt: Option<Vec<String>>,
+    /// At most 100 characters.
+    #[schema(max_length = 100, nullable = false)]
+    location: Option<String>,
+    /// A filter's name. There is only `original` yet.
+    #[schema(pattern = "^(original)?$", nullable = false)]
+    filter: Option<String>,
+}
+
+/// A new post as it was sent: pictures already made safe, nothing stored.
+#[derive(Default)]
+pub struct Draft {
+    pub(super) pictures: Vec<Processed>,
+    pub(super) alts: Vec<String>,
+    /// As it was typed.
+    pub caption: String,
+    pub(super) location: Option<String>,
+    /// What each part was, for telling a repeat from another post.
+    pub(super) digests: Vec<[u8; 32]>,
+    texts: Texts,
+    /// Why the first picture that is none was refused.
+    refused: Option<Problem>,
+}
+
+impl Draft {
+    /// Reads a form to its end, also when a picture of it is refused: what was typed is not lost.
+    /// What is wrong with the parts is for [`Draft::check`] to say.
+    pub async fn read(&mut self, tripod: &Tripod, Multipart(mut parts): Multipart) -> Result<(), Problem> {
+        let (mut photos, mut count) = (0, 0);
+        while let Some(part) = parts.next_field().await? {
+            let name = part.name().unwrap_or_default().to_owned();
+            if count == MOST_PARTS {
+                return Err(Problem::invalid("", format!("the form may have {MOST_PARTS} parts at most")));
+            }
+            count += 1;
+            let unnamed = part.file_name() == Some("");
+            let bytes = part.bytes().await?;
+            // So browsers say that no file was chosen.
+            if name == "photo" && unnamed && bytes.is_empty() {
+                continue;
+            }
+            self.digests.push(
+                Sha256::new()
+                    .chain_update(name.as_bytes())
+                    .chain_update([0])
+                    .chain_update(&bytes)
+                    .finalize()
+                    .into(),
+            );
+            match name.as_str() {
+                "photo" if self.refused.is_some() => {}
+                "photo" if photos == MOST_PHOTOS => {
+                    let detail = format!("may be sent {MOST_PHOTOS} times at most");
+                    self.refused = Some(Problem::invalid("photo", detail));
+                }
+                "photo" => {
+                    match tripod.pictures.process(bytes).await {
+                        Ok(picture) => self.pictures.push(picture),
+                        Err(error) if error.is_invalid() || error.is_unsupported() => {
+                            self.refused = Some(name_file(error, &format!("photo[{photos}]")));
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
+                    photos += 1;
+                }
+                "caption" => self.caption = self.texts.take("caption", text(&name, &bytes)?, CAPTION),
+                "alt" => {
+                    let field = format!("alt[{}]", self.alts.len());
+                    self.alts.push(self.texts.take(&field, text(&name, &bytes)?, ALT));
+                }
+                "location" => {
+                    let location = self.texts.take("location", text(&name, &bytes)?, LOCATION);
+                    self.location = Some(location).filter(|location| !location.is_empty());
+                }
+                "filter" if matches!(text(&name, &bytes)?, "" | "original") => {}
+                "filter" => self.texts.refuse("filter", "must be original: there are no other filters yet"),
+                _ => self.texts.refuse(
+                    &name,
+                    "is not a part of a post; those are photo, caption, alt, location and filter",
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it can be published.
+    ///
+    /// # Errors
+    /// Why not: the first picture that is none, or every other part at fault.
+    pub fn check(&mut self) -> Result<(), Problem> {
+        if let Some(refused) = self.refused.take() {
+            return Err(refused);
+        }
+        let mut texts = std::mem::take(&mut self.texts);
+        if self.pictures.is_empty() {
+            texts.refuse("photo", "must be sent at least once, as a file");
+        }
+        // A page has a field for each photo that there may be; those left empty say nothing.
+        let described = self.alts.iter().rposition(|alt| !alt.is_empty()).map_or(0, |last| last + 1);
+        if described > self.pictures.len() {
+            texts.refuse("alt", "must not be sent more often than photo");
+        }
+        texts.check()?;
+        self.alts.resize(self.pictures.len(), String::new());
+        Ok(())
+    }
+
+    /// What was typed, for a form that comes back: files can't be put into one.
+    pub fn without_pictures(&self) -> Self {
+        Self {
+            alts: self.alts.clone(),
+            caption: self.caption.clone(),
+            location: self.location.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// What was typed to describe the photo of this index.
+    pub fn alt(&self, index: usize) -> &str {
+        self.alts.get(index).map_or("", String::as_str)
+    }
+
+    /// Whether more than the first photo was described.
+    pub fn describes_several(&self) -> bool {
+        self.alts.iter().skip(1).any(|alt| !alt.is_empty())
+    }
+
+    /// What was typed as the location.
+    pub fn location(&self) -> &str {
+        self.location.as_deref().unwrap_or_default()
+    }
+}
+
+fn text<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, Problem> {
+    if bytes.len() > TEXT_BYTES {
+        return Err(Problem::invalid(name, format!("must have at most {TEXT_BYTES} bytes")));
+    }
+    std::str::from_utf8(bytes).map_err(|_| Problem::malformed(format!("The part {name} is not UTF-8.")))
+}
+
+/// Says which file was refused, and why.
+pub fn name_file(error: Error, field: &str) -> Problem {
+    let refused = error.is_invalid() || error.is_unsupported();
+    let mut problem = Problem::from(error);
+    if refused {
+        problem.errors = vec![tripod::web::FieldError::new(field, problem.detail.clone())];
+    }
+    problem
+}
