@@ -1,6 +1,6 @@
 //! What it costs to build and to start: the rebuild after a line has changed, the release
-//! program's size, its memory when idle, the time until it is ready; with `-- --full` also the
-//! clean build.
+//! program's size, its memory when idle, the time until it is ready, also with demo data from a
+//! development build; with `-- --full` also the clean build.
 //!
 //! The rebuild is made on a copy of the workspace beside the target directory, with a target
 //! directory of its own, both kept for the next run; so only the first run builds everything.
@@ -27,6 +27,8 @@ const HANDLER: &str = ") -> Result<Json<Page<PostView>>, Problem> {\n";
 /// A server that takes longer to be ready than this is broken.
 const READY: Duration = Duration::from_secs(60);
 const READY_SECONDS: f64 = 1.0;
+const DEMOS: usize = 3;
+const DEMO_SECONDS: f64 = 30.0;
 const MIB: f64 = (1 << 20) as f64;
 
 fn main() -> Result<()> {
@@ -44,6 +46,7 @@ fn main() -> Result<()> {
     let copy = kept.join("workspace");
     copy_tree(workspace, &copy, &["target", "data", ".git"].map(OsStr::new))?;
     rebuilds(&mut report, &copy, &kept.join("target"))?;
+    demos(&mut report, &copy, &kept.join("target"))?;
     if has_argument("--full") {
         progress("building everything in an empty target directory");
         let target = tempfile::tempdir_in(&kept)?;
@@ -91,11 +94,14 @@ impl Running {
     fn start(directory: &Path, data: &Path) -> Result<Self> {
         // The port is free again when the program takes it.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        let mut command = Setup::default().data(data).command(directory, &address);
+        Self::until_ready(Setup::default().data(data).command(directory, &address), &address)
+    }
+
+    fn until_ready(mut command: Command, address: &str) -> Result<Self> {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let start = Instant::now();
         let mut running = Self { child: command.spawn()?, ready: Duration::ZERO };
-        while !is_ready(&address) {
+        while !is_ready(address) {
             if let Some(status) = running.child.try_wait()? {
                 bail!("the program ended with {status}");
             }
@@ -168,8 +174,31 @@ fn rebuilds(report: &mut Report, copy: &Path, target: &Path) -> Result<()> {
     Ok(())
 }
 
+/// From the command to the page, with demo data, on a machine that has everything built.
+fn demos(report: &mut Report, copy: &Path, target: &Path) -> Result<()> {
+    build(copy, target)?;
+    let mut times = vec![];
+    for round in 1..=DEMOS {
+        let fresh = tempfile::tempdir()?;
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let mut command = cargo();
+        command.args(["run", "--quiet", "--package", "instaclone", "--target-dir"]).arg(target);
+        command.args(["--", "--demo"]).current_dir(copy);
+        command.env("TRIPOD_LISTEN", &address).env("TRIPOD_DATA_DIR", fresh.path().join("data"));
+        times.push(Running::until_ready(command, &address)?.ready.as_secs_f64());
+        progress(&format!("demo {round} of {DEMOS}: {:.1} s", times[round - 1]));
+    }
+    let bar = Some(Bar::ValueAtMost(DEMO_SECONDS));
+    report.alone("build, from the command to the page with demo data, dev", median(&times), "s", bar);
+    Ok(())
+}
+
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
 fn build(workspace: &Path, target: &Path) -> Result<()> {
-    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let status = cargo()
         .args(["build", "--quiet", "--package", "instaclone", "--target-dir"])
         .arg(target)
         .current_dir(workspace)

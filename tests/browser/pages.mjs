@@ -63,6 +63,7 @@ const PAGES = {
     },
   },
   settings: { who: () => nobody, path: () => '/settings' },
+  'saved posts': { who: () => nobody, path: () => '/saved' },
   'the page of what is not there': { who: () => nobody, path: () => '/nothing', status: 404 },
   'what went wrong': { who: () => nobody, path: () => '/logout', status: 405 },
 };
@@ -128,6 +129,16 @@ for (const [name, { who, path, status, act }] of Object.entries(PAGES)) {
     await leave(page);
   });
 }
+
+test('the documentation of the API is shown, with nothing from elsewhere', async () => {
+  const page = await visit(browser, { viewport: DESKTOP });
+  await page.goto('/docs/');
+  await page.locator('.opblock').first().waitFor();
+  const { paths } = await (await fetch(new URL('/openapi.json', page.url()))).json();
+  const operations = Object.values(paths).flatMap((item) => Object.values(item).filter(({ operationId }) => operationId));
+  assert.equal(await page.locator('.opblock').count(), operations.length);
+  await leave(page);
+});
 
 test('what pages load is under names that change with it, and small', async () => {
   const page = await visit(browser, { person: village.people[0] });
