@@ -101,6 +101,9 @@ impl Draft {
                     photos += 1;
                 }
                 "caption" => self.caption = self.texts.take("caption", text(&name, &bytes)?, CAPTION),
+                "alt" if self.alts.len() == MOST_PHOTOS => {
+                    self.texts.refuse("alt", format!("may be sent {MOST_PHOTOS} times at most"));
+                }
                 "alt" => {
                     let field = format!("alt[{}]", self.alts.len());
                     self.alts.push(self.texts.take(&field, text(&name, &bytes)?, ALT));
