@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
 /// A picture of a data directory at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,8 +89,10 @@ impl Stored {
 }
 
 async fn open(path: &Path) -> DatabaseConnection {
-    let url = format!("sqlite://{}?mode=rw", path.display());
-    Database::connect(url).await.expect("a database of the server can be opened")
+    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rw", path.display()));
+    // Without sqlx's maintenance of the pool, for the reason that tripod's own connections have.
+    options.idle_timeout(None).max_lifetime(None);
+    Database::connect(options).await.expect("a database of the server can be opened")
 }
 
 async fn texts(database: &DatabaseConnection, sql: &str) -> Vec<String> {

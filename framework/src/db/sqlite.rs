@@ -43,6 +43,12 @@ async fn connect(
     options
         .max_connections(connections)
         .min_connections(1)
+        // A file's connections need no renewal. With either limit sqlx 0.9 starts a task that looks
+        // at every idle connection, by a count that is below zero for a moment when a connection is
+        // taken while another is given back: read just then, it is looped to the largest number
+        // there is, on a whole core and for good (pool/inner.rs: release, pop_idle).
+        .idle_timeout(None)
+        .max_lifetime(None)
         .acquire_timeout(wait)
         .test_before_acquire(false)
         .sqlx_logging(false)
