@@ -4,6 +4,7 @@
 //! 413 (before the first byte if `Content-Length` already says too much). The time: the server
 //! ends every body that comes too slowly, and the extractors answer 408.
 
+mod ending;
 mod pace;
 
 use std::error::Error as StdError;
@@ -115,7 +116,8 @@ impl<S: Send + Sync> FromRequest<S> for Multipart {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let form = axum::extract::Multipart::from_request(bounded(request)?, state).await;
+        let request = bounded(request)?.map(ending::LateEnd::wrap);
+        let form = axum::extract::Multipart::from_request(request, state).await;
         form.map(Self)
             .map_err(|_| Problem::unsupported("The body must be multipart/form-data with a boundary."))
     }
@@ -175,6 +177,30 @@ mod tests {
         assert_eq!(status(&router, "/up", vec![0; 1 << 20].into()).await, 200);
         assert_eq!(status(&router, "/up", vec![0; (1 << 20) + 1].into()).await, 503);
         assert_eq!(budget.0.available_permits(), 1, "what was taken is given back");
+    }
+
+    /// The form's bytes and its end, all at the second poll: between the first one and the handler's
+    /// next look at it, as happens when they arrive on another thread.
+    #[tokio::test]
+    async fn a_form_that_arrives_whole_between_two_polls_is_read() {
+        let mut frames = vec![Frame::data(Bytes::from_static(
+            b"--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx\r\n--b--\r\n",
+        ))];
+        let mut polls = 0;
+        let late = futures::stream::poll_fn(move |_context| {
+            polls += 1;
+            match polls {
+                1 => std::task::Poll::Pending,
+                _ => std::task::Poll::Ready(frames.pop().map(Ok::<_, std::io::Error>)),
+            }
+        });
+        let router: Router = Router::new().route(
+            "/form",
+            post(async |Multipart(mut form): Multipart| -> Result<String, Problem> {
+                Ok(form.next_field().await?.unwrap().text().await?)
+            }),
+        );
+        assert_eq!(status(&router, "/form", axum::body::Body::new(StreamBody::new(late))).await, 200);
     }
 
     #[tokio::test]
