@@ -147,11 +147,7 @@ async fn in_work(data: &Path, name: &str) {
 /// How many jobs of this name a worker has claimed and not done.
 async fn claimed(data: &Path, name: &str) -> usize {
     let sql = format!("SELECT name FROM tripod_job WHERE name = '{name}' AND attempt > 0");
-    let mut found = 0;
-    for file in ["shard-0.db", "shard-1.db"] {
-        found += Stored::query(&data.join(file), &sql).await.len();
-    }
-    found
+    Stored::query(data, &sql).await.len()
 }
 
 /// Waits until no job is left to do, those of killed processes included.

@@ -105,6 +105,7 @@ async fn seen(server: &Server, people: &[Person]) -> Vec<Value> {
 }
 
 async fn numbers(database: &Path, sql: &str) -> Vec<usize> {
-    let found = Stored::query(database, sql).await;
+    let url = format!("sqlite://{}", database.display());
+    let found = Stored::query_one(&url, sql).await;
     found.iter().map(|number| number.parse().expect("a number of a shard")).collect()
 }

@@ -94,7 +94,7 @@ impl Running {
     fn start(directory: &Path, data: &Path) -> Result<Self> {
         // The port is free again when the program takes it.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        Self::until_ready(Setup::default().data(data).command(directory, &address), &address)
+        Self::until_ready(Setup::embedded().data(data).command(directory, &address), &address)
     }
 
     fn until_ready(mut command: Command, address: &str) -> Result<Self> {

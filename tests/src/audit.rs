@@ -1,11 +1,16 @@
-//! What is stored: every row of every table and every media file, read from the data directory.
+//! What is stored: every row of every table and every media file, read from the stores themselves.
+
+mod postgres;
+mod sqlite;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
-/// A picture of a data directory at one moment.
+use crate::pairing::installation;
+
+/// A picture of a service's data at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The rows of each table, as `column=value|...`, sorted; the two databases together.
@@ -15,26 +20,34 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Reads the databases and the media directory of a data directory.
+    /// Reads the databases and the media of the service that has this data directory.
     ///
     /// # Panics
     /// When one of them can't be read.
     pub async fn read(data: &Path) -> Self {
+        Self::read_from(&databases(data), &data.join("media")).await
+    }
+
+    /// Reads databases, each a URL, and a directory of media files.
+    ///
+    /// # Panics
+    /// When one of them can't be read.
+    pub async fn read_from(databases: &[String], media: &Path) -> Self {
         let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for name in ["shard-0.db", "shard-1.db"] {
-            let database = open(&data.join(name)).await;
-            for table in texts(&database, "SELECT name FROM sqlite_master WHERE type = 'table'").await {
-                let columns = format!(
-                    "SELECT '''' || name || '='' || quote(\"' || name || '\")' FROM pragma_table_info('{table}')"
-                );
-                let row = texts(&database, &columns).await.join(" || '|' || ");
-                let rows = texts(&database, &format!("SELECT {row} FROM \"{table}\"")).await;
+        for url in databases {
+            let database = open(url).await;
+            let queries = match database.get_database_backend() {
+                DbBackend::Postgres => postgres::tables(&database).await,
+                _ => sqlite::tables(&database).await,
+            };
+            for (table, query) in queries {
+                let rows = texts(&database, &query).await;
                 tables.entry(table).or_default().extend(rows);
             }
             database.close().await.expect("a database can be closed");
         }
         tables.values_mut().for_each(|rows| rows.sort());
-        Self { tables, files: files(&data.join("media")) }
+        Self { tables, files: files(media) }
     }
 
     /// How many rows a table has.
@@ -66,11 +79,24 @@ impl Stored {
         rows.chain(self.files.iter().map(|file| file.display().to_string())).collect()
     }
 
-    /// The first column, a text, of what a query gives from one database, also while its server runs.
+    /// The first column, a text, of what a query gives from each database of the service that has this
+    /// data directory, also while it runs.
     ///
     /// # Panics
     /// When it fails.
-    pub async fn query(database: &Path, sql: &str) -> Vec<String> {
+    pub async fn query(data: &Path, sql: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for url in databases(data) {
+            found.extend(Self::query_one(&url, sql).await);
+        }
+        found
+    }
+
+    /// The same of one database.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn query_one(database: &str, sql: &str) -> Vec<String> {
         let connection = open(database).await;
         let found = texts(&connection, sql).await;
         connection.close().await.expect("a database can be closed");
@@ -82,22 +108,35 @@ impl Stored {
     /// # Panics
     /// When it fails.
     pub async fn execute(data: &Path, database: usize, sql: &str) {
-        let connection = open(&data.join(format!("shard-{database}.db"))).await;
+        let connection = open(&databases(data)[database]).await;
         connection.execute_unprepared(sql).await.expect("the statement runs");
         connection.close().await.expect("a database can be closed");
     }
 }
 
-async fn open(path: &Path) -> DatabaseConnection {
-    let mut options = ConnectOptions::new(format!("sqlite://{}?mode=rw", path.display()));
+/// The URLs of the installation that the data directory stands for, or of the files in it.
+fn databases(data: &Path) -> Vec<String> {
+    match installation(data) {
+        Some(installation) => installation.direct(),
+        None => ["shard-0.db", "shard-1.db"].map(|name| sqlite(&data.join(name))).into(),
+    }
+}
+
+/// The URL of a file that must be there.
+fn sqlite(file: &Path) -> String {
+    format!("sqlite://{}?mode=rw", file.display())
+}
+
+async fn open(url: &str) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(url);
     // Without sqlx's maintenance of the pool, for the reason that tripod's own connections have.
-    options.idle_timeout(None).max_lifetime(None);
+    options.max_connections(1).idle_timeout(None).max_lifetime(None).sqlx_logging(false);
     Database::connect(options).await.expect("a database of the server can be opened")
 }
 
 async fn texts(database: &DatabaseConnection, sql: &str) -> Vec<String> {
-    let rows =
-        database.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.expect("a query runs");
+    let statement = Statement::from_string(database.get_database_backend(), sql);
+    let rows = database.query_all_raw(statement).await.expect("a query runs");
     rows.iter().map(|row| row.try_get_by_index(0).expect("a text")).collect()
 }
 

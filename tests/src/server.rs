@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::{Api, Person, Stored, eventually};
+use crate::pairing::{forget, installation, new_installation};
+use crate::{Api, Pairing, Person, Stored, eventually};
 
 /// Starting takes well under a second; two cores that are busy building take longer, and filling a
 /// demo keeps both of them busy for half a minute.
@@ -17,11 +18,18 @@ const START: Duration = Duration::from_secs(300);
 const STOP: Duration = Duration::from_secs(40);
 
 /// How a server is started.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Setup {
+    pairing: Pairing,
     variables: Vec<(String, String)>,
     arguments: Vec<String>,
     data: Option<PathBuf>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { pairing: Pairing::of_this_run(), variables: vec![], arguments: vec![], data: None }
+    }
 }
 
 /// A server that runs; it ends with this value, and its logs are shown if the test has failed.
@@ -97,6 +105,11 @@ pub(crate) fn target() -> PathBuf {
 }
 
 impl Setup {
+    /// On files of the data directory, whatever this run's pairing is: for what is about them.
+    pub fn embedded() -> Self {
+        Self { pairing: Pairing::Embedded, ..Self::default() }
+    }
+
     /// Sets an environment variable, such as `TRIPOD_LIMITS`.
     #[must_use]
     pub fn set(mut self, name: &str, value: impl ToString) -> Self {
@@ -118,7 +131,40 @@ impl Setup {
         self
     }
 
+    fn data_in(&self, directory: &Path) -> PathBuf {
+        self.data.clone().unwrap_or_else(|| directory.join("data"))
+    }
+
+    /// Whether it is on servers: a test that names its databases has its own.
+    fn is_on_servers(&self) -> bool {
+        self.pairing == Pairing::Servers && self.variables.iter().all(|(name, _)| name != "TRIPOD_DATABASES")
+    }
+
+    /// Makes what the program needs before it is started for the first time: on servers, databases
+    /// that have been migrated.
+    ///
+    /// # Panics
+    /// When they can't be made.
+    pub async fn prepare(&self, directory: &Path) {
+        if !self.is_on_servers() {
+            return;
+        }
+        let (installation, is_new) = new_installation(&self.data_in(directory)).await;
+        if is_new {
+            let mut migrate = Self { pairing: Pairing::Embedded, ..Self::default() };
+            for (name, value) in installation.variables() {
+                migrate = migrate.set(name, value);
+            }
+            let elsewhere = tempfile::tempdir().expect("a temporary directory");
+            let exit = migrate.finish(elsewhere.path(), &["migrate"]).await;
+            assert!(exit.status.success(), "migrate: {exit:?}");
+        }
+    }
+
     /// The program with these settings, in `directory`, where no `tripod.toml` is unless put there.
+    ///
+    /// # Panics
+    /// When it is to run on servers and nothing was prepared.
     pub fn command(&self, directory: &Path, address: &str) -> Command {
         let mut command = Command::new(binary());
         for (name, _) in std::env::vars_os() {
@@ -127,7 +173,11 @@ impl Setup {
                 command.env_remove(name);
             }
         }
-        let data = self.data.clone().unwrap_or_else(|| directory.join("data"));
+        let data = self.data_in(directory);
+        if self.is_on_servers() {
+            let installation = installation(&data).expect("what runs on servers is prepared");
+            command.envs(installation.variables());
+        }
         command
             .current_dir(directory)
             .env("TRIPOD_LISTEN", address)
@@ -144,6 +194,11 @@ impl Setup {
     /// # Panics
     /// When it does not end by itself.
     pub async fn run(&self, directory: &Path, arguments: &[&str]) -> Exit {
+        self.prepare(directory).await;
+        self.finish(directory, arguments).await
+    }
+
+    async fn finish(&self, directory: &Path, arguments: &[&str]) -> Exit {
         let mut command = self.command(directory, "127.0.0.1:0");
         let mut child = command
             .args(arguments)
@@ -170,7 +225,8 @@ impl Setup {
     /// When it does not get ready.
     pub async fn start(self) -> Server {
         let scratch = tempfile::tempdir().expect("a temporary directory");
-        let data = self.data.clone().unwrap_or_else(|| scratch.path().join("data"));
+        let data = self.data_in(scratch.path());
+        self.prepare(scratch.path()).await;
         let child = spawn(&self, scratch.path(), "127.0.0.1:0", 1);
         let mut server = Server { child, address: String::new(), setup: self, data, scratch, starts: 1 };
         server.ready().await;
@@ -289,6 +345,9 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if self.data.starts_with(self.scratch.path()) {
+            forget(&self.data);
+        }
         if std::thread::panicking() {
             for start in 1..=self.starts {
                 let log = read(&self.scratch.path().join(format!("{start}.err")));

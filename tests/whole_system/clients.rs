@@ -17,7 +17,7 @@ use tripod_tests::Setup;
 /// The document as the program prints it, in a file of a directory of its own.
 async fn document() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
-    let exit = Setup::default().run(directory.path(), &["openapi"]).await;
+    let exit = Setup::embedded().run(directory.path(), &["openapi"]).await;
     assert!(exit.status.success(), "{}", exit.stderr);
     let file = directory.path().join("openapi.json");
     std::fs::write(&file, exit.stdout).unwrap();

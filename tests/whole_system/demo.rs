@@ -116,14 +116,14 @@ async fn the_demo_fills_an_empty_service_once_and_stays() {
 #[tokio::test]
 async fn a_demo_that_was_cut_short_is_not_gone_on_with() {
     let place = tempfile::tempdir().unwrap();
-    let command = Setup::default().argument("--demo").command(place.path(), "127.0.0.1:0");
+    let command = Setup::embedded().argument("--demo").command(place.path(), "127.0.0.1:0");
     // Ended also when this test fails.
     let mut command = tokio::process::Command::from(command);
     let mut filling = command.kill_on_drop(true).stdout(std::process::Stdio::null()).spawn().unwrap();
     let mark = place.path().join("data/demo-unfinished");
     eventually("the filling begins", crate::SOON, async || mark.exists().then_some(())).await;
     filling.kill().await.unwrap();
-    let again = Setup::default().run(place.path(), &["serve", "--demo"]).await;
+    let again = Setup::embedded().run(place.path(), &["serve", "--demo"]).await;
     assert!(!again.status.success() && !again.stdout.contains("is ready"), "{again:?}");
     let sentence = again.stderr.lines().last().unwrap_or_default();
     for part in ["error: ", "cut short", "delete", "shard-0.db", "TRIPOD_DATA_DIR"] {

@@ -14,6 +14,7 @@ mod idempotency;
 mod limits;
 mod pages;
 mod product_path;
+mod servers;
 mod startup;
 mod tidy;
 

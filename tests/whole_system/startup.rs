@@ -1,5 +1,7 @@
 //! Starting and stopping: every mistake is a sentence that says how to mend it, and stopping loses
 //! nothing.
+//!
+//! What is about SQLite's files or the data directory is tested on them, whatever the run's pairing is.
 
 use std::path::Path;
 use std::time::Instant;
@@ -27,11 +29,11 @@ async fn refused(setup: Setup, directory: &Path, says: &[&str]) {
 
 #[tokio::test]
 async fn a_second_process_on_the_same_data_is_refused_and_the_first_goes_on() {
-    let server = Server::start().await;
+    let server = Setup::embedded().start().await;
     let kevin = server.person("kevin").await;
     let place = server.data().display().to_string();
     let process = format!("process {}", server.pid());
-    let second = || Setup::default().data(server.data());
+    let second = || Setup::embedded().data(server.data());
     refused(second(), directory().path(), &[&place, &process, "TRIPOD_DATA_DIR"]).await;
     // Looking at the jobs changes nothing, so it may be done beside a server.
     let jobs = second().run(directory().path(), &["jobs"]).await;
@@ -42,7 +44,7 @@ async fn a_second_process_on_the_same_data_is_refused_and_the_first_goes_on() {
 #[tokio::test]
 async fn a_setting_that_does_not_exist_or_fit_is_named_with_the_nearest() {
     let empty = directory();
-    let set = |name: &str, value: &str| Setup::default().set(name, value);
+    let set = |name: &str, value: &str| Setup::embedded().set(name, value);
     refused(set("TRIPOD_LISTN", "x"), empty.path(), &["TRIPOD_LISTN", "did you mean TRIPOD_LISTEN"]).await;
     let nested = ["TRIPOD_TIMELINE__LENGHT", "TRIPOD_TIMELINE__LENGTH"];
     refused(set(nested[0], "x"), empty.path(), &nested).await;
@@ -63,9 +65,9 @@ async fn a_setting_that_does_not_exist_or_fit_is_named_with_the_nearest() {
     ] {
         let place = directory();
         std::fs::write(place.path().join("tripod.toml"), file).unwrap();
-        refused(Setup::default(), place.path(), &says).await;
+        refused(Setup::embedded(), place.path(), &says).await;
     }
-    let absent = Setup::default().run(empty.path(), &["--config", "nowhere.toml"]).await;
+    let absent = Setup::embedded().run(empty.path(), &["--config", "nowhere.toml"]).await;
     assert!(!absent.status.success() && absent.stderr.contains("nowhere.toml"), "{absent:?}");
     assert!(!empty.path().join("data/shard-0.db").exists(), "nothing is made before the settings are right");
 }
@@ -90,18 +92,18 @@ async fn a_directory_that_cannot_be_made_is_named() {
     let file = place.path().join("file");
     std::fs::write(&file, "").unwrap();
     let data = file.join("data");
-    refused(Setup::default().data(&data), place.path(), &[&data.display().to_string(), "TRIPOD_DATA_DIR"])
+    refused(Setup::embedded().data(&data), place.path(), &[&data.display().to_string(), "TRIPOD_DATA_DIR"])
         .await;
     let media = file.join("media").display().to_string();
-    refused(Setup::default().set("TRIPOD_MEDIA", &media), place.path(), &[&media]).await;
+    refused(Setup::embedded().set("TRIPOD_MEDIA", &media), place.path(), &[&media]).await;
     let database = format!("sqlite://{}", file.join("a.db").display());
     let says = file.display().to_string();
-    refused(Setup::default().set("TRIPOD_DATABASES", database), place.path(), &[&says]).await;
+    refused(Setup::embedded().set("TRIPOD_DATABASES", database), place.path(), &[&says]).await;
 }
 
 #[tokio::test]
 async fn a_lost_database_is_missed_and_all_is_well_when_it_is_back() {
-    let mut server = Server::start().await;
+    let mut server = Setup::embedded().start().await;
     let kevin = server.person("kevin").await;
     kevin.post_photo("x").await;
     assert!(server.terminate().await.success());
@@ -110,7 +112,7 @@ async fn a_lost_database_is_missed_and_all_is_well_when_it_is_back() {
     for file in files.iter().filter(|file| data.join(file).exists()) {
         std::fs::rename(data.join(file), away.path().join(file)).unwrap();
     }
-    refused(Setup::default().data(&data), directory().path(), &["4096-8191", "shard-0.db"]).await;
+    refused(Setup::embedded().data(&data), directory().path(), &["4096-8191", "shard-0.db"]).await;
     for file in files.iter().filter(|file| data.join(file).exists()) {
         std::fs::remove_file(data.join(file)).unwrap();
     }
@@ -123,7 +125,7 @@ async fn a_lost_database_is_missed_and_all_is_well_when_it_is_back() {
 
 #[tokio::test]
 async fn a_database_listed_twice_or_of_another_installation_is_refused() {
-    let mut servers = [Server::start().await, Server::start().await];
+    let mut servers = [Setup::embedded().start().await, Setup::embedded().start().await];
     for server in &mut servers {
         assert!(server.terminate().await.success());
     }
@@ -131,7 +133,7 @@ async fn a_database_listed_twice_or_of_another_installation_is_refused() {
     let url = |server: usize, shard: usize| {
         format!("sqlite://{}", data[server].join(format!("shard-{shard}.db")).display())
     };
-    let with = |urls: &[String]| Setup::default().set("TRIPOD_DATABASES", urls.join(","));
+    let with = |urls: &[String]| Setup::embedded().set("TRIPOD_DATABASES", urls.join(","));
     let place = directory();
     refused(with(&[url(0, 0), url(0, 1), url(0, 0)]), place.path(), &["shard-0.db", "listed twice"]).await;
     refused(with(&[url(0, 0), url(1, 1)]), place.path(), &["two installations"]).await;
@@ -149,7 +151,7 @@ async fn a_database_listed_twice_or_of_another_installation_is_refused() {
 async fn a_new_database_listed_twice_is_refused_and_left_as_new() {
     let place = directory();
     let url = format!("sqlite://{}", place.path().join("a.db").display());
-    let with = |urls: &str| Setup::default().set("TRIPOD_DATABASES", urls).data(place.path());
+    let with = |urls: &str| Setup::embedded().set("TRIPOD_DATABASES", urls).data(place.path());
     refused(with(&format!("{url},{url}")), place.path(), &["a.db", "listed twice"]).await;
     with(&url).start().await.person("kevin").await;
 }

@@ -1,11 +1,11 @@
 //! What stands beside the API: health, readiness, the OpenAPI document and the page to browse it.
 
 use serde_json::Value;
-use tripod_tests::Server;
+use tripod_tests::{Server, Setup};
 
 #[tokio::test]
 async fn health_says_that_the_process_lives_and_readiness_that_its_stores_answer() {
-    let server = Server::start().await;
+    let server = Setup::embedded().start().await;
     let api = server.api();
     api.get("~/healthz").await.expect(200);
     api.get("~/readyz").await.expect(200);

@@ -1,0 +1,122 @@
+//! What one service has of the shared servers: databases and a part of Redis.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use ::redis::{Client, RedisResult};
+use tokio::sync::OnceCell;
+
+use super::Shared;
+use super::postgres::{psql, query};
+
+/// Names of databases begin with it and the process they are for.
+const PREFIX: &str = "test_";
+
+/// An empty database on each PostgreSQL server and a key space in Redis, which nobody else uses and
+/// which are gone with this value.
+#[derive(Debug)]
+pub struct Installation {
+    name: String,
+    shared: Arc<Shared>,
+}
+
+impl Installation {
+    pub(super) async fn new(shared: Arc<Shared>) -> Self {
+        static SWEPT: OnceCell<()> = OnceCell::const_new();
+        SWEPT.get_or_init(|| sweep(&shared)).await;
+        let name = format!("{PREFIX}{}_{:08x}", std::process::id(), rand::random::<u32>());
+        let made = Self { name, shared };
+        let servers = made.shared.direct.iter().enumerate();
+        let create = servers.map(async |(index, server)| {
+            let sql = format!("CREATE DATABASE {}", made.database(index));
+            query(&format!("{server}/postgres"), &sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        });
+        futures::future::join_all(create).await;
+        made
+    }
+
+    fn database(&self, index: usize) -> String {
+        format!("{}_{index}", self.name)
+    }
+
+    /// The settings that put a service on it.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![("TRIPOD_DATABASES", self.databases().join(",")), ("TRIPOD_REDIS", self.redis())]
+    }
+
+    /// Each database through its PgBouncer, and where the server itself is.
+    pub fn databases(&self) -> Vec<String> {
+        let servers = self.shared.pooled.iter().zip(&self.shared.direct).enumerate();
+        servers
+            .map(|(index, (pooled, direct))| {
+                let address = direct.rsplit('@').next().unwrap_or_default();
+                format!("{pooled}/{}?direct={address}", self.database(index))
+            })
+            .collect()
+    }
+
+    /// Each database at the server itself.
+    pub fn direct(&self) -> Vec<String> {
+        let servers = self.shared.direct.iter().enumerate();
+        servers.map(|(index, server)| format!("{server}/{}", self.database(index))).collect()
+    }
+
+    /// Redis, with the prefix of this installation's keys.
+    pub fn redis(&self) -> String {
+        format!("{}/0?prefix={}:", self.shared.redis, self.name)
+    }
+
+    /// Forgets what Redis holds of this installation.
+    ///
+    /// # Panics
+    /// When Redis does not answer.
+    pub fn flush_redis(&self) {
+        self.forget_keys().expect("Redis answers");
+    }
+
+    fn forget_keys(&self) -> RedisResult<()> {
+        let mut redis = Client::open(self.shared.redis.as_str())?.get_connection()?;
+        let mut scan = ::redis::cmd("SCAN");
+        scan.cursor_arg(0).arg("MATCH").arg(format!("{}:*", self.name)).arg("COUNT").arg(1_000);
+        let keys: RedisResult<Vec<String>> = scan.iter(&mut redis)?.collect();
+        for keys in keys?.chunks(1_000) {
+            ::redis::cmd("UNLINK").arg(keys).exec(&mut redis)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        // What fails here ends with the servers.
+        let _ = self.forget_keys();
+        let drops = self.shared.direct.iter().enumerate().map(|(index, server)| {
+            let sql = drop_database(&self.database(index));
+            psql(&format!("{server}/postgres")).args(["-c", &sql]).stderr(Stdio::null()).spawn()
+        });
+        let drops: Vec<_> = drops.collect();
+        for mut drop in drops.into_iter().flatten() {
+            let _ = drop.wait();
+        }
+    }
+}
+
+fn drop_database(name: &str) -> String {
+    format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+}
+
+/// Drops the databases of processes that were killed and could not do it.
+async fn sweep(shared: &Shared) {
+    for server in &shared.direct {
+        let url = format!("{server}/postgres");
+        let databases = query(&url, "SELECT datname FROM pg_database").await.expect("the server answers");
+        for name in databases.iter().filter_map(|row| row.first()) {
+            let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('_').next());
+            if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+                // Somebody else may be at it, too.
+                let _ = query(&url, &drop_database(name)).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Real servers for tests, each a value: it starts by itself on a free port of 127.0.0.1 with its
+//! data in a directory of its own, and dropping it leaves neither a process nor a file.
+//!
+//! `tests/servers/install` installs what they need. A server dies with the process that started it,
+//! however that one ends.
+
+mod installation;
+mod pgbouncer;
+mod place;
+mod postgres;
+mod process;
+mod proxy;
+mod redis;
+mod redis_cluster;
+mod sentinel;
+mod shared;
+mod tls;
+
+pub use installation::Installation;
+pub use pgbouncer::{PgBouncer, PgBouncerSetup};
+pub use postgres::Postgres;
+pub use proxy::Proxy;
+pub use redis::Redis;
+pub use redis_cluster::RedisCluster;
+pub use sentinel::Sentinel;
+pub use shared::Shared;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Until a server is up, has stopped or has found its new master, on a machine that is busy building.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where `tests/servers/install` unpacks servers, and what is made once for a machine is kept.
+fn installed() -> PathBuf {
+    crate::server::target().join("servers")
+}

@@ -1,0 +1,89 @@
+//! Where a server lives: a temporary directory and a port.
+
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::Path;
+use std::sync::Once;
+
+use rand::RngExt;
+use tempfile::TempDir;
+
+const PREFIX: &str = "tripod-servers-";
+
+/// Below the ports that Linux gives to outgoing connections, which would come in between.
+const PORTS: std::ops::Range<u16> = 10_000..32_768;
+
+/// The user that servers run as which refuse to be root.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct User {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+}
+
+impl User {
+    /// None when this process is not root, and servers run as what it is.
+    ///
+    /// # Panics
+    /// When the machine has no user for it.
+    pub(super) fn unprivileged() -> Option<Self> {
+        if uid() != 0 {
+            return None;
+        }
+        let users = std::fs::read_to_string("/etc/passwd").expect("the users can be read");
+        let user = |name: &str| {
+            let fields: Vec<&str> = users
+                .lines()
+                .map(|line| line.split(':'))
+                .find_map(|mut fields| (fields.next() == Some(name)).then(|| fields.collect()))?;
+            Some(Self { uid: fields.get(1)?.parse().ok()?, gid: fields.get(2)?.parse().ok()? })
+        };
+        Some(user("postgres").or_else(|| user("nobody")).expect("there is a user who is not root"))
+    }
+}
+
+/// The user of this process.
+pub(super) fn uid() -> u32 {
+    std::fs::metadata("/proc/self").expect("this process is in /proc").uid()
+}
+
+/// A temporary directory that servers may write to and that is gone with this value.
+#[derive(Debug)]
+pub(super) struct Place(TempDir);
+
+impl Place {
+    pub(super) fn new() -> Self {
+        static SWEEP: Once = Once::new();
+        SWEEP.call_once(sweep);
+        let prefix = format!("{PREFIX}{}-", std::process::id());
+        let directory = tempfile::Builder::new().prefix(&prefix).tempdir().expect("a temporary directory");
+        if let Some(user) = User::unprivileged() {
+            chown(directory.path(), Some(user.uid), Some(user.gid)).expect("root gives directories away");
+        }
+        Self(directory)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// Removes what is left of processes that were killed and could not do it.
+fn sweep() {
+    for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// A port that nobody listens on at this moment.
+///
+/// # Panics
+/// When hundreds of them are taken.
+pub(super) fn free_port() -> u16 {
+    let mut random = rand::rng();
+    let mut tried = (0..500).map(|_| random.random_range(PORTS));
+    tried.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port is free")
+}

@@ -1,0 +1,203 @@
+//! A TCP proxy between a client and a server, for what networks do to both.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+use super::place::free_port;
+
+/// Read at once, and how many such pieces may be on their way in one direction.
+const PIECE: usize = 16 * 1024;
+const ON_THE_WAY: usize = 64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Pass,
+    Refuse,
+    Hang,
+}
+
+/// What the connections go by.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    mode: Mode,
+    latency: Duration,
+    /// Connections of earlier generations have been cut.
+    generation: u64,
+}
+
+/// It passes everything until it is told otherwise, and ends with this value.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    state: watch::Sender<State>,
+    /// What of the state has been brought about.
+    done: watch::Receiver<Mode>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Listens on a free port of 127.0.0.1 and forwards to `server`, a host and port.
+    ///
+    /// # Panics
+    /// When no port is to be had.
+    pub async fn to(server: &str) -> Self {
+        let socket = loop {
+            if let Ok(socket) = bind(SocketAddr::from(([127, 0, 0, 1], free_port()))) {
+                break socket;
+            }
+        };
+        let address = socket.local_addr().expect("a bound socket has an address");
+        let start = State { mode: Mode::Pass, latency: Duration::ZERO, generation: 0 };
+        let (state, states) = watch::channel(start);
+        let (doing, mut done) = watch::channel(Mode::Refuse);
+        let task = tokio::spawn(serve(socket, server.to_owned(), states, doing));
+        done.wait_for(|mode| *mode == Mode::Pass).await.expect("the proxy runs");
+        Self { address, state, done, task }
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Forwards both ways; what has been held back goes on.
+    pub async fn pass(&mut self) {
+        self.be(Mode::Pass).await;
+    }
+
+    /// Takes no new connection; those that are open stay.
+    pub async fn refuse(&mut self) {
+        self.be(Mode::Refuse).await;
+    }
+
+    /// Takes connections, and forwards nothing on any of them.
+    pub async fn hang(&mut self) {
+        self.be(Mode::Hang).await;
+    }
+
+    /// Closes every connection that is open.
+    pub fn cut(&self) {
+        self.state.send_modify(|state| state.generation += 1);
+    }
+
+    /// Delays everything, each way, by this much.
+    pub fn delay(&self, latency: Duration) {
+        self.state.send_modify(|state| state.latency = latency);
+    }
+
+    async fn be(&mut self, mode: Mode) {
+        self.state.send_modify(|state| state.mode = mode);
+        self.done.wait_for(|done| *done == mode).await.expect("the proxy runs");
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    // Connections of the listener that had the port may still be open.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Takes connections in one mode after the other.
+async fn serve(
+    mut socket: TcpSocket,
+    server: String,
+    mut states: watch::Receiver<State>,
+    doing: watch::Sender<Mode>,
+) {
+    let mut connections = JoinSet::new();
+    let address = socket.local_addr().expect("a bound socket has an address");
+    loop {
+        let mode = states.borrow_and_update().mode;
+        if mode == Mode::Refuse {
+            doing.send_replace(mode);
+            // The port stays taken by a socket that does not listen.
+            let changed = states.wait_for(|state| state.mode != Mode::Refuse).await;
+            if changed.is_err() {
+                return;
+            }
+            continue;
+        }
+        let listener = socket.listen(1024).expect("a bound socket can listen");
+        loop {
+            doing.send_replace(states.borrow_and_update().mode);
+            tokio::select! {
+                accepted = listener.accept() => if let Ok((client, _)) = accepted {
+                    connections.spawn(connection(client, server.clone(), states.clone()));
+                },
+                changed = states.changed() => if changed.is_err() { return },
+                Some(_) = connections.join_next() => {}
+            }
+            if states.borrow().mode == Mode::Refuse {
+                break;
+            }
+        }
+        drop(listener);
+        socket = bind(address).expect("the port was ours until now");
+    }
+}
+
+async fn connection(client: TcpStream, server: String, mut states: watch::Receiver<State>) {
+    let generation = states.borrow().generation;
+    let (held, to_server) = (states.clone(), states.clone());
+    let forward = async {
+        let mut waiting = held;
+        // One that hangs does not show whether the server is there.
+        waiting.wait_for(|state| state.mode != Mode::Hang).await.ok()?;
+        let server = TcpStream::connect(server).await.ok()?;
+        let _ = (client.set_nodelay(true), server.set_nodelay(true));
+        let ((from_client, into_client), (from_server, into_server)) =
+            (client.into_split(), server.into_split());
+        tokio::join!(
+            copy(from_client, into_server, to_server.clone()),
+            copy(from_server, into_client, to_server)
+        );
+        Some(())
+    };
+    tokio::select! {
+        _ = forward => {}
+        _ = states.wait_for(|state| state.generation != generation) => {}
+    }
+}
+
+/// Copies one direction to its end. Reading goes on while earlier pieces are delayed.
+async fn copy(mut from: OwnedReadHalf, mut into: OwnedWriteHalf, mut states: watch::Receiver<State>) {
+    let (sender, mut pieces) = mpsc::channel::<(Instant, Vec<u8>)>(ON_THE_WAY);
+    let read = async move {
+        let mut piece = vec![0; PIECE];
+        while let Ok(length @ 1..) = from.read(&mut piece).await {
+            if sender.send((Instant::now(), piece[..length].to_vec())).await.is_err() {
+                break;
+            }
+        }
+    };
+    let write = async move {
+        while let Some((arrived, piece)) = pieces.recv().await {
+            let Ok(state) = states.wait_for(|state| state.mode != Mode::Hang).await.map(|state| *state)
+            else {
+                return;
+            };
+            sleep_until(arrived + state.latency).await;
+            if into.write_all(&piece).await.is_err() {
+                return;
+            }
+        }
+        let _ = into.shutdown().await;
+    };
+    tokio::join!(read, write);
+}

@@ -1,0 +1,141 @@
+//! A Redis master with a replica, watched by three sentinels.
+
+use std::path::Path;
+
+use futures::future::join_all;
+
+use super::place::Place;
+use super::process::{Process, Program, on_a_free_port};
+use super::redis::ask;
+use super::{PATIENCE, Redis};
+use crate::eventually;
+
+/// The name that sentinels are asked for.
+const NAME: &str = "mymaster";
+
+/// Sentinels notice a dead master after half a second, and two of three must agree.
+#[derive(Debug)]
+pub struct Sentinel {
+    sentinels: Vec<Watcher>,
+    /// The master and its replica; which is which changes.
+    servers: Vec<Redis>,
+    master: usize,
+}
+
+#[derive(Debug)]
+struct Watcher {
+    port: u16,
+    _process: Process,
+    _place: Place,
+}
+
+impl Sentinel {
+    /// Starts all five and waits until they know each other.
+    pub async fn start() -> Self {
+        let quick = ("repl-diskless-sync-delay", "0");
+        let master = Redis::start_with(&[quick]).await;
+        let of = format!("127.0.0.1 {}", master.port());
+        let replica = Redis::start_with(&[quick, ("replicaof", &of)]).await;
+        let sentinels = join_all((0..3).map(|_| watch(master.port()))).await;
+        let started = Self { sentinels, servers: vec![master, replica], master: 0 };
+        started.settled().await;
+        started
+    }
+
+    /// What a client connects with: every sentinel, and the master's name.
+    pub fn url(&self) -> String {
+        let addresses: Vec<String> =
+            self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port)).collect();
+        format!("redis-sentinel://{}/{NAME}", addresses.join(","))
+    }
+
+    /// The server that takes writes now.
+    pub fn master(&self) -> &Redis {
+        &self.servers[self.master]
+    }
+
+    /// Kills the master and waits until the sentinels name the other server, which is then one.
+    ///
+    /// # Panics
+    /// When they don't, or the replica is away since the last time: see `revive`.
+    pub async fn fail_over(&mut self) {
+        let other = 1 - self.master;
+        assert!(self.servers[other].runs(), "no replica is left: revive the one that was killed");
+        self.servers[self.master].stop().await;
+        self.master = other;
+        let port = self.master().port().to_string();
+        eventually("the sentinels name another master", PATIENCE, async || {
+            for sentinel in &self.sentinels {
+                let named: Vec<String> =
+                    ask(sentinel.port, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]).await.ok()?;
+                if named.get(1) != Some(&port) {
+                    return None;
+                }
+            }
+            let info: String = self.master().ask(&["INFO", "replication"]).await;
+            info.contains("role:master").then_some(())
+        })
+        .await;
+    }
+
+    /// Starts the server that was killed, and waits until it follows the master.
+    pub async fn revive(&mut self) {
+        let other = 1 - self.master;
+        self.servers[other].restart().await;
+        self.settled().await;
+    }
+
+    /// Every process: the servers that run, and the sentinels.
+    pub fn pids(&self) -> Vec<u32> {
+        let servers = self.servers.iter().filter(|server| server.runs()).map(Redis::pid);
+        servers.chain(self.sentinels.iter().map(|sentinel| sentinel._process.pid())).collect()
+    }
+
+    /// Every sentinel knows both others and the replica, which has all that the master has.
+    async fn settled(&self) {
+        eventually("the sentinels know each other and the replica follows", PATIENCE, async || {
+            if self.master().replicas().await != 1 {
+                return None;
+            }
+            for sentinel in &self.sentinels {
+                let seen: Vec<String> = ask(sentinel.port, &["SENTINEL", "MASTER", NAME]).await.ok()?;
+                let is = |name: &str, value: &str| {
+                    seen.chunks(2)
+                        .any(|pair| pair.first().is_some_and(|part| part == name) && pair[1] == value)
+                };
+                if !is("num-other-sentinels", "2") || !is("num-slaves", "1") || !is("flags", "master") {
+                    return None;
+                }
+                let replicas: ::redis::Value =
+                    ask(sentinel.port, &["SENTINEL", "REPLICAS", NAME]).await.ok()?;
+                let replicas = format!("{replicas:?}");
+                if replicas.contains("down") || replicas.contains("disconnected") {
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await;
+    }
+}
+
+async fn watch(master: u16) -> Watcher {
+    let place = Place::new();
+    let (port, process) = on_a_free_port(async |port| {
+        let settings = format!(
+            "port {port}\nbind 127.0.0.1\nsentinel monitor {NAME} 127.0.0.1 {master} 2\n\
+             sentinel down-after-milliseconds {NAME} 500\nsentinel failover-timeout {NAME} 3000\n"
+        );
+        std::fs::write(place.path().join("sentinel.conf"), settings).expect("the directory is ours");
+        let program = Program {
+            path: Path::new("redis-server"),
+            user: None,
+            end: "KILL",
+            directory: place.path(),
+            ready: "Sentinel ID is",
+        };
+        program.start(["sentinel.conf", "--sentinel"]).await
+    })
+    .await;
+    Watcher { port, _process: process, _place: place }
+}

@@ -1,0 +1,98 @@
+//! The servers that a whole run of tests shares: two PostgreSQL clusters, each behind a PgBouncer, and
+//! a Redis.
+//!
+//! `cargo run --bin servers -- COMMAND` starts them and tells COMMAND where they are, by its
+//! environment; a test that is run without gets a set of its own.
+
+use std::sync::{Arc, Weak};
+
+use tokio::sync::Mutex;
+
+use super::{Installation, PgBouncer, Postgres, Redis};
+
+const POSTGRES: &str = "TEST_POSTGRES";
+const PGBOUNCER: &str = "TEST_PGBOUNCER";
+const REDIS: &str = "TEST_REDIS";
+
+/// Nobody cuts the power of these: tests of durability start their own.
+const QUICK: [(&str, &str); 4] = [
+    ("fsync", "off"),
+    ("synchronous_commit", "off"),
+    ("full_page_writes", "off"),
+    ("max_connections", "400"),
+];
+
+/// Where the servers are. Those that this process started stop with the last copy of this value.
+#[derive(Debug)]
+pub struct Shared {
+    /// Of the PostgreSQL servers, each a URL that lacks the database.
+    pub(super) direct: Vec<String>,
+    /// Of the PgBouncers, each in front of the server of the same place.
+    pub(super) pooled: Vec<String>,
+    pub(super) redis: String,
+    _own: Vec<(Postgres, PgBouncer)>,
+    _redis: Option<Redis>,
+}
+
+impl Shared {
+    /// Those of this run, or a set that this process starts and its tests share.
+    pub async fn get() -> Arc<Self> {
+        static CURRENT: Mutex<Weak<Shared>> = Mutex::const_new(Weak::new());
+        let mut current = CURRENT.lock().await;
+        if let Some(shared) = current.upgrade() {
+            return shared;
+        }
+        let shared = Arc::new(match Self::of_the_environment() {
+            Some(shared) => shared,
+            None => Self::start().await,
+        });
+        *current = Arc::downgrade(&shared);
+        shared
+    }
+
+    fn of_the_environment() -> Option<Self> {
+        let list = |name: &str| {
+            let value = std::env::var(name).ok()?;
+            Some(value.split(',').map(str::to_owned).collect::<Vec<_>>())
+        };
+        let (direct, pooled) = (list(POSTGRES)?, list(PGBOUNCER)?);
+        assert_eq!(direct.len(), pooled.len(), "{POSTGRES} and {PGBOUNCER} name each server once");
+        Some(Self { direct, pooled, redis: std::env::var(REDIS).ok()?, _own: vec![], _redis: None })
+    }
+
+    /// Starts a set.
+    ///
+    /// # Panics
+    /// When one of them does not start.
+    pub async fn start() -> Self {
+        let one = async || {
+            let postgres = Postgres::start_with(&QUICK).await;
+            let pgbouncer = PgBouncer::start(&postgres).await;
+            (postgres, pgbouncer)
+        };
+        let (first, second, redis) = tokio::join!(one(), one(), Redis::start());
+        let own = vec![first, second];
+        let server = |url: String| url.trim_end_matches('/').to_owned();
+        Self {
+            direct: own.iter().map(|(postgres, _)| server(postgres.url(""))).collect(),
+            pooled: own.iter().map(|(_, pgbouncer)| server(pgbouncer.url(""))).collect(),
+            redis: redis.url(),
+            _own: own,
+            _redis: Some(redis),
+        }
+    }
+
+    /// What tells another process where they are.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            (POSTGRES, self.direct.join(",")),
+            (PGBOUNCER, self.pooled.join(",")),
+            (REDIS, self.redis.clone()),
+        ]
+    }
+
+    /// A new, empty installation on these servers.
+    pub async fn installation(self: &Arc<Self>) -> Installation {
+        Installation::new(Arc::clone(self)).await
+    }
+}
