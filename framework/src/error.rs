@@ -110,9 +110,42 @@ impl From<sea_orm::DbErr> for Error {
             (DbErr::ConnectionAcquire(_) | DbErr::Conn(_), _) => {
                 Self::unavailable("the database does not answer")
             }
-            _ => Self::internal("the database refused a statement"),
+            _ if is_broken(&error) => Self::unavailable("the database's connection was lost"),
+            _ => match sql_state(&error).as_deref() {
+                Some("40001" | "40P01") => Self::unavailable("two writes were in each other's way; try again"),
+                Some("53100") => Self::unavailable("the database's disk is full"),
+                Some("57014") => Self::unavailable("the database took too long"),
+                _ => Self::internal("the database refused a statement"),
+            },
         };
         made.because(error)
+    }
+}
+
+/// The error of the driver below, if it is one.
+fn driver_error(error: &sea_orm::DbErr) -> Option<&sea_orm::sqlx::Error> {
+    use sea_orm::{DbErr, RuntimeErr};
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
+        _ => None,
+    }
+}
+
+/// The five characters by which PostgreSQL says what is wrong.
+fn sql_state(error: &sea_orm::DbErr) -> Option<String> {
+    driver_error(error)?.as_database_error()?.code().map(std::borrow::Cow::into_owned)
+}
+
+/// Whether a database's connection is of no more use: it is closed, or its server is stopping
+/// (57P..), has ended it (08...), or has become a standby that takes no writes (25006).
+pub(crate) fn is_broken(error: &sea_orm::DbErr) -> bool {
+    use sea_orm::sqlx::Error::{Io, PoolTimedOut, Protocol, Tls, WorkerCrashed};
+    match driver_error(error) {
+        Some(Io(_) | Tls(_) | Protocol(_) | PoolTimedOut | WorkerCrashed) => true,
+        _ => sql_state(error)
+            .is_some_and(|code| code.starts_with("08") || code.starts_with("57P") || code == "25006"),
     }
 }
 

@@ -49,8 +49,9 @@ const PRODUCT_PATH: Migration = || {
 
 /// Looking for people by the beginning of their name.
 const USERNAME_PREFIX: Migration = || {
-    let by_name = Index::create().name("username_by_name").table("username").col("name").take();
-    CreateTables::new("m20261122_000102_username_prefix").index(by_name).boxed()
+    CreateTables::new("m20261122_000102_username_prefix")
+        .prefix_index("username_by_name", "username", "name")
+        .boxed()
 };
 
 fn table(name: &'static str) -> TableCreateStatement {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use tripod::id::{Clock, EPOCH_MS, Id, Minter, Shard};
-use tripod::testing::{Note, Stores};
+use tripod::testing::{Backing, Note, Stores};
 
 use super::{Row, State, thousands};
 
@@ -94,7 +94,7 @@ fn one_millisecond() -> usize {
 /// Writes rows, a millisecond each; starts again with the clock where it was before them, and
 /// writes as many. Gives how many of those met a taken id.
 async fn clock_set_back() -> usize {
-    let stores = Stores::embedded().await;
+    let stores = Stores::new(Backing::embedded()).await;
     let author = stores.author("kevin").await;
     stores.clock.advance(Duration::from_millis(1));
     let begun_ms = stores.clock.now_ms();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tripod::testing::conformance;
+use tripod::testing::{Backing, conformance};
 
 use super::{Row, State};
 use crate::{Person, PhotoPost, Reply, Server, Stored, eventually, photo};
@@ -30,7 +30,7 @@ const ACKNOWLEDGED: Duration = Duration::from_secs(120);
 const TAKEN_OVER: Duration = Duration::from_secs(60);
 
 async fn prove() -> String {
-    conformance::queue::a_job_commits_with_its_transaction().await;
+    conformance::queue::a_job_commits_with_its_transaction(Backing::embedded()).await;
 
     let mut server = Server::start().await;
     let author = server.person("author").await;

@@ -7,6 +7,7 @@ mod article;
 mod bad_input;
 mod browser;
 mod clients;
+mod conformance;
 mod crash;
 mod demo;
 mod hang_up;

@@ -15,6 +15,7 @@ use futures::future::BoxFuture;
 use indicatif::{ProgressBar, ProgressStyle};
 use sea_orm::ConnectionTrait;
 
+use super::sole::{Sole, create_directory};
 use super::start::{self, Access};
 use super::{App, Tripod};
 use crate::config::Config;
@@ -75,11 +76,12 @@ pub(super) async fn serve(mut app: App, config: Config) -> Result<()> {
         .demo
         .take()
         .ok_or_else(|| Error::configuration(format!("{} has no demo: start it without --demo", app.name)))?;
-    let lock = start::lock(&config.data_dir)?;
+    let sole = Sole::of_files(&config)?;
+    create_directory(&config.data_dir)?;
     let mark = Mark(config.data_dir.join("demo-unfinished"));
     let end_ms = Clock::system().now_ms();
     let clock = Clock::manual(end_ms.saturating_sub(fill.span.as_millis() as u64));
-    let tripod = start::open(&app, config.clone(), clock, Access::Sole).await?;
+    let tripod = start::open(&app, config.clone(), clock, Access::Serve).await?;
     refuse_data(&app, &tripod, &mark).await?;
     // An address that is taken is told before the work rather than after it.
     drop(start::bind(&config).await?);
@@ -98,7 +100,7 @@ pub(super) async fn serve(mut app: App, config: Config) -> Result<()> {
     }
     drop(tripod);
 
-    let started = start::start_locked(app, config, Clock::system(), Access::Sole, Some(lock)).await?;
+    let started = start::start_locked(app, config, Clock::system(), Access::Serve, sole).await?;
     start::serve(started, Some(Filled { lines, mark })).await
 }
 

@@ -11,6 +11,7 @@ mod http;
 mod openapi;
 mod pages;
 mod role;
+mod sole;
 mod start;
 
 pub use builder::App;

@@ -89,19 +89,21 @@ pub(super) async fn play(app: App) -> Result<()> {
     if let Role::Serve(Serve { demo: true }) = role {
         return demo::serve(app, config).await;
     }
+    if let Role::Migrate = role {
+        start::migrate_all(&app, &config).await?;
+        return print("the databases are at this version's schema\n");
+    }
     let access = match role {
-        Role::Serve(_) | Role::Migrate => Access::Sole,
+        Role::Serve(_) => Access::Serve,
         _ => Access::Beside,
     };
     let started = start::start(app, config, Clock::system(), access).await?;
     match role {
         Role::Serve(_) => start::serve(started, None).await,
-        // Starting has migrated: the embedded databases do so by themselves.
-        Role::Migrate => print("the databases are at this version's schema\n"),
         Role::Shards => shards(&started).await,
         Role::Jobs { act: None } => jobs(&started).await,
         Role::Jobs { act: Some(act) } => change_job(&started, act).await,
-        Role::Openapi | Role::Settings => unreachable!("these were answered above"),
+        Role::Migrate | Role::Openapi | Role::Settings => unreachable!("these were answered above"),
     }
 }
 

@@ -1,9 +1,7 @@
 //! Starting and stopping: opens every store, checks that nothing is missing, serves until told
 //! to stop.
 
-use std::fs::File;
-use std::io::{Read, Seek, Write};
-use std::path::Path;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,15 +11,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::demo::Filled;
+use super::sole::Sole;
 use super::{App, Tripod, http};
 use crate::config::Config;
-use crate::db::{Database, migrate};
+use crate::db::{Database, check_schema, migrate};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::id::Clock;
 use crate::media::{Bounds, MediaStore, Processor};
 use crate::queue::{Queue, Worker};
-use crate::shard::Shards;
+use crate::shard::{Shards, divide};
 use crate::timeline::Timelines;
 use crate::web::{Idempotency, Passwords, RateLimits, Sessions, server};
 
@@ -31,23 +30,25 @@ pub(crate) struct Started {
     pub(crate) router: axum::Router,
     pub(crate) worker: Worker<Tripod>,
     name: &'static str,
-    /// Held for as long as the process uses the data directory.
-    _lock: Option<File>,
+    sole: Sole,
 }
 
-/// Whether a process is the one that uses the data directory, or looks in beside it.
+/// What a process is to the stores.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Serves or migrates: there is one such process.
-    Sole,
+    /// Serves or works: where nothing is shared there is one such process.
+    Serve,
     /// Looks at what is there, and changes a row at most.
     Beside,
 }
 
 /// Opens the stores. After this nothing that the app needs can turn out to be missing.
 pub(crate) async fn start(app: App, config: Config, clock: Clock, access: Access) -> Result<Started> {
-    let lock = (access == Access::Sole).then(|| lock(&config.data_dir)).transpose()?;
-    start_locked(app, config, clock, access, lock).await
+    let sole = match access {
+        Access::Serve => Sole::of_files(&config)?,
+        Access::Beside => Sole::NotNeeded,
+    };
+    start_locked(app, config, clock, access, sole).await
 }
 
 /// As [`start`], of a data directory that is locked already where it must be.
@@ -56,12 +57,33 @@ pub(super) async fn start_locked(
     config: Config,
     clock: Clock,
     access: Access,
-    lock: Option<File>,
+    mut sole: Sole,
 ) -> Result<Started> {
     let tripod = open(&app, config, clock, access).await?;
+    if access == Access::Serve {
+        sole = sole.of_servers(tripod.shards.databases()).await?;
+    }
     let worker = Worker::new(tripod.queue.clone(), app.jobs, tripod.clone(), &tripod.config.queue);
     let router = http::router(app.name, app.version, (app.routes, app.uploads), app.pages, tripod.clone())?;
-    Ok(Started { tripod, router, worker, name: app.name, _lock: lock })
+    Ok(Started { tripod, router, worker, name: app.name, sole })
+}
+
+/// Brings all databases to this version's schema, and divides a new installation among them.
+pub(super) async fn migrate_all(app: &App, config: &Config) -> Result<()> {
+    let _sole = Sole::of_files(config)?;
+    let mut databases = Vec::new();
+    for url in config.database_urls() {
+        let database = Database::open_direct(&url, &config.database).await?;
+        migrate(&database, &app.migrations).await?;
+        databases.push(database);
+    }
+    divide(&databases).await?;
+    // What is wrong with the list is told now rather than when serving starts.
+    Shards::open(databases.clone(), Clock::system()).await?;
+    for database in databases {
+        database.close().await?;
+    }
+    Ok(())
 }
 
 /// Opens what an app stands on.
@@ -69,11 +91,17 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
     let mut databases = Vec::new();
     for url in config.database_urls() {
         let database = Database::open(&url, &config.database).await?;
-        if access == Access::Sole {
+        // A file belongs to one process, which brings it up to date by itself; on servers that is
+        // somebody's decision, as other processes may be serving from them.
+        if database.is_embedded() && access == Access::Serve {
             migrate(&database, &app.migrations).await?;
         }
+        check_schema(&database, &app.migrations, app.name).await?;
         check_tables(&database, &app.tables).await?;
         databases.push(database);
+    }
+    if access == Access::Serve && databases.iter().all(Database::is_embedded) {
+        divide(&databases).await?;
     }
     let shards = Shards::open(databases, clock).await?;
     let queue = Queue::new(shards.clone(), &app.jobs, &config.queue);
@@ -105,7 +133,7 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
 /// Serves and works the queue until Ctrl-C or SIGTERM, then finishes what is open. A service that
 /// was filled just now is announced when the jobs of that are done.
 pub(super) async fn serve(started: Started, filled: Option<Filled>) -> Result<()> {
-    let Started { tripod, router, worker, name, _lock } = started;
+    let Started { tripod, router, worker, name, sole } = started;
     let config = &tripod.config;
     let listener = bind(config).await?;
     let address = listener
@@ -113,6 +141,7 @@ pub(super) async fn serve(started: Started, filled: Option<Filled>) -> Result<()
         .map_err(|error| Error::internal("the listener has no address").because(error))?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
+    let watching = tokio::spawn(sole.watch(stop.clone()));
     let working = tokio::spawn(worker.run(stop.clone()));
     if let Some(filled) = &filled {
         tokio::select! {
@@ -127,6 +156,8 @@ pub(super) async fn serve(started: Started, filled: Option<Filled>) -> Result<()
     if tokio::time::timeout(drain, working).await.is_err() {
         tracing::warn!("jobs that were still running will be taken over by the next process");
     }
+    stop.cancel();
+    drop(watching.await);
     for database in tripod.shards.databases() {
         database.close().await?;
     }
@@ -194,44 +225,6 @@ fn stop_on_signal(stop: CancellationToken) -> Result<()> {
         }
     });
     Ok(())
-}
-
-/// Without a shared store there is one process: the second one is refused.
-pub(super) fn lock(directory: &Path) -> Result<File> {
-    let cannot = |what: &str, error: std::io::Error| {
-        let mend = "give this user the right to, or set data_dir (TRIPOD_DATA_DIR) to another directory";
-        Error::configuration(format!("cannot {what} the data directory {}: {mend}", directory.display()))
-            .because(error)
-    };
-    std::fs::create_dir_all(directory).map_err(|error| cannot("create", error))?;
-    let path = directory.join("lock");
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(|error| cannot("write to", error))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            file.read_to_string(&mut holder).map_err(|error| cannot("read", error))?;
-            return Err(Error::configuration(format!(
-                "the data directory {} is in use by process {}: stop it, or set data_dir (TRIPOD_DATA_DIR) to another directory",
-                directory.display(),
-                holder.trim()
-            )));
-        }
-        Err(std::fs::TryLockError::Error(error)) => return Err(cannot("lock", error)),
-    }
-    let note = |file: &mut File| {
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{}", std::process::id())
-    };
-    note(&mut file).map_err(|error| cannot("write to", error))?;
-    Ok(file)
 }
 
 /// A table that nobody migrated is an error at start, not at the first request.

@@ -54,7 +54,9 @@ pub struct Http {
 #[allow(missing_docs, reason = "default.toml documents them")]
 pub struct Database {
     pub readers: u32,
+    pub connections: u32,
     pub wait_seconds: u32,
+    pub statement_seconds: u32,
 }
 
 /// `[timeline]`: how much of each timeline is kept ready.
@@ -130,7 +132,9 @@ impl Config {
             ("http.response_seconds", self.http.response_seconds),
             ("http.connections", self.http.connections),
             ("database.readers", self.database.readers),
+            ("database.connections", self.database.connections),
             ("database.wait_seconds", self.database.wait_seconds),
+            ("database.statement_seconds", self.database.statement_seconds),
             ("timeline.length", self.timeline.length),
             ("queue.workers", self.queue.workers),
             ("queue.lease_seconds", self.queue.lease_seconds),
@@ -158,6 +162,11 @@ impl Config {
             .into()
     }
 
+    /// Whether any of the databases is a file.
+    pub(crate) fn has_files(&self) -> bool {
+        self.database_urls().iter().any(|url| url.starts_with("sqlite:"))
+    }
+
     /// The directory that media files are kept in.
     pub fn media_dir(&self) -> PathBuf {
         if self.media.is_empty() { self.data_dir.join("media") } else { PathBuf::from(&self.media) }
@@ -165,9 +174,14 @@ impl Config {
 }
 
 impl Database {
-    /// How long a statement or a place in the pool is waited for.
+    /// How long a place in the pool is waited for.
     pub fn wait(&self) -> Duration {
         Duration::from_secs(self.wait_seconds.into())
+    }
+
+    /// How long a statement may take.
+    pub fn statement(&self) -> Duration {
+        Duration::from_secs(self.statement_seconds.into())
     }
 }
 

@@ -1,49 +1,92 @@
 //! One physical database: connections that read, one way to write, and its schema.
 //!
-//! `db` knows nothing of shards or ids. Every write goes through [`Database::write`], so that on
-//! SQLite, which has one writer, concurrent writes share a commit (and its fsync) instead of
-//! queueing for the lock; nothing here ever sees `SQLITE_BUSY`.
+//! `db` knows nothing of shards or ids. Every write goes through [`Database::write`]: on SQLite, which
+//! has one writer, concurrent writes share a commit (and its fsync) instead of queueing for the lock,
+//! and nothing here ever sees `SQLITE_BUSY`; on PostgreSQL each has a connection of a bounded pool.
 
+mod address;
+mod availability;
 mod group_commit;
+mod lock;
+mod pooled;
+mod postgres;
+mod reader;
 mod schema;
 mod sqlite;
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, Statement, Value};
 
-pub use schema::{CreateTables, Migration, migrate};
+pub use lock::Lock;
+pub use reader::Reader;
+pub(crate) use schema::by_code_point;
+pub use schema::{CreateTables, Migration, check_schema, migrate};
 
 use crate::config;
 use crate::error::{Error, Result};
+use address::Address;
 use group_commit::GroupCommit;
+use pooled::Pooled;
 
 /// A handle on one physical database; clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Database {
     name: String,
-    reader: DatabaseConnection,
-    /// For migrations, before anything else writes.
-    writer_connection: DatabaseConnection,
-    writer: GroupCommit,
+    reader: Reader,
+    /// What writes, for migrations and locks.
+    connection: DatabaseConnection,
+    writer: Writer,
+}
+
+#[derive(Clone, Debug)]
+enum Writer {
+    Group(GroupCommit),
+    Pool(Pooled),
 }
 
 impl Database {
-    /// Opens `sqlite://PATH`, creating the file when there is none.
+    /// Opens `sqlite://PATH`, creating the file when there is none, or
+    /// `postgres://USER:PASSWORD@HOST:PORT/NAME`, whose server must answer.
     ///
     /// # Errors
-    /// Configuration, for another scheme or a file that can't be opened.
+    /// Configuration, saying what to do: another scheme, a file that can't be opened, a server that
+    /// is unreachable, too old or does not let us in, or a pooler that can't keep prepared statements.
     pub async fn open(url: &str, settings: &config::Database) -> Result<Self> {
-        let Some(path) = url.strip_prefix("sqlite://") else {
-            return Err(Error::configuration(format!(
-                "the database {} is not one this version can open; write sqlite://PATH, such as sqlite://data/shard-0.db",
-                redact(url)
-            )));
-        };
-        let (reader, writer) = sqlite::open(path, settings).await?;
-        let queue = GroupCommit::start(path, writer.clone());
-        Ok(Self { name: path.to_owned(), reader, writer_connection: writer, writer: queue })
+        if let Some(path) = url.strip_prefix("sqlite://") {
+            let (pool, connection) = sqlite::open(path, settings).await?;
+            let writer = Writer::Group(GroupCommit::start(path, connection.clone()));
+            return Ok(Self { name: path.to_owned(), reader: Reader { pool, server: None }, connection, writer });
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Self::open_server(&Address::parse(url)?, settings).await;
+        }
+        Err(Error::configuration(format!(
+            "the database {} is neither postgres://USER:PASSWORD@HOST:PORT/NAME nor sqlite://PATH",
+            address::redact(url)
+        )))
+    }
+
+    async fn open_server(address: &Address, settings: &config::Database) -> Result<Self> {
+        let (pool, server) = postgres::open(address, settings).await?;
+        let connection = DatabaseConnection::from(pool);
+        let writer = Writer::Pool(Pooled::new(&address.name, connection.clone(), server.clone()));
+        let reader = Reader { pool: connection.clone(), server: Some(server) };
+        Ok(Self { name: address.name.clone(), reader, connection, writer })
+    }
+
+    /// The same database past its pooler, if it is behind one: for what can't pass it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_direct(url: &str, settings: &config::Database) -> Result<Self> {
+        if !url.starts_with("postgres") {
+            return Self::open(url, settings).await;
+        }
+        let mut address = Address::parse(url)?;
+        address.pooled = address.direct.take().unwrap_or(address.pooled);
+        Self::open_server(&address, settings).await
     }
 
     /// What errors and listings call it: never its password.
@@ -51,27 +94,45 @@ impl Database {
         &self.name
     }
 
-    /// The pool of connections that only read, for sea-orm's queries. It sees what is committed.
-    pub fn reader(&self) -> &DatabaseConnection {
+    /// Whether it is a file that this process has for itself, rather than a server.
+    pub fn is_embedded(&self) -> bool {
+        self.backend() == DbBackend::Sqlite
+    }
+
+    fn backend(&self) -> DbBackend {
+        self.connection.get_database_backend()
+    }
+
+    /// Whether its server is known not to answer. Calls then fail at once.
+    pub fn is_down(&self) -> bool {
+        self.reader.server.as_ref().is_some_and(|server| server.is_down())
+    }
+
+    /// The connections that only read, for sea-orm's queries.
+    pub fn reader(&self) -> &Reader {
         &self.reader
     }
 
     /// Runs `work` in a transaction that is committed when it returns `Ok` and undone when it
     /// returns `Err`. `Ok` comes back only once the commit is durable.
     ///
-    /// The work goes on to its end even if the caller is dropped meanwhile. It holds up every
-    /// other write to this database, so it talks to nothing but the database.
+    /// The work goes on to its end even if the caller is dropped meanwhile. It holds up other writes
+    /// to this database (on SQLite all of them), so it talks to nothing but the database.
     ///
     /// # Errors
     /// Those of `work`; overloaded, when too many writes wait; unavailable, when the work takes
-    /// longer than [`WORK_DEADLINE`] or the commit fails, and then nothing has happened.
+    /// longer than [`WORK_DEADLINE`] or the commit fails, and then nothing has happened: but for a
+    /// server that goes away while it commits, and the error says so.
     pub async fn write<R, E, F>(&self, work: F) -> Result<R, E>
     where
         F: for<'t> FnOnce(&'t DatabaseTransaction) -> BoxFuture<'t, Result<R, E>> + Send + 'static,
         R: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.writer.write(work).await
+        match &self.writer {
+            Writer::Group(writer) => writer.write(work).await,
+            Writer::Pool(writer) => writer.write(work).await,
+        }
     }
 
     /// Closes every connection, so that SQLite puts its log back into the file. Nothing may be
@@ -80,8 +141,15 @@ impl Database {
     /// # Errors
     /// Those of closing.
     pub async fn close(&self) -> Result<()> {
-        self.reader.close_by_ref().await?;
-        Ok(self.writer_connection.close_by_ref().await?)
+        self.reader.pool.close_by_ref().await?;
+        Ok(self.connection.close_by_ref().await?)
+    }
+
+    /// The same database, with `seen` told of the SQL and the duration of each query that reads.
+    #[must_use]
+    pub fn observed(mut self, seen: impl Fn(&str, Duration) + Send + Sync + 'static) -> Self {
+        self.reader.pool.set_metric_callback(move |info| seen(&info.statement.sql, info.elapsed));
+        self
     }
 
     /// Whether the database answers.
@@ -105,23 +173,4 @@ pub(crate) fn statement(
     values: impl IntoIterator<Item = Value>,
 ) -> Statement {
     Statement::from_sql_and_values(connection.get_database_backend(), sql, values)
-}
-
-/// A URL without its user and password.
-fn redact(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
-        _ => url.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_is_never_named() {
-        assert_eq!(redact("postgres://tripod:s3cret@db1/app"), "postgres://…@db1/app");
-        assert_eq!(redact("mysql://db1/app"), "mysql://db1/app");
-    }
 }

@@ -1,11 +1,14 @@
 //! Migrations: an ordered list, each applied once, in a transaction with the note that it was.
 
 use sea_orm::sea_query::{IndexCreateStatement, IntoIden, TableCreateStatement};
-use sea_orm::{DbErr, DynIden};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, DynIden, TransactionTrait};
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTraitSelf, SchemaManager, async_trait};
 
-use super::Database;
+use super::{Database, statement};
 use crate::error::{Error, Result};
+
+/// The number of the lock under which a database is migrated.
+const MIGRATING: i32 = 1;
 
 /// Makes one migration; a list of these is a schema's history.
 pub type Migration = fn() -> Box<dyn MigrationTrait>;
@@ -32,12 +35,20 @@ pub struct CreateTables {
     name: &'static str,
     tables: Vec<TableCreateStatement>,
     indexes: Vec<IndexCreateStatement>,
+    prefix_indexes: Vec<[&'static str; 3]>,
+    postgres: Vec<&'static str>,
 }
 
 impl CreateTables {
     /// A migration of this name: unique, never changed, sorting by date.
     pub fn new(name: &'static str) -> Self {
-        Self { name, tables: Vec::new(), indexes: Vec::new() }
+        Self {
+            name,
+            tables: Vec::new(),
+            indexes: Vec::new(),
+            prefix_indexes: Vec::new(),
+            postgres: Vec::new(),
+        }
     }
 
     /// Creates this table.
@@ -51,6 +62,21 @@ impl CreateTables {
     #[must_use]
     pub fn index(mut self, index: IndexCreateStatement) -> Self {
         self.indexes.push(index);
+        self
+    }
+
+    /// Creates an index for finding rows by the beginning of a text column, which goes by the order
+    /// of characters' code points whatever a database's collation is.
+    #[must_use]
+    pub fn prefix_index(mut self, name: &'static str, table: &'static str, column: &'static str) -> Self {
+        self.prefix_indexes.push([name, table, column]);
+        self
+    }
+
+    /// Runs a statement after all that, where the database is PostgreSQL.
+    #[must_use]
+    pub fn postgres(mut self, sql: &'static str) -> Self {
+        self.postgres.push(sql);
         self
     }
 
@@ -75,6 +101,17 @@ impl MigrationTrait for CreateTables {
         for index in &self.indexes {
             manager.create_index(index.clone()).await?;
         }
+        let connection = manager.get_connection();
+        let backend = manager.get_database_backend();
+        for [name, table, column] in &self.prefix_indexes {
+            let collated = by_code_point(backend, column);
+            connection.execute_unprepared(&format!("CREATE INDEX {name} ON {table} ({collated})")).await?;
+        }
+        if backend == DbBackend::Postgres {
+            for sql in &self.postgres {
+                connection.execute_unprepared(sql).await?;
+            }
+        }
         Ok(())
     }
 
@@ -83,27 +120,80 @@ impl MigrationTrait for CreateTables {
     }
 }
 
-/// Brings a database to the newest of these migrations.
+/// A text column, as SQL, that compares by code points.
+pub(crate) fn by_code_point(backend: DbBackend, column: &str) -> String {
+    let collation = if backend == DbBackend::Postgres { "\"C\"" } else { "BINARY" };
+    format!("{column} COLLATE {collation}")
+}
+
+/// Brings a database to the newest of these migrations: all that are missing, or none. Many may try at
+/// once; one does it and the others find it done.
 ///
 /// # Errors
 /// Configuration, when the database has migrations that are not in the list: it was made by a
 /// newer version, or by another app.
 pub async fn migrate(database: &Database, migrations: &[Migration]) -> Result<()> {
-    let history = History(migrations.to_vec());
-    let connection = &database.writer_connection;
     let failed = |error: DbErr| {
-        let foreign = matches!(&error, DbErr::Custom(text) if text.contains("missing"));
-        let sentence = if foreign {
-            "has tables of a newer version or of another app: run that one, or point to other databases"
-        } else {
-            "could not be migrated and is as it was"
-        };
-        Error::configuration(format!("the database {} {sentence}", database.name())).because(error)
+        Error::configuration(format!("the database {} could not be migrated and is as it was", database.name()))
+            .because(error)
     };
-    if history.get_pending_migrations(connection).await.map_err(failed)?.is_empty() {
+    let lock = database.lock(MIGRATING).await?;
+    if !pending(database, migrations).await? {
         return Ok(());
     }
-    history.up(connection, None).await.map_err(failed)
+    // Where the lock is a transaction it is this one: what is locked is what commits.
+    let transaction = match lock.into_transaction() {
+        Some(transaction) => transaction,
+        None => database.connection.begin().await.map_err(failed)?,
+    };
+    History(migrations.to_vec()).up(&transaction, None).await.map_err(failed)?;
+    transaction.commit().await.map_err(failed)
+}
+
+/// Whether a database has the schema of these migrations, and nothing but it.
+///
+/// # Errors
+/// Configuration, saying which command mends it: some are missing, or it has others besides.
+pub async fn check_schema(database: &Database, migrations: &[Migration], app: &str) -> Result<()> {
+    match pending(database, migrations).await? {
+        false => Ok(()),
+        true => Err(Error::configuration(format!(
+            "the database {} has not been migrated to this version's schema: run `{app} migrate`",
+            database.name()
+        ))),
+    }
+}
+
+/// Whether any of these migrations is missing.
+async fn pending(database: &Database, migrations: &[Migration]) -> Result<bool> {
+    let known: Vec<String> = migrations.iter().map(|make| make().name().to_owned()).collect();
+    let applied = applied(database).await?;
+    let foreign: Vec<&str> =
+        applied.iter().filter(|name| !known.contains(name)).map(String::as_str).collect();
+    if !foreign.is_empty() {
+        return Err(Error::configuration(format!(
+            "the database {} has tables of a newer version or of another app ({}): run that one, or point to \
+             other databases",
+            database.name(),
+            foreign.join(", ")
+        )));
+    }
+    Ok(applied.len() < known.len())
+}
+
+/// The names of the migrations that a database has; none, where it was never migrated.
+async fn applied(database: &Database) -> Result<Vec<String>> {
+    let reader = database.reader();
+    let there = match database.is_embedded() {
+        true => "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'tripod_migration'",
+        false => "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'tripod_migration'",
+    };
+    let there = reader.query_one_raw(statement(reader, there, [])).await?;
+    if there.map(|row| row.try_get_by_index::<i64>(0)).transpose()? != Some(1) {
+        return Ok(Vec::new());
+    }
+    let rows = reader.query_all_raw(statement(reader, "SELECT version FROM tripod_migration", [])).await?;
+    Ok(rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?)
 }
 
 struct History(Vec<Migration>);

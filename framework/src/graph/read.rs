@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use futures::future::try_join_all;
-use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult, Value};
+use sea_orm::{ConnectionTrait, QueryResult, Value};
 
 use super::table::Direction;
 use super::{Edge, Graph};
-use crate::db::statement;
+use crate::db::{Reader, statement};
 use crate::error::{Error, Result};
 use crate::id::Id;
 
@@ -179,7 +179,7 @@ fn places(first: usize, count: usize) -> String {
 }
 
 async fn query(
-    reader: &DatabaseConnection,
+    reader: &Reader,
     sql: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<Vec<QueryResult>> {

@@ -6,7 +6,7 @@
 
 use futures::future::try_join_all;
 use sea_orm::sea_query::{ColumnDef, Index, Table};
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Value};
 
 use crate::db::{CreateTables, Database, Migration, statement};
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ pub const MIGRATION: Migration = || {
 pub(super) struct Queued;
 
 /// A job that this process holds the lease of.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug)]
 pub(super) struct Claim {
     pub(super) id: i64,
     pub(super) name: String,
@@ -43,13 +43,33 @@ pub(super) struct Claim {
 }
 
 /// A job that was put aside.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug)]
 pub(super) struct Dead {
     pub(super) id: i64,
     pub(super) name: String,
     pub(super) payload: String,
     pub(super) attempt: u32,
     pub(super) last_error: Option<String>,
+}
+
+impl Claim {
+    fn read(row: &QueryResult) -> Result<Self, DbErr> {
+        let (id, name, payload) = (row.try_get("", "id")?, row.try_get("", "name")?, row.try_get("", "payload")?);
+        Ok(Self { id, name, payload, attempt: attempt(row)? })
+    }
+}
+
+impl Dead {
+    fn read(row: &QueryResult) -> Result<Self, DbErr> {
+        let Claim { id, name, payload, attempt } = Claim::read(row)?;
+        Ok(Self { id, name, payload, attempt, last_error: row.try_get("", "last_error")? })
+    }
+}
+
+/// Databases have no unsigned numbers.
+fn attempt(row: &QueryResult) -> Result<u32, DbErr> {
+    let attempt: i32 = row.try_get("", "attempt")?;
+    u32::try_from(attempt).map_err(|_| DbErr::Type(format!("a job was tried {attempt} times")))
 }
 
 /// The statements, on whichever database holds the job's shard.
@@ -102,7 +122,7 @@ impl Store {
                     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
                     let values = [int(until), int(now), limit.into()].into_iter().chain(names);
                     let rows = transaction.query_all_raw(statement(transaction, &sql, values)).await?;
-                    Ok(rows.iter().map(|row| Claim::from_query_result(row, "")).collect::<Result<_, _>>()?)
+                    Ok(rows.iter().map(Claim::read).collect::<Result<_, _>>()?)
                 })
             })
             .await
@@ -169,7 +189,7 @@ impl Store {
     pub(super) async fn dead(&self) -> Result<Vec<Dead>> {
         let sql =
             "SELECT id, name, payload, attempt, last_error FROM tripod_job WHERE dead = TRUE ORDER BY id";
-        self.everywhere(sql, |row| Dead::from_query_result(row, "")).await
+        self.everywhere(sql, Dead::read).await
     }
 
     /// How many jobs wait or run, by name.

@@ -2,10 +2,11 @@
 
 use futures::future::try_join_all;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, IdenStatic, ModelTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ConnectionTrait, ExprTrait, IdenStatic, ModelTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{Page, Sharded, Shards, TextSharded, map, read};
 use crate::access::Unchecked;
+use crate::db::by_code_point;
 use crate::error::Result;
 
 /// Made by [`Shards::everywhere`], so that asking across shards is seen where it is done.
@@ -28,7 +29,8 @@ impl Everywhere<'_> {
     }
 
     /// The rows whose text begins with `prefix`, in the order of their texts, `limit` at most. The
-    /// table needs an index of the text: its key begins with the shard.
+    /// table needs a [prefix index](crate::db::CreateTables::prefix_index) of the text: its key begins with
+    /// the shard.
     ///
     /// # Errors
     /// Those of any of the databases.
@@ -41,10 +43,11 @@ impl Everywhere<'_> {
         // the primary key, and sort all it finds.
         let held = held(&format!("+{}", E::SHARD.as_str()));
         let queries = self.0.databases().iter().map(async |database| {
-            let rows = E::find().filter(held.clone()).filter(E::TEXT.gte(prefix));
+            let text = Expr::cust(by_code_point(database.reader().get_database_backend(), E::TEXT.as_str()));
+            let rows = E::find().filter(held.clone()).filter(text.clone().gte(prefix));
             // U+10FFFF sorts behind every other character.
-            let rows = rows.filter(E::TEXT.lt(format!("{prefix}\u{10FFFF}")));
-            rows.order_by_asc(E::TEXT).limit(limit).all(database.reader()).await
+            let rows = rows.filter(text.clone().lt(format!("{prefix}\u{10FFFF}")));
+            rows.order_by_asc(text).limit(limit).all(database.reader()).await
         });
         let mut rows: Vec<E::Model> = try_join_all(queries).await?.into_iter().flatten().collect();
         rows.sort_unstable_by_key(text::<E>);

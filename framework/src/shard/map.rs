@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
+use futures::future::try_join_all;
 use sea_orm::sea_query::{ColumnDef, Table};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
 
@@ -16,6 +17,9 @@ use crate::id::{SHARDS, Shard};
 
 /// The state of a shard whose rows here are the ones that count.
 pub(super) const ACTIVE: &str = "active";
+
+/// The number of the lock under which an installation is divided.
+const DIVIDING: i32 = 2;
 
 /// The tables in which a database states what it is and what it holds.
 pub const MIGRATION: Migration = || {
@@ -31,8 +35,19 @@ pub const MIGRATION: Migration = || {
         .col(ColumnDef::new("state").text().not_null())
         .col(ColumnDef::new("epoch").big_integer().not_null())
         .take();
-    CreateTables::new("m20261122_000001_tripod_shard").table(database).table(shard).boxed()
+    CreateTables::new("m20261122_000001_tripod_shard")
+        .table(database)
+        .table(shard)
+        .postgres(FENCE_FUNCTION)
+        .boxed()
 };
+
+/// The fence where writes run at the same time: takes the shard's lock, which whoever moves the shard
+/// takes exclusively, and only then, in a statement and so a snapshot of its own, reads its state.
+const FENCE_FUNCTION: &str = "CREATE FUNCTION tripod_fence(held integer) RETURNS text LANGUAGE plpgsql AS $$ BEGIN \
+    PERFORM pg_advisory_xact_lock_shared(1953655142, held); \
+    RETURN (SELECT state FROM tripod_shard WHERE shard = held); \
+    END $$";
 
 /// What a database says of itself.
 #[derive(Clone, Debug)]
@@ -83,26 +98,29 @@ impl Holding {
 }
 
 /// For each shard the index of the database that holds it.
-pub(super) async fn claim(databases: &[Database]) -> Result<Box<[u16]>> {
+pub(super) async fn read(databases: &[Database]) -> Result<Box<[u16]>> {
     if databases.is_empty() {
         return Err(Error::configuration("no database is configured; list at least one in `databases`"));
     }
-    let mut holdings = Vec::with_capacity(databases.len());
-    for database in databases {
-        holdings.push(Holding::read(database).await?);
-    }
-    if !holdings.iter().flatten().any(|holding| holding.complete) {
-        divide(databases).await?;
-        holdings.clear();
-        for database in databases {
-            holdings.push(Holding::read(database).await?);
-        }
-    }
-    check(databases, &holdings)
+    check(databases, &holdings(databases).await?)
 }
 
-/// Divides a new installation evenly.
-async fn divide(databases: &[Database]) -> Result<()> {
+async fn holdings(databases: &[Database]) -> Result<Vec<Option<Holding>>> {
+    try_join_all(databases.iter().map(Holding::read)).await
+}
+
+/// Divides the shards evenly among the databases of a new installation; one that is divided already
+/// stays as it is. Their tables must be there ([`MIGRATION`] among them). Many may try at once.
+///
+/// # Errors
+/// Configuration, when a database is listed twice.
+pub async fn divide(databases: &[Database]) -> Result<()> {
+    // Everyone takes the same lock, in whichever order the databases are listed.
+    let Some(first) = databases.iter().min_by_key(|database| database.name()) else { return Ok(()) };
+    let _lock = first.lock(DIVIDING).await?;
+    if holdings(databases).await?.iter().flatten().any(|holding| holding.complete) {
+        return Ok(());
+    }
     let installation = random_name();
     let mut names = Vec::new();
     for database in databases {
@@ -196,6 +214,11 @@ fn check(databases: &[Database], holdings: &[Option<Holding>]) -> Result<Box<[u1
     }
     let orphans: Vec<Shard> =
         Shard::all().filter(|shard| map[usize::from(shard.number())] == NOBODY).collect();
+    if orphans.len() == usize::from(SHARDS) {
+        return Err(Error::configuration(
+            "the listed databases are new: no shards are divided among them yet; run `migrate`",
+        ));
+    }
     if !orphans.is_empty() {
         let listed: Vec<&str> = databases.iter().map(Database::name).collect();
         return Err(Error::configuration(format!(

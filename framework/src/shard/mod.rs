@@ -16,15 +16,14 @@ mod tx;
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, try_join_all};
-use sea_orm::DatabaseConnection;
 
 pub use everywhere::Everywhere;
-pub use map::{Holding, MIGRATION};
+pub use map::{Holding, MIGRATION, divide};
 pub use read::Page;
 pub use sharded::{Sharded, TextSharded};
 pub use tx::{Claimed, Tx};
 
-use crate::db::Database;
+use crate::db::{Database, Reader};
 use crate::error::{Error, Result};
 use crate::id::{Clock, Id, Minter, Shard};
 
@@ -41,14 +40,13 @@ struct Inner {
 }
 
 impl Shards {
-    /// Reads what each database holds; an installation that is new is divided among them evenly.
-    /// Their tables must be there ([`MIGRATION`] among them).
+    /// Reads what each database holds. The installation must have been divided ([`divide`]).
     ///
     /// # Errors
     /// Configuration: a shard that nobody holds or two hold, a database listed twice or of
     /// another installation.
     pub async fn open(databases: Vec<Database>, clock: Clock) -> Result<Self> {
-        let map = map::claim(&databases).await?;
+        let map = map::read(&databases).await?;
         Ok(Self(Arc::new(Inner { databases, map, minter: Minter::new(clock.clone()), clock })))
     }
 
@@ -64,7 +62,7 @@ impl Shards {
 
     /// The connections that read a shard's database, for queries of the app's own. Such a query
     /// must be about rows of this shard.
-    pub fn reader(&self, shard: Shard) -> &DatabaseConnection {
+    pub fn reader(&self, shard: Shard) -> &Reader {
         self.database(shard).reader()
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel,
     QueryFilter, TryInsertResult, Value,
 };
 
@@ -42,10 +42,14 @@ impl<'t> Tx<'t> {
         shard: Shard,
         minter: Minter,
     ) -> Result<Self> {
-        let sql = "SELECT state FROM tripod_shard WHERE shard = $1";
+        let sql = match transaction.get_database_backend() {
+            DbBackend::Postgres => "SELECT tripod_fence($1)",
+            // The one writer of a file is alone.
+            _ => "SELECT state FROM tripod_shard WHERE shard = $1",
+        };
         let fence = statement(transaction, sql, [Value::from(i32::from(shard.number()))]);
         let state: Option<String> = match transaction.query_one_raw(fence).await? {
-            Some(row) => Some(row.try_get_by_index(0)?),
+            Some(row) => row.try_get_by_index(0)?,
             None => None,
         };
         if state.as_deref() != Some(super::map::ACTIVE) {

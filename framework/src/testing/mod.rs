@@ -8,7 +8,7 @@ mod notes;
 mod stores;
 
 pub use notes::{Author, Note, author, note};
-pub use stores::{Stores, Working};
+pub use stores::{Backing, Stores, Working};
 
 use std::time::{Duration, Instant};
 

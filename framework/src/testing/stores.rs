@@ -1,10 +1,9 @@
-//! Every store of the framework over databases in a temporary directory.
+//! Every store of the framework, on any of its backends.
 
-use std::path::Path;
+use std::any::Any;
 use std::sync::Arc;
 
 use sea_orm::ActiveValue::Set;
-use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::notes::{self, Keeps, Reads, author, note};
@@ -19,8 +18,30 @@ use crate::timeline::{self, FanOut, TimelineItem, Timelines};
 use crate::web;
 
 /// The settings that tests run with.
-const DATABASE: config::Database = config::Database { readers: 2, wait_seconds: 5 };
+const DATABASE: config::Database =
+    config::Database { readers: 2, connections: 8, wait_seconds: 5, statement_seconds: 10 };
 const QUEUE: config::Queue = config::Queue { workers: 4, lease_seconds: 15 };
+
+/// What stores stand on. It is gone with the last clone.
+#[derive(Clone)]
+pub struct Backing {
+    databases: Vec<String>,
+    _held: Arc<dyn Any + Send + Sync>,
+}
+
+impl Backing {
+    /// Two new SQLite databases in a temporary directory.
+    pub fn embedded() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let url = |index| format!("sqlite://{}", directory.path().join(format!("{index}.db")).display());
+        Self { databases: (0..2).map(url).collect(), _held: Arc::new(directory) }
+    }
+
+    /// Databases on servers, empty, by their addresses; `held` keeps them there.
+    pub fn servers(databases: Vec<String>, held: impl Any + Send + Sync) -> Self {
+        Self { databases, _held: Arc::new(held) }
+    }
+}
 
 /// A worker that works until this is dropped.
 pub struct Working(Option<tokio::runtime::Runtime>);
@@ -46,7 +67,7 @@ pub struct Stores {
     pub graph: Graph,
     /// Timelines of notes: ten items each, authors pulled above three readers.
     pub timelines: Timelines,
-    directory: Arc<TempDir>,
+    backing: Backing,
     registry: Arc<std::sync::Mutex<Option<Registry<Stores>>>>,
 }
 
@@ -63,16 +84,20 @@ impl AsRef<Timelines> for Stores {
 }
 
 impl Stores {
-    /// New and empty, on two SQLite databases.
-    pub async fn embedded() -> Self {
-        Self::with_jobs(|_| {}).await
+    /// New and empty.
+    pub async fn new(backing: Backing) -> Self {
+        Self::with_jobs(backing, |_| {}).await
     }
 
-    /// The same, with jobs of the test's own.
-    pub async fn with_jobs(register: impl FnOnce(&mut Registry<Self>)) -> Self {
-        let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+    /// The same, by another clock than one moved by hand.
+    pub async fn at(backing: Backing, clock: Clock) -> Self {
+        Self::open(backing, clock, |_| {}).await.expect("new stores open")
+    }
+
+    /// New and empty, with jobs of the test's own.
+    pub async fn with_jobs(backing: Backing, register: impl FnOnce(&mut Registry<Self>)) -> Self {
         let clock = Clock::manual(EPOCH_MS + 1_000_000_000);
-        Self::open(directory, clock, register).await.expect("new stores open")
+        Self::open(backing, clock, register).await.expect("new stores open")
     }
 
     /// What a process finds that starts after this one has gone: the same databases, nothing in
@@ -83,21 +108,21 @@ impl Stores {
 
     /// The same, with jobs of the test's own.
     pub async fn reopened_with(&self, register: impl FnOnce(&mut Registry<Self>)) -> Self {
-        Self::open(self.directory.clone(), self.clock.clone(), register).await.expect("stores open again")
+        Self::open(self.backing.clone(), self.clock.clone(), register).await.expect("stores open again")
     }
 
     /// What a process finds that starts when the machine's clock has been set to `now_ms`, such as
     /// back.
     pub async fn reopened_at(&self, now_ms: u64) -> Self {
-        Self::open(self.directory.clone(), Clock::manual(now_ms), |_| {}).await.expect("stores open again")
+        Self::open(self.backing.clone(), Clock::manual(now_ms), |_| {}).await.expect("stores open again")
     }
 
     async fn open(
-        directory: Arc<TempDir>,
+        backing: Backing,
         clock: Clock,
         register: impl FnOnce(&mut Registry<Self>),
     ) -> Result<Self> {
-        let databases = databases(directory.path(), 2).await?;
+        let databases = databases(&backing.databases).await?;
         let shards = Shards::open(databases, clock.clone()).await?;
         let mut registry = Registry::new();
         registry.register::<WriteFarEnd>();
@@ -110,7 +135,7 @@ impl Stores {
         let timelines =
             Timelines::open(&names, shards.clone(), graph.clone(), queue.clone(), settings).await?;
         let registry = Arc::new(std::sync::Mutex::new(Some(registry)));
-        Ok(Self { clock, shards, queue, graph, timelines, directory, registry })
+        Ok(Self { clock, shards, queue, graph, timelines, backing, registry })
     }
 
     /// Starts a worker, with threads of its own. When what this gives is dropped, the worker and
@@ -173,17 +198,17 @@ impl Stores {
     }
 }
 
-/// So many migrated SQLite databases in a directory.
-pub(crate) async fn databases(directory: &Path, count: usize) -> Result<Vec<Database>> {
+/// These databases, migrated and divided.
+pub(crate) async fn databases(urls: &[String]) -> Result<Vec<Database>> {
     let mut migrations: Vec<Migration> = vec![shard::MIGRATION, queue::MIGRATION, graph::MIGRATION];
     migrations.extend([timeline::MIGRATION, notes::MIGRATION]);
     migrations.extend(web::MIGRATIONS);
     let mut databases = Vec::new();
-    for index in 0..count {
-        let path = directory.join(format!("{index}.db"));
-        let database = Database::open(&format!("sqlite://{}", path.display()), &DATABASE).await?;
+    for url in urls {
+        let database = Database::open(url, &DATABASE).await?;
         migrate(&database, &migrations).await?;
         databases.push(database);
     }
+    shard::divide(&databases).await?;
     Ok(databases)
 }

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, Method};
 use axum::response::IntoResponse;
 use axum::response::Response;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use tripod::web::body::Whole;
 use tripod::web::{Problem, SignedIn, content_hash};
 use tripod::{Error, Tripod};
@@ -65,6 +65,8 @@ async fn change(tripod: &Tripod, id: AccountId, picture: Photo) -> Result<(), Pr
                 let of_account = account::Column::Id.eq(id).and(account::Column::Deleted.eq(false));
                 let before = account::Entity::find()
                     .filter(of_account.clone())
+                    // Two changes at once: each must see what it replaces.
+                    .lock_exclusive()
                     .one(tx.connection())
                     .await
                     .map_err(Error::from)?;

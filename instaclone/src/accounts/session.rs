@@ -6,7 +6,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::header::USER_AGENT;
 use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
 use tripod::access::Viewer;
 use tripod::id::Id;
@@ -91,7 +91,9 @@ pub(super) async fn open_session(tripod: &Tripod, id: AccountId, device: String)
             Box::pin(async move {
                 let existing = account::Entity::find()
                     .filter(account::Column::Id.eq(id))
-                    .filter(account::Column::Deleted.eq(false));
+                    .filter(account::Column::Deleted.eq(false))
+                    // Whoever deletes it waits until this session is there to be closed.
+                    .lock_shared();
                 if existing.one(tx.connection()).await.map_err(Error::from)?.is_none() {
                     return Err(wrong());
                 }

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 pub enum Bar {
     /// Its ratio to what it stands beside, at least this much.
     RatioAtLeast(f64),
+    /// Its ratio to what it stands beside, at most this much.
+    RatioAtMost(f64),
     /// Its value, at most this much.
     ValueAtMost(f64),
 }
@@ -35,6 +37,7 @@ impl Figure {
     fn pass(&self) -> Option<bool> {
         match self.bar? {
             Bar::RatioAtLeast(least) => self.ratio().map(|ratio| ratio >= least),
+            Bar::RatioAtMost(most) => self.ratio().map(|ratio| ratio <= most),
             Bar::ValueAtMost(most) => Some(self.value <= most),
         }
     }
@@ -42,6 +45,7 @@ impl Figure {
     fn bar_text(&self) -> Option<(String, &'static str)> {
         self.bar.map(|bar| match bar {
             Bar::RatioAtLeast(least) => (format!(">= {least}"), "ratio"),
+            Bar::RatioAtMost(most) => (format!("<= {most}"), "ratio"),
             Bar::ValueAtMost(most) => (format!("<= {most}"), "value"),
         })
     }

@@ -18,7 +18,7 @@ mod tls;
 
 pub use installation::Installation;
 pub use pgbouncer::{PgBouncer, PgBouncerSetup};
-pub use postgres::Postgres;
+pub use postgres::{Postgres, pgbench};
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use redis_cluster::RedisCluster;

@@ -279,3 +279,8 @@ fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").args(["-a", "--reflink=auto"]).arg(from).arg(to).status();
     assert!(copied.expect("cp can be run").success(), "{} can't be copied", from.display());
 }
+
+/// The program `pgbench` of the same release.
+pub fn pgbench() -> PathBuf {
+    program("pgbench")
+}

@@ -1,6 +1,71 @@
-//! What every backend of an interface must do. Each suite takes stores that are open and empty.
+//! What every backend of an interface must do. Each suite takes stores that are open and empty, or
+//! what to open them on.
 
 pub mod graph;
 pub mod queue;
 pub mod shards;
 pub mod timelines;
+
+/// Makes a test of each case of each suite, on the [`Backing`](super::Backing) that the expression gives
+/// anew for each.
+///
+/// ```ignore
+/// tripod::conformance!(tripod::testing::Backing::embedded());
+/// ```
+#[macro_export]
+macro_rules! conformance {
+    ($backing:expr) => {
+        $crate::conformance! { on stores, $backing, shards:
+            rows_are_found_wherever_they_live,
+            a_row_on_the_wrong_shard_is_refused,
+            two_processes_that_mint_alike_claim_different_ids,
+            a_reserved_id_is_claimed_once,
+            a_write_is_all_or_nothing_and_fenced,
+        }
+        $crate::conformance! { on stores, $backing, graph:
+            an_edge_is_seen_from_both_ends,
+            neighbours_are_walked_by_keyset,
+            concurrent_toggles_never_drift,
+            a_far_end_that_was_not_written_is_made_up_for,
+        }
+        $crate::conformance! { on stores, $backing, timelines:
+            an_item_reaches_its_readers_once,
+            an_author_sees_their_own_item_at_once,
+            a_late_edge_brings_in_what_it_missed,
+            a_timeline_goes_on_below_what_is_kept,
+            edges_bring_items_in_and_take_them_out,
+            a_large_audience_is_pulled,
+        }
+        $crate::conformance! { on backing, $backing, queue:
+            a_job_commits_with_its_transaction,
+            failures_back_off_and_end_as_dead_letters,
+            a_panic_is_a_failed_attempt,
+            a_vanished_worker_is_taken_over_in_the_middle,
+            a_job_that_kills_its_process_ends_too,
+            an_unregistered_job_is_an_error,
+        }
+    };
+    (on stores, $backing:expr, $suite:ident: $($test:ident),+ $(,)?) => {
+        mod $suite {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let stores = $crate::testing::Stores::new($backing).await;
+                    $crate::testing::conformance::$suite::$test(&stores).await;
+                }
+            )+
+        }
+    };
+    (on backing, $backing:expr, $suite:ident: $($test:ident),+ $(,)?) => {
+        mod $suite {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    $crate::testing::conformance::$suite::$test($backing).await;
+                }
+            )+
+        }
+    };
+}

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::queue::{Job, JobRun, Run};
-use crate::testing::{Stores, eventually};
+use crate::testing::{Backing, Stores, eventually};
 
 /// What the jobs of a test did, by the test's own word.
 static DONE: LazyLock<Mutex<HashMap<String, Vec<u32>>>> = LazyLock::new(Mutex::default);
@@ -83,13 +83,13 @@ fn noted(word: &str) -> Noted {
     Noted { word: unique, steps: 0, fail_until: 0, hang_at: None, panic: false }
 }
 
-async fn stores() -> Stores {
-    Stores::with_jobs(|registry| registry.register::<Noted>()).await
+async fn stores(backing: Backing) -> Stores {
+    Stores::with_jobs(backing, |registry| registry.register::<Noted>()).await
 }
 
 /// A job whose transaction is undone never runs; one whose transaction commits does.
-pub async fn a_job_commits_with_its_transaction() {
-    let stores = stores().await;
+pub async fn a_job_commits_with_its_transaction(backing: Backing) {
+    let stores = stores(backing).await;
     let _worker = stores.work();
     let author = stores.author("kevin").await;
     let (kept, undone) = (noted("kept"), noted("undone"));
@@ -108,8 +108,8 @@ pub async fn a_job_commits_with_its_transaction() {
 }
 
 /// A failing job is tried again, later each time, until it is put aside; a person can revive it.
-pub async fn failures_back_off_and_end_as_dead_letters() {
-    let stores = stores().await;
+pub async fn failures_back_off_and_end_as_dead_letters(backing: Backing) {
+    let stores = stores(backing).await;
     let _worker = stores.work();
     let author = stores.author("kevin").await;
     let job = Noted { fail_until: 4, ..noted("fails") };
@@ -132,8 +132,8 @@ pub async fn failures_back_off_and_end_as_dead_letters() {
 }
 
 /// A panic is a failure of the job, not of the worker.
-pub async fn a_panic_is_a_failed_attempt() {
-    let stores = stores().await;
+pub async fn a_panic_is_a_failed_attempt(backing: Backing) {
+    let stores = stores(backing).await;
     let _worker = stores.work();
     let author = stores.author("kevin").await;
     stores.enqueue(author, Noted { panic: true, ..noted("panics") }).await.unwrap();
@@ -149,8 +149,8 @@ pub async fn a_panic_is_a_failed_attempt() {
 }
 
 /// A job whose worker vanishes is taken over when its lease ends, and goes on from where it was.
-pub async fn a_vanished_worker_is_taken_over_in_the_middle() {
-    let stores = stores().await;
+pub async fn a_vanished_worker_is_taken_over_in_the_middle(backing: Backing) {
+    let stores = stores(backing).await;
     let author = stores.author("kevin").await;
     let job = Noted { steps: 5, hang_at: Some(2), ..noted("taken-over") };
     let first = stores.work();
@@ -166,8 +166,8 @@ pub async fn a_vanished_worker_is_taken_over_in_the_middle() {
 }
 
 /// A job that ends its process each time is put aside without being run once more.
-pub async fn a_job_that_kills_its_process_ends_too() {
-    let stores = stores().await;
+pub async fn a_job_that_kills_its_process_ends_too(backing: Backing) {
+    let stores = stores(backing).await;
     let author = stores.author("kevin").await;
     let job = noted("poison");
     stores.enqueue(author, job.clone()).await.unwrap();
@@ -190,8 +190,8 @@ pub async fn a_job_that_kills_its_process_ends_too() {
 }
 
 /// A job of a name nobody registered is an error when enqueued, and at start.
-pub async fn an_unregistered_job_is_an_error() {
-    let stores = stores().await;
+pub async fn an_unregistered_job_is_an_error(backing: Backing) {
+    let stores = stores(backing).await;
     let author = stores.author("kevin").await;
     let refused = stores.enqueue(author, Unregistered).await.unwrap_err();
     assert!(refused.is_configuration() && refused.to_string().contains("unregistered"), "{refused}");

@@ -1,0 +1,118 @@
+//! The address of a PostgreSQL database, as it is written in the settings.
+//!
+//! `postgres://USER:PASSWORD@HOST:PORT/NAME`, with libpq's parameters (`sslmode`, `sslrootcert`,
+//! ...) and one of ours: `direct=HOST:PORT`, the server itself where HOST:PORT is a pooler.
+
+use std::str::FromStr;
+
+use sea_orm::sqlx::postgres::PgConnectOptions;
+
+use crate::error::{Error, Result};
+
+/// Our parameter beside those of libpq.
+const DIRECT: &str = "direct";
+/// libpq's parameters that sqlx knows. One that it does not know it would pass over with a warning,
+/// and a certificate check that is misspelt would be no check.
+const KNOWN: [&str; 7] =
+    ["sslmode", "sslrootcert", "sslcert", "sslkey", "application_name", "options", "statement-cache-capacity"];
+
+/// Where a PostgreSQL database is.
+#[derive(Clone, Debug)]
+pub(super) struct Address {
+    /// `HOST:PORT/NAME`: what people are told, never with the password.
+    pub(super) name: String,
+    /// Where its statements go: to the server, or to a pooler before it.
+    pub(super) pooled: PgConnectOptions,
+    /// Past the pooler, where one was given.
+    pub(super) direct: Option<PgConnectOptions>,
+}
+
+impl Address {
+    pub(super) fn parse(url: &str) -> Result<Self> {
+        let form = "postgres://USER:PASSWORD@HOST:PORT/NAME";
+        let wrong = |what: String| {
+            Error::configuration(format!("the database {}: {what}; write {form}", redact(url)))
+        };
+        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        let (mut kept, mut direct) = (Vec::new(), None);
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=') {
+                Some((DIRECT, value)) => direct = Some(value),
+                Some((key, _)) if KNOWN.contains(&key) => kept.push(pair),
+                _ => {
+                    let key = pair.split('=').next().unwrap_or(pair);
+                    return Err(wrong(format!(
+                        "the parameter {key:?} is not known; there are {} and {DIRECT}",
+                        KNOWN.join(", ")
+                    )));
+                }
+            }
+        }
+        let options = PgConnectOptions::from_str(&format!("{base}?{}", kept.join("&")))
+            .map_err(|error| wrong("the address can't be read".to_owned()).because(error))?
+            // Poolers refuse what they don't track, and no float is stored.
+            .extra_float_digits(None)
+            .application_name("tripod");
+        let Some(database) = options.get_database().filter(|name| !name.is_empty()) else {
+            return Err(wrong("the database's name is missing".to_owned()));
+        };
+        let name = format!("{}:{}/{database}", options.get_host(), options.get_port());
+        let direct = direct
+            .map(|direct| {
+                let (host, port) = direct.rsplit_once(':').unwrap_or((direct, "5432"));
+                let port = port
+                    .parse()
+                    .map_err(|error| wrong(format!("{DIRECT}={direct} is no HOST:PORT")).because(error))?;
+                Ok::<_, Error>(options.clone().host(host).port(port))
+            })
+            .transpose()?;
+        Ok(Self { name, pooled: options, direct })
+    }
+}
+
+/// A URL without its user, password and parameters.
+pub(super) fn redact(url: &str) -> String {
+    let url = url.split('?').next().unwrap_or(url);
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_named() {
+        assert_eq!(redact("postgres://tripod:s3cret@db1/app"), "postgres://…@db1/app");
+        assert_eq!(redact("mysql://db1/app?password=s3cret"), "mysql://db1/app");
+        let address = Address::parse("postgres://tripod:s3cret@db1:5433/app").unwrap();
+        assert_eq!(address.name, "db1:5433/app");
+    }
+
+    #[test]
+    fn a_direct_address_stands_beside_the_pooled_one() {
+        let address = Address::parse("postgres://u:p@pooler:6432/app?sslmode=require&direct=db1").unwrap();
+        let direct = address.direct.unwrap();
+        assert_eq!((direct.get_host(), direct.get_port()), ("db1", 5432));
+        assert_eq!((address.pooled.get_host(), address.pooled.get_port()), ("pooler", 6432));
+        assert_eq!(direct.get_database(), Some("app"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_address_is_said_without_its_password() {
+        for (url, says) in [
+            ("postgres://u:s3cret@db1", "name is missing"),
+            ("postgres://u:s3cret@db1/app?sslmod=verify-full", "\"sslmod\" is not known"),
+            ("postgres://u:s3cret@db1/app?sslmode=strict", "can't be read"),
+            ("postgres://u:s3cret@db1:port/app", "can't be read"),
+            ("postgres://u:s3cret@db1/app?direct=db2:many", "no HOST:PORT"),
+        ] {
+            let error = Address::parse(url).unwrap_err();
+            assert!(error.is_configuration());
+            assert!(error.chain().contains(says), "{}", error.chain());
+            assert!(!error.chain().contains("s3cret"), "{}", error.chain());
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Whether a database server answers, so that nobody waits for one that is known not to.
+//!
+//! A call that fails as calls to a dead server do, or that takes long, has the server probed on a
+//! connection of its own. While the probes fail, calls are refused at once; those under way end
+//! with them. Connections that were opened before the last failure are not used again.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
+use sea_orm::sqlx::{ConnectOptions, Connection, Executor};
+use sea_orm::{DbErr, RuntimeErr};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::error::is_broken;
+
+/// A call that has taken this long has the server probed.
+const SLOW: Duration = Duration::from_secs(1);
+/// A probe that is not answered by then has failed: it asks for nothing but an answer.
+const PROBE: Duration = Duration::from_secs(2);
+/// Between two probes of a server that is down.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Connections are renewed after this long, which also bounds what a backend has piled up.
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+#[derive(Clone, Debug)]
+pub(super) struct Availability(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    options: PgConnectOptions,
+    /// How long one statement may take.
+    deadline: Duration,
+    down: watch::Sender<bool>,
+    probing: AtomicBool,
+    /// When a call last failed, in milliseconds since `start()`, and one more: 0 is never.
+    broken_ms: AtomicU64,
+}
+
+/// What [`Inner::broken_ms`] counts from.
+fn start() -> Instant {
+    static START: OnceLock<Instant> = OnceLock::new();
+    *START.get_or_init(Instant::now)
+}
+
+impl Availability {
+    pub(super) fn new(name: &str, options: PgConnectOptions, deadline: Duration) -> Self {
+        start();
+        Self(Arc::new(Inner {
+            name: name.to_owned(),
+            options,
+            deadline,
+            down: watch::Sender::new(false),
+            probing: AtomicBool::new(false),
+            broken_ms: AtomicU64::new(0),
+        }))
+    }
+
+    pub(super) fn is_down(&self) -> bool {
+        *self.0.down.borrow()
+    }
+
+    /// Whether a connection of this age may be used.
+    pub(super) fn is_fresh(&self, age: Duration) -> bool {
+        let broken_ms = self.0.broken_ms.load(Ordering::Relaxed);
+        let opened_ms = start().elapsed().saturating_sub(age).as_millis() as u64;
+        age < LIFETIME && (broken_ms == 0 || opened_ms >= broken_ms)
+    }
+
+    /// Whether a call that failed so may succeed on another connection, where repeating it is harmless.
+    pub(super) fn is_worth_repeating(&self, error: &DbErr) -> bool {
+        is_broken(error) && !self.is_down()
+    }
+
+    /// Runs a call unless the server is down, and ends it when the server goes down meanwhile.
+    pub(super) async fn guard<T>(&self, call: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+        let result = match self.bounded(self.0.deadline, call).await {
+            Ok(result) => result,
+            Err(why) => Err(DbErr::Conn(RuntimeErr::Internal(why))),
+        };
+        if result.as_ref().is_err_and(is_broken) {
+            self.suspect();
+        }
+        result
+    }
+
+    /// Runs anything that talks to the server, for so long at most.
+    ///
+    /// # Errors
+    /// Why it was ended: a sentence.
+    pub(super) async fn bounded<T>(
+        &self,
+        deadline: Duration,
+        call: impl Future<Output = T>,
+    ) -> Result<T, String> {
+        let gone = || format!("{} is down", self.0.name);
+        if self.is_down() {
+            return Err(gone());
+        }
+        let mut call = std::pin::pin!(call);
+        tokio::select! {
+            biased;
+            result = &mut call => return Ok(result),
+            () = tokio::time::sleep(SLOW) => self.probe(),
+        }
+        let mut down = self.0.down.subscribe();
+        tokio::select! {
+            biased;
+            result = &mut call => Ok(result),
+            _ = down.wait_for(|down| *down) => Err(gone()),
+            () = tokio::time::sleep(deadline.saturating_sub(SLOW)) => {
+                // What is left of the answer would be read by whoever has the connection next.
+                self.suspect();
+                Err(format!("{} took longer than {} s", self.0.name, deadline.as_secs()))
+            }
+        }
+    }
+
+    /// A connection has failed: those opened before are not used again, and the server is probed.
+    fn suspect(&self) {
+        let now_ms = start().elapsed().as_millis() as u64 + 1;
+        self.0.broken_ms.fetch_max(now_ms, Ordering::Relaxed);
+        self.probe();
+    }
+
+    fn probe(&self) {
+        if !self.0.probing.swap(true, Ordering::AcqRel) {
+            tokio::spawn(self.clone().probe_until_up());
+        }
+    }
+
+    async fn probe_until_up(self) {
+        while let Err(error) = self.answers().await {
+            if !self.0.down.send_replace(true) {
+                tracing::error!(database = %self.0.name, %error, "the database is down: its shards are refused until it answers");
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        self.0.probing.store(false, Ordering::Release);
+        if self.0.down.send_replace(false) {
+            tracing::info!(database = %self.0.name, "the database answers again");
+        }
+    }
+
+    async fn answers(&self) -> Result<(), sea_orm::sqlx::Error> {
+        let asked = async {
+            let mut connection: PgConnection = self.0.options.connect().await?;
+            connection.execute("SELECT 1").await?;
+            connection.close().await
+        };
+        match tokio::time::timeout(PROBE, asked).await {
+            // A refusal is an answer, but for that of a server which is starting or stopping.
+            Ok(Err(sea_orm::sqlx::Error::Database(refusal)))
+                if !refusal.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08")) =>
+            {
+                Ok(())
+            }
+            Ok(answered) => answered,
+            Err(_) => Err(sea_orm::sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+        }
+    }
+}

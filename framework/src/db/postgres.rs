@@ -1,0 +1,120 @@
+//! Opens a PostgreSQL database: one bounded pool for reads and writes, on a server or through a
+//! pooler in transaction mode.
+
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, Row as _};
+
+use super::address::Address;
+use super::availability::Availability;
+use crate::config;
+use crate::error::{Error, Result};
+
+/// The oldest server whose behaviour is tested.
+const OLDEST: i32 = 150_000;
+/// Statements prepared on two connections in turn: a pooler that mixes them up is found by the second,
+/// unless it hands out its connections in rotation.
+const POOLER_ROUNDS: usize = 8;
+
+/// The pool, and whether its server answers.
+pub(super) async fn open(
+    address: &Address,
+    settings: &config::Database,
+) -> Result<(PgPool, Availability)> {
+    let wait = settings.wait();
+    let cannot = |error: sqlx::Error| refused(&address.name, error);
+    check_server(&address.name, &address.pooled, wait).await?;
+    check_pooler(&address.name, &address.pooled, wait).await?;
+    let server = Availability::new(&address.name, address.pooled.clone(), settings.statement());
+    let fresh = server.clone();
+    let pool = PgPoolOptions::new()
+        .max_connections(settings.connections)
+        .min_connections(1)
+        .acquire_timeout(wait)
+        .test_before_acquire(false)
+        // No task of the pool's that renews connections, for the reason that SQLite's has none: they
+        // are renewed when they are taken.
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .before_acquire(move |_, connection| {
+            let fresh = fresh.is_fresh(connection.age);
+            Box::pin(async move { Ok(fresh) })
+        })
+        .connect_with(address.pooled.clone().disable_statement_logging())
+        .await
+        .map_err(cannot)?;
+    Ok((pool, server))
+}
+
+/// One connection outside of any pool, for checks.
+async fn connect(name: &str, options: &PgConnectOptions, wait: Duration) -> Result<PgConnection> {
+    match tokio::time::timeout(wait, options.connect()).await {
+        Ok(connected) => connected.map_err(|error| refused(name, error)),
+        Err(_) => Err(refused(name, sqlx::Error::PoolTimedOut)),
+    }
+}
+
+async fn check_server(name: &str, options: &PgConnectOptions, wait: Duration) -> Result<()> {
+    let mut connection = connect(name, options, wait).await?;
+    let asked = sqlx::raw_sql("SELECT current_setting('server_version_num')::int, current_setting('server_version')")
+        .fetch_one(&mut connection);
+    let row = tokio::time::timeout(wait, asked)
+        .await
+        .map_err(|_| refused(name, sqlx::Error::PoolTimedOut))?
+        .map_err(|error| refused(name, error))?;
+    let failed = |error| refused(name, error);
+    let (number, version): (i32, String) =
+        (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+    if number < OLDEST {
+        return Err(Error::configuration(format!(
+            "the database {name} runs on PostgreSQL {version}, and 15 or later is needed: upgrade its server"
+        )));
+    }
+    connection.close().await.map_err(failed)
+}
+
+/// Every statement is prepared under a name. A pooler that does not keep track of these hands the
+/// same name of two clients to one server connection, or one client's to a server that never heard
+/// of it.
+async fn check_pooler(name: &str, options: &PgConnectOptions, wait: Duration) -> Result<()> {
+    let checked = async {
+        let mut clients = [connect(name, options, wait).await?, connect(name, options, wait).await?];
+        for round in 0..POOLER_ROUNDS {
+            let sql = format!("SELECT {round} + $1::int");
+            for client in &mut clients {
+                let asked = sqlx::query(sqlx::AssertSqlSafe(sql.clone())).bind(1).fetch_one(client).await;
+                asked.map_err(|error| refused(name, error))?;
+            }
+        }
+        for client in clients {
+            client.close().await.map_err(|error| refused(name, error))?;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(wait, checked).await.map_err(|_| refused(name, sqlx::Error::PoolTimedOut))?
+}
+
+/// Why a database can't be used, as a person who set it up would want to hear it.
+fn refused(name: &str, error: sqlx::Error) -> Error {
+    let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+    let mend = match code.as_str() {
+        "28000" | "28P01" => "refuses this user or password: correct them in its address",
+        "3D000" => "does not exist: create it with CREATE DATABASE",
+        "42501" => "gives this user too few rights: it must own the database, or may CREATE in its schema public",
+        "53300" => "has no connection left: lower `connections` in [database], or raise its max_connections",
+        "42P05" | "26000" => {
+            "is behind a pooler that does not keep prepared statements: PgBouncer does from 1.21 on, with \
+             max_prepared_statements above 0; upgrade it, or give the address of the server itself"
+        }
+        "08P01" => "or the pooler before it refuses how we connect: see the cause",
+        _ => match &error {
+            sqlx::Error::Tls(_) => "does not prove who it is: see sslmode and sslrootcert in its address",
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => {
+                "does not answer: start it, or correct its host and port"
+            }
+            _ => "can't be used: see the cause",
+        },
+    };
+    Error::configuration(format!("the database {name} {mend}")).because(error)
+}

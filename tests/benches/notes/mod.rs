@@ -1,0 +1,86 @@
+//! Notes on PostgreSQL servers of the bench's own, with durable commits, for measuring the framework
+//! without a product around it.
+
+#![allow(dead_code, reason = "each bench is a crate of its own and uses its part of this")]
+
+use std::time::{Duration, Instant};
+
+use sea_orm::ActiveValue::Set;
+use tripod::id::{Clock, Id, Shard};
+use tripod::shard::Shards;
+use tripod::testing::{Author, Backing, Note, Stores, note};
+use tripod::Error;
+use tripod_tests::servers::Postgres;
+
+/// A server, so many databases on it, and the framework over them.
+pub struct Notes {
+    pub server: Postgres,
+    pub names: Vec<String>,
+    pub stores: Stores,
+}
+
+impl Notes {
+    pub async fn start(databases: usize) -> Self {
+        let server = Postgres::start_with(&[("max_connections", "200")]).await;
+        let names: Vec<String> = (0..databases).map(|index| format!("notes_{index}")).collect();
+        for name in &names {
+            server.create_database(name).await;
+        }
+        let urls = names.iter().map(|name| server.url(name)).collect();
+        let stores = Stores::at(Backing::servers(urls, ()), Clock::system()).await;
+        Self { server, names, stores }
+    }
+}
+
+/// A new note by an author of this shard, who need not exist.
+pub async fn insert(shards: &Shards, author: Id<Author>) -> Result<Id<Note>, Error> {
+    shards
+        .write::<_, Error, _>(author.shard(), move |tx| {
+            Box::pin(async move {
+                tx.insert_new(|id| note::ActiveModel {
+                    id: Set(id),
+                    author_id: Set(author),
+                    text: Set("a note of some thirty characters".to_owned()),
+                })
+                .await
+            })
+        })
+        .await
+}
+
+/// Authors on shards all over the place.
+pub fn authors(count: u16) -> Vec<Id<Author>> {
+    (0..count)
+        .map(|n| {
+            let shard = Shard::new(n.wrapping_mul(811) % 8_192).expect("below 8,192");
+            Id::from_raw(i64::from(shard.number()) << 10)
+        })
+        .collect()
+}
+
+/// How often a second `clients` tasks, each going on at once, get through `work`.
+pub async fn rate<F: Future<Output = ()> + Send>(
+    clients: usize,
+    window: Duration,
+    work: impl Fn(usize) -> F + Clone + Send + 'static,
+) -> f64 {
+    let begun = Instant::now();
+    let tasks: Vec<_> = (0..clients)
+        .map(|client| {
+            let work = work.clone();
+            tokio::spawn(async move {
+                let mut done = 0_u64;
+                while begun.elapsed() < window {
+                    work(client).await;
+                    done += 1;
+                }
+                done
+            })
+        })
+        .collect();
+    let mut done = 0;
+    for task in tasks {
+        done += task.await.expect("a client does not panic");
+    }
+    done as f64 / begun.elapsed().as_secs_f64()
+}
