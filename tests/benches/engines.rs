@@ -84,9 +84,19 @@ async fn main() {
             ));
         }
         let name = |what: &str| format!("{what}, {clients} at once");
-        report.rounds(name("durable writes"), (&writes, "writes/s"), ("pgbench, the same SQL", &pgbench_writes), Some(BAR));
+        report.rounds(
+            name("durable writes"),
+            (&writes, "writes/s"),
+            ("pgbench, the same SQL", &pgbench_writes),
+            Some(BAR),
+        );
         report.rounds(name("durable writes"), (&writes, "writes/s"), ("pgbench, a bare INSERT", &bare), None);
-        report.rounds(name("reads by id"), (&reads, "reads/s"), ("pgbench, the same SQL", &pgbench_reads), Some(BAR));
+        report.rounds(
+            name("reads by id"),
+            (&reads, "reads/s"),
+            ("pgbench, the same SQL", &pgbench_reads),
+            Some(BAR),
+        );
     }
     report.note("a write is BEGIN, the fence, INSERT and COMMIT: four round trips; a bare INSERT is one");
     report.note("fsync is on; server, framework and pgbench share the machine's cores");
@@ -102,7 +112,9 @@ async fn ids_of(notes: &Notes) -> Vec<String> {
 /// Reads each of these ids: one transaction of pgbench is that many reads.
 fn read_script(ids: &[String]) -> String {
     let read = |id: &String| {
-        format!("\\set id {id}\nSELECT note.id, note.author_id, note.text FROM note WHERE note.id = :id LIMIT 1;\n")
+        format!(
+            "\\set id {id}\nSELECT note.id, note.author_id, note.text FROM note WHERE note.id = :id LIMIT 1;\n"
+        )
     };
     ids.iter().map(read).collect()
 }

@@ -31,7 +31,8 @@ async fn main() {
         let queries = queries.clone();
         database.observed(move |_, took| queries.lock().expect("nobody panics with it").push(took))
     });
-    let shards = Shards::open(observed.collect(), notes.stores.clock.clone()).await.expect("the same databases");
+    let shards =
+        Shards::open(observed.collect(), notes.stores.clock.clone()).await.expect("the same databases");
     let (mut totals, mut slowest) = (Vec::new(), Vec::new());
     for _ in 0..CALLS {
         queries.lock().expect("nobody panics with it").clear();
@@ -50,7 +51,12 @@ async fn main() {
         ("the slowest of its four queries", &slowest),
         Some(Bar::RatioAtMost(1.5)),
     );
-    report.alone("queries of one call", DATABASES as f64, "queries", Some(Bar::ValueAtMost(DATABASES as f64)));
+    report.alone(
+        "queries of one call",
+        DATABASES as f64,
+        "queries",
+        Some(Bar::ValueAtMost(DATABASES as f64)),
+    );
     report.note("the four databases are on one server; it and the caller share two cores");
     report.print();
 }

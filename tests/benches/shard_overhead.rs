@@ -11,7 +11,10 @@ use std::time::Instant;
 use notes::{Notes, authors, insert};
 use report::{Bar, Report, progress};
 use sea_orm::ActiveValue::Set;
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait, Statement, TransactionTrait};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait, Statement,
+    TransactionTrait,
+};
 use tripod::id::{Clock, Id, Minter};
 use tripod::testing::{Author, Note, note};
 
@@ -25,7 +28,8 @@ async fn main() {
     let notes = Notes::start(1).await;
     let mut options = ConnectOptions::new(notes.server.url(&notes.names[0]));
     options.max_connections(16).test_before_acquire(false).idle_timeout(None).max_lifetime(None);
-    let bare = Database::connect(options.sqlx_logging(false).to_owned()).await.expect("a server that answers");
+    let bare =
+        Database::connect(options.sqlx_logging(false).to_owned()).await.expect("a server that answers");
     let authors = authors(500);
     let mut ids = Vec::new();
     for author in &authors {
@@ -41,7 +45,9 @@ async fn main() {
         // Which one is first changes each round.
         for turn in 0..2 {
             if (round + turn) % 2 == 0 {
-                routed.push(each(READS, async |n| assert!(shards.find(id(n)).await.expect("a read").is_some())).await);
+                routed.push(
+                    each(READS, async |n| assert!(shards.find(id(n)).await.expect("a read").is_some())).await,
+                );
             } else {
                 direct.push(each(READS, async |n| assert!(find(&bare, id(n)).await)).await);
             }
@@ -49,7 +55,9 @@ async fn main() {
         let author = |n: usize| authors[n % authors.len()];
         for turn in 0..2 {
             if (round + turn) % 2 == 0 {
-                fenced.push(each(WRITES, async |n| drop(insert(shards, author(n)).await.expect("a write"))).await);
+                fenced.push(
+                    each(WRITES, async |n| drop(insert(shards, author(n)).await.expect("a write"))).await,
+                );
             } else {
                 same.push(each(WRITES, async |n| write(&bare, &minter, author(n), true).await).await);
             }
@@ -58,7 +66,10 @@ async fn main() {
         fences.push(same[round - 1] - unfenced[round - 1]);
         progress(&format!(
             "round {round} of {ROUNDS}: read {:.1} us, bare {:.1}; write {:.1} us, bare {:.1}",
-            routed[round - 1], direct[round - 1], fenced[round - 1], same[round - 1]
+            routed[round - 1],
+            direct[round - 1],
+            fenced[round - 1],
+            same[round - 1]
         ));
     }
     let mut report = Report::new();
@@ -88,7 +99,8 @@ async fn write(bare: &DatabaseConnection, minter: &Minter, author: Id<Author>, f
     let transaction = bare.begin().await.expect("a transaction");
     if fence {
         let shard = i32::from(author.shard().number());
-        let fence = Statement::from_sql_and_values(DbBackend::Postgres, "SELECT tripod_fence($1)", [shard.into()]);
+        let fence =
+            Statement::from_sql_and_values(DbBackend::Postgres, "SELECT tripod_fence($1)", [shard.into()]);
         transaction.query_one_raw(fence).await.expect("the fence");
     }
     let row = note::ActiveModel {

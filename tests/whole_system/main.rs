@@ -9,6 +9,7 @@ mod browser;
 mod clients;
 mod conformance;
 mod crash;
+mod databases;
 mod demo;
 mod hang_up;
 mod idempotency;

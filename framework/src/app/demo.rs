@@ -101,7 +101,7 @@ pub(super) async fn serve(mut app: App, config: Config) -> Result<()> {
     drop(tripod);
 
     let started = start::start_locked(app, config, Clock::system(), Access::Serve, sole).await?;
-    start::serve(started, Some(Filled { lines, mark })).await
+    start::serve(started, true, Some(Filled { lines, mark })).await
 }
 
 /// Only an empty service is filled: one without a row in any of the app's own tables.

@@ -2,8 +2,8 @@
 //! that every app has.
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -66,18 +66,32 @@ pub(super) fn router(
     Ok(router)
 }
 
-/// Whether the stores answer; the one that does not is named.
+/// Whether requests can be served: the media store answers and some database does. One that does not
+/// is named; while others do, this process is worth its requests.
 async fn ready(State(tripod): State<Tripod>) -> Response {
-    let checks = [("database", tripod.shards.ping().await), ("media", tripod.media.check().await)];
-    for (store, check) in checks {
-        if let Err(error) = check {
-            tracing::warn!(store, error = error.chain(), "not ready");
+    let (databases, media) = futures::future::join(tripod.shards.ping(), tripod.media.check()).await;
+    let mut down = Vec::new();
+    for (database, error) in
+        databases.iter().filter_map(|(database, answer)| Some((database, answer.as_ref().err()?)))
+    {
+        tracing::warn!(database = database.name(), error = error.chain(), "a database does not answer");
+        down.push(format!("database: {error}"));
+    }
+    let mut ready = down.len() < databases.len();
+    if let Err(error) = media {
+        tracing::warn!(error = error.chain(), "the media store does not answer");
+        down.push(format!("media: {error}"));
+        ready = false;
+    }
+    match ready {
+        true if down.is_empty() => Json(serde_json::json!({"ready": true})).into_response(),
+        true => Json(serde_json::json!({"ready": true, "down": down})).into_response(),
+        false => {
             let mut problem = Problem::unavailable(1);
-            problem.detail = format!("{store}: {error}");
-            return problem.into_response();
+            problem.detail = down.join("; ");
+            problem.into_response()
         }
     }
-    (StatusCode::OK, Json(serde_json::json!({"ready": true}))).into_response()
 }
 
 async fn media(State(tripod): State<Tripod>, Path(key): Path<String>) -> Result<Response, Problem> {

@@ -29,12 +29,23 @@ struct Serve {
     /// Fill the service, which must be empty, with data to look at before serving it.
     #[arg(long)]
     demo: bool,
+    /// Leave the queue to `work` processes.
+    #[arg(long, conflicts_with = "demo")]
+    no_work: bool,
+}
+
+impl Serve {
+    fn is_default(self) -> bool {
+        !self.demo && !self.no_work
+    }
 }
 
 #[derive(Subcommand)]
 enum Role {
     /// Serve requests and work the queue (the default).
     Serve(Serve),
+    /// Work the queue, without serving requests.
+    Work,
     /// Bring the databases to this version's schema.
     Migrate,
     /// Show which database holds which logical shards.
@@ -72,10 +83,14 @@ pub(super) async fn play(app: App) -> Result<()> {
     let arguments = arguments.unwrap_or_else(|error| error.exit());
     let role = match arguments.role {
         None => Role::Serve(arguments.serve),
-        Some(Role::Serve(serve)) => Role::Serve(Serve { demo: serve.demo || arguments.serve.demo }),
-        Some(_) if arguments.serve.demo => {
+        Some(Role::Serve(serve)) => Role::Serve(Serve {
+            demo: serve.demo || arguments.serve.demo,
+            no_work: serve.no_work || arguments.serve.no_work,
+        }),
+        Some(_) if !arguments.serve.is_default() => {
             let conflict = ErrorKind::ArgumentConflict;
-            command.error(conflict, "the argument '--demo' can only be used with 'serve'").exit()
+            let which = if arguments.serve.demo { "--demo" } else { "--no-work" };
+            command.error(conflict, format!("the argument '{which}' can only be used with 'serve'")).exit()
         }
         Some(role) => role,
     };
@@ -86,20 +101,29 @@ pub(super) async fn play(app: App) -> Result<()> {
     };
     let config = Config::load(arguments.config.as_deref())?;
     telemetry::start(&config.log)?;
-    if let Role::Serve(Serve { demo: true }) = role {
+    if let Role::Serve(Serve { demo: true, .. }) = role {
         return demo::serve(app, config).await;
     }
     if let Role::Migrate = role {
         start::migrate_all(&app, &config).await?;
         return print("the databases are at this version's schema\n");
     }
+    if let Role::Serve(Serve { no_work: true, .. }) = role
+        && !config.is_shared()
+    {
+        return Err(Error::configuration(
+            "--no-work leaves the queue to other processes, and without Redis and databases on servers there is \
+             only this one: start it without, or set redis (TRIPOD_REDIS) and databases (TRIPOD_DATABASES)",
+        ));
+    }
     let access = match role {
-        Role::Serve(_) => Access::Serve,
+        Role::Serve(_) | Role::Work => Access::Serve,
         _ => Access::Beside,
     };
     let started = start::start(app, config, Clock::system(), access).await?;
     match role {
-        Role::Serve(_) => start::serve(started, None).await,
+        Role::Serve(Serve { no_work, .. }) => start::serve(started, !no_work, None).await,
+        Role::Work => start::work(started).await,
         Role::Shards => shards(&started).await,
         Role::Jobs { act: None } => jobs(&started).await,
         Role::Jobs { act: Some(act) } => change_job(&started, act).await,

@@ -40,7 +40,10 @@ impl Sole {
     }
 
     /// Asks the databases, if all of them are servers and nothing else is shared.
-    pub(super) async fn of_servers(self, databases: &[Database]) -> Result<Self> {
+    pub(super) async fn of_servers(self, config: &Config, databases: &[Database]) -> Result<Self> {
+        if config.is_shared() {
+            return Ok(self);
+        }
         // Everyone asks the same one, in whichever order they are listed.
         let first = databases.iter().min_by_key(|database| database.name());
         let (Self::NotNeeded, Some(first)) = (&self, first) else { return Ok(self) };
@@ -68,11 +71,16 @@ impl Sole {
             match database.try_lock(SERVING).await {
                 Ok(Some(again)) => lock = again,
                 Ok(None) => {
-                    tracing::error!(database = database.name(), "another process serves from this database: stopping");
+                    tracing::error!(
+                        database = database.name(),
+                        "another process serves from this database: stopping"
+                    );
                     stop.cancel();
                 }
                 // Nobody else can have it either.
-                Err(error) => tracing::warn!(error = error.chain(), "the lock of this process can't be checked"),
+                Err(error) => {
+                    tracing::warn!(error = error.chain(), "the lock of this process can't be checked")
+                }
             }
         }
     }
@@ -110,7 +118,6 @@ fn lock_directory(directory: &Path) -> Result<File> {
     note(&mut file).map_err(|error| cannot("write to", error))?;
     Ok(file)
 }
-
 
 /// Makes sure that there is a data directory.
 pub(super) fn create_directory(directory: &Path) -> Result<()> {

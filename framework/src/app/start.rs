@@ -8,6 +8,7 @@ use std::time::Duration;
 use sea_orm::ConnectionTrait;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::demo::Filled;
@@ -61,7 +62,7 @@ pub(super) async fn start_locked(
 ) -> Result<Started> {
     let tripod = open(&app, config, clock, access).await?;
     if access == Access::Serve {
-        sole = sole.of_servers(tripod.shards.databases()).await?;
+        sole = sole.of_servers(&tripod.config, tripod.shards.databases()).await?;
     }
     let worker = Worker::new(tripod.queue.clone(), app.jobs, tripod.clone(), &tripod.config.queue);
     let router = http::router(app.name, app.version, (app.routes, app.uploads), app.pages, tripod.clone())?;
@@ -105,7 +106,11 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
     }
     let shards = Shards::open(databases, clock).await?;
     let queue = Queue::new(shards.clone(), &app.jobs, &config.queue);
-    queue.check_registered().await?;
+    match queue.check_registered().await {
+        // Another process, of another version, may know them.
+        Err(error) if config.is_shared() => tracing::warn!("{error}"),
+        checked => checked?,
+    }
     let graph = Graph::new(shards.clone(), queue.clone(), &app.edges);
     let timelines = Timelines::open(
         &app.timelines,
@@ -130,9 +135,9 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
     })
 }
 
-/// Serves and works the queue until Ctrl-C or SIGTERM, then finishes what is open. A service that
-/// was filled just now is announced when the jobs of that are done.
-pub(super) async fn serve(started: Started, filled: Option<Filled>) -> Result<()> {
+/// Serves, and works the queue if told to, until Ctrl-C or SIGTERM, then finishes what is open. A
+/// service that was filled just now is announced when the jobs of that are done.
+pub(super) async fn serve(started: Started, work: bool, filled: Option<Filled>) -> Result<()> {
     let Started { tripod, router, worker, name, sole } = started;
     let config = &tripod.config;
     let listener = bind(config).await?;
@@ -142,7 +147,10 @@ pub(super) async fn serve(started: Started, filled: Option<Filled>) -> Result<()
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
     let watching = tokio::spawn(sole.watch(stop.clone()));
-    let working = tokio::spawn(worker.run(stop.clone()));
+    let working = match work {
+        true => tokio::spawn(worker.run(stop.clone())),
+        false => tokio::spawn(async {}),
+    };
     if let Some(filled) = &filled {
         tokio::select! {
             finished = filled.finish(&tripod.queue) => finished?,
@@ -152,12 +160,31 @@ pub(super) async fn serve(started: Started, filled: Option<Filled>) -> Result<()
     }
     announce(name, address, config, filled.as_ref())?;
     server::serve(listener, router, limits(config), stop.cancelled()).await?;
-    let drain = Duration::from_secs(config.http.drain_seconds.into());
-    if tokio::time::timeout(drain, working).await.is_err() {
-        tracing::warn!("jobs that were still running will be taken over by the next process");
-    }
     stop.cancel();
-    drop(watching.await);
+    finish(&tripod, working, watching).await
+}
+
+/// Works the queue until Ctrl-C or SIGTERM.
+pub(super) async fn work(started: Started) -> Result<()> {
+    let Started { tripod, worker, name, sole, .. } = started;
+    let stop = CancellationToken::new();
+    stop_on_signal(stop.clone())?;
+    let watching = tokio::spawn(sole.watch(stop.clone()));
+    let working = tokio::spawn(worker.run(stop.clone()));
+    say(&format!("{name} works the queue\n"))?;
+    stop.cancelled().await;
+    finish(&tripod, working, watching).await
+}
+
+/// Waits for what is under way, as long as requests are waited for, and closes the databases.
+async fn finish(tripod: &Tripod, working: JoinHandle<()>, watching: JoinHandle<()>) -> Result<()> {
+    let drain = Duration::from_secs(tripod.config.http.drain_seconds.into());
+    if tokio::time::timeout(drain, working).await.is_err() {
+        tracing::warn!("jobs that were still running will be taken over by another process");
+    }
+    if let Err(error) = watching.await {
+        tracing::warn!(%error, "the lock of this process was not watched to the end");
+    }
     for database in tripod.shards.databases() {
         database.close().await?;
     }
@@ -187,6 +214,10 @@ fn announce(
     );
     let more = filled.iter().flat_map(|filled| &filled.lines);
     text.extend(more.map(|(what, value)| format!("  {what}  {value}\n")));
+    say(&text)
+}
+
+fn say(text: &str) -> Result<()> {
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(|error| Error::unavailable("cannot write to standard output").because(error))

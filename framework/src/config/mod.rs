@@ -24,6 +24,7 @@ pub struct Config {
     pub listen: SocketAddr,
     pub data_dir: PathBuf,
     pub databases: Vec<String>,
+    pub redis: String,
     pub media: String,
     pub public_url: String,
     pub limits: bool,
@@ -165,6 +166,11 @@ impl Config {
     /// Whether any of the databases is a file.
     pub(crate) fn has_files(&self) -> bool {
         self.database_urls().iter().any(|url| url.starts_with("sqlite:"))
+    }
+
+    /// Whether several processes may run: all that they must agree on is on servers.
+    pub(crate) fn is_shared(&self) -> bool {
+        !self.has_files() && !self.redis.is_empty()
     }
 
     /// The directory that media files are kept in.

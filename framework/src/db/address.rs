@@ -13,8 +13,15 @@ use crate::error::{Error, Result};
 const DIRECT: &str = "direct";
 /// libpq's parameters that sqlx knows. One that it does not know it would pass over with a warning,
 /// and a certificate check that is misspelt would be no check.
-const KNOWN: [&str; 7] =
-    ["sslmode", "sslrootcert", "sslcert", "sslkey", "application_name", "options", "statement-cache-capacity"];
+const KNOWN: [&str; 7] = [
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "application_name",
+    "options",
+    "statement-cache-capacity",
+];
 
 /// Where a PostgreSQL database is.
 #[derive(Clone, Debug)]

@@ -145,8 +145,8 @@ mod tests {
 
     async fn open() -> (tempfile::TempDir, Database) {
         let directory = tempfile::tempdir().unwrap();
-        let settings = crate::config::Database {
-            readers: 2, connections: 1, wait_seconds: 5, statement_seconds: 10 };
+        let settings =
+            crate::config::Database { readers: 2, connections: 1, wait_seconds: 5, statement_seconds: 10 };
         let url = format!("sqlite://{}", directory.path().join("a.db").display());
         let database = Database::open(&url, &settings).await.unwrap();
         database

@@ -57,7 +57,12 @@ impl Database {
         if let Some(path) = url.strip_prefix("sqlite://") {
             let (pool, connection) = sqlite::open(path, settings).await?;
             let writer = Writer::Group(GroupCommit::start(path, connection.clone()));
-            return Ok(Self { name: path.to_owned(), reader: Reader { pool, server: None }, connection, writer });
+            return Ok(Self {
+                name: path.to_owned(),
+                reader: Reader { pool, server: None },
+                connection,
+                writer,
+            });
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return Self::open_server(&Address::parse(url)?, settings).await;

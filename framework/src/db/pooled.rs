@@ -29,7 +29,12 @@ struct Inner {
 
 impl Pooled {
     pub(super) fn new(name: &str, pool: DatabaseConnection, server: Availability) -> Self {
-        Self(Arc::new(Inner { name: name.to_owned(), pool, server, places: Arc::new(Semaphore::new(WRITES)) }))
+        Self(Arc::new(Inner {
+            name: name.to_owned(),
+            pool,
+            server,
+            places: Arc::new(Semaphore::new(WRITES)),
+        }))
     }
 
     pub(super) async fn write<R, E, F>(&self, work: F) -> Result<R, E>
@@ -39,9 +44,12 @@ impl Pooled {
         E: From<Error> + Send + 'static,
     {
         let name = &self.0.name;
-        let place = self.0.places.clone().try_acquire_owned().map_err(|_| {
-            Error::overloaded(format!("too many writes wait for {name}; try again"))
-        })?;
+        let place = self
+            .0
+            .places
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| Error::overloaded(format!("too many writes wait for {name}; try again")))?;
         let this = self.clone();
         // A task of its own: it goes on though its caller is gone.
         let task = tokio::spawn(async move {

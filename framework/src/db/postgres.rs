@@ -18,10 +18,7 @@ const OLDEST: i32 = 150_000;
 const POOLER_ROUNDS: usize = 8;
 
 /// The pool, and whether its server answers.
-pub(super) async fn open(
-    address: &Address,
-    settings: &config::Database,
-) -> Result<(PgPool, Availability)> {
+pub(super) async fn open(address: &Address, settings: &config::Database) -> Result<(PgPool, Availability)> {
     let wait = settings.wait();
     let cannot = |error: sqlx::Error| refused(&address.name, error);
     check_server(&address.name, &address.pooled, wait).await?;
@@ -57,15 +54,15 @@ async fn connect(name: &str, options: &PgConnectOptions, wait: Duration) -> Resu
 
 async fn check_server(name: &str, options: &PgConnectOptions, wait: Duration) -> Result<()> {
     let mut connection = connect(name, options, wait).await?;
-    let asked = sqlx::raw_sql("SELECT current_setting('server_version_num')::int, current_setting('server_version')")
-        .fetch_one(&mut connection);
+    let asked =
+        sqlx::raw_sql("SELECT current_setting('server_version_num')::int, current_setting('server_version')")
+            .fetch_one(&mut connection);
     let row = tokio::time::timeout(wait, asked)
         .await
         .map_err(|_| refused(name, sqlx::Error::PoolTimedOut))?
         .map_err(|error| refused(name, error))?;
     let failed = |error| refused(name, error);
-    let (number, version): (i32, String) =
-        (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+    let (number, version): (i32, String) = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
     if number < OLDEST {
         return Err(Error::configuration(format!(
             "the database {name} runs on PostgreSQL {version}, and 15 or later is needed: upgrade its server"
@@ -101,7 +98,9 @@ fn refused(name: &str, error: sqlx::Error) -> Error {
     let mend = match code.as_str() {
         "28000" | "28P01" => "refuses this user or password: correct them in its address",
         "3D000" => "does not exist: create it with CREATE DATABASE",
-        "42501" => "gives this user too few rights: it must own the database, or may CREATE in its schema public",
+        "42501" => {
+            "gives this user too few rights: it must own the database, or may CREATE in its schema public"
+        }
         "53300" => "has no connection left: lower `connections` in [database], or raise its max_connections",
         "42P05" | "26000" => {
             "is behind a pooler that does not keep prepared statements: PgBouncer does from 1.21 on, with \

@@ -134,8 +134,11 @@ pub(crate) fn by_code_point(backend: DbBackend, column: &str) -> String {
 /// newer version, or by another app.
 pub async fn migrate(database: &Database, migrations: &[Migration]) -> Result<()> {
     let failed = |error: DbErr| {
-        Error::configuration(format!("the database {} could not be migrated and is as it was", database.name()))
-            .because(error)
+        Error::configuration(format!(
+            "the database {} could not be migrated and is as it was",
+            database.name()
+        ))
+        .because(error)
     };
     let lock = database.lock(MIGRATING).await?;
     if !pending(database, migrations).await? {
@@ -186,7 +189,9 @@ async fn applied(database: &Database) -> Result<Vec<String>> {
     let reader = database.reader();
     let there = match database.is_embedded() {
         true => "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'tripod_migration'",
-        false => "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'tripod_migration'",
+        false => {
+            "SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'tripod_migration'"
+        }
     };
     let there = reader.query_one_raw(statement(reader, there, [])).await?;
     if there.map(|row| row.try_get_by_index::<i64>(0)).transpose()? != Some(1) {

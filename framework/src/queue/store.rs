@@ -54,7 +54,8 @@ pub(super) struct Dead {
 
 impl Claim {
     fn read(row: &QueryResult) -> Result<Self, DbErr> {
-        let (id, name, payload) = (row.try_get("", "id")?, row.try_get("", "name")?, row.try_get("", "payload")?);
+        let (id, name, payload) =
+            (row.try_get("", "id")?, row.try_get("", "name")?, row.try_get("", "payload")?);
         Ok(Self { id, name, payload, attempt: attempt(row)? })
     }
 }

@@ -1,13 +1,15 @@
-//! Questions about no owner, asked of every database at once.
+//! Questions about no owner, asked of every database at once, and answered by those that are up.
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ConnectionTrait, ExprTrait, IdenStatic, ModelTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ConnectionTrait, DbErr, ExprTrait, IdenStatic, ModelTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use super::{Page, Sharded, Shards, TextSharded, map, read};
 use crate::access::Unchecked;
 use crate::db::by_code_point;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Made by [`Shards::everywhere`], so that asking across shards is seen where it is done.
 pub struct Everywhere<'s>(pub(super) &'s Shards);
@@ -17,7 +19,7 @@ impl Everywhere<'_> {
     /// from a move, or not yet taken over) are not seen.
     ///
     /// # Errors
-    /// Those of any of the databases.
+    /// Those of the databases; one that does not answer is left out while others do.
     pub async fn newest<E: Sharded>(&self, page: Page<E>) -> Result<Vec<Unchecked<E::Model>>> {
         let held = held(&format!("(({} >> 10) & 8191)", E::ID.as_str()));
         let queries = self
@@ -25,7 +27,7 @@ impl Everywhere<'_> {
             .databases()
             .iter()
             .map(async |database| page.of(E::find().filter(held.clone())).all(database.reader()).await);
-        Ok(read::merge::<E>(try_join_all(queries).await?, page.limit))
+        Ok(read::merge::<E>(answered(join_all(queries).await)?, page.limit))
     }
 
     /// The rows whose text begins with `prefix`, in the order of their texts, `limit` at most. The
@@ -33,7 +35,7 @@ impl Everywhere<'_> {
     /// the shard.
     ///
     /// # Errors
-    /// Those of any of the databases.
+    /// Those of the databases; one that does not answer is left out while others do.
     pub async fn starting_with<E: TextSharded>(
         &self,
         prefix: &str,
@@ -49,10 +51,34 @@ impl Everywhere<'_> {
             let rows = rows.filter(text.clone().lt(format!("{prefix}\u{10FFFF}")));
             rows.order_by_asc(text).limit(limit).all(database.reader()).await
         });
-        let mut rows: Vec<E::Model> = try_join_all(queries).await?.into_iter().flatten().collect();
+        let mut rows: Vec<E::Model> = answered(join_all(queries).await)?.into_iter().flatten().collect();
         rows.sort_unstable_by_key(text::<E>);
         rows.truncate(limit as usize);
         Ok(rows.into_iter().map(Unchecked::new).collect())
+    }
+}
+
+/// What the databases gave. What is about nobody in particular is worth having in part: without the
+/// rows of a server that is down, which come back with it.
+fn answered<T>(answers: Vec<Result<T, DbErr>>) -> Result<Vec<T>> {
+    let (mut given, mut away) = (Vec::new(), None);
+    for answer in answers {
+        match answer.map_err(Error::from) {
+            Ok(rows) => given.push(rows),
+            Err(error) if error.is_unavailable() => away = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match away {
+        Some(error) if given.is_empty() => Err(error),
+        Some(error) => {
+            tracing::warn!(
+                error = error.chain(),
+                "a list is without the rows of a database that does not answer"
+            );
+            Ok(given)
+        }
+        None => Ok(given),
     }
 }
 

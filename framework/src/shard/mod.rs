@@ -15,7 +15,7 @@ mod tx;
 
 use std::sync::Arc;
 
-use futures::future::{BoxFuture, try_join_all};
+use futures::future::{BoxFuture, join_all};
 
 pub use everywhere::Everywhere;
 pub use map::{Holding, MIGRATION, divide};
@@ -109,12 +109,9 @@ impl Shards {
         Everywhere(self)
     }
 
-    /// Whether every database answers.
-    ///
-    /// # Errors
-    /// Unavailable, naming the first that does not.
-    pub async fn ping(&self) -> Result<()> {
-        try_join_all(self.0.databases.iter().map(Database::ping)).await.map(drop)
+    /// Whether each database answers.
+    pub async fn ping(&self) -> Vec<(&Database, Result<()>)> {
+        join_all(self.databases().iter().map(async |database| (database, database.ping().await))).await
     }
 
     /// The database that holds a shard.

@@ -6,10 +6,10 @@
 use std::time::{Duration, Instant};
 
 use sea_orm::ActiveValue::Set;
+use tripod::Error;
 use tripod::id::{Clock, Id, Shard};
 use tripod::shard::Shards;
 use tripod::testing::{Author, Backing, Note, Stores, note};
-use tripod::Error;
 use tripod_tests::servers::Postgres;
 
 /// A server, so many databases on it, and the framework over them.

@@ -282,5 +282,5 @@ fn copy(from: &Path, to: &Path) {
 
 /// The program `pgbench` of the same release.
 pub fn pgbench() -> PathBuf {
-    program("pgbench")
+    binaries().join("pgbench")
 }

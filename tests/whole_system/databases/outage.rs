@@ -1,0 +1,143 @@
+//! One shard's server goes down: its own shards are refused at once, the others go on as before.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tripod_tests::servers::{Postgres, Proxy};
+use tripod_tests::{Person, Server, eventually};
+
+use super::migrated;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Calls before, during and after.
+const CALLS: usize = 200;
+
+/// Two servers, a service on them, and somebody on each.
+struct Two {
+    servers: [Postgres; 2],
+    service: Server,
+    people: [Person; 2],
+}
+
+async fn server() -> Postgres {
+    let server = Postgres::start_with(&[("fsync", "off")]).await;
+    server.create_database("app").await;
+    server
+}
+
+/// Somebody whose account lives in this half of the shards.
+async fn somebody(service: &Server, half: u64) -> Person {
+    loop {
+        let person = service.person("somebody").await;
+        let id: u64 = person.id.parse().unwrap();
+        if (id >> 10 & 8_191) / 4_096 == half {
+            return person;
+        }
+    }
+}
+
+async fn two() -> Two {
+    let servers = [server().await, server().await];
+    let list: Vec<String> = servers.iter().map(|server| server.url("app")).collect();
+    let service = migrated(&list).await.start().await;
+    let people = [somebody(&service, 0).await, somebody(&service, 1).await];
+    Two { servers, service, people }
+}
+
+/// How long each call takes to succeed, sorted.
+async fn latencies(person: &Person) -> Vec<Duration> {
+    let mut times = Vec::with_capacity(CALLS);
+    for n in 0..CALLS {
+        let begun = Instant::now();
+        if n % 4 == 0 {
+            person.patch("/me", &json!({"bio": format!("bio {n}")})).await.expect(200);
+        } else {
+            person.get("/me").await.expect(200);
+        }
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    times
+}
+
+fn p99(times: &[Duration]) -> Duration {
+    times[times.len() * 99 / 100 - 1]
+}
+
+#[tokio::test]
+async fn the_other_shards_go_on_while_a_server_is_down() {
+    let mut two = two().await;
+    let before = p99(&latencies(&two.people[0]).await);
+    two.servers[1].kill().await;
+    // Found out by those who ask for it; from then on they are refused at once.
+    eventually("the server is known to be down", PATIENCE, async || {
+        let reply = two.people[1].get("/me").await;
+        assert_eq!(reply.status, 503);
+        let begun = Instant::now();
+        two.people[1].get("/me").await;
+        (begun.elapsed() < Duration::from_millis(250)).then_some(())
+    })
+    .await;
+    let during = p99(&latencies(&two.people[0]).await);
+    println!("p99 on the other shards: {before:?} before, {during:?} while the server is down");
+    // What is about nobody in particular is answered in part.
+    two.people[0].get("/explore").await.expect(200);
+    let ready: serde_json::Value = two
+        .service
+        .api()
+        .request(reqwest::Method::GET, "~/readyz")
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(ready["ready"], true);
+    assert!(ready["down"][0].as_str().unwrap().contains(&two.servers[1].port().to_string()), "{ready}");
+
+    two.servers[1].restart().await;
+    eventually("the server is used again", PATIENCE, async || {
+        (two.people[1].get("/me").await.status == 200).then_some(())
+    })
+    .await;
+    two.people[1].post_photo("back again").await;
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_given_up_and_used_again() {
+    let servers = [server().await, server().await];
+    let mut proxy = Proxy::to(&format!("127.0.0.1:{}", servers[1].port())).await;
+    let behind = servers[1].url("app").replace(&format!("127.0.0.1:{}", servers[1].port()), &proxy.address());
+    let service = migrated(&[servers[0].url("app"), behind]).await.start().await;
+    let (near, far) = (somebody(&service, 0).await, somebody(&service, 1).await);
+    proxy.hang().await;
+    let begun = Instant::now();
+    assert_eq!(far.get("/me").await.status, 503);
+    assert!(begun.elapsed() < Duration::from_secs(8), "it waited {:?}", begun.elapsed());
+    let begun = Instant::now();
+    assert_eq!(far.get("/me").await.status, 503);
+    assert!(begun.elapsed() < Duration::from_millis(500), "it waited {:?} again", begun.elapsed());
+    near.post_photo("meanwhile").await;
+    proxy.pass().await;
+    eventually("the server is used again", PATIENCE, async || {
+        (far.get("/me").await.status == 200).then_some(())
+    })
+    .await;
+    far.post_photo("back again").await;
+}
+
+/// All connections are dead at once, as after a restart: reads don't notice.
+#[tokio::test]
+async fn a_restarted_server_costs_no_read() {
+    let mut two = two().await;
+    latencies(&two.people[1]).await;
+    two.servers[1].stop().await;
+    two.servers[1].restart().await;
+    eventually("the server is known to be up", PATIENCE, async || {
+        (two.people[1].get("/me").await.status == 200).then_some(())
+    })
+    .await;
+    for _ in 0..50 {
+        two.people[1].get("/me").await.expect(200);
+    }
+}
