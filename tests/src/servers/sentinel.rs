@@ -109,7 +109,7 @@ impl Sentinel {
                 let replicas: ::redis::Value =
                     ask(sentinel.port, &["SENTINEL", "REPLICAS", NAME]).await.ok()?;
                 let replicas = format!("{replicas:?}");
-                if replicas.contains("down") || replicas.contains("disconnected") {
+                if replicas.contains("s_down") || replicas.contains("disconnected") {
                     return None;
                 }
             }
