@@ -27,9 +27,11 @@ async fn main() -> anyhow::Result<ExitCode> {
             _ = hang_up.recv() => "HUP",
         } } => bail!("ended by SIG{name} before the command was started"),
     };
-    let mut command = Command::new(&program);
-    command.args(arguments).envs(shared.variables());
-    let mut child = command.spawn().with_context(|| format!("{} can't be run", program.display()))?;
+    let mut command = Command::new("setpriv");
+    // Without the servers it would only fail, so it ends when this program is killed. The signal is
+    // bound to the thread that spawns: the first, which this function runs on.
+    command.args(["--pdeathsig", "TERM", "--"]).arg(&program).args(arguments).envs(shared.variables());
+    let mut child = command.spawn().context("setpriv can't be run")?;
     let status = loop {
         let forward = tokio::select! {
             status = child.wait() => break status?,

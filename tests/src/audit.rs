@@ -25,7 +25,8 @@ impl Stored {
     /// # Panics
     /// When one of them can't be read.
     pub async fn read(data: &Path) -> Self {
-        Self::read_from(&databases(data), &data.join("media")).await
+        let bucket = installation(data).and_then(|installation| installation.bucket());
+        Self::read_from(&databases(data), &bucket.unwrap_or_else(|| data.join("media"))).await
     }
 
     /// Reads databases, each a URL, and a directory of media files.

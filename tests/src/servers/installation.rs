@@ -1,6 +1,6 @@
-//! What one service has of the shared servers: databases and a part of Redis.
+//! What one service has of the shared servers: databases, a part of Redis and a bucket.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -12,9 +12,10 @@ use super::postgres::{psql, query};
 
 /// Names of databases begin with it and the process they are for.
 const PREFIX: &str = "test_";
+const REGION: &str = "us-east-1";
 
-/// An empty database on each PostgreSQL server and a key space in Redis, which nobody else uses and
-/// which are gone with this value.
+/// An empty database on each PostgreSQL server, a key space in Redis and a bucket, which nobody else
+/// uses and which are gone with this value.
 #[derive(Debug)]
 pub struct Installation {
     name: String,
@@ -33,6 +34,9 @@ impl Installation {
             query(&format!("{server}/postgres"), &sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         });
         futures::future::join_all(create).await;
+        if let Some(bucket) = made.bucket() {
+            std::fs::create_dir(bucket).expect("a bucket is a directory");
+        }
         made
     }
 
@@ -42,7 +46,24 @@ impl Installation {
 
     /// The settings that put a service on it.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
-        vec![("TRIPOD_DATABASES", self.databases().join(",")), ("TRIPOD_REDIS", self.redis())]
+        let mut set = vec![("TRIPOD_DATABASES", self.databases().join(",")), ("TRIPOD_REDIS", self.redis())];
+        if let Some(buckets) = &self.shared.buckets {
+            let media = format!("s3://{}?endpoint={}&region={REGION}", self.bucket_name(), buckets.endpoint);
+            set.push(("TRIPOD_MEDIA", media));
+            set.extend(buckets.keys.iter().cloned());
+        }
+        set
+    }
+
+    /// Names of buckets have no underscores.
+    fn bucket_name(&self) -> String {
+        self.name.replace('_', "-")
+    }
+
+    /// The directory that is its bucket, whose files are the keys; none where media are not in S3.
+    pub fn bucket(&self) -> Option<PathBuf> {
+        let buckets = self.shared.buckets.as_ref()?;
+        Some(buckets.directory.join(self.bucket_name()))
     }
 
     /// Each database through its PgBouncer, and where the server itself is.
@@ -91,6 +112,7 @@ impl Drop for Installation {
     fn drop(&mut self) {
         // What fails here ends with the servers.
         let _ = self.forget_keys();
+        let _ = self.bucket().map(std::fs::remove_dir_all);
         let drops = self.shared.direct.iter().enumerate().map(|(index, server)| {
             let sql = drop_database(&self.database(index));
             psql(&format!("{server}/postgres")).args(["-c", &sql]).stderr(Stdio::null()).spawn()

@@ -90,6 +90,12 @@ impl Redis {
         self.process = Some(started.unwrap_or_else(|ended| panic!("{ended}")));
     }
 
+    /// Sets something for when it is next started.
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.settings.retain(|(known, _)| known != name);
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts it again without its snapshot.
     pub async fn restart_empty(&mut self) {
         self.stop().await;

@@ -11,7 +11,7 @@ use crate::eventually;
 
 /// After this long without a word a node is held for dead.
 const NODE_TIMEOUT_MS: &str = "1000";
-/// How often the whole is begun again because a node's second port was taken.
+/// As few as `redis-cli` makes a cluster of.
 const MASTERS: usize = 3;
 
 /// Three masters share the slots; each may have a replica.

@@ -13,13 +13,16 @@ use crate::eventually;
 /// The name that sentinels are asked for.
 const NAME: &str = "mymaster";
 
-/// Sentinels notice a dead master after half a second, and two of three must agree.
+/// After this long without a word a server is held for dead. Half as long is less than a server may
+/// be silent on two cores that are busy building.
+const DOWN_AFTER_MS: u32 = 1_000;
+
+/// Two of three sentinels must agree that the master is dead.
 #[derive(Debug)]
 pub struct Sentinel {
     sentinels: Vec<Watcher>,
-    /// The master and its replica; which is which changes.
-    servers: Vec<Redis>,
-    master: usize,
+    /// The master and its replica. Only the sentinels know which is which.
+    servers: [Redis; 2],
 }
 
 #[derive(Debug)]
@@ -37,7 +40,7 @@ impl Sentinel {
         let of = format!("127.0.0.1 {}", master.port());
         let replica = Redis::start_with(&[quick, ("replicaof", &of)]).await;
         let sentinels = join_all((0..3).map(|_| watch(master.port()))).await;
-        let started = Self { sentinels, servers: vec![master, replica], master: 0 };
+        let started = Self { sentinels, servers: [master, replica] };
         started.settled().await;
         started
     }
@@ -50,38 +53,55 @@ impl Sentinel {
     }
 
     /// The server that takes writes now.
-    pub fn master(&self) -> &Redis {
-        &self.servers[self.master]
+    ///
+    /// # Panics
+    /// When the sentinels don't agree on one.
+    pub async fn master(&self) -> &Redis {
+        let index = eventually("the sentinels agree on a master", PATIENCE, async || self.named().await);
+        &self.servers[index.await]
+    }
+
+    /// The server that every sentinel names.
+    async fn named(&self) -> Option<usize> {
+        let mut ports: Vec<u16> = Vec::new();
+        for sentinel in &self.sentinels {
+            let named: Vec<String> =
+                ask(sentinel.port, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]).await.ok()?;
+            ports.push(named.get(1)?.parse().ok()?);
+        }
+        let index = self.servers.iter().position(|server| server.port() == ports[0]);
+        index.filter(|_| ports.iter().all(|port| *port == ports[0]))
     }
 
     /// Kills the master and waits until the sentinels name the other server, which is then one.
     ///
     /// # Panics
-    /// When they don't, or the replica is away since the last time: see `revive`.
+    /// When they don't, or the replica is away since the last time: see [`Self::revive`].
     pub async fn fail_over(&mut self) {
-        let other = 1 - self.master;
-        assert!(self.servers[other].runs(), "no replica is left: revive the one that was killed");
-        self.servers[self.master].stop().await;
-        self.master = other;
-        let port = self.master().port().to_string();
+        assert!(self.servers.iter().all(Redis::runs), "no replica is left: revive the one that was killed");
+        let master = self.master().await.port();
+        let [dead, other] = match &mut self.servers {
+            [first, second] if first.port() == master => [first, second],
+            [first, second] => [second, first],
+        };
+        dead.stop().await;
+        let (dead, other) = (dead.port(), other.port());
         eventually("the sentinels name another master", PATIENCE, async || {
-            for sentinel in &self.sentinels {
-                let named: Vec<String> =
-                    ask(sentinel.port, &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME]).await.ok()?;
-                if named.get(1) != Some(&port) {
-                    return None;
-                }
-            }
-            let info: String = self.master().ask(&["INFO", "replication"]).await;
-            info.contains("role:master").then_some(())
+            let named = &self.servers[self.named().await?];
+            let info: String = ask(other, &["INFO", "replication"]).await.ok()?;
+            (named.port() != dead && info.contains("role:master")).then_some(())
         })
         .await;
     }
 
     /// Starts the server that was killed, and waits until it follows the master.
     pub async fn revive(&mut self) {
-        let other = 1 - self.master;
-        self.servers[other].restart().await;
+        let of = format!("127.0.0.1 {}", self.master().await.port());
+        if let Some(dead) = self.servers.iter_mut().find(|server| !server.runs()) {
+            // As a master it would be empty, and the sentinels might choose it before they noticed.
+            dead.set("replicaof", &of);
+            dead.restart().await;
+        }
         self.settled().await;
     }
 
@@ -94,7 +114,7 @@ impl Sentinel {
     /// Every sentinel knows both others and the replica, which has all that the master has.
     async fn settled(&self) {
         eventually("the sentinels know each other and the replica follows", PATIENCE, async || {
-            if self.master().replicas().await != 1 {
+            if self.servers[self.named().await?].replicas().await != 1 {
                 return None;
             }
             for sentinel in &self.sentinels {
@@ -109,7 +129,7 @@ impl Sentinel {
                 let replicas: ::redis::Value =
                     ask(sentinel.port, &["SENTINEL", "REPLICAS", NAME]).await.ok()?;
                 let replicas = format!("{replicas:?}");
-                if replicas.contains("down") || replicas.contains("disconnected") {
+                if replicas.contains("s_down") || replicas.contains("disconnected") {
                     return None;
                 }
             }
@@ -124,7 +144,7 @@ async fn watch(master: u16) -> Watcher {
     let (port, process) = on_a_free_port(async |port| {
         let settings = format!(
             "port {port}\nbind 127.0.0.1\nsentinel monitor {NAME} 127.0.0.1 {master} 2\n\
-             sentinel down-after-milliseconds {NAME} 500\nsentinel failover-timeout {NAME} 3000\n"
+             sentinel down-after-milliseconds {NAME} {DOWN_AFTER_MS}\nsentinel failover-timeout {NAME} 3000\n"
         );
         std::fs::write(place.path().join("sentinel.conf"), settings).expect("the directory is ours");
         let program = Program {

@@ -4,6 +4,7 @@
 //! `cargo run --bin servers -- COMMAND` starts them and tells COMMAND where they are, by its
 //! environment; a test that is run without gets a set of its own.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use tokio::sync::Mutex;
@@ -13,6 +14,10 @@ use super::{Installation, PgBouncer, Postgres, Redis};
 const POSTGRES: &str = "TEST_POSTGRES";
 const PGBOUNCER: &str = "TEST_PGBOUNCER";
 const REDIS: &str = "TEST_REDIS";
+const S3: &str = "TEST_S3";
+const S3_DIRECTORY: &str = "TEST_S3_DIRECTORY";
+/// As every S3 client reads them.
+const S3_KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 
 /// Nobody cuts the power of these: tests of durability start their own.
 const QUICK: [(&str, &str); 4] = [
@@ -30,8 +35,33 @@ pub struct Shared {
     /// Of the PgBouncers, each in front of the server of the same place.
     pub(super) pooled: Vec<String>,
     pub(super) redis: String,
+    /// Without one media are files of the data directory.
+    pub(super) buckets: Option<Buckets>,
     _own: Vec<(Postgres, PgBouncer)>,
     _redis: Option<Redis>,
+}
+
+/// An S3 server whose buckets are directories.
+#[derive(Debug)]
+pub(super) struct Buckets {
+    pub(super) endpoint: String,
+    pub(super) directory: PathBuf,
+    pub(super) keys: Vec<(&'static str, String)>,
+}
+
+impl Buckets {
+    fn of_the_environment() -> Option<Self> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let keys = S3_KEYS.iter().map(|name| Some((*name, variable(name)?))).collect::<Option<_>>()?;
+        Some(Self { endpoint: variable(S3)?, directory: variable(S3_DIRECTORY)?.into(), keys })
+    }
+
+    fn variables(&self) -> Vec<(&'static str, String)> {
+        let mut variables = self.keys.clone();
+        variables.push((S3, self.endpoint.clone()));
+        variables.push((S3_DIRECTORY, self.directory.display().to_string()));
+        variables
+    }
 }
 
 impl Shared {
@@ -57,7 +87,8 @@ impl Shared {
         };
         let (direct, pooled) = (list(POSTGRES)?, list(PGBOUNCER)?);
         assert_eq!(direct.len(), pooled.len(), "{POSTGRES} and {PGBOUNCER} name each server once");
-        Some(Self { direct, pooled, redis: std::env::var(REDIS).ok()?, _own: vec![], _redis: None })
+        let (redis, buckets) = (std::env::var(REDIS).ok()?, Buckets::of_the_environment());
+        Some(Self { direct, pooled, redis, buckets, _own: vec![], _redis: None })
     }
 
     /// Starts a set.
@@ -77,6 +108,7 @@ impl Shared {
             direct: own.iter().map(|(postgres, _)| server(postgres.url(""))).collect(),
             pooled: own.iter().map(|(_, pgbouncer)| server(pgbouncer.url(""))).collect(),
             redis: redis.url(),
+            buckets: None,
             _own: own,
             _redis: Some(redis),
         }
@@ -84,11 +116,12 @@ impl Shared {
 
     /// What tells another process where they are.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let servers = [
             (POSTGRES, self.direct.join(",")),
             (PGBOUNCER, self.pooled.join(",")),
             (REDIS, self.redis.clone()),
-        ]
+        ];
+        servers.into_iter().chain(self.buckets.iter().flat_map(Buckets::variables)).collect()
     }
 
     /// A new, empty installation on these servers.

@@ -87,18 +87,18 @@ async fn sentinels_name_another_master_when_one_dies() {
     let url = sentinel.url();
     let (sentinels, name) = url.strip_prefix("redis-sentinel://").unwrap().split_once('/').unwrap();
     assert_eq!((sentinels.split(',').count(), name), (3, "mymaster"));
-    sentinel.master().ask::<()>(&["SET", "kept", "1"]).await;
+    sentinel.master().await.ask::<()>(&["SET", "kept", "1"]).await;
     // Otherwise the write might not have reached the replica when its master dies.
-    assert_eq!(sentinel.master().ask::<usize>(&["WAIT", "1", "5000"]).await, 1);
+    assert_eq!(sentinel.master().await.ask::<usize>(&["WAIT", "1", "5000"]).await, 1);
     for _ in 0..2 {
-        let (before, began) = (sentinel.master().pid(), Instant::now());
+        let (before, began) = (sentinel.master().await.pid(), Instant::now());
         sentinel.fail_over().await;
         println!("Sentinel: failed over in {:?}", began.elapsed());
-        assert!(!runs(before) && sentinel.master().pid() != before);
-        assert_eq!(sentinel.master().ask::<String>(&["GET", "kept"]).await, "1");
+        assert!(!runs(before) && sentinel.master().await.pid() != before);
+        assert_eq!(sentinel.master().await.ask::<String>(&["GET", "kept"]).await, "1");
         sentinel.revive().await;
     }
-    let traces = Traces::of(&sentinel.pids(), sentinel.master().directory());
+    let traces = Traces::of(&sentinel.pids(), sentinel.master().await.directory());
     assert_eq!(traces.pids.len(), 5);
     drop(sentinel);
     traces.assert_gone();

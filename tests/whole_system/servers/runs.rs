@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use tokio::net::TcpStream;
-use tripod_tests::servers::{Postgres, Shared};
+use tripod_tests::servers::{Postgres, Redis, Shared};
 use tripod_tests::{Stored, eventually};
 
 use crate::SOON;
@@ -42,8 +42,7 @@ async fn servers_run_for_as_long_as_a_command_and_end_with_its_status() {
 
 #[tokio::test]
 async fn servers_end_with_a_run_that_is_terminated_or_killed() {
-    for (signal, code) in [("-TERM", Some(9)), ("-KILL", None)] {
-        // It ends by itself, so that it is not left behind by the kill.
+    for (signal, code) in [("-KILL", None), ("-TERM", Some(9))] {
         let line = format!("trap 'exit 9' TERM; {PRINT}; for n in $(seq 300); do sleep 0.1; done");
         let (mut child, printed) = run(&line);
         for address in addresses(&printed) {
@@ -58,6 +57,12 @@ async fn servers_end_with_a_run_that_is_terminated_or_killed() {
             })
             .await;
         }
+        // What was killed could not remove its directories: the next to start a server does.
+        Redis::start().await;
+        let left = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+        let prefix = format!("tripod-servers-{}-", child.id());
+        let mut left = left.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix));
+        assert!(left.next().is_none());
     }
 }
 
