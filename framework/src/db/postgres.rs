@@ -108,7 +108,10 @@ fn refused(name: &str, error: sqlx::Error) -> Error {
         }
         "08P01" => "or the pooler before it refuses how we connect: see the cause",
         _ => match &error {
-            sqlx::Error::Tls(_) => "does not prove who it is: see sslmode and sslrootcert in its address",
+            sqlx::Error::Tls(_) => "does not speak TLS as its address asks: see sslmode in it",
+            sqlx::Error::Io(io) if io.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()) => {
+                "does not prove who it is: see sslmode and sslrootcert in its address"
+            }
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => {
                 "does not answer: start it, or correct its host and port"
             }
