@@ -1,5 +1,6 @@
 //! The conformance suites on the embedded stores.
 
+use tripod::media::MediaStore;
 use tripod::testing::{Stores, conformance};
 
 macro_rules! on_empty_stores {
@@ -24,6 +25,22 @@ macro_rules! on_their_own_stores {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
                     conformance::$suite::$test().await;
+                }
+            )+
+        }
+    };
+}
+
+macro_rules! on_an_empty_directory {
+    ($suite:ident: $($test:ident),+ $(,)?) => {
+        mod $suite {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let place = tempfile::tempdir().unwrap();
+                    let store = MediaStore::open(place.path().to_str().unwrap()).await.unwrap();
+                    conformance::$suite::$test(&store).await;
                 }
             )+
         }
@@ -58,4 +75,11 @@ on_their_own_stores!(queue:
     a_vanished_worker_is_taken_over_in_the_middle,
     a_job_that_kills_its_process_ends_too,
     an_unregistered_job_is_an_error,
+);
+on_an_empty_directory!(media:
+    what_is_put_is_got_until_it_is_deleted,
+    to_put_again_is_harmless,
+    what_is_absent_is_none,
+    a_large_body_comes_back_whole,
+    concurrent_puts_of_one_key_agree,
 );

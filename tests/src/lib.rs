@@ -13,6 +13,7 @@ mod eventually;
 mod person;
 pub mod photo;
 mod server;
+pub mod servers;
 
 pub use api::{Api, Reply};
 pub use audit::Stored;

@@ -14,7 +14,7 @@ fn directory() -> TempDir {
 }
 
 /// Starts a server that must not start, and asserts what its error says.
-async fn refused(setup: Setup, directory: &Path, says: &[&str]) {
+pub(crate) async fn refused(setup: Setup, directory: &Path, says: &[&str]) {
     let exit = setup.run(directory, &[]).await;
     assert!(!exit.status.success() && exit.status.code().is_some(), "{exit:?}");
     let sentence = exit.stderr.lines().last().unwrap_or_default();
