@@ -57,6 +57,8 @@ pub struct Asked {
     pub query: String,
     /// Whether it asks for something only under a condition.
     pub conditional: bool,
+    /// Which attempt at the same operation it is, from 1, as Amazon's clients say.
+    pub attempt: usize,
 }
 
 type Chosen = Box<dyn Fn(&Asked) -> bool + Send>;
@@ -220,13 +222,19 @@ async fn answer(
             method: request.method().clone(),
             query: request.uri().query().unwrap_or_default().to_owned(),
             conditional: request.headers().contains_key("if-none-match"),
+            attempt: attempt(&request).unwrap_or(1),
         };
         state.fault.as_ref().filter(|(_, chosen)| chosen(&asked)).map(|(fault, _)| *fault)
     };
     let request: HttpRequest = request.map(Body::from);
     match fault {
         None => service.call(request).await,
-        Some(Fault::Status(status)) => Ok(refusal(status)),
+        Some(Fault::Status(status)) => {
+            // Read first: a connection that is closed under a body may take the answer with it.
+            let body = axum::body::Body::new(request.into_body());
+            axum::body::to_bytes(body, usize::MAX).await.map_err(|error| HttpError::new(error.into()))?;
+            Ok(refusal(status))
+        }
         Some(Fault::Hang) => {
             let never: Infallible = std::future::pending().await;
             match never {}
@@ -237,6 +245,12 @@ async fn answer(
             Err(HttpError::new("the reply is lost".into()))
         }
     }
+}
+
+/// The client's own count: `amz-sdk-request: attempt=2; max=3`.
+fn attempt(request: &hyper::Request<Incoming>) -> Option<usize> {
+    let header = request.headers().get("amz-sdk-request")?.to_str().ok()?;
+    header.split(';').find_map(|part| part.trim().strip_prefix("attempt="))?.parse().ok()
 }
 
 fn refusal(status: u16) -> HttpResponse {

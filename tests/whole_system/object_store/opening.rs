@@ -28,7 +28,7 @@ async fn a_wrong_address_or_key_is_refused() {
     let keyless = setup(&objects, &url).set("AWS_SECRET_ACCESS_KEY", "");
     is_refused(keyless, &["bucket photos", "AWS_SECRET_ACCESS_KEY is not set"]).await;
     for (name, code) in
-        [("AWS_SECRET_ACCESS_KEY", "SignatureDoesNotMatch"), ("AWS_ACCESS_KEY_ID", "InvalidAccessKeyId")]
+        [("AWS_SECRET_ACCESS_KEY", "SignatureDoesNotMatch"), ("AWS_ACCESS_KEY_ID", "NotSignedUp")]
     {
         let wrong = setup(&objects, &url).set(name, "wrong");
         is_refused(wrong, &["bucket photos", &endpoint, code, "AWS_ACCESS_KEY_ID", "anew"]).await;

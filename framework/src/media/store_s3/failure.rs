@@ -49,7 +49,7 @@ impl Failure {
     /// The error of a request while the app runs: `what` follows "the media store cannot be".
     pub(super) fn unavailable(self, what: &str) -> Error {
         let sentence = match (self.status, self.code.as_str()) {
-            (None, _) => format!("the media store cannot be {what}: it does not answer in time"),
+            (None, _) => format!("the media store cannot be {what}: it does not answer"),
             (Some(status), "") => format!("the media store cannot be {what}: it answers {status}"),
             (Some(status), code) => format!("the media store cannot be {what}: it answers {status} {code}"),
         };
@@ -66,7 +66,8 @@ impl Failure {
                 "{server} does not answer for the bucket {bucket}: start it, or set the endpoint in {media} \
                  to where it is"
             ),
-            (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "ExpiredToken") => format!(
+            (_, "InvalidAccessKeyId" | "NotSignedUp" | "SignatureDoesNotMatch")
+            | (_, "InvalidToken" | "ExpiredToken") => format!(
                 "{server} does not take the key for the bucket {bucket} ({}): set AWS_ACCESS_KEY_ID, \
                  AWS_SECRET_ACCESS_KEY and, for a temporary one, AWS_SESSION_TOKEN anew",
                 self.code
