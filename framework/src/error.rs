@@ -32,6 +32,7 @@ enum Kind {
     Conflict,
     Configuration,
     Unavailable,
+    Unconfirmed,
     Overloaded,
     Internal,
 }
@@ -65,6 +66,8 @@ kinds! {
     configuration, is_configuration, Configuration;
     /// A store does not answer, or not in time; the same call may succeed later.
     unavailable, is_unavailable, Unavailable;
+    /// A store went away before it said whether a write was made: it may have been.
+    unconfirmed, is_unconfirmed, Unconfirmed;
     /// A bound was reached; the caller should slow down and try again.
     overloaded, is_overloaded, Overloaded;
     /// A fault of the program or of its data.

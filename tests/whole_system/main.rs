@@ -14,6 +14,7 @@ mod demo;
 mod hang_up;
 mod idempotency;
 mod limits;
+mod object_store;
 mod pages;
 mod product_path;
 mod servers;

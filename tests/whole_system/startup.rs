@@ -16,7 +16,7 @@ fn directory() -> TempDir {
 }
 
 /// Starts a server that must not start, and asserts what its error says.
-async fn refused(setup: Setup, directory: &Path, says: &[&str]) {
+pub(crate) async fn refused(setup: Setup, directory: &Path, says: &[&str]) {
     let exit = setup.run(directory, &[]).await;
     assert!(!exit.status.success() && exit.status.code().is_some(), "{exit:?}");
     let sentence = exit.stderr.lines().last().unwrap_or_default();
@@ -158,14 +158,14 @@ async fn a_new_database_listed_twice_is_refused_and_left_as_new() {
 
 #[tokio::test]
 async fn a_queued_job_that_nobody_knows_is_named() {
-    let mut server = Server::start().await;
+    let mut server = Setup::embedded().start().await;
     assert!(server.terminate().await.success());
     let data = server.data().to_owned();
     let insert = "INSERT INTO tripod_job (id, name, payload, run_at_ms, attempt, dead) \
                   VALUES (500656026783244288, 'knit_socks', '{}', 0, 0, FALSE)";
     let shard: usize = (500_656_026_783_244_288_usize >> 10) & 8191;
     Stored::execute(&data, usize::from(shard >= 4096), insert).await;
-    refused(Setup::default().data(&data), directory().path(), &["knit_socks", "register"]).await;
+    refused(Setup::embedded().data(&data), directory().path(), &["knit_socks", "register"]).await;
 }
 
 #[tokio::test]

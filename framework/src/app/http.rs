@@ -23,9 +23,6 @@ use crate::web::{
     method_not_allowed, observe, panicked, refuse_unproven,
 };
 
-/// A media file never changes under its key, so whoever has it need never ask again.
-const IMMUTABLE: &str = "public, max-age=31536000, immutable";
-
 pub(super) fn router(
     name: &str,
     version: &str,
@@ -99,12 +96,8 @@ async fn media(State(tripod): State<Tripod>, Path(key): Path<String>) -> Result<
     let key = MediaKey::parse(&key).map_err(|_| absent())?;
     let bytes = tripod.media.get(&key).await?.ok_or_else(absent)?;
     let mut headers = HeaderMap::new();
-    let kind = match key.extension() {
-        "jpg" => "image/jpeg",
-        _ => "application/octet-stream",
-    };
-    headers.insert(CONTENT_TYPE, axum::http::HeaderValue::from_static(kind));
-    headers.insert(CACHE_CONTROL, axum::http::HeaderValue::from_static(IMMUTABLE));
+    headers.insert(CONTENT_TYPE, axum::http::HeaderValue::from_static(key.content_type()));
+    headers.insert(CACHE_CONTROL, axum::http::HeaderValue::from_static(MediaKey::CACHE_CONTROL));
     // Should a browser ever take a file for a page, it may do nothing.
     headers
         .insert(CONTENT_SECURITY_POLICY, axum::http::HeaderValue::from_static("default-src 'none'; sandbox"));

@@ -121,7 +121,7 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
     )
     .await?;
     Ok(Tripod {
-        media: MediaStore::open_directory(config.media_dir()).await?,
+        media: MediaStore::open(&config.media_location()).await?,
         pictures: Processor::new(Bounds::default()),
         sessions: Sessions::new(shards.clone()),
         idempotency: Idempotency::new(shards.clone()),

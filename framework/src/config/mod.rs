@@ -173,9 +173,12 @@ impl Config {
         !self.has_files() && !self.redis.is_empty()
     }
 
-    /// The directory that media files are kept in.
-    pub fn media_dir(&self) -> PathBuf {
-        if self.media.is_empty() { self.data_dir.join("media") } else { PathBuf::from(&self.media) }
+    /// Where media files are kept: a directory, or the address of a bucket.
+    pub fn media_location(&self) -> String {
+        match self.media.as_str() {
+            "" => self.data_dir.join("media").display().to_string(),
+            location => location.to_owned(),
+        }
     }
 }
 

@@ -126,8 +126,8 @@ impl Database {
     ///
     /// # Errors
     /// Those of `work`; overloaded, when too many writes wait; unavailable, when the work takes
-    /// longer than [`WORK_DEADLINE`] or the commit fails, and then nothing has happened: but for a
-    /// server that goes away while it commits, and the error says so.
+    /// longer than [`WORK_DEADLINE`] or the commit fails, and then nothing has happened; unconfirmed,
+    /// when the server goes away while it commits.
     pub async fn write<R, E, F>(&self, work: F) -> Result<R, E>
     where
         F: for<'t> FnOnce(&'t DatabaseTransaction) -> BoxFuture<'t, Result<R, E>> + Send + 'static,

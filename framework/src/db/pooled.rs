@@ -86,7 +86,7 @@ impl Pooled {
         };
         match server.guard(transaction.commit()).await {
             Ok(()) => Ok(result),
-            Err(error) if is_broken(&error) => Err(Error::unavailable(format!(
+            Err(error) if is_broken(&error) => Err(Error::unconfirmed(format!(
                 "{name} went away while it committed: it is not known whether anything was changed"
             ))
             .because(error)

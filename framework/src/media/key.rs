@@ -34,6 +34,9 @@ const MAX_EXTENSION: usize = 8;
 pub struct MediaKey(String);
 
 impl MediaKey {
+    /// How long a copy of a file may be kept: for ever, as what a key names never changes.
+    pub const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
+
     /// A new key, whose files are of the type that `extension` names (`jpg`, without the dot).
     ///
     /// # Errors
@@ -78,6 +81,14 @@ impl MediaKey {
     /// The extension, without the dot.
     pub fn extension(&self) -> &str {
         &self.0[DIGITS + 1..]
+    }
+
+    /// The media type of the file, by its extension.
+    pub fn content_type(&self) -> &'static str {
+        match self.extension() {
+            "jpg" => "image/jpeg",
+            _ => "application/octet-stream",
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod processor;
 mod rendition;
 mod store;
 mod store_directory;
+mod store_s3;
 
 #[cfg(test)]
 mod samples;
@@ -35,3 +36,4 @@ pub use key::MediaKey;
 pub use processor::{Bounds, Processor};
 pub use rendition::{Processed, RENDITION_WIDTHS, Rendition, Timings, process};
 pub use store::MediaStore;
+pub use store_s3::PresignedPut;

@@ -84,6 +84,17 @@ async fn a_failed_put_leaves_nothing_and_the_check_tells() {
     assert!(store.check().await.unwrap_err().is_unavailable());
 }
 
+#[tokio::test]
+async fn a_directory_has_no_links() {
+    let scratch = Scratch::new();
+    let store = MediaStore::open(scratch.0.to_str().unwrap()).await.unwrap();
+    let (key, expires) = (MediaKey::random("jpg").unwrap(), Duration::from_secs(60));
+    let put = store.presign_put(&key, "image/jpeg", 1, expires).await.unwrap_err();
+    for error in [store.presign_get(&key, expires).await.unwrap_err(), put] {
+        assert!(error.is_configuration() && error.to_string().contains("TRIPOD_MEDIA"), "{error}");
+    }
+}
+
 #[test]
 fn a_full_disk_says_so() {
     let error = unavailable("written to", io::Error::from(ErrorKind::StorageFull));

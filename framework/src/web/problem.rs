@@ -39,6 +39,9 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     #[serde(skip)]
     retry_after_seconds: Option<u64>,
+    /// Whether what was asked for may have happened all the same: its files are not to be deleted.
+    #[serde(skip)]
+    pub unconfirmed: bool,
 }
 
 /// What is wrong with one field.
@@ -78,6 +81,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             retry_after_seconds: None,
+            unconfirmed: false,
         }
     }
 
@@ -185,6 +189,13 @@ impl From<Error> for Problem {
         }
         if error.is_overloaded() {
             return Self::unavailable(RETRY_SECONDS);
+        }
+        if error.is_unconfirmed() {
+            tracing::warn!(error = error.chain(), "a write was not confirmed");
+            let mut problem = Self::unavailable(RETRY_SECONDS);
+            problem.detail = "It is not known whether this was done: look before you try again.".to_owned();
+            problem.unconfirmed = true;
+            return problem;
         }
         if error.is_unavailable() {
             tracing::warn!(error = error.chain(), "a store is unavailable");

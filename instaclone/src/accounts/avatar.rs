@@ -45,7 +45,10 @@ pub async fn change_avatar(
         let changed = async {
             let picture = Photo::store(tripod, processed, String::new()).await?;
             if let Err(problem) = change(tripod, me.account(), picture.clone()).await {
-                picture.delete_files(tripod).await?;
+                // Unconfirmed, it may be in place.
+                if !problem.unconfirmed {
+                    picture.delete_files(tripod).await?;
+                }
                 return Err(problem);
             }
             me::present(tripod, me).await

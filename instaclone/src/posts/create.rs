@@ -90,6 +90,8 @@ async fn publish(
             }
             earlier.id
         }
+        // Its post may be there, with these photos.
+        Err(problem) if problem.unconfirmed => return Err(problem),
         Err(problem) => {
             delete_all(tripod, &photos).await?;
             return Err(problem);

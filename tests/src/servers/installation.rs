@@ -47,11 +47,10 @@ impl Installation {
     /// The settings that put a service on it.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         let mut set = vec![("TRIPOD_DATABASES", self.databases().join(",")), ("TRIPOD_REDIS", self.redis())];
-        if let Some(buckets) = &self.shared.buckets {
-            let media = format!("s3://{}?endpoint={}&region={REGION}", self.bucket_name(), buckets.endpoint);
-            set.push(("TRIPOD_MEDIA", media));
-            set.extend(buckets.keys.iter().cloned());
-        }
+        let buckets = &self.shared.buckets;
+        let media = format!("s3://{}?endpoint={}&region={REGION}", self.bucket_name(), buckets.endpoint);
+        set.push(("TRIPOD_MEDIA", media));
+        set.extend(buckets.keys.iter().cloned());
         set
     }
 
@@ -60,10 +59,9 @@ impl Installation {
         self.name.replace('_', "-")
     }
 
-    /// The directory that is its bucket, whose files are the keys; none where media are not in S3.
-    pub fn bucket(&self) -> Option<PathBuf> {
-        let buckets = self.shared.buckets.as_ref()?;
-        Some(buckets.directory.join(self.bucket_name()))
+    /// The directory that is its bucket, whose files are the keys.
+    pub fn bucket(&self) -> PathBuf {
+        self.shared.buckets.directory.join(self.bucket_name())
     }
 
     /// Each database through its PgBouncer, and where the server itself is.

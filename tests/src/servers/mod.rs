@@ -5,6 +5,7 @@
 //! however that one ends.
 
 mod installation;
+mod object_store;
 mod pgbouncer;
 mod place;
 mod postgres;
@@ -17,6 +18,7 @@ mod shared;
 mod tls;
 
 pub use installation::Installation;
+pub use object_store::{Asked, Fault, ObjectStore};
 pub use pgbouncer::{PgBouncer, PgBouncerSetup};
 pub use postgres::{Postgres, pgbench};
 pub use proxy::Proxy;

@@ -1,5 +1,5 @@
-//! The servers that a whole run of tests shares: two PostgreSQL clusters, each behind a PgBouncer, and
-//! a Redis.
+//! The servers that a whole run of tests shares: two PostgreSQL clusters, each behind a PgBouncer, a
+//! Redis, and an S3 server.
 //!
 //! `cargo run --bin servers -- COMMAND` starts them and tells COMMAND where they are, by its
 //! environment; a test that is run without gets a set of its own.
@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::Mutex;
 
-use super::{Installation, PgBouncer, Postgres, Redis};
+use super::{Installation, ObjectStore, PgBouncer, Postgres, Redis};
 
 const POSTGRES: &str = "TEST_POSTGRES";
 const PGBOUNCER: &str = "TEST_PGBOUNCER";
@@ -35,10 +35,9 @@ pub struct Shared {
     /// Of the PgBouncers, each in front of the server of the same place.
     pub(super) pooled: Vec<String>,
     pub(super) redis: String,
-    /// Without one media are files of the data directory.
-    pub(super) buckets: Option<Buckets>,
+    pub(super) buckets: Buckets,
     _own: Vec<(Postgres, PgBouncer)>,
-    _redis: Option<Redis>,
+    _redis: Option<(Redis, ObjectStore)>,
 }
 
 /// An S3 server whose buckets are directories.
@@ -87,7 +86,7 @@ impl Shared {
         };
         let (direct, pooled) = (list(POSTGRES)?, list(PGBOUNCER)?);
         assert_eq!(direct.len(), pooled.len(), "{POSTGRES} and {PGBOUNCER} name each server once");
-        let (redis, buckets) = (std::env::var(REDIS).ok()?, Buckets::of_the_environment());
+        let (redis, buckets) = (std::env::var(REDIS).ok()?, Buckets::of_the_environment()?);
         Some(Self { direct, pooled, redis, buckets, _own: vec![], _redis: None })
     }
 
@@ -101,16 +100,20 @@ impl Shared {
             let pgbouncer = PgBouncer::start(&postgres).await;
             (postgres, pgbouncer)
         };
-        let (first, second, redis) = tokio::join!(one(), one(), Redis::start());
+        let (first, second, redis, store) = tokio::join!(one(), one(), Redis::start(), ObjectStore::start());
         let own = vec![first, second];
         let server = |url: String| url.trim_end_matches('/').to_owned();
         Self {
             direct: own.iter().map(|(postgres, _)| server(postgres.url(""))).collect(),
             pooled: own.iter().map(|(_, pgbouncer)| server(pgbouncer.url(""))).collect(),
             redis: redis.url(),
-            buckets: None,
+            buckets: Buckets {
+                endpoint: store.endpoint(),
+                directory: store.directory().to_owned(),
+                keys: store.variables().map(|(name, value)| (name, value.to_owned())).into(),
+            },
             _own: own,
-            _redis: Some(redis),
+            _redis: Some((redis, store)),
         }
     }
 
@@ -121,7 +124,7 @@ impl Shared {
             (PGBOUNCER, self.pooled.join(",")),
             (REDIS, self.redis.clone()),
         ];
-        servers.into_iter().chain(self.buckets.iter().flat_map(Buckets::variables)).collect()
+        servers.into_iter().chain(self.buckets.variables()).collect()
     }
 
     /// A new, empty installation on these servers.

@@ -2,6 +2,7 @@
 //! what to open them on.
 
 pub mod graph;
+pub mod media;
 pub mod queue;
 pub mod shards;
 pub mod timelines;

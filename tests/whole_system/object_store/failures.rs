@@ -1,0 +1,147 @@
+//! The store fails under uploads: each is answered as it went, no post lacks a rendition, and all is
+//! well when the store is back.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+use tripod_tests::servers::{Fault, ObjectStore};
+use tripod_tests::{Person, PhotoPost, Reply, Server, eventually, photo};
+
+use super::{keys, rendition, renditions, setup};
+use crate::SOON;
+use crate::product_path::ids;
+
+/// The longest that a reply may be waited for: that of the settings, and some.
+const REPLY: Duration = Duration::from_secs(45);
+
+struct Stage {
+    objects: ObjectStore,
+    server: Server,
+    author: Person,
+    acknowledged: Vec<Value>,
+    refused: usize,
+}
+
+impl Stage {
+    async fn start() -> Self {
+        let objects = ObjectStore::start().await;
+        let server = setup(&objects, &objects.url()).start().await;
+        let author = server.person("author").await;
+        let acknowledged = vec![author.post_photo("before").await];
+        Self { objects, server, author, acknowledged, refused: 0 }
+    }
+
+    /// Posts some at once, and notes which were acknowledged; the others must be honest.
+    async fn post(&mut self, count: usize) -> usize {
+        let posts = (0..count).map(|n| {
+            let photos = [photo::jpeg(1_100, 800, n as u32), photo::small()];
+            let request = self.author.publishing(&PhotoPost::of(photos).caption(&n.to_string()));
+            tokio::time::timeout(REPLY, Reply::to(request))
+        });
+        let mut made = 0;
+        for reply in futures::future::join_all(posts).await {
+            let reply = reply.expect("each is answered in time");
+            if reply.status == 201 {
+                self.acknowledged.push(reply.json);
+                made += 1;
+            } else {
+                reply.problem(503);
+                self.refused += 1;
+            }
+        }
+        made
+    }
+
+    /// What was acknowledged is there whole, and nothing else is.
+    async fn check(&mut self, what: &str) {
+        self.objects.heal();
+        assert_eq!(self.post(1).await, 1, "{what}: an upload works again");
+        let posts = self.author.walk(&format!("/users/{}/posts", self.author.id), 100).await;
+        let mut expected = ids(&self.acknowledged);
+        expected.sort_by(|a, b| b.cmp(a));
+        let mut found = ids(&posts);
+        found.sort_by(|a, b| b.cmp(a));
+        assert_eq!(found, expected, "{what}");
+        for url in posts.iter().flat_map(renditions) {
+            assert_eq!(rendition(&self.author, &url).await.status, 200, "{what}: {url}");
+        }
+        let (kept, wanted) = (self.objects.keys(), keys(&posts));
+        let orphans = kept.difference(&wanted).count();
+        println!(
+            "{what}: {} posts, {} refused, {} objects, {orphans} of them of refused posts",
+            posts.len(),
+            self.refused,
+            kept.len()
+        );
+        assert!(kept.is_superset(&wanted), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn errors_of_the_store_are_answered_honestly() {
+    let mut stage = Stage::start().await;
+    let url = renditions(&stage.acknowledged[0])[0].clone();
+    stage.objects.fail(Fault::Status(500));
+    assert_eq!(stage.post(3).await, 0);
+    // A photo that can't be read is not said to be gone.
+    rendition(&stage.author, &url).await.problem(503);
+    let readiness = stage.author.get("~/readyz").await.problem(503);
+    assert!(readiness["detail"].as_str().unwrap().starts_with("media: "), "{readiness}");
+    stage.author.get("~/healthz").await.expect(200);
+    stage.author.get("/feed").await.expect(200);
+    stage.check("all requests answered 500").await;
+    stage.author.get("~/readyz").await.expect(200);
+
+    stage.objects.fail_when(Fault::Status(503), |asked| asked.attempt == 1);
+    assert_eq!(stage.post(3).await, 3, "what a repeat mends is mended");
+    stage.check("all first attempts answered 503").await;
+
+    // The first rendition is stored, the others are not, nor can the first be deleted again.
+    stage.objects.fail_when(Fault::Status(500), |asked| asked.number > 1);
+    assert_eq!(stage.post(1).await, 0);
+    stage.check("500 in the middle of a photo").await;
+}
+
+#[tokio::test]
+async fn lost_replies_lose_no_post() {
+    let mut stage = Stage::start().await;
+    stage.objects.fail_when(Fault::LostReply, |asked| asked.attempt == 1);
+    assert_eq!(stage.post(4).await, 4, "what a repeat mends is mended");
+    stage.check("all replies to first attempts lost").await;
+    stage.objects.fail(Fault::LostReply);
+    assert_eq!(stage.post(2).await, 0);
+    stage.check("all replies lost").await;
+    stage.objects.fail_when(Fault::LostReply, |asked| asked.method == Method::PUT);
+    stage.post(2).await;
+    stage.check("all replies to writes lost").await;
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_is_answered_for_in_time() {
+    let mut stage = Stage::start().await;
+    stage.objects.fail(Fault::Hang);
+    assert_eq!(stage.post(2).await, 0);
+    stage.check("all requests hang").await;
+    stage.objects.fail_when(Fault::Hang, |asked| asked.number == 2);
+    assert_eq!(stage.post(1).await, 1, "a second attempt is made in time");
+    stage.check("one request hangs").await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_comes_back() {
+    let mut stage = Stage::start().await;
+    let deleted = stage.acknowledged.remove(0);
+    stage.objects.stop().await;
+    assert_eq!(stage.post(2).await, 0);
+    let path = format!("/posts/{}", deleted["id"].as_str().unwrap());
+    stage.author.delete(&path).await.expect(204);
+    stage.objects.resume().await;
+    stage.check("connections refused").await;
+    let gone = keys(&[deleted]);
+    eventually("the deleted post's objects go", SOON, async || {
+        stage.objects.keys().is_disjoint(&gone).then_some(())
+    })
+    .await;
+    crate::idle(&stage.server).await;
+}
