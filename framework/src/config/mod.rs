@@ -24,6 +24,7 @@ pub struct Config {
     pub listen: SocketAddr,
     pub data_dir: PathBuf,
     pub databases: Vec<String>,
+    pub redis: String,
     pub media: String,
     pub public_url: String,
     pub limits: bool,
