@@ -47,9 +47,18 @@ on_empty_stores!(timelines:
     an_item_reaches_its_readers_once,
     an_author_sees_their_own_item_at_once,
     a_late_edge_brings_in_what_it_missed,
+    a_removed_edge_takes_its_items_out_late,
     a_timeline_goes_on_below_what_is_kept,
     edges_bring_items_in_and_take_them_out,
     a_large_audience_is_pulled,
+);
+on_empty_stores!(kept:
+    an_item_pushed_while_building_is_kept,
+    a_drop_while_building_is_obeyed,
+    what_is_trimmed_raises_the_mark,
+    building_never_lowers_the_mark,
+    a_build_that_fails_leaves_nothing_behind,
+    those_who_ask_together_get_the_same,
 );
 on_their_own_stores!(queue:
     a_job_commits_with_its_transaction,

@@ -21,6 +21,7 @@ use crate::graph::Graph;
 use crate::id::Clock;
 use crate::media::{Bounds, MediaStore, Processor};
 use crate::queue::{Queue, Worker};
+use crate::redis::Redis;
 use crate::shard::Shards;
 use crate::timeline::Timelines;
 use crate::web::{Idempotency, Passwords, RateLimits, Sessions, server};
@@ -79,11 +80,13 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
     let queue = Queue::new(shards.clone(), &app.jobs, &config.queue);
     queue.check_registered().await?;
     let graph = Graph::new(shards.clone(), queue.clone(), &app.edges);
+    let redis = if config.redis.is_empty() { None } else { Some(Redis::open(&config.redis).await?) };
     let timelines = Timelines::open(
         &app.timelines,
         shards.clone(),
         graph.clone(),
         queue.clone(),
+        redis.clone(),
         config.timeline.clone(),
     )
     .await?;
@@ -99,6 +102,7 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
         queue,
         graph,
         timelines,
+        redis,
     })
 }
 

@@ -98,6 +98,16 @@ impl Graph {
         self.links(kind, Direction::In, Id::<()>::from_raw(to), page).await
     }
 
+    /// [`Self::sources_among`] of an edge known by its name, for jobs.
+    pub(crate) async fn sources_among_named(
+        &self,
+        kind: &str,
+        to: i64,
+        among: &[Id<()>],
+    ) -> Result<HashSet<Id<()>>> {
+        self.links_among(kind, Direction::In, Id::<()>::from_raw(to), among).await
+    }
+
     /// How many edges of this name point to `to`, for jobs.
     pub(crate) async fn source_count_named(&self, kind: &str, to: i64) -> Result<u64> {
         let to = Id::<()>::from_raw(to);

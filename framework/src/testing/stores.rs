@@ -14,8 +14,9 @@ use crate::error::{Error, Result};
 use crate::graph::{self, Edge, Graph, WriteFarEnd};
 use crate::id::{Clock, EPOCH_MS, Id, Shard};
 use crate::queue::{self, Queue, Registry, Run, Worker};
-use crate::shard::{self, Shards};
-use crate::timeline::{self, FanOut, TimelineItem, Timelines};
+use crate::redis::Redis;
+use crate::shard::{self, Page, Shards};
+use crate::timeline::{self, FanOut, Timelines};
 use crate::web;
 
 /// The settings that tests run with.
@@ -46,8 +47,24 @@ pub struct Stores {
     pub graph: Graph,
     /// Timelines of notes: ten items each, authors pulled above three readers.
     pub timelines: Timelines,
-    directory: Arc<TempDir>,
+    /// What processes share, where these stores have it.
+    pub redis: Option<Redis>,
+    place: Place,
     registry: Arc<std::sync::Mutex<Option<Registry<Stores>>>>,
+}
+
+/// What stores are opened on, and again by those that come after them.
+#[derive(Clone)]
+struct Place {
+    directory: Arc<TempDir>,
+    redis: Option<String>,
+}
+
+impl Place {
+    fn new(redis: Option<&str>) -> Self {
+        let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        Self { directory, redis: redis.map(str::to_owned) }
+    }
 }
 
 impl AsRef<Graph> for Stores {
@@ -68,11 +85,19 @@ impl Stores {
         Self::with_jobs(|_| {}).await
     }
 
-    /// The same, with jobs of the test's own.
+    /// The same, and a Redis that is empty.
+    pub async fn with_redis(url: &str) -> Self {
+        Self::new(Place::new(Some(url)), |_| {}).await
+    }
+
+    /// New and empty, with jobs of the test's own.
     pub async fn with_jobs(register: impl FnOnce(&mut Registry<Self>)) -> Self {
-        let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        Self::new(Place::new(None), register).await
+    }
+
+    async fn new(place: Place, register: impl FnOnce(&mut Registry<Self>)) -> Self {
         let clock = Clock::manual(EPOCH_MS + 1_000_000_000);
-        Self::open(directory, clock, register).await.expect("new stores open")
+        Self::open(place, clock, register).await.expect("new stores open")
     }
 
     /// What a process finds that starts after this one has gone: the same databases, nothing in
@@ -83,21 +108,17 @@ impl Stores {
 
     /// The same, with jobs of the test's own.
     pub async fn reopened_with(&self, register: impl FnOnce(&mut Registry<Self>)) -> Self {
-        Self::open(self.directory.clone(), self.clock.clone(), register).await.expect("stores open again")
+        Self::open(self.place.clone(), self.clock.clone(), register).await.expect("stores open again")
     }
 
     /// What a process finds that starts when the machine's clock has been set to `now_ms`, such as
     /// back.
     pub async fn reopened_at(&self, now_ms: u64) -> Self {
-        Self::open(self.directory.clone(), Clock::manual(now_ms), |_| {}).await.expect("stores open again")
+        Self::open(self.place.clone(), Clock::manual(now_ms), |_| {}).await.expect("stores open again")
     }
 
-    async fn open(
-        directory: Arc<TempDir>,
-        clock: Clock,
-        register: impl FnOnce(&mut Registry<Self>),
-    ) -> Result<Self> {
-        let databases = databases(directory.path(), 2).await?;
+    async fn open(place: Place, clock: Clock, register: impl FnOnce(&mut Registry<Self>)) -> Result<Self> {
+        let databases = databases(place.directory.path(), 2).await?;
         let shards = Shards::open(databases, clock.clone()).await?;
         let mut registry = Registry::new();
         registry.register::<WriteFarEnd>();
@@ -106,11 +127,16 @@ impl Stores {
         let queue = Queue::new(shards.clone(), &registry, &QUEUE);
         let graph = Graph::new(shards.clone(), queue.clone(), &[Reads::NAME, Keeps::NAME]);
         let settings = config::Timeline { length: 10, pull_above: 3, cache_bytes: 1 << 20 };
-        let names = [note::Entity::TIMELINE];
+        let redis = match &place.redis {
+            Some(url) => Some(Redis::open(url).await?),
+            None => None,
+        };
+        let kinds = [timeline::Kind::of::<note::Entity>()];
         let timelines =
-            Timelines::open(&names, shards.clone(), graph.clone(), queue.clone(), settings).await?;
+            Timelines::open(&kinds, shards.clone(), graph.clone(), queue.clone(), redis.clone(), settings)
+                .await?;
         let registry = Arc::new(std::sync::Mutex::new(Some(registry)));
-        Ok(Self { clock, shards, queue, graph, timelines, directory, registry })
+        Ok(Self { clock, shards, queue, graph, timelines, redis, place, registry })
     }
 
     /// Starts a worker, with threads of its own. When what this gives is dropped, the worker and
@@ -159,6 +185,20 @@ impl Stores {
             })
         });
         new.await.expect("a note")
+    }
+
+    /// A reader's whole timeline, newest first, by pages of three.
+    ///
+    /// # Panics
+    /// When it can't be read.
+    pub async fn timeline(&self, reader: Id<author::Entity>) -> Vec<Id<note::Entity>> {
+        let (mut walked, mut page) = (Vec::new(), Page::first(3));
+        loop {
+            let slice = self.timelines.slice::<note::Entity>(reader, page).await.expect("a timeline");
+            walked.extend(slice.rows.iter().map(|row| row.peek().id));
+            let Some(next) = slice.next else { return walked };
+            page.before = Some(next);
+        }
     }
 
     /// Enqueues a job on an author's shard.

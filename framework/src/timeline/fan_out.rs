@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::store::Key;
 use super::{TimelineItem, Timelines};
 use crate::error::{Error, Result};
 use crate::graph::{Edge, EdgePage};
@@ -40,17 +41,32 @@ impl<C: AsRef<Timelines> + Send + Sync + 'static> Run<C> for FanOut {
             }
         }
         if inner.pulled.contains(timeline, self.author) {
+            inner.pulled.announce(timeline, self.author).await?;
             return Ok(());
         }
-        inner.memory.push(timeline, std::iter::once(self.author), self.item);
+        inner.store.push(timeline, &[self.author], self.item).await?;
         loop {
             let page = EdgePage { after: self.reached, limit: PAGE };
             let readers = inner.graph.sources_named(&self.audience, self.author, page).await?;
-            inner.memory.push(timeline, readers.iter().map(|reader| reader.id.raw()), self.item);
+            let ids: Vec<i64> = readers.iter().map(|reader| reader.id.raw()).collect();
+            inner.store.push(timeline, &ids, self.item).await?;
+            self.take_back(context.as_ref(), timeline, &ids).await?;
             let Some(last) = readers.last().filter(|_| readers.len() as u64 == PAGE) else { return Ok(()) };
             self.reached = Some((last.version, last.id.raw()));
             run.checkpoint(self).await?;
         }
+    }
+}
+
+impl FanOut {
+    /// Drops the timelines of those who have left the audience since it was read: what was pushed
+    /// to them may have come after their leaving had dropped theirs.
+    async fn take_back(&self, timelines: &Timelines, timeline: &'static str, pushed: &[i64]) -> Result<()> {
+        let pushed: Vec<Id<()>> = pushed.iter().copied().map(Id::from_raw).collect();
+        let still = timelines.0.graph.sources_among_named(&self.audience, self.author, &pushed).await?;
+        let left = pushed.iter().filter(|reader| !still.contains(*reader));
+        let left: Vec<Key> = left.map(|reader| (timeline, reader.raw())).collect();
+        if left.is_empty() { Ok(()) } else { timelines.0.store.drop_timelines(&left).await }
     }
 }
 
@@ -69,8 +85,12 @@ impl Timelines {
     ) -> Result<()> {
         let timeline = self.registered(T::TIMELINE)?;
         let timelines = self.clone();
-        let own = (author.raw(), item.raw());
-        tx.after_commit(move || timelines.0.memory.push(timeline, std::iter::once(own.0), own.1));
+        let (own, new) = (author.raw(), item.raw());
+        tx.after_commit(async move {
+            if let Err(error) = timelines.0.store.push(timeline, &[own], new).await {
+                tracing::debug!(error = error.chain(), "an author's own timeline is left to the job");
+            }
+        });
         let job = FanOut {
             timeline: timeline.to_owned(),
             audience: T::Audience::NAME.to_owned(),
