@@ -66,7 +66,7 @@ pub(super) fn router(
     Ok(router)
 }
 
-/// Whether the stores answer; the one that does not is named.
+/// Whether the stores answer; the one that does not is named. Redis is told of and not needed.
 async fn ready(State(tripod): State<Tripod>) -> Response {
     let checks = [("database", tripod.shards.ping().await), ("media", tripod.media.check().await)];
     for (store, check) in checks {
@@ -77,7 +77,11 @@ async fn ready(State(tripod): State<Tripod>) -> Response {
             return problem.into_response();
         }
     }
-    (StatusCode::OK, Json(serde_json::json!({"ready": true}))).into_response()
+    let mut state = serde_json::json!({"ready": true});
+    if let Some(redis) = &tripod.redis {
+        state["redis"] = redis.is_up().into();
+    }
+    (StatusCode::OK, Json(state)).into_response()
 }
 
 async fn media(State(tripod): State<Tripod>, Path(key): Path<String>) -> Result<Response, Problem> {

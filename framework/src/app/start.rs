@@ -93,9 +93,9 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
     Ok(Tripod {
         media: MediaStore::open_directory(config.media_dir()).await?,
         pictures: Processor::new(Bounds::default()),
-        sessions: Sessions::new(shards.clone()),
+        sessions: Sessions::new(shards.clone(), redis.clone()),
         idempotency: Idempotency::new(shards.clone()),
-        limits: RateLimits::new(config.limits),
+        limits: RateLimits::new(config.limits, redis.clone()),
         passwords: Passwords::new()?,
         config: Arc::new(config),
         shards,

@@ -29,7 +29,7 @@ pub async fn follow(
     me: SignedIn,
     Path(id): Path<AccountId>,
 ) -> Result<StatusCode, Problem> {
-    tripod.limits.take(FOLLOWS, tripod::web::Payer::Account(me.0.account))?;
+    tripod.limits.take(FOLLOWS, tripod::web::Payer::Account(me.0.account)).await?;
     let them = existing(&tripod, me.viewer(), id).await?;
     let me: AccountId = me.account();
     if them == me {
@@ -60,7 +60,7 @@ pub async fn unfollow(
     me: SignedIn,
     Path(id): Path<AccountId>,
 ) -> Result<StatusCode, Problem> {
-    tripod.limits.take(FOLLOWS, tripod::web::Payer::Account(me.0.account))?;
+    tripod.limits.take(FOLLOWS, tripod::web::Payer::Account(me.0.account)).await?;
     let them = existing(&tripod, me.viewer(), id).await?;
     let me: AccountId = me.account();
     tripod.graph.disconnect::<Follow>(me, them).await?;
