@@ -7,6 +7,7 @@ mod article;
 mod bad_input;
 mod browser;
 mod clients;
+mod conformance;
 mod crash;
 mod demo;
 mod hang_up;
@@ -14,6 +15,8 @@ mod idempotency;
 mod limits;
 mod pages;
 mod product_path;
+mod redis_server;
+mod shared;
 mod startup;
 mod tidy;
 
