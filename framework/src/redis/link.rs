@@ -170,7 +170,8 @@ impl Link {
     async fn look(&self, live: &Live) -> Result<(), Unfit> {
         if let Form::Sentinel(sentinel) = &self.address.form {
             // Without the sentinels a master that answers is as good as it was.
-            if let Ok(client) = sentinel.lock().await.async_get_client().await
+            let named = async { sentinel.lock().await.async_get_client().await };
+            if let Ok(Ok(client)) = tokio::time::timeout(CONNECT, named).await
                 && live.server != Some(client.get_connection_info().addr().to_string())
             {
                 return Err(Unfit::Wrong("the sentinels name another master".to_owned()));

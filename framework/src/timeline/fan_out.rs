@@ -6,12 +6,15 @@ use super::store::Key;
 use super::{TimelineItem, Timelines};
 use crate::error::{Error, Result};
 use crate::graph::{Edge, EdgePage};
-use crate::id::Id;
+use crate::id::{Id, SEQUENCES_PER_MS, SHARDS};
 use crate::queue::{Job, JobRun, Run};
 use crate::shard::Tx;
 
 /// Readers that are pushed to between two notes of how far the job has come.
 const PAGE: u64 = 500;
+
+/// The ids of an hour: ids are ordered by time. A far end lags seconds behind, as a rule.
+const AN_HOUR: i64 = 3_600_000 * SHARDS as i64 * SEQUENCES_PER_MS as i64;
 
 /// Adds one item to its readers' timelines, a page of readers at a time. After a crash it goes on
 /// from the page it had reached; adding an item twice is adding it once.
@@ -45,6 +48,9 @@ impl<C: AsRef<Timelines> + Send + Sync + 'static> Run<C> for FanOut {
             return Ok(());
         }
         inner.store.push(timeline, &[self.author], self.item).await?;
+        if run.attempt() > 1 {
+            self.take_back_earlier(context.as_ref(), timeline).await?;
+        }
         loop {
             let page = EdgePage { after: self.reached, limit: PAGE };
             let readers = inner.graph.sources_named(&self.audience, self.author, page).await?;
@@ -67,6 +73,18 @@ impl FanOut {
         let left = pushed.iter().filter(|reader| !still.contains(*reader));
         let left: Vec<Key> = left.map(|reader| (timeline, reader.raw())).collect();
         if left.is_empty() { Ok(()) } else { timelines.0.store.drop_timelines(&left).await }
+    }
+
+    /// The same for an attempt before this one, which may have ended between the two: whoever left
+    /// since about when the item was made is taken for one of its readers.
+    async fn take_back_earlier(&self, timelines: &Timelines, timeline: &'static str) -> Result<()> {
+        let since = self.item.saturating_sub(AN_HOUR);
+        let left = timelines.0.graph.sources_gone_named(&self.audience, self.author, since).await?;
+        for page in left.chunks(PAGE as usize) {
+            let keys: Vec<Key> = page.iter().map(|reader| (timeline, *reader)).collect();
+            timelines.0.store.drop_timelines(&keys).await?;
+        }
+        Ok(())
     }
 }
 

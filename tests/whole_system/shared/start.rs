@@ -33,11 +33,11 @@ async fn an_app_goes_on_when_its_redis_has_gone() {
     let mut redis = Redis::start().await;
     let server = Setup::default().set("TRIPOD_REDIS", &redis.url()).start().await;
     let api = server.api();
-    let ready = api.get("/readyz").await;
+    let ready = api.get("~/readyz").await;
     assert_eq!((ready.status, ready.json["redis"].as_bool()), (200, Some(true)));
     redis.stop().await;
     eventually("the loss is noticed", async || {
-        let ready = api.get("/readyz").await;
+        let ready = api.get("~/readyz").await;
         assert_eq!(ready.status, 200, "it is not needed");
         (ready.json["redis"] == false).then_some(())
     })
