@@ -68,6 +68,9 @@ async fn without_redis_all_goes_on_and_nothing_is_missed_afterwards() {
     assert_eq!(stores.timeline(reader).await, [first]);
     // The same process holds the same lists afterwards: they are to be mended, not forgotten.
     redis.pause();
+    // What is sent before the loss is noticed would be carried out after the pause.
+    assert_eq!(stores.timeline(reader).await, [first]);
+    assert!(!stores.redis.as_ref().unwrap().is_up());
     let second = note(&stores, b).await;
     let third = note(&stores, a).await;
     assert!(stores.graph.connect::<Reads>(reader, b).await.unwrap());
