@@ -125,7 +125,7 @@ async fn follow(
     Path(id): Path<RunnerId>,
 ) -> Result<StatusCode, Problem> {
     let them = see(&tripod, me.viewer(), id).await?;
-    tripod.timelines.follow::<run::Entity>(me.account(), them.id).await?;
+    tripod.graph.connect::<Follow>(me.account(), them.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -73,6 +73,7 @@ pub mod id;
 pub mod telemetry;
 
 pub mod db;
+pub mod redis;
 
 pub mod access;
 

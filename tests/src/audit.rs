@@ -25,7 +25,7 @@ impl Stored {
     /// # Panics
     /// When one of them can't be read.
     pub async fn read(data: &Path) -> Self {
-        let bucket = installation(data).and_then(|installation| installation.bucket());
+        let bucket = installation(data).map(|installation| installation.bucket());
         Self::read_from(&databases(data), &bucket.unwrap_or_else(|| data.join("media"))).await
     }
 

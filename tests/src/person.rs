@@ -86,6 +86,26 @@ impl Person {
         self.put(&format!("/users/{}/follow", them.id)).await.expect(204);
     }
 
+    /// Unfollows somebody.
+    pub async fn unfollow(&self, them: &Self) {
+        self.delete(&format!("/users/{}/follow", them.id)).await.expect(204);
+    }
+
+    /// Likes a post.
+    pub async fn like(&self, post: &Value) {
+        let path = format!("/posts/{}/like", post["id"].as_str().unwrap_or_default());
+        self.put(&path).await.expect(204);
+    }
+
+    /// The same person, with the same token, at another process of the service.
+    ///
+    /// # Panics
+    /// When they have no token.
+    pub fn at(&self, other: &Api) -> Self {
+        let api = other.with_token(self.token().expect("somebody who has signed up has a token"));
+        Self { id: self.id.clone(), username: self.username.clone(), api }
+    }
+
     /// A comment under a post.
     pub async fn comment(&self, post: &Value, text: &str) -> Value {
         let path = format!("/posts/{}/comments", post["id"].as_str().unwrap_or_default());

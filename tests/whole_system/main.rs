@@ -18,6 +18,7 @@ mod object_store;
 mod pages;
 mod product_path;
 mod servers;
+mod shared;
 mod startup;
 mod tidy;
 

@@ -35,7 +35,7 @@ pub struct App {
     pub(super) migrations: Vec<Migration>,
     pub(super) tables: Vec<String>,
     pub(super) edges: Vec<&'static str>,
-    pub(super) timelines: Vec<&'static str>,
+    pub(super) timelines: Vec<timeline::Kind>,
     pub(super) jobs: Registry<Tripod>,
     pub(super) routes: OpenApiRouter<Tripod>,
     pub(super) uploads: OpenApiRouter<Tripod>,
@@ -90,7 +90,7 @@ impl App {
     /// An entity whose rows appear in timelines.
     #[must_use]
     pub fn timeline<E: TimelineItem>(mut self) -> Self {
-        self.timelines.push(E::TIMELINE);
+        self.timelines.push(timeline::Kind::of::<E>());
         self.entity::<E>()
     }
 

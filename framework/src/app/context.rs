@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::graph::Graph;
 use crate::media::{MediaStore, Processor};
 use crate::queue::Queue;
+use crate::redis::Redis;
 use crate::shard::Shards;
 use crate::timeline::Timelines;
 use crate::web::{Idempotency, Passwords, RateLimits, SessionCookie, Sessions};
@@ -25,6 +26,8 @@ pub struct Tripod {
     pub graph: Graph,
     /// Feeds that are kept ready.
     pub timelines: Timelines,
+    /// What the processes share and can lose; without it there is one process.
+    pub redis: Option<Redis>,
     /// Media files.
     pub media: MediaStore,
     /// Makes pictures of strangers safe to show.

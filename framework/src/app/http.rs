@@ -64,7 +64,7 @@ pub(super) fn router(
 }
 
 /// Whether requests can be served: the media store answers and some database does. One that does not
-/// is named; while others do, this process is worth its requests.
+/// is named; while others do, this process is worth its requests. Redis is told of and not needed.
 async fn ready(State(tripod): State<Tripod>) -> Response {
     let (databases, media) = futures::future::join(tripod.shards.ping(), tripod.media.check()).await;
     let mut down = Vec::new();
@@ -80,15 +80,19 @@ async fn ready(State(tripod): State<Tripod>) -> Response {
         down.push(format!("media: {error}"));
         ready = false;
     }
-    match ready {
-        true if down.is_empty() => Json(serde_json::json!({"ready": true})).into_response(),
-        true => Json(serde_json::json!({"ready": true, "down": down})).into_response(),
-        false => {
-            let mut problem = Problem::unavailable(1);
-            problem.detail = down.join("; ");
-            problem.into_response()
-        }
+    if !ready {
+        let mut problem = Problem::unavailable(1);
+        problem.detail = down.join("; ");
+        return problem.into_response();
     }
+    let mut state = serde_json::json!({"ready": true});
+    if !down.is_empty() {
+        state["down"] = down.into();
+    }
+    if let Some(redis) = &tripod.redis {
+        state["redis"] = redis.is_up().into();
+    }
+    Json(state).into_response()
 }
 
 async fn media(State(tripod): State<Tripod>, Path(key): Path<String>) -> Result<Response, Problem> {

@@ -21,6 +21,7 @@ use crate::graph::Graph;
 use crate::id::Clock;
 use crate::media::{Bounds, MediaStore, Processor};
 use crate::queue::{Queue, Worker};
+use crate::redis::Redis;
 use crate::shard::{Shards, divide};
 use crate::timeline::Timelines;
 use crate::web::{Idempotency, Passwords, RateLimits, Sessions, server};
@@ -112,26 +113,29 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
         checked => checked?,
     }
     let graph = Graph::new(shards.clone(), queue.clone(), &app.edges);
+    let redis = if config.redis.is_empty() { None } else { Some(Redis::open(&config.redis).await?) };
     let timelines = Timelines::open(
         &app.timelines,
         shards.clone(),
         graph.clone(),
         queue.clone(),
+        redis.clone(),
         config.timeline.clone(),
     )
     .await?;
     Ok(Tripod {
         media: MediaStore::open(&config.media_location()).await?,
         pictures: Processor::new(Bounds::default()),
-        sessions: Sessions::new(shards.clone()),
+        sessions: Sessions::new(shards.clone(), redis.clone()),
         idempotency: Idempotency::new(shards.clone()),
-        limits: RateLimits::new(config.limits),
+        limits: RateLimits::new(config.limits, redis.clone()),
         passwords: Passwords::new()?,
         config: Arc::new(config),
         shards,
         queue,
         graph,
         timelines,
+        redis,
     })
 }
 

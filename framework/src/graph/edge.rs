@@ -1,8 +1,10 @@
 //! Kinds of edges, and the handle that makes and removes them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
+
+use futures::future::BoxFuture;
 
 use super::far::WriteFarEnd;
 use super::table::{self, Direction, End};
@@ -31,11 +33,11 @@ pub struct Graph {
     pub(super) shards: Shards,
     queue: Queue,
     kinds: Arc<HashMap<&'static str, ()>>,
-    late: Arc<OnceLock<Late>>,
+    hooks: Arc<RwLock<HashMap<&'static str, Vec<Hook>>>>,
 }
 
-/// Told of an edge's `from` when its far end was written by the job rather than at once.
-type Late = Box<dyn Fn(i64) + Send + Sync>;
+/// Told of the `from` of each edge of a kind that was made or removed.
+type Hook = Arc<dyn Fn(i64) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 impl Graph {
     /// A graph of these kinds of edges. [`WriteFarEnd`] must be among the queue's jobs.
@@ -45,7 +47,7 @@ impl Graph {
     pub fn new(shards: Shards, queue: Queue, kinds: &[&'static str]) -> Self {
         let named: HashMap<_, _> = kinds.iter().map(|name| (*name, ())).collect();
         assert_eq!(named.len(), kinds.len(), "two kinds of edge have the same name in {kinds:?}");
-        Self { shards, queue, kinds: Arc::new(named), late: Arc::default() }
+        Self { shards, queue, kinds: Arc::new(named), hooks: Arc::default() }
     }
 
     /// Makes the edge; tells whether it was not there. Safe to repeat.
@@ -66,8 +68,10 @@ impl Graph {
 
     async fn change<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>, live: bool) -> Result<bool> {
         let Some((job, queued)) = self.decide::<E>(from, to, live).await? else { return Ok(false) };
-        // The edge is made. If its far end can't be reached now, the job will reach it.
-        match self.write_far_end(&job).await {
+        // The edge is made. What can't be done about it now is done by the job.
+        let far = self.write_far_end(&job).await;
+        let told = self.changed(&job).await;
+        match far.and(told) {
             Ok(()) => {
                 if let Err(error) = self.queue.take_back(queued).await {
                     tracing::warn!(
@@ -117,18 +121,32 @@ impl Graph {
         Ok(self.decide::<E>(from, to, live).await?.map(|(job, _)| job))
     }
 
-    /// Has `told` called when a far end was written late: whoever went by that end meanwhile has
-    /// missed the change.
-    pub(crate) fn when_late(&self, told: impl Fn(i64) + Send + Sync + 'static) {
-        if self.late.set(Box::new(told)).is_err() {
-            tracing::warn!("only one part of an app can be told of late edges");
-        }
+    /// Has `hook` told the `from` of each edge of this kind that was made or removed: once its far
+    /// end is written, or at once where that is left to the job, and again by the job. The job is
+    /// there until the hook has succeeded after the far end was written.
+    pub(crate) fn when_changed<F>(
+        &self,
+        kind: &str,
+        hook: impl Fn(i64) -> F + Send + Sync + 'static,
+    ) -> Result<()>
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let kind = self.registered(kind)?;
+        let mut hooks = self.hooks.write().unwrap_or_else(|broken| broken.into_inner());
+        hooks.entry(kind).or_default().push(Arc::new(move |from| Box::pin(hook(from))));
+        Ok(())
     }
 
-    pub(super) fn was_late(&self, from: i64) {
-        if let Some(told) = self.late.get() {
-            told(from);
+    pub(super) async fn changed(&self, job: &WriteFarEnd) -> Result<()> {
+        let hooks = {
+            let hooks = self.hooks.read().unwrap_or_else(|broken| broken.into_inner());
+            hooks.get(job.kind.as_str()).cloned().unwrap_or_default()
+        };
+        for hook in hooks {
+            hook(job.from).await?;
         }
+        Ok(())
     }
 
     pub(crate) async fn write_far_end(&self, job: &WriteFarEnd) -> Result<()> {

@@ -25,7 +25,7 @@ impl<C: AsRef<Graph> + Send + Sync + 'static> Run<C> for WriteFarEnd {
     async fn run(&mut self, context: &C, _: &JobRun) -> anyhow::Result<()> {
         let graph = context.as_ref();
         graph.write_far_end(self).await?;
-        graph.was_late(self.from);
+        graph.changed(self).await?;
         Ok(())
     }
 }

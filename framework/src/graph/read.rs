@@ -98,6 +98,26 @@ impl Graph {
         self.links(kind, Direction::In, Id::<()>::from_raw(to), page).await
     }
 
+    /// [`Self::sources_among`] of an edge known by its name, for jobs.
+    pub(crate) async fn sources_among_named(
+        &self,
+        kind: &str,
+        to: i64,
+        among: &[Id<()>],
+    ) -> Result<HashSet<Id<()>>> {
+        self.links_among(kind, Direction::In, Id::<()>::from_raw(to), among).await
+    }
+
+    /// Whose edges of this name to `to` were removed by a change later than `version`.
+    pub(crate) async fn sources_gone_named(&self, kind: &str, to: i64, version: i64) -> Result<Vec<i64>> {
+        let to = Id::<()>::from_raw(to);
+        let sql = "SELECT far_id FROM tripod_edge WHERE near_id = $1 AND kind = $2 AND direction = $3 \
+                   AND live = FALSE AND version > $4";
+        let values = [to.into(), kind.into(), (Direction::In as i16).into(), version.into()];
+        let rows = query(self.shards.reader(to.shard()), sql, values).await?;
+        rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+    }
+
     /// How many edges of this name point to `to`, for jobs.
     pub(crate) async fn source_count_named(&self, kind: &str, to: i64) -> Result<u64> {
         let to = Id::<()>::from_raw(to);

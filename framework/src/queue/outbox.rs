@@ -71,7 +71,7 @@ impl Queue {
         let id = self.store().insert(tx, J::NAME, encode(job)?, delay.as_millis() as u64).await?;
         if delay.is_zero() {
             let queue = self.clone();
-            tx.after_commit(move || queue.0.wake.notify_waiters());
+            tx.after_commit(async move { queue.0.wake.notify_waiters() });
         }
         Ok(id)
     }

@@ -14,6 +14,7 @@ mod sharded;
 mod tx;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 
@@ -26,6 +27,9 @@ pub use tx::{Claimed, Tx};
 use crate::db::{Database, Reader};
 use crate::error::{Error, Result};
 use crate::id::{Clock, Id, Minter, Shard};
+
+/// How long the hooks of a commit are waited for.
+const HOOKS: Duration = Duration::from_secs(2);
 
 /// The handle on all data: finds the database of a shard, reads from it and writes to it.
 #[derive(Clone)]
@@ -97,8 +101,12 @@ impl Shards {
                 })
             })
             .await?;
-        for hook in hooks {
-            hook();
+        if !hooks.is_empty() {
+            // A task of its own: the caller may be dropped meanwhile, by a client who hangs up.
+            let hooks = tokio::spawn(join_all(hooks));
+            if tokio::time::timeout(HOOKS, hooks).await.is_err() {
+                tracing::warn!("what follows a commit takes long: its caller goes on without it");
+            }
         }
         Ok(result)
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use futures::future::BoxFuture;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait,
     IntoActiveModel, QueryFilter, TryInsertResult, Value,
@@ -16,7 +17,7 @@ use crate::id::{Id, Minter, Shard};
 /// same millisecond; ten in a row mean that something else is wrong.
 const TRIES: usize = 10;
 
-type Hook = Box<dyn FnOnce() + Send>;
+type Hook = BoxFuture<'static, ()>;
 
 /// Whether a row was claimed now or was there before.
 pub enum Claimed<E: Sharded> {
@@ -195,10 +196,11 @@ impl<'t> Tx<'t> {
         self.minter.mint(self.shard)
     }
 
-    /// Calls `hook` after the commit, if there is one. It may be lost when the process ends, so
-    /// it is for hints such as waking a worker, never for effects.
-    pub fn after_commit(&self, hook: impl FnOnce() + Send + 'static) {
-        self.hooks.lock().unwrap_or_else(|broken| broken.into_inner()).push(Box::new(hook));
+    /// Runs `hook` after the commit, if there is one, and before [`super::Shards::write`] returns,
+    /// unless it takes longer than hints may. It is lost when the process ends, so it is for hints
+    /// such as waking a worker, never for effects.
+    pub fn after_commit(&self, hook: impl Future<Output = ()> + Send + 'static) {
+        self.hooks.lock().unwrap_or_else(|broken| broken.into_inner()).push(Box::pin(hook));
     }
 
     pub(super) fn into_hooks(self) -> Vec<Hook> {

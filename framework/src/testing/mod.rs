@@ -7,7 +7,7 @@ pub mod conformance;
 mod notes;
 mod stores;
 
-pub use notes::{Author, Note, author, note};
+pub use notes::{Author, Note, Reads, author, note};
 pub use stores::{Backing, Stores, Working};
 
 use std::time::{Duration, Instant};

@@ -13,8 +13,9 @@ use crate::error::{Error, Result};
 use crate::graph::{self, Edge, Graph, WriteFarEnd};
 use crate::id::{Clock, EPOCH_MS, Id, Shard};
 use crate::queue::{self, Queue, Registry, Run, Worker};
-use crate::shard::{self, Shards};
-use crate::timeline::{self, FanOut, TimelineItem, Timelines};
+use crate::redis::Redis;
+use crate::shard::{self, Page, Shards};
+use crate::timeline::{self, FanOut, Timelines};
 use crate::web;
 
 /// The settings that tests run with.
@@ -26,6 +27,7 @@ const QUEUE: config::Queue = config::Queue { workers: 4, lease_seconds: 15 };
 #[derive(Clone)]
 pub struct Backing {
     databases: Vec<String>,
+    redis: Option<String>,
     _held: Arc<dyn Any + Send + Sync>,
 }
 
@@ -34,12 +36,26 @@ impl Backing {
     pub fn embedded() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let url = |index| format!("sqlite://{}", directory.path().join(format!("{index}.db")).display());
-        Self { databases: (0..2).map(url).collect(), _held: Arc::new(directory) }
+        Self { databases: (0..2).map(url).collect(), redis: None, _held: Arc::new(directory) }
     }
 
     /// Databases on servers, empty, by their addresses; `held` keeps them there.
     pub fn servers(databases: Vec<String>, held: impl Any + Send + Sync) -> Self {
-        Self { databases, _held: Arc::new(held) }
+        Self { databases, redis: None, _held: Arc::new(held) }
+    }
+
+    /// The same, with something else that is kept for as long.
+    #[must_use]
+    pub fn holding(mut self, held: impl Any + Send + Sync) -> Self {
+        self._held = Arc::new((self._held, held));
+        self
+    }
+
+    /// The same, and a Redis that is empty, which processes share.
+    #[must_use]
+    pub fn with_redis(mut self, url: &str) -> Self {
+        self.redis = Some(url.to_owned());
+        self
     }
 }
 
@@ -67,6 +83,8 @@ pub struct Stores {
     pub graph: Graph,
     /// Timelines of notes: ten items each, authors pulled above three readers.
     pub timelines: Timelines,
+    /// What processes share, where these stores have it.
+    pub redis: Option<Redis>,
     backing: Backing,
     registry: Arc<std::sync::Mutex<Option<Registry<Stores>>>>,
 }
@@ -131,11 +149,16 @@ impl Stores {
         let queue = Queue::new(shards.clone(), &registry, &QUEUE);
         let graph = Graph::new(shards.clone(), queue.clone(), &[Reads::NAME, Keeps::NAME]);
         let settings = config::Timeline { length: 10, pull_above: 3, cache_bytes: 1 << 20 };
-        let names = [note::Entity::TIMELINE];
+        let redis = match &backing.redis {
+            Some(url) => Some(Redis::open(url).await?),
+            None => None,
+        };
+        let kinds = [timeline::Kind::of::<note::Entity>()];
         let timelines =
-            Timelines::open(&names, shards.clone(), graph.clone(), queue.clone(), settings).await?;
+            Timelines::open(&kinds, shards.clone(), graph.clone(), queue.clone(), redis.clone(), settings)
+                .await?;
         let registry = Arc::new(std::sync::Mutex::new(Some(registry)));
-        Ok(Self { clock, shards, queue, graph, timelines, backing, registry })
+        Ok(Self { clock, shards, queue, graph, timelines, redis, backing, registry })
     }
 
     /// Starts a worker, with threads of its own. When what this gives is dropped, the worker and
@@ -184,6 +207,20 @@ impl Stores {
             })
         });
         new.await.expect("a note")
+    }
+
+    /// A reader's whole timeline, newest first, by pages of three.
+    ///
+    /// # Panics
+    /// When it can't be read.
+    pub async fn timeline(&self, reader: Id<author::Entity>) -> Vec<Id<note::Entity>> {
+        let (mut walked, mut page) = (Vec::new(), Page::first(3));
+        loop {
+            let slice = self.timelines.slice::<note::Entity>(reader, page).await.expect("a timeline");
+            walked.extend(slice.rows.iter().map(|row| row.peek().id));
+            let Some(next) = slice.next else { return walked };
+            page.before = Some(next);
+        }
     }
 
     /// Enqueues a job on an author's shard.

@@ -9,14 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use moka::sync::Cache;
 use tokio::sync::OnceCell;
 
+use super::store::{Key, Known};
 use crate::error::Result;
 
 /// Bytes that a timeline is reckoned at, besides its items: the entry, its key, the tree's root.
 const OVERHEAD_BYTES: u64 = 512;
 /// Bytes of an item: its eight, and the tree's nodes being half empty.
 const ITEM_BYTES: u64 = 24;
-
-type Key = (&'static str, i64);
 
 #[derive(Clone)]
 pub(super) struct Memory {
@@ -37,14 +36,6 @@ struct State {
     complete_above: i64,
 }
 
-/// What a timeline knows of a page.
-pub(super) struct Known {
-    /// The newest items asked for, newest first.
-    pub(super) items: Vec<i64>,
-    /// Below this there may be more, in the shards only. Zero: nothing is missing.
-    pub(super) complete_above: i64,
-}
-
 impl Memory {
     pub(super) fn new(length: usize, cache_bytes: u64) -> Self {
         // A timeline grows after it is inserted, so it is weighed at its full length at once.
@@ -57,13 +48,12 @@ impl Memory {
     /// most `length`, and is called once however many ask.
     pub(super) async fn read(
         &self,
-        timeline: &'static str,
-        owner: i64,
+        key: Key,
         before: i64,
         limit: usize,
         build: impl AsyncFnOnce(usize) -> Result<Vec<i64>>,
     ) -> Result<Known> {
-        let entry = self.timelines.get_with((timeline, owner), Arc::default);
+        let entry = self.timelines.get_with(key, Arc::default);
         entry
             .built
             .get_or_try_init(async || {
@@ -82,7 +72,7 @@ impl Memory {
         let state = entry.lock();
         let above = (state.complete_above + 1).min(before);
         let items = state.items.range(above..before).rev().take(limit).copied().collect();
-        Ok(Known { items, complete_above: state.complete_above })
+        Ok(Known { items, complete_above: state.complete_above, pulled: None })
     }
 
     /// Adds an item to those of these timelines that are here.
@@ -101,12 +91,8 @@ impl Memory {
         }
     }
 
-    pub(super) fn drop_timeline(&self, timeline: &'static str, owner: i64) {
-        self.timelines.invalidate(&(timeline, owner));
-    }
-
-    pub(super) fn drop_all(&self) {
-        self.timelines.invalidate_all();
+    pub(super) fn drop_timeline(&self, key: Key) {
+        self.timelines.invalidate(&key);
     }
 }
 
@@ -133,7 +119,7 @@ mod tests {
 
     async fn read(memory: &Memory, before: i64, limit: usize, newest: &[i64]) -> (Vec<i64>, i64) {
         let newest = newest.to_vec();
-        let known = memory.read("home", 1, before, limit, async move |_| Ok(newest)).await.unwrap();
+        let known = memory.read(("home", 1), before, limit, async move |_| Ok(newest)).await.unwrap();
         (known.items, known.complete_above)
     }
 
@@ -151,7 +137,7 @@ mod tests {
         );
         memory.push("home", [1].into_iter(), 5);
         assert_eq!(read(&memory, 40, 1, &[]).await, (vec![30], 10), "what is below the mark is not kept");
-        memory.drop_timeline("home", 1);
+        memory.drop_timeline(("home", 1));
         assert_eq!(read(&memory, i64::MAX, 10, &[7]).await, (vec![7], 0), "a dropped timeline is built anew");
     }
 
@@ -160,49 +146,5 @@ mod tests {
         let memory = Memory::new(2, 1 << 20);
         assert_eq!(read(&memory, i64::MAX, 10, &[9, 8]).await, (vec![9, 8], 7));
         assert_eq!(read(&memory, 8, 10, &[]).await, (vec![], 7));
-    }
-
-    #[tokio::test]
-    async fn an_item_pushed_while_a_timeline_is_built_is_not_missed() {
-        let memory = Memory::new(10, 1 << 20);
-        let pushing = memory.clone();
-        let known = memory
-            .read("home", 1, i64::MAX, 10, async move |_| {
-                let seen_by_the_database = vec![1, 2];
-                pushing.push("home", [1].into_iter(), 3);
-                Ok(seen_by_the_database)
-            })
-            .await
-            .unwrap();
-        assert_eq!(known.items, [3, 2, 1]);
-    }
-
-    #[tokio::test]
-    async fn a_build_does_not_lower_a_mark_that_pushes_have_raised() {
-        let memory = Memory::new(2, 1 << 20);
-        let pushing = memory.clone();
-        let known = memory
-            .read("home", 1, i64::MAX, 10, async move |_| {
-                for item in [10, 11, 12] {
-                    pushing.push("home", [1].into_iter(), item);
-                }
-                Ok(vec![3, 2])
-            })
-            .await
-            .unwrap();
-        assert_eq!(
-            (known.items, known.complete_above),
-            (vec![12, 11], 10),
-            "10 was dropped, and is said to be"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_build_that_fails_leaves_nothing_behind() {
-        let memory = Memory::new(10, 1 << 20);
-        let failed =
-            memory.read("home", 1, i64::MAX, 10, async |_| Err(crate::Error::unavailable("away"))).await;
-        assert!(failed.is_err_and(|error| error.is_unavailable()));
-        assert_eq!(read(&memory, i64::MAX, 10, &[4]).await.0, [4]);
     }
 }

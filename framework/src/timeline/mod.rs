@@ -3,7 +3,8 @@
 //! Fan-out on write: a new item commits together with a job that adds it to the timelines of its
 //! author's audience ([`Timelines::publish`]). The shards are the truth, and a timeline is only a
 //! copy of their newest part: it states from where on it is complete, and below that readers go
-//! to the shards. It can be dropped at any time and comes back the same. Authors with a large
+//! to the shards. It can be dropped at any time and comes back the same, and is dropped when its
+//! reader's edges change: that brings in what was before, and takes out. Authors with a large
 //! audience are pulled by readers instead of pushed to them. `timeline` never touches HTTP and
 //! does not decide who sees what: what it gives is `Unchecked`.
 
@@ -11,6 +12,9 @@ mod fan_out;
 mod memory;
 mod pulled;
 mod read;
+mod redis;
+mod scripts;
+pub(crate) mod store;
 
 use std::sync::Arc;
 
@@ -23,9 +27,10 @@ use crate::error::Result;
 use crate::graph::{Edge, Graph};
 use crate::id::Id;
 use crate::queue::Queue;
+use crate::redis::Redis;
 use crate::shard::{Sharded, Shards};
-use memory::Memory;
 use pulled::Pulled;
+use store::{Key, Store};
 
 /// An entity whose rows appear in the timelines of those who follow their owner, and in the
 /// owner's own. Derived by [`crate::TimelineItem`].
@@ -36,6 +41,20 @@ pub trait TimelineItem: Sharded {
     const TIMELINE: &'static str;
 }
 
+/// What an app says of a timeline, without the type of what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    name: &'static str,
+    audience: &'static str,
+}
+
+impl Kind {
+    /// The timeline that rows of this entity appear in.
+    pub fn of<T: TimelineItem>() -> Self {
+        Self { name: T::TIMELINE, audience: T::Audience::NAME }
+    }
+}
+
 /// The handle on all timelines; clones share everything.
 #[derive(Clone)]
 pub struct Timelines(Arc<Inner>);
@@ -44,67 +63,55 @@ struct Inner {
     shards: Shards,
     graph: Graph,
     queue: Queue,
-    memory: Memory,
+    store: Store,
     pulled: Pulled,
     names: Vec<&'static str>,
     settings: config::Timeline,
 }
 
 impl Timelines {
-    /// The timelines of these names, kept in this process. [`FanOut`] must be among the queue's
-    /// jobs.
+    /// These timelines, kept in Redis, or else in this process. [`FanOut`] must be among the
+    /// queue's jobs.
     ///
     /// # Errors
-    /// Those of any database: the pulled authors are read from all of them.
+    /// Those of any database: the pulled authors are read from all of them. Configuration, when a
+    /// timeline's audience is an edge that the graph does not know.
     pub async fn open(
-        names: &[&'static str],
+        kinds: &[Kind],
         shards: Shards,
         graph: Graph,
         queue: Queue,
+        redis: Option<Redis>,
         settings: config::Timeline,
     ) -> Result<Self> {
-        let pulled = Pulled::load(shards.clone()).await?;
-        let memory = Memory::new(settings.length as usize, settings.cache_bytes);
-        // An item that was fanned out before an edge's far end was there went past its reader.
-        let (kept, timelines) = (memory.clone(), names.to_vec());
-        graph.when_late(move |reader| timelines.iter().for_each(|name| kept.drop_timeline(name, reader)));
-        Ok(Self(Arc::new(Inner { shards, graph, queue, memory, pulled, names: names.to_vec(), settings })))
+        let pulled = Pulled::load(shards.clone(), redis.clone()).await?;
+        let store = Store::new(redis, settings.length as usize, settings.cache_bytes);
+        let names = kinds.iter().map(|kind| kind.name).collect();
+        let inner = Arc::new(Inner { shards, graph, queue, store, pulled, names, settings });
+        for kind in kinds {
+            // The graph is held by what it would hold.
+            let inner_of_hook = Arc::downgrade(&inner);
+            let name = kind.name;
+            inner.graph.when_changed(kind.audience, move |reader| {
+                let inner = inner_of_hook.upgrade();
+                async move {
+                    match inner {
+                        Some(inner) => inner.store.drop_timelines(&[(name, reader)]).await,
+                        None => Ok(()),
+                    }
+                }
+            })?;
+        }
+        Ok(Self(inner))
     }
 
-    /// Makes the edge from reader to author, which brings the author's items into the reader's
-    /// timeline, also the earlier ones; tells whether it was not there. Safe to repeat.
+    /// Drops what is kept of an owner's timelines: the next read builds it anew. An edge that was
+    /// made or removed does so by itself.
     ///
     /// # Errors
-    /// Those of [`Graph::connect`].
-    pub async fn follow<T: TimelineItem>(&self, reader: Id<T::Owner>, author: Id<T::Owner>) -> Result<bool> {
-        let made = self.0.graph.connect::<T::Audience>(reader, author).await;
-        self.rebuild::<T>(reader);
-        made
-    }
-
-    /// Removes the edge, which takes the author's items out of the reader's timeline; tells
-    /// whether it was there. Safe to repeat.
-    ///
-    /// # Errors
-    /// Those of [`Graph::disconnect`].
-    pub async fn unfollow<T: TimelineItem>(
-        &self,
-        reader: Id<T::Owner>,
-        author: Id<T::Owner>,
-    ) -> Result<bool> {
-        let removed = self.0.graph.disconnect::<T::Audience>(reader, author).await;
-        self.rebuild::<T>(reader);
-        removed
-    }
-
-    /// Drops one timeline: the next read builds it anew. Also when nothing changed or the change
-    /// failed: it may have been made all the same.
-    fn rebuild<T: TimelineItem>(&self, reader: Id<T::Owner>) {
-        self.0.memory.drop_timeline(T::TIMELINE, reader.raw());
-    }
-
-    /// Drops all timelines, as a restart would.
-    pub fn drop_all(&self) {
-        self.0.memory.drop_all();
+    /// Unavailable, when Redis is away.
+    pub async fn rebuild<O>(&self, owner: Id<O>) -> Result<()> {
+        let keys: Vec<Key> = self.0.names.iter().map(|name| (*name, owner.raw())).collect();
+        self.0.store.drop_timelines(&keys).await
     }
 }

@@ -2,17 +2,24 @@
 //!
 //! An author is marked before their first item that is not pushed, and stays marked: readers then
 //! merge the author's list in, so an item that was pushed as well is simply the same item.
+//!
+//! Where several processes share Redis, a key there names the version of the list that is in
+//! force. It changes after an author's mark has committed and before the first item goes
+//! unpushed; readers fetch it with their timeline and read the databases again when it is another
+//! than they know, or was written on another server than now holds it.
 
 use std::collections::HashSet;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, LazyLock, RwLock};
 
 use futures::future::try_join_all;
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{ColumnDef, Index, Table};
+use tokio::sync::Mutex;
 
 use crate::db::{CreateTables, Migration, statement};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::Shard;
+use crate::redis::{Cmd, IDENTITY, Redis, cmd};
 use crate::shard::Shards;
 
 /// The pulled authors, on their own shards.
@@ -26,17 +33,49 @@ pub const MIGRATION: Migration = || {
     CreateTables::new("m20261122_000004_tripod_pulled").table(pulled).boxed()
 };
 
+/// The key that holds the version in force.
+pub(super) const VERSION: &str = "pulled";
+
+/// The version, with the server that it was read on.
+static ASK_VERSION: LazyLock<String> = LazyLock::new(|| {
+    format!("{IDENTITY} local version = redis.call('GET', KEYS[1]) return version and version .. identity()")
+});
+
 type Authors = HashSet<(String, i64)>;
 
 #[derive(Clone)]
 pub(super) struct Pulled {
     shards: Shards,
-    authors: Arc<RwLock<Authors>>,
+    redis: Option<Redis>,
+    known: Arc<RwLock<Known>>,
+    /// Held by whoever reads the databases again.
+    renewing: Arc<Mutex<()>>,
+}
+
+#[derive(Default)]
+struct Known {
+    authors: Authors,
+    /// The version that was in force before the authors were read.
+    version: Option<String>,
+    /// The authors of whom this process has told the others.
+    announced: Authors,
+}
+
+/// Asks for the version in force; nothing, where there is none.
+pub(super) fn ask_version(key: &str) -> Cmd {
+    cmd("EVAL").arg(ASK_VERSION.as_str()).arg(1).arg(key).take()
 }
 
 impl Pulled {
-    pub(super) async fn load(shards: Shards) -> Result<Self> {
-        let queries = shards.databases().iter().map(async |database| {
+    pub(super) async fn load(shards: Shards, redis: Option<Redis>) -> Result<Self> {
+        let pulled = Self { shards, redis, known: Arc::default(), renewing: Arc::default() };
+        let authors = pulled.all().await?;
+        pulled.change(|known| known.authors = authors);
+        Ok(pulled)
+    }
+
+    async fn all(&self) -> Result<Authors> {
+        let queries = self.shards.databases().iter().map(async |database| {
             let reader = database.reader();
             let sql = "SELECT timeline, author_id FROM tripod_pulled";
             reader.query_all_raw(statement(reader, sql, [])).await
@@ -45,22 +84,49 @@ impl Pulled {
         for row in try_join_all(queries).await?.into_iter().flatten() {
             authors.insert((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
         }
-        Ok(Self { shards, authors: Arc::new(RwLock::new(authors)) })
+        Ok(authors)
     }
 
     pub(super) fn contains(&self, timeline: &str, author: i64) -> bool {
-        self.read().contains(&(timeline.to_owned(), author))
+        self.read().authors.contains(&(timeline.to_owned(), author))
     }
 
     /// The pulled authors of a timeline; few, by what makes one.
     pub(super) fn authors(&self, timeline: &str) -> Vec<i64> {
-        self.read().iter().filter(|(name, _)| name == timeline).map(|(_, author)| *author).collect()
+        let known = self.read();
+        known.authors.iter().filter(|(name, _)| name == timeline).map(|(_, author)| *author).collect()
+    }
+
+    /// Brings the authors to the version that was seen in force.
+    pub(super) async fn renew(&self, seen: Option<String>) -> Result<()> {
+        let Some(redis) = &self.redis else { return Ok(()) };
+        let is_known = || seen.is_some() && self.read().version == seen;
+        if is_known() {
+            return Ok(());
+        }
+        let _turn = self.renewing.lock().await;
+        if is_known() {
+            return Ok(());
+        }
+        let key = redis.key(VERSION);
+        if seen.is_none() {
+            redis.ask::<()>(&cmd("SET").arg(&key).arg(new_version()).arg("NX").take()).await?;
+        }
+        // The version comes before the authors: a mark that comes in between makes another version.
+        let version: Option<String> = redis.ask(&ask_version(&key)).await?;
+        let version = version.ok_or_else(|| Error::unavailable("Redis has dropped a key just written"))?;
+        let authors = self.all().await?;
+        self.change(|known| {
+            known.authors.extend(authors);
+            known.version = Some(version);
+        });
+        Ok(())
     }
 
     /// Marks an author, durably before it is seen here.
     pub(super) async fn mark(&self, timeline: &'static str, author: i64) -> Result<()> {
         self.shards
-            .write::<_, crate::Error, _>(Shard::of_id(author), move |tx| {
+            .write::<_, Error, _>(Shard::of_id(author), move |tx| {
                 Box::pin(async move {
                     let connection = tx.connection();
                     let sql = "INSERT INTO tripod_pulled (author_id, timeline) VALUES ($1, $2) ON CONFLICT DO NOTHING";
@@ -70,14 +136,33 @@ impl Pulled {
                 })
             })
             .await?;
-        self.authors
-            .write()
-            .unwrap_or_else(|broken| broken.into_inner())
-            .insert((timeline.to_owned(), author));
+        self.change(|known| known.authors.insert((timeline.to_owned(), author)));
         Ok(())
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Authors> {
-        self.authors.read().unwrap_or_else(|broken| broken.into_inner())
+    /// Sees to it that every process knows a marked author, before an item of theirs goes unpushed.
+    /// Once a process is enough; who marked the author may have died before telling of it.
+    pub(super) async fn announce(&self, timeline: &str, author: i64) -> Result<()> {
+        let Some(redis) = &self.redis else { return Ok(()) };
+        let entry = (timeline.to_owned(), author);
+        if self.read().announced.contains(&entry) {
+            return Ok(());
+        }
+        redis.ask::<()>(&cmd("SET").arg(redis.key(VERSION)).arg(new_version()).take()).await?;
+        self.change(|known| known.announced.insert(entry));
+        Ok(())
     }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(|broken| broken.into_inner())
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut Known) -> R) {
+        change(&mut self.known.write().unwrap_or_else(|broken| broken.into_inner()));
+    }
+}
+
+/// Never one that was there before, whatever Redis has lost.
+fn new_version() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::store::Known;
 use super::{TimelineItem, Timelines};
 use crate::access::Unchecked;
 use crate::error::Result;
@@ -28,19 +29,27 @@ impl Timelines {
     pub async fn slice<T: TimelineItem>(&self, reader: Id<T::Owner>, page: Page<T>) -> Result<Slice<T>> {
         let limit = page.limit as usize;
         let before = page.before.map_or(i64::MAX, Id::raw);
-        let known = self
+        let key = (T::TIMELINE, reader.raw());
+        let mut known = self
             .0
-            .memory
-            .read(T::TIMELINE, reader.raw(), before, limit, async |length| {
+            .store
+            .read(key, before, limit, async |length| {
                 let authors = self.authors::<T>(reader).await?;
                 let newest = self.0.shards.list_many(&authors, Page::<T>::first(length as u64)).await?;
                 Ok(newest.iter().map(|row| T::id(row.peek()).raw()).collect())
             })
             .await?;
+        if known.complete_above < i64::MAX
+            && let Err(error) = self.0.pulled.renew(known.pulled.take()).await
+        {
+            // Without the list of pulled authors the items kept may not be all.
+            tracing::debug!(error = error.chain(), "a timeline is read from the shards");
+            known = Known::nothing();
+        }
         let mut ids: BTreeSet<i64> = known.items.iter().copied().collect();
         if ids.len() < limit && known.complete_above > 0 {
             // Below the mark only the shards know.
-            let before = Id::from_raw(before.min(known.complete_above + 1));
+            let before = Id::from_raw(before.min(known.complete_above.saturating_add(1)));
             let authors = self.authors::<T>(reader).await?;
             ids.extend(self.listed::<T>(&authors, before, limit).await?);
         }

@@ -1,12 +1,12 @@
-//! Rate limits by account and by network: token buckets, kept in this process.
+//! Rate limits by account and by network: token buckets, in Redis or else in this process.
 //!
 //! What runs out is answered 429 with the seconds until it is refilled. Bounded: buckets that
-//! have filled up again are forgotten.
+//! have filled up again are forgotten. With Redis away each process counts by itself.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, LazyLock, RwLock};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -16,7 +16,8 @@ use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
-use super::{Problem, SessionCookie, SignedIn};
+use super::{Problem, SessionCookie, SignedIn, hash_text};
+use crate::redis::{Redis, Script};
 
 /// Buckets of one rule past which the full ones are forgotten.
 const BUCKETS: usize = 100_000;
@@ -60,10 +61,12 @@ pub async fn limit_tokens(
     let headers = request.headers();
     let has_token = headers.contains_key(AUTHORIZATION) || cookie.read(headers).is_some();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().filter(|_| has_token);
-    match peer.map(|ConnectInfo(peer)| limits.take(TOKENS, peer.ip())) {
-        Some(Err(problem)) => problem.into_response(),
-        _ => next.run(request).await,
+    if let Some(ConnectInfo(peer)) = peer
+        && let Err(problem) = limits.take(TOKENS, peer.ip()).await
+    {
+        return problem.into_response();
     }
+    next.run(request).await
 }
 
 /// Middleware: takes every request from its account's or network's bucket. Rules for single
@@ -75,10 +78,12 @@ pub async fn limit_requests(State(limits): State<RateLimits>, request: Request, 
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         peer.map(|ConnectInfo(peer)| Payer::from(peer.ip()))
     };
-    match account.or_else(network).map(|payer| limits.take(REQUESTS, payer)) {
-        Some(Err(problem)) => problem.into_response(),
-        _ => next.run(request).await,
+    if let Some(payer) = account.or_else(network)
+        && let Err(problem) = limits.take(REQUESTS, payer).await
+    {
+        return problem.into_response();
     }
+    next.run(request).await
 }
 
 /// Whose bucket is taken from.
@@ -104,37 +109,88 @@ impl From<IpAddr> for Payer {
     }
 }
 
+impl Payer {
+    /// As part of a key. A name is a stranger's text, and may be a password typed into the wrong
+    /// field, so only its hash is written.
+    fn key(&self) -> String {
+        match self {
+            Self::Account(id) => format!("a{id}"),
+            Self::Network(bytes) => format!("n{:016x}", u64::from_be_bytes(*bytes)),
+            Self::Name(name) => format!("h{}", hash_text(name.as_bytes())),
+        }
+    }
+}
+
 type Limiter = DefaultKeyedRateLimiter<Payer>;
+
+/// The generic cell rate algorithm, which is governor's: a bucket is the time at which it is full
+/// again. Gives the milliseconds until a request may be taken, 0 when it was. In microseconds,
+/// which a number of Lua's holds exactly. Arguments: the time that one request is worth, and the
+/// requests at once.
+const TAKE: &str = "
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local each, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
+local full = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now) + each
+local wait = full - now - each * burst
+if wait > 0 then return math.ceil(wait / 1000) end
+redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
+return 0
+";
 
 /// All buckets; clones share them.
 #[derive(Clone)]
 pub struct RateLimits {
     enabled: bool,
+    redis: Option<Redis>,
     limiters: Arc<RwLock<HashMap<&'static str, Arc<Limiter>>>>,
 }
 
 impl RateLimits {
-    /// Without any bucket yet. When not `enabled`, nothing is ever refused.
-    pub fn new(enabled: bool) -> Self {
-        Self { enabled, limiters: Arc::default() }
+    /// Buckets in Redis, or else in this process. When not `enabled`, nothing is ever refused.
+    pub fn new(enabled: bool, redis: Option<Redis>) -> Self {
+        Self { enabled, redis, limiters: Arc::default() }
     }
 
     /// Takes one request from a bucket.
     ///
     /// # Errors
     /// 429 with `Retry-After` when it is empty.
-    pub fn take(&self, rule: Rule, payer: impl Into<Payer>) -> Result<(), Problem> {
+    pub async fn take(&self, rule: Rule, payer: impl Into<Payer>) -> Result<(), Problem> {
         if !self.enabled {
             return Ok(());
         }
+        let payer = payer.into();
+        let wait = match self.take_shared(rule, &payer).await {
+            Some(wait) => wait,
+            None => self.take_here(rule, &payer),
+        };
+        if wait.is_zero() { Ok(()) } else { Err(Problem::too_many(wait.as_secs() + 1)) }
+    }
+
+    /// How long until a request may be taken; nothing when Redis can't say.
+    async fn take_shared(&self, rule: Rule, payer: &Payer) -> Option<Duration> {
+        static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(TAKE));
+        let redis = self.redis.as_ref()?;
+        let key = redis.key(format_args!("r:{}:{}", rule.name, payer.key()));
+        let each = rule.per.as_micros() / u128::from(rule.burst.get());
+        let arguments = [each.max(1).to_string(), rule.burst.to_string()];
+        let taken = redis.run::<u64>(&SCRIPT, &key, &[&arguments[0], &arguments[1]]).await;
+        taken.map(Duration::from_millis).ok()
+    }
+
+    /// The same, of the bucket in this process.
+    fn take_here(&self, rule: Rule, payer: &Payer) -> Duration {
         let limiter = self.limiter(rule);
         if limiter.len() > BUCKETS {
             limiter.retain_recent();
         }
-        limiter.check_key(&payer.into()).map_err(|not_until| {
-            let wait = not_until.wait_time_from(DefaultClock::default().now());
-            Problem::too_many(wait.as_secs() + 1)
-        })
+        match limiter.check_key(payer) {
+            Ok(()) => Duration::ZERO,
+            Err(not_until) => {
+                not_until.wait_time_from(DefaultClock::default().now()).max(Duration::from_millis(1))
+            }
+        }
     }
 
     fn limiter(&self, rule: Rule) -> Arc<Limiter> {
@@ -155,17 +211,17 @@ mod tests {
 
     const RULE: Rule = Rule::new("test", 3, 3_600);
 
-    #[test]
-    fn a_bucket_runs_out_for_its_payer_only() {
-        let limits = RateLimits::new(true);
+    #[tokio::test]
+    async fn a_bucket_runs_out_for_its_payer_only() {
+        let limits = RateLimits::new(true, None);
         let (v4, same): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "::ffff:10.0.0.1".parse().unwrap());
         for address in [v4, same, v4] {
-            limits.take(RULE, address).unwrap();
+            limits.take(RULE, address).await.unwrap();
         }
-        let refused = limits.take(RULE, same).unwrap_err();
+        let refused = limits.take(RULE, same).await.unwrap_err();
         assert_eq!(refused.status, 429);
-        limits.take(RULE, Payer::Account(1)).unwrap();
-        limits.take(Rule::new("other", 1, 60), v4).unwrap();
+        limits.take(RULE, Payer::Account(1)).await.unwrap();
+        limits.take(Rule::new("other", 1, 60), v4).await.unwrap();
     }
 
     #[test]
@@ -175,11 +231,11 @@ mod tests {
         assert_ne!(payer("2001:db8:1:2::1"), payer("2001:db8:1:3::1"));
     }
 
-    #[test]
-    fn off_refuses_nothing() {
-        let limits = RateLimits::new(false);
+    #[tokio::test]
+    async fn off_refuses_nothing() {
+        let limits = RateLimits::new(false, None);
         for _ in 0..100 {
-            limits.take(RULE, Payer::Account(1)).unwrap();
+            limits.take(RULE, Payer::Account(1)).await.unwrap();
         }
     }
 }

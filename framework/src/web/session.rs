@@ -3,6 +3,12 @@
 //! A token is the session's id and 256 random bits. The id leads to the row, wherever its account
 //! lives; the bits prove the right to it. Reading the database gives nobody a token. Deleting the
 //! row revokes the token everywhere at once.
+//!
+//! Redis, where there is one, is asked first, for a minute from the first request. Whoever closes
+//! a session leaves a tombstone there, before the row is deleted where its id is known by then, and
+//! after: it sends everyone to the database, and a reader who was slow can't write over it. Only
+//! with Redis away while a session is closed may its token be taken on, by what Redis still holds
+//! when it is back: until that minute is over.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,6 +20,7 @@ use subtle::ConstantTimeEq;
 use crate::db::{CreateTables, Migration, statement};
 use crate::error::Result;
 use crate::id::Id;
+use crate::redis::{Cmd, Redis, cmd};
 use crate::shard::{Shards, Tx};
 
 /// The sessions, on their accounts' shards.
@@ -39,6 +46,10 @@ const PREFIX: &str = "tri_";
 /// Sessions of an account; one more closes the oldest.
 const SESSIONS: i64 = 100;
 const SECRET_BYTES: usize = 32;
+/// How long Redis is believed about a session.
+const BELIEVED_SECONDS: u32 = 60;
+/// In the place of a session in Redis: it was closed.
+const TOMBSTONE: &str = "-";
 /// Characters kept of what a device says it is.
 const DEVICE_CHARACTERS: usize = 200;
 
@@ -57,12 +68,20 @@ pub struct Session {
 #[derive(Clone)]
 pub struct Sessions {
     shards: Shards,
+    redis: Option<Redis>,
+}
+
+/// What Redis says of a session.
+enum Remembered {
+    Open(Session, Vec<u8>),
+    Closed,
+    Nothing,
 }
 
 impl Sessions {
-    /// The sessions of these shards.
-    pub fn new(shards: Shards) -> Self {
-        Self { shards }
+    /// The sessions of these shards, with Redis asked first where there is one.
+    pub fn new(shards: Shards, redis: Option<Redis>) -> Self {
+        Self { shards, redis }
     }
 
     /// Opens a session in the transaction and gives its token, which is never stored: it counts
@@ -79,8 +98,8 @@ impl Sessions {
             .claim_id(sql, |id| vec![id.into(), account.into(), hash.clone().into(), device.clone().into()])
             .await?;
         let oldest = "DELETE FROM tripod_session WHERE account_id = $1 AND id NOT IN \
-                      (SELECT id FROM tripod_session WHERE account_id = $1 ORDER BY id DESC LIMIT $2)";
-        execute(tx, oldest, [account.into(), SESSIONS.into()]).await?;
+                      (SELECT id FROM tripod_session WHERE account_id = $1 ORDER BY id DESC LIMIT $2) RETURNING id";
+        self.delete(tx, oldest, [account.into(), SESSIONS.into()]).await?;
         let mut token = id.raw().to_be_bytes().to_vec();
         token.extend(secret);
         Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(token)))
@@ -92,14 +111,62 @@ impl Sessions {
     /// Those of the database.
     pub async fn find(&self, token: &str) -> Result<Option<Session>> {
         let Some((id, secret)) = decode(token) else { return Ok(None) };
-        let reader = self.shards.reader(id.shard());
-        let sql = "SELECT id, account_id, device, secret_hash FROM tripod_session WHERE id = $1";
-        let Some(row) = reader.query_one_raw(statement(reader, sql, [id.into()])).await? else {
-            return Ok(None);
+        let remembered = self.remembered(id).await;
+        let is_new = matches!(remembered, Remembered::Nothing);
+        let (session, stored) = match remembered {
+            Remembered::Open(session, stored) => (session, stored),
+            Remembered::Closed | Remembered::Nothing => {
+                let reader = self.shards.reader(id.shard());
+                let sql = "SELECT id, account_id, device, secret_hash FROM tripod_session WHERE id = $1";
+                let Some(row) = reader.query_one_raw(statement(reader, sql, [id.into()])).await? else {
+                    return Ok(None);
+                };
+                (session(&row)?, row.try_get_by_index(3)?)
+            }
         };
-        let stored: Vec<u8> = row.try_get_by_index(3)?;
         let proven: bool = hash(&secret).as_slice().ct_eq(&stored).into();
-        if proven { session(&row).map(Some) } else { Ok(None) }
+        if !proven {
+            return Ok(None);
+        }
+        if is_new {
+            self.remember(&session, &stored).await;
+        }
+        Ok(Some(session))
+    }
+
+    /// What Redis says. Nothing when it is away, too: then nothing can be written there either.
+    async fn remembered(&self, id: Id<Session>) -> Remembered {
+        let Some(redis) = &self.redis else { return Remembered::Nothing };
+        let found: Option<String> =
+            redis.ask(&cmd("GET").arg(key(redis, id)).take()).await.unwrap_or_default();
+        match found {
+            Some(text) if text == TOMBSTONE => Remembered::Closed,
+            Some(text) => recall(id, &text)
+                .map_or(Remembered::Closed, |(session, stored)| Remembered::Open(session, stored)),
+            None => Remembered::Nothing,
+        }
+    }
+
+    /// Writes a session to Redis, unless something is there: a tombstone, most of all.
+    async fn remember(&self, session: &Session, stored: &[u8]) {
+        let Some(redis) = &self.redis else { return };
+        let text = format!("{}:{}:{}", session.account, URL_SAFE_NO_PAD.encode(stored), session.device);
+        let set = cmd("SET").arg(key(redis, session.id)).arg(text).arg("NX").take();
+        if let Err(error) = redis.ask::<()>(&for_a_while(set)).await {
+            tracing::debug!(error = error.chain(), "a session is not remembered");
+        }
+    }
+
+    /// Deletes the sessions that `sql` says and gives back, and leaves their tombstones.
+    async fn delete(&self, tx: &Tx<'_>, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
+        let rows = tx.connection().query_all_raw(statement(tx.connection(), sql, values)).await?;
+        let closed =
+            rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<Id<Session>>, _>>()?;
+        let count = closed.len() as u64;
+        if let Some(redis) = self.redis.clone().filter(|_| !closed.is_empty()) {
+            tx.after_commit(async move { bury(&redis, &closed).await });
+        }
+        Ok(count)
     }
 
     /// An account's sessions, newest first.
@@ -117,11 +184,16 @@ impl Sessions {
     /// # Errors
     /// Those of the database.
     pub async fn close(&self, account: i64, session: Id<Session>) -> Result<bool> {
+        if let Some(redis) = &self.redis {
+            // Should this process die once the row is deleted, the tombstone is there already.
+            bury(redis, &[session]).await;
+        }
+        let sessions = self.clone();
         self.shards
             .write(Id::<()>::from_raw(account).shard(), move |tx| {
                 Box::pin(async move {
-                    let sql = "DELETE FROM tripod_session WHERE account_id = $1 AND id = $2";
-                    Ok(execute(tx, sql, [account.into(), session.into()]).await? == 1)
+                    let sql = "DELETE FROM tripod_session WHERE account_id = $1 AND id = $2 RETURNING id";
+                    Ok(sessions.delete(tx, sql, [account.into(), session.into()]).await? == 1)
                 })
             })
             .await
@@ -132,9 +204,34 @@ impl Sessions {
     /// # Errors
     /// Those of the database.
     pub async fn close_all(&self, tx: &Tx<'_>, account: i64) -> Result<()> {
-        let sql = "DELETE FROM tripod_session WHERE account_id = $1";
-        execute(tx, sql, [account.into()]).await.map(drop)
+        let sql = "DELETE FROM tripod_session WHERE account_id = $1 RETURNING id";
+        self.delete(tx, sql, [account.into()]).await.map(drop)
     }
+}
+
+/// Leaves tombstones.
+async fn bury(redis: &Redis, sessions: &[Id<Session>]) {
+    let set = |id: &Id<Session>| vec![for_a_while(cmd("SET").arg(key(redis, *id)).arg(TOMBSTONE).take())];
+    let tombstones: Vec<Vec<Cmd>> = sessions.iter().map(set).collect();
+    if let Err(error) = redis.ask_each::<()>(&tombstones).await {
+        tracing::warn!(error = error.chain(), "closed sessions may be taken for open for a minute");
+    }
+}
+
+fn for_a_while(mut set: Cmd) -> Cmd {
+    set.arg("EX").arg(BELIEVED_SECONDS).take()
+}
+
+fn key(redis: &Redis, id: Id<Session>) -> String {
+    redis.key(format_args!("s:{}", id.raw()))
+}
+
+/// What [`Sessions::remember`] wrote.
+fn recall(id: Id<Session>, text: &str) -> Option<(Session, Vec<u8>)> {
+    let mut parts = text.splitn(3, ':');
+    let account = parts.next()?.parse().ok()?;
+    let stored = URL_SAFE_NO_PAD.decode(parts.next()?).ok()?;
+    Some((Session { id, account, device: parts.next()?.to_owned() }, stored))
 }
 
 fn session(row: &sea_orm::QueryResult) -> Result<Session> {
@@ -143,10 +240,6 @@ fn session(row: &sea_orm::QueryResult) -> Result<Session> {
         account: row.try_get_by_index(1)?,
         device: row.try_get_by_index(2)?,
     })
-}
-
-async fn execute(tx: &Tx<'_>, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
-    Ok(tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?.rows_affected())
 }
 
 /// The secret has 256 random bits, so a plain hash can't be searched: no salt, no slow hash.

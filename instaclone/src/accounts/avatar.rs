@@ -25,7 +25,7 @@ pub async fn set_avatar(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
-    take_upload(&tripod, &me)?;
+    take_upload(&tripod, &me).await?;
     let Whole(bytes) = Whole::from_request(request, &()).await?;
     change_avatar(&tripod, &me, &headers, bytes, "").await
 }

@@ -47,10 +47,10 @@ impl Run<Tripod> for EraseAccount {
                 posts::remove(tripod, post.unguarded()).await?;
             }
             for link in followed {
-                changed |= tripod.timelines.unfollow::<posts::post::Entity>(id, link.id).await?;
+                changed |= tripod.graph.disconnect::<Follow>(id, link.id).await?;
             }
             for link in followers {
-                changed |= tripod.timelines.unfollow::<posts::post::Entity>(link.id, id).await?;
+                changed |= tripod.graph.disconnect::<Follow>(link.id, id).await?;
             }
             for link in liked {
                 changed |= tripod.graph.disconnect::<Like>(id, link.id).await?;

@@ -60,12 +60,12 @@ pub async fn log_in(
     headers: HeaderMap,
     Json(credentials): Json<Credentials>,
 ) -> Result<Secret<(StatusCode, Json<SignedInUser>)>, Problem> {
-    tripod.limits.take(LOG_INS_BY_NETWORK, peer.ip())?;
+    tripod.limits.take(LOG_INS_BY_NETWORK, peer.ip()).await?;
     let mut texts = Texts::default();
     let name = text::username(&mut texts, &credentials.username);
     // A name that nobody can have is a wrong one, like any other.
     let known = if texts.check().is_ok() {
-        tripod.limits.take(LOG_INS_BY_NAME, Payer::Name(name.clone()))?;
+        tripod.limits.take(LOG_INS_BY_NAME, Payer::Name(name.clone())).await?;
         by_username(&tripod, &name).await?.filter(|account| !account.peek().deleted)
     } else {
         None

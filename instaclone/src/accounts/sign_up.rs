@@ -56,7 +56,7 @@ pub async fn sign_up(
     headers: HeaderMap,
     Json(new): Json<NewAccount>,
 ) -> Result<Secret<(StatusCode, Json<SignedInUser>)>, Problem> {
-    tripod.limits.take(SIGN_UPS, peer.ip())?;
+    tripod.limits.take(SIGN_UPS, peer.ip()).await?;
     let mut texts = Texts::default();
     let name = text::username(&mut texts, &new.username);
     let full_name = texts.take("full_name", new.full_name.as_deref().unwrap_or_default(), 64);

@@ -109,7 +109,7 @@ pub async fn create_comment(
     Path(id): Path<PostId>,
     Json(new): Json<NewComment>,
 ) -> Result<(StatusCode, Json<CommentView>), Problem> {
-    tripod.limits.take(COMMENTS, Payer::Account(me.0.account))?;
+    tripod.limits.take(COMMENTS, Payer::Account(me.0.account)).await?;
     let mut texts = Texts::default();
     let text = texts.take("text", &new.text, TEXT);
     if text.is_empty() {

@@ -22,6 +22,7 @@ use tripod::{Tripod, shard::Claimed};
 
 use crate::accounts::account::{self, AccountId};
 use crate::comments::comment;
+use crate::follows::Follow;
 use crate::likes::Like;
 use crate::posts::post::{self, Photos, PostId};
 use crate::posts::{self, Photo};
@@ -178,7 +179,7 @@ enum Either {
 
 async fn connect(tripod: Tripod, from: AccountId, to: Either) -> anyhow::Result<()> {
     match to {
-        Either::Person(author) => tripod.timelines.follow::<post::Entity>(from, author).await?,
+        Either::Person(author) => tripod.graph.connect::<Follow>(from, author).await?,
         Either::Post(post) => tripod.graph.connect::<Like>(from, post).await?,
     };
     Ok(())

@@ -11,7 +11,7 @@ use super::Follow;
 use crate::accounts::account::AccountId;
 use crate::accounts::{Author, People, both_exist, existing, nobody};
 use crate::likes::Like;
-use crate::posts::post::{self, PostId};
+use crate::posts::post::PostId;
 
 /// People one can follow. A feed is built from their lists, so the number is bounded; Instagram's
 /// own bound is the same.
@@ -29,7 +29,7 @@ pub async fn follow(
     me: SignedIn,
     Path(id): Path<AccountId>,
 ) -> Result<StatusCode, Problem> {
-    tripod.limits.take(FOLLOWS, tripod::web::Payer::Account(me.0.account))?;
+    tripod.limits.take(FOLLOWS, tripod::web::Payer::Account(me.0.account)).await?;
     let them = existing(&tripod, me.viewer(), id).await?;
     let me: AccountId = me.account();
     if them == me {
@@ -43,9 +43,9 @@ pub async fn follow(
             format!("can't be followed: you follow {MOST_FOLLOWED} people already"),
         ));
     }
-    tripod.timelines.follow::<post::Entity>(me, them).await?;
+    tripod.graph.connect::<Follow>(me, them).await?;
     if !both_exist(&tripod, me, them).await? {
-        tripod.timelines.unfollow::<post::Entity>(me, them).await?;
+        tripod.graph.disconnect::<Follow>(me, them).await?;
         return Err(nobody());
     }
     Ok(StatusCode::NO_CONTENT)
@@ -60,10 +60,10 @@ pub async fn unfollow(
     me: SignedIn,
     Path(id): Path<AccountId>,
 ) -> Result<StatusCode, Problem> {
-    tripod.limits.take(FOLLOWS, tripod::web::Payer::Account(me.0.account))?;
+    tripod.limits.take(FOLLOWS, tripod::web::Payer::Account(me.0.account)).await?;
     let them = existing(&tripod, me.viewer(), id).await?;
     let me: AccountId = me.account();
-    tripod.timelines.unfollow::<post::Entity>(me, them).await?;
+    tripod.graph.disconnect::<Follow>(me, them).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

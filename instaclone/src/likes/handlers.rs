@@ -24,7 +24,7 @@ pub async fn like_post(
     me: SignedIn,
     Path(id): Path<PostId>,
 ) -> Result<StatusCode, Problem> {
-    tripod.limits.take(LIKES, Payer::Account(me.0.account))?;
+    tripod.limits.take(LIKES, Payer::Account(me.0.account)).await?;
     let post = visible_post(&tripod, me.viewer(), id).await?;
     tripod.graph.connect::<Like>(me.account(), post.id).await?;
     let gone = tripod.shards.find(post.id).await?.is_none();
@@ -44,7 +44,7 @@ pub async fn unlike_post(
     me: SignedIn,
     Path(id): Path<PostId>,
 ) -> Result<StatusCode, Problem> {
-    tripod.limits.take(LIKES, Payer::Account(me.0.account))?;
+    tripod.limits.take(LIKES, Payer::Account(me.0.account)).await?;
     let post = visible_post(&tripod, me.viewer(), id).await?;
     tripod.graph.disconnect::<Like>(me.account(), post.id).await?;
     Ok(StatusCode::NO_CONTENT)

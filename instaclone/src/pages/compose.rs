@@ -37,7 +37,7 @@ pub async fn share(
     let me = v.signed_in()?;
     let mut draft = Draft::default();
     let refused = async {
-        posts::take_upload(&v.tripod, &me)?;
+        posts::take_upload(&v.tripod, &me).await?;
         draft.read(&v.tripod, Multipart::from_request(request, &()).await?).await?;
         draft.check()
     };

@@ -119,7 +119,7 @@ pub async fn change_profile(v: Visit, Form(typed): Form<Profile>) -> Result<Resp
 pub async fn change_avatar(v: Visit, request: Request) -> Result<Response, Problem> {
     let me = v.signed_in()?;
     let done = async {
-        posts::take_upload(&v.tripod, &me)?;
+        posts::take_upload(&v.tripod, &me).await?;
         let Multipart(mut parts) = Multipart::from_request(request, &()).await?;
         while let Some(part) = parts.next_field().await? {
             if part.name() == Some("picture") {

@@ -30,7 +30,7 @@ pub async fn create_post(
     headers: HeaderMap,
     form: Multipart,
 ) -> Result<Response, Problem> {
-    take_upload(&tripod, &me)?;
+    take_upload(&tripod, &me).await?;
     let mut draft = Draft::default();
     draft.read(&tripod, form).await?;
     draft.check()?;
@@ -38,8 +38,8 @@ pub async fn create_post(
 }
 
 /// Takes an upload from the account's share.
-pub fn take_upload(tripod: &Tripod, me: &SignedIn) -> Result<(), Problem> {
-    tripod.limits.take(UPLOADS, Payer::Account(me.0.account))
+pub async fn take_upload(tripod: &Tripod, me: &SignedIn) -> Result<(), Problem> {
+    tripod.limits.take(UPLOADS, Payer::Account(me.0.account)).await
 }
 
 /// Publishes a draft that was checked, once for the key in these headers.

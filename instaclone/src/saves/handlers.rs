@@ -26,7 +26,7 @@ pub async fn save_post(
     me: SignedIn,
     Path(id): Path<PostId>,
 ) -> Result<StatusCode, Problem> {
-    tripod.limits.take(SAVES, Payer::Account(me.0.account))?;
+    tripod.limits.take(SAVES, Payer::Account(me.0.account)).await?;
     let post = visible_post(&tripod, me.viewer(), id).await?;
     tripod.graph.connect::<Save>(me.account(), post.id).await?;
     let gone = tripod.shards.find(post.id).await?.is_none();
@@ -46,7 +46,7 @@ pub async fn unsave_post(
     me: SignedIn,
     Path(id): Path<PostId>,
 ) -> Result<StatusCode, Problem> {
-    tripod.limits.take(SAVES, Payer::Account(me.0.account))?;
+    tripod.limits.take(SAVES, Payer::Account(me.0.account)).await?;
     let post = visible_post(&tripod, me.viewer(), id).await?;
     tripod.graph.disconnect::<Save>(me.account(), post.id).await?;
     Ok(StatusCode::NO_CONTENT)

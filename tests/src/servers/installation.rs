@@ -34,9 +34,7 @@ impl Installation {
             query(&format!("{server}/postgres"), &sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         });
         futures::future::join_all(create).await;
-        if let Some(bucket) = made.bucket() {
-            std::fs::create_dir(bucket).expect("a bucket is a directory");
-        }
+        std::fs::create_dir(made.bucket()).expect("a bucket is a directory");
         made
     }
 
@@ -110,7 +108,7 @@ impl Drop for Installation {
     fn drop(&mut self) {
         // What fails here ends with the servers.
         let _ = self.forget_keys();
-        let _ = self.bucket().map(std::fs::remove_dir_all);
+        let _ = std::fs::remove_dir_all(self.bucket());
         let drops = self.shared.direct.iter().enumerate().map(|(index, server)| {
             let sql = drop_database(&self.database(index));
             psql(&format!("{server}/postgres")).args(["-c", &sql]).stderr(Stdio::null()).spawn()

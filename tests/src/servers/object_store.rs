@@ -118,6 +118,11 @@ impl ObjectStore {
         std::fs::create_dir(self.root.path().join(name)).expect("a bucket is a directory");
     }
 
+    /// The directory whose directories are its buckets.
+    pub fn directory(&self) -> &Path {
+        self.root.path()
+    }
+
     /// The keys that its bucket holds.
     pub fn keys(&self) -> BTreeSet<String> {
         let bucket = self.root.path().join(BUCKET);
@@ -278,5 +283,11 @@ fn collect(directory: &Path, prefix: &str, keys: &mut BTreeSet<String>) {
         } else {
             keys.insert(key);
         }
+    }
+}
+
+impl std::fmt::Debug for ObjectStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ObjectStore").field("address", &self.address).finish_non_exhaustive()
     }
 }

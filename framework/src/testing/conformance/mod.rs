@@ -2,6 +2,7 @@
 //! what to open them on.
 
 pub mod graph;
+pub mod kept;
 pub mod media;
 pub mod queue;
 pub mod shards;
@@ -33,9 +34,18 @@ macro_rules! conformance {
             an_item_reaches_its_readers_once,
             an_author_sees_their_own_item_at_once,
             a_late_edge_brings_in_what_it_missed,
+            a_removed_edge_takes_its_items_out_late,
             a_timeline_goes_on_below_what_is_kept,
             edges_bring_items_in_and_take_them_out,
             a_large_audience_is_pulled,
+        }
+        $crate::conformance! { on stores, $backing, kept:
+            an_item_pushed_while_building_is_kept,
+            a_drop_while_building_is_obeyed,
+            what_is_trimmed_raises_the_mark,
+            building_never_lowers_the_mark,
+            a_build_that_fails_leaves_nothing_behind,
+            those_who_ask_together_get_the_same,
         }
         $crate::conformance! { on backing, $backing, queue:
             a_job_commits_with_its_transaction,

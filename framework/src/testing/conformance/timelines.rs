@@ -3,19 +3,10 @@
 use std::time::Duration;
 
 use crate::id::Id;
-use crate::shard::Page;
-use crate::testing::notes::Reads;
-use crate::testing::{Author, Note, Stores};
+use crate::testing::{Author, Note, Reads, Stores};
 
-/// A reader's whole timeline, by pages of three.
 async fn walk(stores: &Stores, reader: Id<Author>) -> Vec<Id<Note>> {
-    let (mut walked, mut page) = (Vec::new(), Page::first(3));
-    loop {
-        let slice = stores.timelines.slice::<Note>(reader, page).await.unwrap();
-        walked.extend(slice.rows.iter().map(|row| row.peek().id));
-        let Some(next) = slice.next else { return walked };
-        page.before = Some(next);
-    }
+    stores.timeline(reader).await
 }
 
 async fn note(stores: &Stores, author: Id<Author>) -> Id<Note> {
@@ -45,7 +36,7 @@ pub async fn an_item_reaches_its_readers_once(stores: &Stores) {
     stores.idle().await;
     let expected = newest_first(expected);
     assert_eq!(walk(stores, reader).await, expected, "pushed");
-    stores.timelines.drop_all();
+    stores.timelines.rebuild(reader).await.unwrap();
     assert_eq!(walk(stores, reader).await, expected, "and the same when built anew");
     assert_eq!(walk(&stores.reopened().await, reader).await, expected, "in another process, too");
 }
@@ -62,6 +53,19 @@ pub async fn a_late_edge_brings_in_what_it_missed(stores: &Stores) {
     stores.clock.advance(Duration::from_secs(5));
     stores.idle().await;
     assert_eq!(walk(stores, reader).await, [missed, earlier]);
+}
+
+/// A process that dies between an edge's end and the dropping of what it took out leaves no trace.
+pub async fn a_removed_edge_takes_its_items_out_late(stores: &Stores) {
+    let (reader, author) = (stores.author("reader").await, stores.author("author").await);
+    stores.graph.connect::<Reads>(reader, author).await.unwrap();
+    let item = note(stores, author).await;
+    assert_eq!(walk(stores, reader).await, [item], "kept ready from now on");
+    stores.graph.decide_only::<Reads>(reader, author, false).await.unwrap().expect("a change");
+    let _worker = stores.work();
+    stores.clock.advance(Duration::from_secs(5));
+    stores.idle().await;
+    assert!(walk(stores, reader).await.is_empty());
 }
 
 /// What somebody made is in their own timeline at once, before any job has run.
@@ -96,9 +100,9 @@ pub async fn edges_bring_items_in_and_take_them_out(stores: &Stores) {
     let earlier = [note(stores, author).await, note(stores, author).await];
     stores.idle().await;
     assert!(walk(stores, reader).await.is_empty());
-    assert!(stores.timelines.follow::<Note>(reader, author).await.unwrap());
+    assert!(stores.graph.connect::<Reads>(reader, author).await.unwrap());
     assert_eq!(walk(stores, reader).await, newest_first(earlier.to_vec()));
-    assert!(stores.timelines.unfollow::<Note>(reader, author).await.unwrap());
+    assert!(stores.graph.disconnect::<Reads>(reader, author).await.unwrap());
     assert!(walk(stores, reader).await.is_empty());
 }
 

@@ -1,0 +1,221 @@
+//! The connection: lost at the first error that says so, and made again by one task.
+//!
+//! While there is none, calls fail at once: with Redis away an app is a little slower, not stuck.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock, Weak};
+use std::time::Duration;
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster_async::ClusterConnection;
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult,
+    ServerErrorKind, Value,
+};
+
+use super::address::{Address, Form};
+use super::health::{self, Unfit};
+use crate::error::{Error, Result};
+
+/// A reply that takes longer is not waited for.
+pub(super) const RESPONSE: Duration = Duration::from_millis(500);
+/// The same, of connecting.
+pub(super) const CONNECT: Duration = Duration::from_secs(1);
+/// Between two looks at whether the connection is still good, or can be made again.
+const LOOK: Duration = Duration::from_millis(500);
+/// A look that takes longer has failed.
+const LOOK_ENDS: Duration = Duration::from_secs(3);
+
+/// The connection, when there is one.
+pub(super) struct Link {
+    address: Address,
+    live: RwLock<Option<Live>>,
+    made: AtomicU64,
+}
+
+#[derive(Clone)]
+struct Live {
+    connection: Connection,
+    /// Tells this connection from those before and after it.
+    number: u64,
+    /// What was connected to, where that may change.
+    server: Option<String>,
+}
+
+/// One concrete type over what the forms connect with.
+#[derive(Clone)]
+pub(super) enum Connection {
+    One(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::One(one) => one.req_packed_command(cmd),
+            Self::Cluster(cluster) => cluster.req_packed_command(cmd),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::One(one) => one.req_packed_commands(pipeline, offset, count),
+            Self::Cluster(cluster) => cluster.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::One(one) => one.get_db(),
+            Self::Cluster(cluster) => cluster.get_db(),
+        }
+    }
+}
+
+impl Link {
+    /// Connects, and sees to it from then on that there is a connection.
+    pub(super) async fn open(address: Address) -> Result<Arc<Self>> {
+        let link = Arc::new(Self { address, live: RwLock::default(), made: AtomicU64::new(0) });
+        let shown = &link.address.shown;
+        let live = match tokio::time::timeout(LOOK_ENDS, link.connect()).await {
+            Ok(Ok(live)) => live,
+            Ok(Err(Unfit::Wrong(why))) => {
+                return Err(Error::configuration(format!("the Redis at {shown} can't be used: {why}")));
+            }
+            failed => {
+                let error = Error::configuration(format!(
+                    "no Redis answers at {shown}: start it, or correct redis (TRIPOD_REDIS)"
+                ));
+                return Err(match failed {
+                    Ok(Err(Unfit::Away(why))) => error.because(why),
+                    _ => error,
+                });
+            }
+        };
+        link.set(Some(live));
+        tokio::spawn(Self::keep(Arc::downgrade(&link)));
+        Ok(link)
+    }
+
+    /// Calls with the connection, if there is one, and gives it up when it has failed.
+    pub(super) async fn call<T>(&self, call: impl AsyncFnOnce(Connection) -> RedisResult<T>) -> Result<T> {
+        let Some(live) = self.live() else { return Err(Error::unavailable("Redis is away")) };
+        call(live.connection).await.map_err(|error| {
+            if is_lost(&error) {
+                self.lose(live.number, &error.to_string());
+            }
+            Error::unavailable("Redis does not do as asked").because(error)
+        })
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.live().is_some()
+    }
+
+    pub(super) fn prefix(&self) -> &str {
+        &self.address.prefix
+    }
+
+    async fn keep(link: Weak<Self>) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let Some(link) = link.upgrade() else { return };
+            match link.live() {
+                Some(live) => match tokio::time::timeout(LOOK_ENDS, link.look(&live)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(why)) => link.lose(live.number, &why.to_string()),
+                    Err(_) => link.lose(live.number, "it does not answer"),
+                },
+                None => match tokio::time::timeout(LOOK_ENDS, link.connect()).await {
+                    Ok(Ok(live)) => {
+                        tracing::info!(redis = link.address.shown, "Redis is back");
+                        link.set(Some(live));
+                    }
+                    Ok(Err(why)) => tracing::debug!(redis = link.address.shown, %why, "Redis is still away"),
+                    Err(_) => {}
+                },
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Live, Unfit> {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let (connection, server) = match &self.address.form {
+            Form::Standalone(client) => {
+                let mut one = one(client).await?;
+                health::check_server(&mut one).await?;
+                (Connection::One(one), None)
+            }
+            Form::Sentinel(sentinel) => {
+                let client = sentinel.lock().await.async_get_client().await?;
+                let mut one = one(&client).await?;
+                health::check_server(&mut one).await?;
+                (Connection::One(one), Some(client.get_connection_info().addr().to_string()))
+            }
+            Form::Cluster(client) => {
+                let mut cluster = client.get_async_connection().await?;
+                health::check_cluster(&mut cluster).await?;
+                (Connection::Cluster(cluster), None)
+            }
+        };
+        Ok(Live { connection, number, server })
+    }
+
+    /// Whether the connection is still the right one and answers.
+    async fn look(&self, live: &Live) -> Result<(), Unfit> {
+        if let Form::Sentinel(sentinel) = &self.address.form {
+            // Without the sentinels a master that answers is as good as it was.
+            let named = async { sentinel.lock().await.async_get_client().await };
+            if let Ok(Ok(client)) = tokio::time::timeout(CONNECT, named).await
+                && live.server != Some(client.get_connection_info().addr().to_string())
+            {
+                return Err(Unfit::Wrong("the sentinels name another master".to_owned()));
+            }
+        }
+        match live.connection.clone() {
+            Connection::One(mut one) => health::check_server(&mut one).await,
+            Connection::Cluster(mut cluster) => health::check_cluster(&mut cluster).await,
+        }
+    }
+
+    fn live(&self) -> Option<Live> {
+        self.live.read().unwrap_or_else(|broken| broken.into_inner()).clone()
+    }
+
+    fn set(&self, live: Option<Live>) {
+        *self.live.write().unwrap_or_else(|broken| broken.into_inner()) = live;
+    }
+
+    fn lose(&self, number: u64, why: &str) {
+        let mut live = self.live.write().unwrap_or_else(|broken| broken.into_inner());
+        if live.as_ref().is_some_and(|live| live.number == number) {
+            tracing::warn!(redis = self.address.shown, why, "Redis is away: the databases answer alone");
+            *live = None;
+        }
+    }
+}
+
+async fn one(client: &Client) -> RedisResult<MultiplexedConnection> {
+    let settings = AsyncConnectionConfig::new()
+        .set_response_timeout(Some(RESPONSE))
+        .set_connection_timeout(Some(CONNECT));
+    client.get_multiplexed_async_connection_with_config(&settings).await
+}
+
+/// Whether an error is the connection's or the server's rather than the command's.
+fn is_lost(error: &RedisError) -> bool {
+    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly};
+    matches!(
+        error.kind(),
+        ErrorKind::Io
+            | ErrorKind::Parse
+            | ErrorKind::AuthenticationFailed
+            | ErrorKind::ClusterConnectionNotFound
+            | ErrorKind::Server(BusyLoading | ClusterDown | MasterDown | ReadOnly)
+    )
+}

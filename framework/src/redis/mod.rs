@@ -1,0 +1,117 @@
+//! Redis, as a store of what can be lost: one handle over a server, a cluster and sentinels.
+//!
+//! Nothing that anybody would miss is only here. Redis may be flushed, restarted with an old
+//! snapshot, failed over to a replica that lags, or be away, at any time: callers notice by what
+//! they find ([`IDENTITY`]) and go to the databases. Each call is about one key, or about several
+//! that need not change together: in a cluster they are on different servers.
+
+mod address;
+mod health;
+mod link;
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+use redis::Pipeline;
+pub use redis::{Cmd, FromRedisValue, Script, Value, cmd};
+
+use crate::error::{Error, Result};
+use address::Address;
+use link::{Connection, Link};
+
+/// Lua to begin a script with: `identity()` names the server that a script's key is on, and
+/// changes when that is restarted or becomes master in another's place. What was written under
+/// another identity may have lost its last changes.
+pub const IDENTITY: &str = "
+local function identity()
+  local info = redis.call('INFO', 'server', 'replication')
+  local part = function(name) return string.sub(string.match(info, name .. ':(%x+)') or '', 1, 16) end
+  return part('run_id') .. part('master_replid')
+end
+";
+
+/// The handle on Redis; clones share everything.
+#[derive(Clone)]
+pub struct Redis(Arc<Link>);
+
+impl Redis {
+    /// Connects to the address that the setting `redis` gives.
+    ///
+    /// # Errors
+    /// Configuration: it is written wrongly, nobody answers, or who answers can't be used.
+    pub async fn open(url: &str) -> Result<Self> {
+        Ok(Self(Link::open(Address::parse(url)?).await?))
+    }
+
+    /// Whether there is a connection.
+    pub fn is_up(&self) -> bool {
+        self.0.is_up()
+    }
+
+    /// A key of this installation.
+    pub fn key(&self, name: impl Display) -> String {
+        format!("{}{name}", self.0.prefix())
+    }
+
+    /// The reply to a command about one key.
+    ///
+    /// # Errors
+    /// Unavailable: it did not do as asked, or nobody knows whether it did.
+    pub async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
+        self.0.call(async |mut connection| command.query_async(&mut connection).await).await
+    }
+
+    /// The replies to groups of commands, one after the other. A group is about one key and is
+    /// carried out in order, by one server; the groups may be carried out at once.
+    ///
+    /// # Errors
+    /// As [`Self::ask`]; some of them may have been carried out all the same.
+    pub async fn ask_each<T: FromRedisValue>(&self, groups: &[Vec<Cmd>]) -> Result<Vec<T>> {
+        if groups.is_empty() {
+            // To the client, nothing to send is a mistake.
+            return Ok(Vec::new());
+        }
+        self.0
+            .call(async |connection| match connection {
+                Connection::One(mut one) => pipeline(groups.iter().flatten()).query_async(&mut one).await,
+                Connection::Cluster(cluster) => {
+                    let asked = groups.iter().map(|group| {
+                        let mut cluster = cluster.clone();
+                        async move { pipeline(group).query_async::<Vec<T>>(&mut cluster).await }
+                    });
+                    Ok(try_join_all(asked).await?.into_iter().flatten().collect())
+                }
+            })
+            .await
+    }
+
+    /// What a script about one key gives. It is sent by its hash, and whole where that is not known.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub async fn run<T: FromRedisValue>(&self, script: &Script, key: &str, arguments: &[&str]) -> Result<T> {
+        let mut call = script.key(key);
+        for argument in arguments {
+            call.arg(*argument);
+        }
+        self.0.call(async |mut connection| call.invoke_async(&mut connection).await).await
+    }
+}
+
+fn pipeline<'c>(commands: impl IntoIterator<Item = &'c Cmd>) -> Pipeline {
+    let mut pipeline = redis::pipe();
+    for command in commands {
+        pipeline.add_command(command.clone());
+    }
+    pipeline
+}
+
+/// A reply's value as another type.
+///
+/// # Errors
+/// Unavailable, when it is none: another program may have written it.
+pub fn read<T: FromRedisValue>(value: Value) -> Result<T> {
+    redis::from_redis_value(value)
+        .map_err(|error| Error::unavailable("Redis answers something else").because(error))
+}

@@ -1,0 +1,183 @@
+//! Timelines kept in Redis, for all processes: lists that can be lost at any time.
+//!
+//! Invariants: a list is there, marked as being built, before its building reads the database, so
+//! an item that is pushed meanwhile is kept; what was built is stored only if that mark is still
+//! there, so a drop meanwhile is obeyed; and a list written on another server than now holds it,
+//! or on this one before it was restarted, is not believed. With Redis away the shards answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+use tokio::sync::Mutex;
+
+use super::pulled::{VERSION, ask_version};
+use super::scripts::Scripts;
+use super::store::{Key, Known};
+use crate::error::{Error, Result};
+use crate::redis::{Cmd, Redis, Value, cmd, read};
+
+/// Lists that nobody reads for so long are forgotten.
+const KEPT_SECONDS: &str = "604800";
+/// How long building may take; then somebody else may.
+const BUILD_MS: &str = "15000";
+/// Timelines being built by this process whose others wait rather than build, too.
+const BUILDING: u64 = 10_000;
+
+#[derive(Clone)]
+pub(super) struct Shared {
+    redis: Redis,
+    length: usize,
+    scripts: Arc<Scripts>,
+    building: Cache<Key, Arc<Mutex<()>>>,
+}
+
+impl Shared {
+    pub(super) fn new(redis: Redis, length: usize) -> Self {
+        let building = Cache::builder().max_capacity(BUILDING).time_to_idle(Duration::from_secs(60)).build();
+        Self { redis, length, scripts: Arc::new(Scripts::new()), building }
+    }
+
+    pub(super) async fn read(
+        &self,
+        key: Key,
+        before: i64,
+        limit: usize,
+        build: impl AsyncFnOnce(usize) -> Result<Vec<i64>>,
+    ) -> Result<Known> {
+        let name = self.name(key);
+        let shared = async {
+            if let Some(known) = self.find(&name, before, limit).await? {
+                return Ok((Some(known), None));
+            }
+            let turn = self.building.get_with(key, Arc::default).lock_owned().await;
+            match self.begin(&name).await? {
+                Some(token) => Ok((None, Some((turn, token)))),
+                // Somebody was quicker, or is at it in another process.
+                None => Ok((self.find(&name, before, limit).await?, None)),
+            }
+        };
+        match shared.await {
+            Ok((Some(known), _)) => Ok(known),
+            Ok((None, Some((_turn, token)))) => self.build(&name, &token, before, limit, build).await,
+            Ok((None, None)) => Ok(Known::nothing()),
+            Err(error) => {
+                let error: Error = error;
+                tracing::debug!(error = error.chain(), "a timeline is read from the shards");
+                Ok(Known::nothing())
+            }
+        }
+    }
+
+    /// The page, if the list is ready and to be believed.
+    async fn find(&self, name: &str, before: i64, limit: usize) -> Result<Option<Known>> {
+        let list = cmd("LRANGE").arg(name).arg(0).arg(-1).take();
+        let look = cmd("EVAL").arg(&self.scripts.look).arg(1).arg(name).arg(KEPT_SECONDS).take();
+        // The list comes before the identity: a server that is restarted in between is not believed.
+        let groups = [vec![list, look], vec![ask_version(&self.redis.key(VERSION))]];
+        let [list, identity, pulled]: [Value; 3] =
+            self.redis.ask_each(&groups).await?.try_into().map_err(|_| foreign(name))?;
+        let (mut list, identity): (Vec<String>, String) = (read(list)?, read(identity)?);
+        let Some(last) = list.pop() else { return Ok(None) };
+        let Some((mark, written)) = last.strip_prefix('m').and_then(|rest| rest.split_at_checked(16)) else {
+            return Ok(None);
+        };
+        if written != identity {
+            return Ok(None);
+        }
+        let page = page(&list, mark, before, limit).ok_or_else(|| foreign(name))?;
+        Ok(Some(Known { pulled: read(pulled)?, ..page }))
+    }
+
+    async fn begin(&self, name: &str) -> Result<Option<String>> {
+        let token = text(rand::random_range(0..i64::MAX));
+        let begun: bool = self.redis.run(&self.scripts.begin, name, &[&token, BUILD_MS]).await?;
+        Ok(begun.then_some(token))
+    }
+
+    /// Reads the shards and stores what they gave, unless the list was dropped meanwhile.
+    async fn build(
+        &self,
+        name: &str,
+        token: &str,
+        before: i64,
+        limit: usize,
+        build: impl AsyncFnOnce(usize) -> Result<Vec<i64>>,
+    ) -> Result<Known> {
+        let newest = match build(self.length).await {
+            Ok(newest) => newest,
+            Err(error) => {
+                // Or others would wait for what does not come, until it expires.
+                let _: Result<()> = self.redis.ask(&cmd("DEL").arg(name).take()).await;
+                return Err(error);
+            }
+        };
+        let full = newest.len() >= self.length;
+        let mark = if full { newest.iter().min().map_or(0, |lowest| lowest - 1) } else { 0 };
+        let mut arguments =
+            vec![token.to_owned(), self.length.to_string(), KEPT_SECONDS.to_owned(), text(mark)];
+        arguments.extend(newest.iter().copied().map(text));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let finished: Result<Option<Vec<String>>> =
+            self.redis.run(&self.scripts.finish, name, &arguments).await;
+        // What was pushed meanwhile is in the list that was finished. Where it was dropped instead,
+        // what the shards gave is told and not kept.
+        let list = finished.unwrap_or_else(|error| {
+            tracing::debug!(error = error.chain(), "a timeline that was built is not kept");
+            None
+        });
+        match list.as_deref() {
+            Some([items @ .., last]) => {
+                let mark = last.get(1..17).ok_or_else(|| foreign(name))?;
+                page(items, mark, before, limit).ok_or_else(|| foreign(name))
+            }
+            _ => Ok(Known::page(newest, mark, before, limit)),
+        }
+    }
+
+    pub(super) async fn push(&self, timeline: &'static str, owners: &[i64], item: i64) -> Result<()> {
+        let names: Vec<String> = owners.iter().map(|owner| self.name((timeline, *owner))).collect();
+        let item = text(item);
+        let pushes: Vec<Vec<Cmd>> =
+            names.iter().map(|name| vec![cmd("LPUSHX").arg(name).arg(&item).take()]).collect();
+        let lengths: Vec<usize> = self.redis.ask_each(&pushes).await?;
+        // One more than the items: what says what the list is.
+        let longest = self.length + self.length / 4 + 1;
+        let length = self.length.to_string();
+        for (name, _) in names.iter().zip(lengths).filter(|(_, length)| *length > longest) {
+            self.redis.run::<()>(&self.scripts.trim, name, &[&length]).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn drop_timelines(&self, keys: &[Key]) -> Result<()> {
+        let drops: Vec<Vec<Cmd>> =
+            keys.iter().map(|key| vec![cmd("DEL").arg(self.name(*key)).take()]).collect();
+        self.redis.ask_each::<i64>(&drops).await.map(drop)
+    }
+
+    fn name(&self, (timeline, owner): Key) -> String {
+        self.redis.key(format_args!("t:{timeline}:{owner}"))
+    }
+}
+
+/// Ids are never negative, so their order is that of these texts.
+fn text(item: i64) -> String {
+    format!("{item:016x}")
+}
+
+fn item(text: &str) -> Option<i64> {
+    i64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16)
+}
+
+/// The part of a page of a list; nothing when it is none of ours.
+fn page(list: &[String], mark: &str, before: i64, limit: usize) -> Option<Known> {
+    let items: Option<Vec<i64>> = list.iter().map(|text| item(text)).collect();
+    Some(Known::page(items?, item(mark)?, before, limit))
+}
+
+fn foreign(name: &str) -> Error {
+    Error::unavailable(format!(
+        "the key {name} in Redis holds no timeline: does another program write to it?"
+    ))
+}

@@ -1,0 +1,46 @@
+//! Processes that share Redis: whatever happens to it, they say what the databases say.
+
+mod differential;
+mod limits;
+mod sessions;
+mod start;
+mod timelines;
+
+use std::time::Duration;
+
+use tripod::graph::EdgePage;
+use tripod::id::Id;
+use tripod::shard::Page;
+use tripod::testing::{Author, Note, Reads, Stores, eventually};
+
+/// What a reader's timeline must be, from the databases.
+async fn expected(stores: &Stores, reader: Id<Author>) -> Vec<Id<Note>> {
+    let page = EdgePage { after: None, limit: 1_000 };
+    let links = stores.graph.targets::<Reads>(reader, page).await.unwrap();
+    let authors: Vec<_> = links.into_iter().map(|link| link.id).chain([reader]).collect();
+    let rows = stores.shards.list_many(&authors, Page::<Note>::first(1_000)).await.unwrap();
+    rows.iter().map(|row| row.peek().id).collect()
+}
+
+async fn note(stores: &Stores, author: Id<Author>) -> Id<Note> {
+    stores.clock.advance(Duration::from_millis(1));
+    stores.note(author, "a note").await
+}
+
+/// Waits until each process has its connection to Redis.
+async fn connected(processes: &[&Stores]) {
+    for stores in processes {
+        let redis = stores.redis.as_ref().expect("these stores have one");
+        eventually("Redis is back", async || redis.is_up().then_some(())).await;
+    }
+}
+
+/// Waits until no job is left, with the clock moved on for those that are tried again later.
+async fn settled(stores: &Stores) {
+    eventually("the queue runs empty", async || {
+        stores.clock.advance(Duration::from_secs(60));
+        stores.queue.waiting().await.unwrap().is_empty().then_some(())
+    })
+    .await;
+    assert!(stores.queue.dead().await.unwrap().is_empty(), "a job was given up");
+}

@@ -1,0 +1,114 @@
+//! Timelines in Redis: lost, old, or unreachable, it never shows.
+
+use std::time::{Duration, Instant};
+
+use tripod::testing::{Backing, Reads, Stores};
+use tripod_tests::servers::Redis;
+
+use super::{connected, expected, note, settled};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_comes_back_with_an_old_snapshot_is_not_believed() {
+    let mut redis = Redis::start().await;
+    let stores = Stores::new(Backing::embedded().with_redis(&redis.url())).await;
+    let _worker = stores.work();
+    let (reader, author) = (stores.author("reader").await, stores.author("author").await);
+    stores.graph.connect::<Reads>(reader, author).await.unwrap();
+    let first = note(&stores, author).await;
+    settled(&stores).await;
+    assert_eq!(stores.timeline(reader).await, [first]);
+    redis.save().await;
+    let second = note(&stores, author).await;
+    settled(&stores).await;
+    assert_eq!(stores.timeline(reader).await, [second, first], "it was pushed");
+    redis.restart().await;
+    assert_ne!(redis.ask::<usize>(&["DBSIZE"]).await, 0, "the snapshot was not read");
+    assert_eq!(stores.timeline(reader).await, [second, first], "while there is no connection yet");
+    connected(&[&stores]).await;
+    assert_eq!(stores.timeline(reader).await, [second, first], "the old list was shown");
+    let third = note(&stores, author).await;
+    settled(&stores).await;
+    assert_eq!(stores.timeline(reader).await, [third, second, first], "the new list is pushed to");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_author_pulled_by_one_process_is_pulled_by_all_at_once() {
+    let redis = Redis::start().await;
+    let stores = Stores::new(Backing::embedded().with_redis(&redis.url())).await;
+    let other = stores.reopened().await;
+    let author = stores.author("famous").await;
+    let mut readers = Vec::new();
+    for n in 0..4 {
+        let reader = stores.author(&format!("reader-{n}")).await;
+        stores.graph.connect::<Reads>(reader, author).await.unwrap();
+        assert!(other.timeline(reader).await.is_empty(), "kept ready, and the pulled authors known");
+        readers.push(reader);
+    }
+    let _worker = stores.work();
+    let item = note(&stores, author).await;
+    settled(&stores).await;
+    for reader in &readers {
+        assert_eq!(other.timeline(*reader).await, [item], "read by a process that did not mark the author");
+    }
+    redis.flush().await;
+    let item = [note(&stores, author).await, item];
+    settled(&stores).await;
+    assert_eq!(other.timeline(readers[0]).await, item);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_redis_all_goes_on_and_nothing_is_missed_afterwards() {
+    let mut redis = Redis::start().await;
+    let stores = Stores::new(Backing::embedded().with_redis(&redis.url())).await;
+    let _worker = stores.work();
+    let [reader, a, b] = [stores.author("reader").await, stores.author("a").await, stores.author("b").await];
+    stores.graph.connect::<Reads>(reader, a).await.unwrap();
+    let first = note(&stores, a).await;
+    settled(&stores).await;
+    assert_eq!(stores.timeline(reader).await, [first]);
+    // The same process holds the same lists afterwards: they are to be mended, not forgotten.
+    redis.pause();
+    // What is sent before the loss is noticed would be carried out after the pause.
+    assert_eq!(stores.timeline(reader).await, [first]);
+    assert!(!stores.redis.as_ref().unwrap().is_up());
+    let second = note(&stores, b).await;
+    let third = note(&stores, a).await;
+    assert!(stores.graph.connect::<Reads>(reader, b).await.unwrap());
+    assert!(stores.graph.disconnect::<Reads>(reader, a).await.unwrap());
+    let mine = note(&stores, reader).await;
+    let begun = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(stores.timeline(reader).await, [mine, second], "from the shards");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "each waits for a Redis that is away");
+    redis.resume();
+    connected(&[&stores]).await;
+    settled(&stores).await;
+    assert_eq!(stores.timeline(reader).await, [mine, second]);
+    stores.graph.connect::<Reads>(reader, a).await.unwrap();
+    assert_eq!(stores.timeline(reader).await, [mine, third, second, first]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_is_bounded_and_expires() {
+    let redis = Redis::start().await;
+    let stores = Stores::new(Backing::embedded().with_redis(&format!("{}?prefix=club:", redis.url()))).await;
+    let _worker = stores.work();
+    let (reader, author) = (stores.author("reader").await, stores.author("author").await);
+    stores.graph.connect::<Reads>(reader, author).await.unwrap();
+    stores.timeline(reader).await;
+    for _ in 0..40 {
+        note(&stores, author).await;
+    }
+    settled(&stores).await;
+    let key = format!("club:t:notes:{}", reader.raw());
+    let length: usize = redis.ask(&["LLEN", &key]).await;
+    assert!((11..=13).contains(&length), "{length} elements for ten items");
+    let left: i64 = redis.ask(&["TTL", &key]).await;
+    assert!((604_000..=604_800).contains(&left), "{left}");
+    redis.ask::<()>(&["EXPIRE", &key, "1000"]).await;
+    assert_eq!(stores.timeline(reader).await, expected(&stores, reader).await);
+    assert!(redis.ask::<i64>(&["TTL", &key]).await > 604_000, "a list that is read does not expire");
+    let keys: Vec<String> = redis.ask(&["KEYS", "*"]).await;
+    assert!(keys.iter().all(|key| key.starts_with("club:")), "{keys:?}");
+}
