@@ -1,10 +1,9 @@
 //! Thousands of logical shards on a few databases: everything is where its id says.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::{Value, json};
 
 use super::{Row, SOON, State, thousands};
+use crate::servers::Postgres;
 use crate::{Person, Server, Setup, Stored, eventually};
 
 pub(super) const ROW: Row = Row {
@@ -13,7 +12,7 @@ pub(super) const ROW: Row = Row {
     here: "`shard`: 8,192 logical shards (the id's 13 bits) on any number of databases, moved while live",
     state: State::InPart(
         || Box::pin(prove()),
-        "PostgreSQL (the databases are SQLite files), and moving a shard to another database",
+        "moving a shard to another database",
     ),
 };
 
@@ -32,8 +31,17 @@ const TABLES: [(&str, &str); 6] = [
 
 async fn prove() -> String {
     let place = tempfile::tempdir().expect("a temporary directory");
-    let files: Vec<PathBuf> = (0..DATABASES).map(|n| place.path().join(format!("db-{n}.db"))).collect();
-    let mut server = start(place.path(), &files).await;
+    let quick = || Postgres::start_with(&[("fsync", "off")]);
+    let servers = [quick().await, quick().await];
+    let mut databases = Vec::new();
+    for n in 0..DATABASES {
+        let (server, name) = (&servers[n % servers.len()], format!("db_{n}"));
+        server.create_database(&name).await;
+        databases.push(server.url(&name));
+    }
+    let migrated = setup(&databases).run(place.path(), &["migrate"]).await;
+    assert!(migrated.status.success(), "{migrated:?}");
+    let mut server = setup(&databases).start().await;
     let people = people(&server).await;
     let post = people[0].post_photo("for everybody").await;
     for person in &people[1..] {
@@ -44,18 +52,18 @@ async fn prove() -> String {
     assert!(server.terminate().await.success(), "it stops when asked to");
 
     let (mut shards, mut rows) = (Vec::new(), 0);
-    for file in &files {
-        let held = numbers(file, "SELECT CAST(shard AS TEXT) FROM tripod_shard WHERE state = 'active'").await;
-        assert_eq!(held.len(), SHARDS / DATABASES, "the shards of {}", file.display());
+    for (n, database) in databases.iter().enumerate() {
+        let held = numbers(database, "SELECT CAST(shard AS TEXT) FROM tripod_shard WHERE state = 'active'").await;
+        assert_eq!(held.len(), SHARDS / DATABASES, "the shards of db_{n}");
         let mut here = 0;
         for (table, column) in TABLES {
             let sql = format!("SELECT CAST(({column} >> 10) & 8191 AS TEXT) FROM {table}");
-            for shard in numbers(file, &sql).await {
-                assert!(held.contains(&shard), "{} has a row of shard {shard} in {table}", file.display());
+            for shard in numbers(database, &sql).await {
+                assert!(held.contains(&shard), "db_{n} has a row of shard {shard} in {table}");
                 here += 1;
             }
         }
-        assert!(here > 0, "{} has no row and shows nothing", file.display());
+        assert!(here > 0, "db_{n} has no row and shows nothing");
         rows += here;
         shards.extend(held);
     }
@@ -63,20 +71,20 @@ async fn prove() -> String {
     assert_eq!(shards, (0..SHARDS).collect::<Vec<_>>(), "each shard is held once");
 
     // The databases say themselves what they hold, so the order in which they are listed is nothing.
-    let turned: Vec<PathBuf> = files.iter().rev().cloned().collect();
-    let again = start(place.path(), &turned).await;
+    databases.reverse();
+    let again = setup(&databases).start().await;
     assert_eq!(seen(&again, &people).await, before, "the same databases in another order");
     format!(
-        "8,192 logical shards on {DATABASES} databases, {} each; all {rows} rows of {PEOPLE} people stood in \
+        "8,192 logical shards on {DATABASES} databases of {} PostgreSQL servers, {} each; all {rows} rows of {PEOPLE} people stood in \
          the database that holds the shard in their id; a restart with the databases listed in another \
          order showed everybody the same.",
+        servers.len(),
         thousands(SHARDS / DATABASES)
     )
 }
 
-async fn start(place: &Path, files: &[PathBuf]) -> Server {
-    let urls: Vec<String> = files.iter().map(|file| format!("sqlite://{}", file.display())).collect();
-    Setup::default().set("TRIPOD_DATABASES", urls.join(",")).data(&place.join("data")).start().await
+fn setup(databases: &[String]) -> Setup {
+    Setup::embedded().set("TRIPOD_DATABASES", databases.join(","))
 }
 
 /// People under names that are the same in each run, and so on the same shards.
@@ -104,8 +112,7 @@ async fn seen(server: &Server, people: &[Person]) -> Vec<Value> {
     seen
 }
 
-async fn numbers(database: &Path, sql: &str) -> Vec<usize> {
-    let url = format!("sqlite://{}", database.display());
-    let found = Stored::query_one(&url, sql).await;
+async fn numbers(database: &str, sql: &str) -> Vec<usize> {
+    let found = Stored::query_one(database, sql).await;
     found.iter().map(|number| number.parse().expect("a number of a shard")).collect()
 }

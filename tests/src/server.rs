@@ -69,19 +69,15 @@ pub fn binary() -> &'static Path {
             None | Some("debug") => "dev",
             Some(name) => name,
         };
-        let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            // The whole workspace is named so that its dependencies have the features they have for
-            // the tests: otherwise all of them would be built once more.
-            .args([
-                "build",
-                "--quiet",
-                "--workspace",
-                "--bin",
-                "instaclone",
-                "--profile",
-                name,
-                "--target-dir",
-            ])
+        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        // The whole workspace is named so that its dependencies have the features they have for the
+        // tests, and so is a test, which brings those of its own: otherwise they would be built again.
+        build.args(["build", "--quiet", "--workspace", "--bin", "instaclone", "--profile", name]);
+        if name == "dev" {
+            build.args(["--test", "whole_system"]);
+        }
+        let built = build
+            .arg("--target-dir")
             .arg(target())
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status()
