@@ -31,7 +31,7 @@ async fn what_cannot_be_used_is_refused_with_a_sentence() {
 #[tokio::test]
 async fn an_app_goes_on_when_its_redis_has_gone() {
     let mut redis = Redis::start().await;
-    let server = Setup::default().set("TRIPOD_REDIS", &redis.url()).start().await;
+    let server = Setup::default().set("TRIPOD_REDIS", redis.url()).start().await;
     let api = server.api();
     let ready = api.get("~/readyz").await;
     assert_eq!((ready.status, ready.json["redis"].as_bool()), (200, Some(true)));
