@@ -21,7 +21,8 @@ const METADATA: [&[u8]; 4] = [b"Exif\0", b"GPS", b"http://ns.adobe.com/xap", b"I
 
 async fn prove() -> String {
     let store = ObjectStore::start().await;
-    let setup = store.variables().into_iter().fold(Setup::embedded(), |setup, (name, value)| setup.set(name, value));
+    let setup =
+        store.variables().into_iter().fold(Setup::embedded(), |setup, (name, value)| setup.set(name, value));
     let server = setup.set("TRIPOD_MEDIA", store.url()).start().await;
     let kevin = server.person("kevin").await;
     let original = photo::of_phone();

@@ -10,10 +10,7 @@ pub(super) const ROW: Row = Row {
     name: "shards",
     of_2011: "PostgreSQL, thousands of logical shards on a few physical ones",
     here: "`shard`: 8,192 logical shards (the id's 13 bits) on any number of databases, moved while live",
-    state: State::InPart(
-        || Box::pin(prove()),
-        "moving a shard to another database",
-    ),
+    state: State::InPart(|| Box::pin(prove()), "moving a shard to another database"),
 };
 
 const SHARDS: usize = 8_192;
@@ -53,7 +50,8 @@ async fn prove() -> String {
 
     let (mut shards, mut rows) = (Vec::new(), 0);
     for (n, database) in databases.iter().enumerate() {
-        let held = numbers(database, "SELECT CAST(shard AS TEXT) FROM tripod_shard WHERE state = 'active'").await;
+        let held =
+            numbers(database, "SELECT CAST(shard AS TEXT) FROM tripod_shard WHERE state = 'active'").await;
         assert_eq!(held.len(), SHARDS / DATABASES, "the shards of db_{n}");
         let mut here = 0;
         for (table, column) in TABLES {

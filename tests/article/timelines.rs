@@ -12,10 +12,7 @@ pub(super) const ROW: Row = Row {
     name: "timelines",
     of_2011: "Redis: feeds, activity, sessions; 300M photo->user in under 5 GB",
     here: "`timeline`, `graph`, owner map",
-    state: State::InPart(
-        || Box::pin(prove()),
-        "activity, the owner map",
-    ),
+    state: State::InPart(|| Box::pin(prove()), "activity, the owner map"),
 };
 
 const PEOPLE: usize = 12;
@@ -43,7 +40,8 @@ async fn prove() -> String {
     let installation = Shared::get().await.installation().await;
     let setup = || {
         let variables = installation.variables();
-        let setup = variables.into_iter().fold(Setup::embedded(), |setup, (name, value)| setup.set(name, value));
+        let setup =
+            variables.into_iter().fold(Setup::embedded(), |setup, (name, value)| setup.set(name, value));
         setup.set("TRIPOD_REDIS", redis.url())
     };
     let directory = tempfile::tempdir().expect("a temporary directory");

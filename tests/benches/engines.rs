@@ -59,7 +59,9 @@ async fn main() {
             let (shards, authors) = (notes.stores.shards.clone(), authors.clone());
             let write = move |_| {
                 let (shards, author) = (shards.clone(), authors[rand::random_range(0..authors.len())]);
-                async move { drop(insert(&shards, author).await.expect("a row is written")) }
+                async move {
+                    insert(&shards, author).await.expect("a row is written");
+                }
             };
             writes.push(rate(clients, WINDOW, write).await);
             pgbench_writes.push(pgbench(&url, scripts.path(), WRITE, clients));

@@ -56,7 +56,10 @@ async fn main() {
         for turn in 0..2 {
             if (round + turn) % 2 == 0 {
                 fenced.push(
-                    each(WRITES, async |n| drop(insert(shards, author(n)).await.expect("a write"))).await,
+                    each(WRITES, async |n| {
+                        insert(shards, author(n)).await.expect("a write");
+                    })
+                    .await,
                 );
             } else {
                 same.push(each(WRITES, async |n| write(&bare, &minter, author(n), true).await).await);

@@ -2,14 +2,13 @@
 
 use futures::future::join_all;
 use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ConnectionTrait, DbErr, ExprTrait, IdenStatic, ModelTrait, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::{ConnectionTrait, ExprTrait, IdenStatic, ModelTrait, QueryFilter, QueryOrder, QuerySelect};
 
+use super::reachable::answered;
 use super::{Page, Sharded, Shards, TextSharded, map, read};
 use crate::access::Unchecked;
 use crate::db::by_code_point;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Made by [`Shards::everywhere`], so that asking across shards is seen where it is done.
 pub struct Everywhere<'s>(pub(super) &'s Shards);
@@ -55,30 +54,6 @@ impl Everywhere<'_> {
         rows.sort_unstable_by_key(text::<E>);
         rows.truncate(limit as usize);
         Ok(rows.into_iter().map(Unchecked::new).collect())
-    }
-}
-
-/// What the databases gave. What is about nobody in particular is worth having in part: without the
-/// rows of a server that is down, which come back with it.
-fn answered<T>(answers: Vec<Result<T, DbErr>>) -> Result<Vec<T>> {
-    let (mut given, mut away) = (Vec::new(), None);
-    for answer in answers {
-        match answer.map_err(Error::from) {
-            Ok(rows) => given.push(rows),
-            Err(error) if error.is_unavailable() => away = Some(error),
-            Err(error) => return Err(error),
-        }
-    }
-    match away {
-        Some(error) if given.is_empty() => Err(error),
-        Some(error) => {
-            tracing::warn!(
-                error = error.chain(),
-                "a list is without the rows of a database that does not answer"
-            );
-            Ok(given)
-        }
-        None => Ok(given),
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod everywhere;
 mod map;
+mod reachable;
 mod read;
 mod sharded;
 mod tx;
@@ -20,6 +21,7 @@ use futures::future::{BoxFuture, join_all};
 
 pub use everywhere::Everywhere;
 pub use map::{Holding, MIGRATION, divide};
+pub use reachable::Reachable;
 pub use read::Page;
 pub use sharded::{Sharded, TextSharded};
 pub use tx::{Claimed, Tx};
@@ -115,6 +117,11 @@ impl Shards {
     /// path of an ordinary read.
     pub fn everywhere(&self) -> Everywhere<'_> {
         Everywhere(self)
+    }
+
+    /// Asks the databases that are up, for lists that are worth having in part.
+    pub fn reachable(&self) -> Reachable<'_> {
+        Reachable(self)
     }
 
     /// Whether each database answers.

@@ -66,7 +66,7 @@ impl Shards {
             .map(async |(database, ids)| E::find().filter(E::ID.is_in(ids)).all(database.reader()).await);
         let rows = try_join_all(queries).await?.into_iter().flatten();
         let mut found: HashMap<Id<E>, E::Model> = rows.map(|row| (E::id(&row), row)).collect();
-        Ok(ids.iter().filter_map(|id| found.remove(id)).map(Unchecked::new).collect())
+        Ok(in_order::<E>(ids, &mut found))
     }
 
     /// The rows that belong to `owner`, newest first.
@@ -121,6 +121,14 @@ impl Shards {
         }
         groups.into_iter().map(|(index, ids)| (&self.databases()[index], ids)).collect()
     }
+}
+
+/// The rows that were found, in the order in which they were asked for.
+pub(super) fn in_order<E: Sharded>(
+    ids: &[Id<E>],
+    found: &mut HashMap<Id<E>, E::Model>,
+) -> Vec<Unchecked<E::Model>> {
+    ids.iter().filter_map(|id| found.remove(id)).map(Unchecked::new).collect()
 }
 
 /// The newest `limit` rows of several lists.

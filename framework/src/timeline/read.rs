@@ -22,23 +22,24 @@ pub struct Slice<T: TimelineItem> {
 }
 
 impl Timelines {
-    /// The next rows of a reader's timeline, newest first.
+    /// The next rows of a reader's timeline, newest first; without those of a database that is down.
     ///
     /// # Errors
-    /// Those of any of the databases.
+    /// Those of the reader's own database, and of all others when none of them answers.
     pub async fn slice<T: TimelineItem>(&self, reader: Id<T::Owner>, page: Page<T>) -> Result<Slice<T>> {
         let limit = page.limit as usize;
         let before = page.before.map_or(i64::MAX, Id::raw);
         let key = (T::TIMELINE, reader.raw());
-        let mut known = self
-            .0
-            .store
-            .read(key, before, limit, async |length| {
-                let authors = self.authors::<T>(reader).await?;
-                let newest = self.0.shards.list_many(&authors, Page::<T>::first(length as u64)).await?;
-                Ok(newest.iter().map(|row| T::id(row.peek()).raw()).collect())
-            })
-            .await?;
+        let read = self.0.store.read(key, before, limit, async |length| {
+            let authors = self.authors::<T>(reader).await?;
+            let newest = self.0.shards.list_many(&authors, Page::<T>::first(length as u64)).await?;
+            Ok(newest.iter().map(|row| T::id(row.peek()).raw()).collect())
+        });
+        let mut known = match read.await {
+            // A database is down, so none can be built: the reader gets what the others have.
+            Err(error) if error.is_unavailable() => Known::nothing(),
+            read => read?,
+        };
         if known.complete_above < i64::MAX
             && let Err(error) = self.0.pulled.renew(known.pulled.take()).await
         {
@@ -63,7 +64,7 @@ impl Timelines {
         }
         let ids: Vec<Id<T>> = ids.into_iter().rev().take(limit).map(Id::from_raw).collect();
         let next = ids.last().copied().filter(|_| ids.len() == limit);
-        Ok(Slice { rows: self.0.shards.find_many(&ids).await?, next })
+        Ok(Slice { rows: self.0.shards.reachable().find_many(&ids).await?, next })
     }
 
     async fn listed<T: TimelineItem>(
@@ -72,8 +73,12 @@ impl Timelines {
         before: Id<T>,
         limit: usize,
     ) -> Result<Vec<i64>> {
-        let rows =
-            self.0.shards.list_many(authors, Page { before: Some(before), limit: limit as u64 }).await?;
+        let rows = self
+            .0
+            .shards
+            .reachable()
+            .list_many(authors, Page { before: Some(before), limit: limit as u64 })
+            .await?;
         Ok(rows.iter().map(|row| T::id(row.peek()).raw()).collect())
     }
 

@@ -67,6 +67,17 @@ fn p99(times: &[Duration]) -> Duration {
 #[tokio::test]
 async fn the_other_shards_go_on_while_a_server_is_down() {
     let mut two = two().await;
+    two.people[0].follow(&two.people[1]).await;
+    two.people[0].post_photo("here").await;
+    two.people[1].post_photo("there").await;
+    let feed = async |person: &Person| -> Vec<String> {
+        let feed = person.feed().await;
+        feed.iter().map(|post| post["caption"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    eventually("both posts are in the feed", PATIENCE, async || {
+        (feed(&two.people[0]).await == ["there", "here"]).then_some(())
+    })
+    .await;
     let before = p99(&latencies(&two.people[0]).await);
     two.servers[1].kill().await;
     // Found out by those who ask for it; from then on they are refused at once.
@@ -82,6 +93,7 @@ async fn the_other_shards_go_on_while_a_server_is_down() {
     println!("p99 on the other shards: {before:?} before, {during:?} while the server is down");
     // What is about nobody in particular is answered in part.
     two.people[0].get("/explore").await.expect(200);
+    assert_eq!(feed(&two.people[0]).await, ["here"], "a feed is what the others have of it");
     let ready: serde_json::Value = two
         .service
         .api()
@@ -101,6 +113,10 @@ async fn the_other_shards_go_on_while_a_server_is_down() {
     })
     .await;
     two.people[1].post_photo("back again").await;
+    eventually("the feed is whole again", PATIENCE, async || {
+        (feed(&two.people[0]).await == ["back again", "there", "here"]).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
