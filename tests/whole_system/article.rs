@@ -17,7 +17,7 @@ macro_rules! proofs {
     };
 }
 
-proofs!(shards, ids, media, timelines, queue, clients);
+proofs!(application_servers, shards, pooling, ids, media, timelines, queue, clients);
 
 const MEND: &str = "`cargo run --bin article -- --write` writes it down";
 

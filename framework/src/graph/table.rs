@@ -88,7 +88,7 @@ pub(super) async fn decide(tx: &Tx<'_>, end: End, live: bool, minted: i64) -> Re
 
 /// Brings the other end to a version, unless it is there or further.
 pub(super) async fn follow(tx: &Tx<'_>, end: End, live: bool, version: i64) -> Result<()> {
-    claim_row(tx, end).await?;
+    lock_row(tx, end).await?;
     let values = || end.key().into_iter().chain([live.into(), version.into()]);
     let change =
         format!("UPDATE tripod_edge SET live = $5, version = $6 WHERE {KEY} AND version < $6 AND live <> $5");
@@ -103,6 +103,16 @@ pub(super) async fn follow(tx: &Tx<'_>, end: End, live: bool, version: i64) -> R
 async fn claim_row(tx: &Tx<'_>, end: End) -> Result<()> {
     let sql = "INSERT INTO tripod_edge (near_id, kind, direction, far_id, version, live) \
                VALUES ($1, $2, $3, $4, 0, FALSE) ON CONFLICT DO NOTHING";
+    execute(tx, sql, end.key()).await.map(drop)
+}
+
+/// The same, with the row locked to the end of the transaction: of what follows, the first statement
+/// may find nothing to change where an older version is just being written, and the second one too
+/// once it has been.
+async fn lock_row(tx: &Tx<'_>, end: End) -> Result<()> {
+    let sql = "INSERT INTO tripod_edge (near_id, kind, direction, far_id, version, live) \
+               VALUES ($1, $2, $3, $4, 0, FALSE) \
+               ON CONFLICT (near_id, kind, direction, far_id) DO UPDATE SET version = tripod_edge.version";
     execute(tx, sql, end.key()).await.map(drop)
 }
 
