@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use sea_orm::{DatabaseConnection, DatabaseTransaction, TransactionTrait};
+use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 use tokio::sync::Semaphore;
 
 use super::WORK_DEADLINE;
@@ -86,9 +86,10 @@ impl Pooled {
         };
         match server.guard(transaction.commit()).await {
             Ok(()) => Ok(result),
-            Err(error) if is_broken(&error) => Err(Error::unconfirmed(format!(
-                "{name} went away while it committed: it is not known whether anything was changed"
-            ))
+            // Also when it was given up waiting for: the server may have committed since.
+            Err(error) if is_broken(&error) || matches!(error, DbErr::Conn(_)) => Err(Error::unconfirmed(
+                format!("{name} went away while it committed: it is not known whether anything was changed"),
+            )
             .because(error)
             .into()),
             Err(error) => Err(Error::from(error).into()),
