@@ -108,11 +108,6 @@ impl Database {
         self.connection.get_database_backend()
     }
 
-    /// Whether its server is known not to answer. Calls then fail at once.
-    pub fn is_down(&self) -> bool {
-        self.reader.server.as_ref().is_some_and(|server| server.is_down())
-    }
-
     /// The connections that only read, for sea-orm's queries.
     pub fn reader(&self) -> &Reader {
         &self.reader
