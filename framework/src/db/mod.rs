@@ -6,6 +6,7 @@
 
 mod address;
 mod availability;
+mod connections;
 mod group_commit;
 mod lock;
 mod pooled;
@@ -55,14 +56,9 @@ impl Database {
     /// is unreachable, too old or does not let us in, or a pooler that can't keep prepared statements.
     pub async fn open(url: &str, settings: &config::Database) -> Result<Self> {
         if let Some(path) = url.strip_prefix("sqlite://") {
-            let (pool, connection) = sqlite::open(path, settings).await?;
+            let (reads, connection) = sqlite::open(path, settings).await?;
             let writer = Writer::Group(GroupCommit::start(path, connection.clone()));
-            return Ok(Self {
-                name: path.to_owned(),
-                reader: Reader { pool, server: None },
-                connection,
-                writer,
-            });
+            return Ok(Self { name: path.to_owned(), reader: Reader::file(reads), connection, writer });
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return Self::open_server(&Address::parse(url)?, settings).await;
@@ -74,10 +70,10 @@ impl Database {
     }
 
     async fn open_server(address: &Address, settings: &config::Database) -> Result<Self> {
-        let (pool, server) = postgres::open(address, settings).await?;
+        let (reads, pool, server) = postgres::open(address, settings).await?;
         let connection = DatabaseConnection::from(pool);
         let writer = Writer::Pool(Pooled::new(&address.name, connection.clone(), server.clone()));
-        let reader = Reader { pool: connection.clone(), server: Some(server) };
+        let reader = Reader::server(reads, server);
         Ok(Self { name: address.name.clone(), reader, connection, writer })
     }
 
@@ -141,14 +137,15 @@ impl Database {
     /// # Errors
     /// Those of closing.
     pub async fn close(&self) -> Result<()> {
-        self.reader.pool.close_by_ref().await?;
+        // The writer is last: it is what puts the log back.
+        self.reader.close().await?;
         Ok(self.connection.close_by_ref().await?)
     }
 
     /// The same database, with `seen` told of the SQL and the duration of each query that reads.
     #[must_use]
     pub fn observed(mut self, seen: impl Fn(&str, Duration) + Send + Sync + 'static) -> Self {
-        self.reader.pool.set_metric_callback(move |info| seen(&info.statement.sql, info.elapsed));
+        self.reader = self.reader.observed(seen);
         self
     }
 

@@ -1,13 +1,14 @@
-//! Opens a PostgreSQL database: one bounded pool for reads and writes, on a server or through a
-//! pooler in transaction mode.
+//! Opens a PostgreSQL database, on a server or through a pooler in transaction mode: one bounded pool
+//! of connections that read and one of those that write, so that neither can hold up the other.
 
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, Row as _};
+use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, Postgres, Row as _};
 
 use super::address::Address;
 use super::availability::Availability;
+use super::connections::Connections;
 use crate::config;
 use crate::error::{Error, Result};
 
@@ -17,16 +18,26 @@ const OLDEST: i32 = 150_000;
 /// unless it hands out its connections in rotation.
 const POOLER_ROUNDS: usize = 8;
 
-/// The pool, and whether its server answers.
-pub(super) async fn open(address: &Address, settings: &config::Database) -> Result<(PgPool, Availability)> {
+/// What reads, what writes, and whether their server answers.
+pub(super) async fn open(
+    address: &Address,
+    settings: &config::Database,
+) -> Result<(Connections<Postgres>, PgPool, Availability)> {
     let wait = settings.wait();
     let cannot = |error: sqlx::Error| refused(&address.name, error);
+    let options = address.pooled.clone().disable_statement_logging();
     check_server(&address.name, &address.pooled, wait).await?;
     check_pooler(&address.name, &address.pooled, wait).await?;
     let server = Availability::new(&address.name, address.pooled.clone(), settings.statement());
     let fresh = server.clone();
+    let (reads, writes) = (settings.connections / 2, settings.connections.div_ceil(2));
+    let reads = Connections::open(options.clone(), Some(server.clone()), reads as usize, wait)
+        .await
+        .map_err(|error| {
+            Error::configuration(format!("the database {} can't be read", address.name)).because(error)
+        })?;
     let pool = PgPoolOptions::new()
-        .max_connections(settings.connections)
+        .max_connections(writes)
         .min_connections(1)
         .acquire_timeout(wait)
         .test_before_acquire(false)
@@ -38,10 +49,10 @@ pub(super) async fn open(address: &Address, settings: &config::Database) -> Resu
             let fresh = fresh.is_fresh(connection.age);
             Box::pin(async move { Ok(fresh) })
         })
-        .connect_with(address.pooled.clone().disable_statement_logging())
+        .connect_with(options)
         .await
         .map_err(cannot)?;
-    Ok((pool, server))
+    Ok((reads, pool, server))
 }
 
 /// One connection outside of any pool, for checks.

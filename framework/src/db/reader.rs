@@ -1,51 +1,104 @@
 //! The connections that read, whichever engine is behind them.
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sea_orm::sqlx::{Postgres, Sqlite};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use sea_orm_migration::async_trait::async_trait;
 
 use super::availability::Availability;
+use super::connections::Connections;
 
 /// Connections that only read, for sea-orm's queries: what they see is committed. A query that meets
 /// a connection which has died is made once more; one to a server that is down fails at once.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Reader {
-    pub(super) pool: DatabaseConnection,
-    /// A file is always there; a server may not be.
-    pub(super) server: Option<Availability>,
+    engine: Engine,
+    seen: Option<Arc<Seen>>,
 }
 
-/// A call, and once more if its connection turns out to be dead.
+type Seen = dyn Fn(&str, Duration) + Send + Sync;
+
+#[derive(Clone)]
+enum Engine {
+    /// A file is always there; a server may not be.
+    File(Connections<Sqlite>),
+    Server(Connections<Postgres>, Availability),
+}
+
+/// A call of the engine's connections, and once more if its connection turns out to be dead.
 macro_rules! read {
-    ($reader:ident, $call:expr) => {
-        match &$reader.server {
-            None => $call.await,
-            Some(server) => match server.guard($call).await {
-                Err(error) if server.is_worth_repeating(&error) => server.guard($call).await,
+    ($reader:ident, $sql:expr, $call:ident($argument:expr)) => {{
+        let begun = $reader.seen.as_ref().map(|seen| (seen, Instant::now()));
+        let result = match &$reader.engine {
+            Engine::File(connections) => connections.$call($argument).await,
+            Engine::Server(connections, server) => match server.guard(connections.$call($argument)).await {
+                Err(error) if server.is_worth_repeating(&error) => {
+                    server.guard(connections.$call($argument)).await
+                }
                 result => result,
             },
+        };
+        if let Some((seen, begun)) = begun {
+            seen($sql, begun.elapsed());
         }
-    };
+        result
+    }};
+}
+
+impl Reader {
+    pub(super) fn file(connections: Connections<Sqlite>) -> Self {
+        Self { engine: Engine::File(connections), seen: None }
+    }
+
+    pub(super) fn server(connections: Connections<Postgres>, server: Availability) -> Self {
+        Self { engine: Engine::Server(connections, server), seen: None }
+    }
+
+    /// The same connections, with `seen` told of the SQL and the duration of each query.
+    pub(super) fn observed(mut self, seen: impl Fn(&str, Duration) + Send + Sync + 'static) -> Self {
+        self.seen = Some(Arc::new(seen));
+        self
+    }
+
+    pub(super) async fn close(&self) -> Result<(), DbErr> {
+        match &self.engine {
+            Engine::File(connections) => connections.close().await,
+            Engine::Server(connections, _) => connections.close().await,
+        }
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("backend", &self.get_database_backend()).finish_non_exhaustive()
+    }
 }
 
 #[async_trait]
 impl ConnectionTrait for Reader {
     fn get_database_backend(&self) -> DbBackend {
-        self.pool.get_database_backend()
+        match self.engine {
+            Engine::File(_) => DbBackend::Sqlite,
+            Engine::Server(..) => DbBackend::Postgres,
+        }
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        read!(self, self.pool.execute_raw(statement.clone()))
+        read!(self, &statement.sql, execute(&statement))
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        read!(self, self.pool.execute_unprepared(sql))
+        read!(self, sql, execute_unprepared(sql))
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        read!(self, self.pool.query_one_raw(statement.clone()))
+        read!(self, &statement.sql, query_one(&statement))
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        read!(self, self.pool.query_all_raw(statement.clone()))
+        read!(self, &statement.sql, query_all(&statement))
     }
 }
