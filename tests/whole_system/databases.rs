@@ -1,6 +1,8 @@
 //! PostgreSQL as a person sets it up: what is wrong with a list of databases is told at start, and a
 //! server that goes away takes only its own shards along.
 
+mod commit;
+mod disk_full;
 mod mistakes;
 mod outage;
 mod several;

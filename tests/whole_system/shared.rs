@@ -1,9 +1,11 @@
 //! Processes that share Redis: whatever happens to it, they say what the databases say.
 
 mod differential;
+mod failover;
 mod limits;
 mod sessions;
 mod start;
+mod steps;
 mod timelines;
 
 use std::time::Duration;
@@ -20,6 +22,13 @@ async fn expected(stores: &Stores, reader: Id<Author>) -> Vec<Id<Note>> {
     let authors: Vec<_> = links.into_iter().map(|link| link.id).chain([reader]).collect();
     let rows = stores.shards.list_many(&authors, Page::<Note>::first(1_000)).await.unwrap();
     rows.iter().map(|row| row.peek().id).collect()
+}
+
+/// The seed of a random test: `TEST_SEED`, or a new one, which it prints.
+fn seed() -> u64 {
+    let seed = std::env::var("TEST_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
+    println!("TEST_SEED={seed}");
+    seed
 }
 
 async fn note(stores: &Stores, author: Id<Author>) -> Id<Note> {

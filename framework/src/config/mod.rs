@@ -143,12 +143,10 @@ impl Config {
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::configuration(format!("{key} is 0; set it to 1 or more")));
         }
-        if self.database.connections < 3 {
-            return Err(Error::configuration(format!(
-                "database.connections is {}; set it to 3 or more: reads have one, writes have one, and a \
-                 lock in the database has one of its own",
-                self.database.connections
-            )));
+        if self.database.connections == 1 {
+            return Err(Error::configuration(
+                "database.connections is 1; set it to 2 or more: a lock in the database holds one of its own",
+            ));
         }
         let url = &self.public_url;
         let absolute = url.starts_with("http://") || url.starts_with("https://");
@@ -242,7 +240,7 @@ mod tests {
             ("listen = 3000", vec![], vec!["tripod.toml", "listen", "string"]),
             ("listen = \"here\"", vec![], vec!["listen"]),
             ("[queue]\nworkers = 0", vec![], vec!["queue.workers", "1 or more"]),
-            ("[database]\nconnections = 2", vec![], vec!["database.connections", "3 or more"]),
+            ("[database]\nconnections = 1", vec![], vec!["database.connections", "2 or more"]),
             ("public_url = \"photos.example/\"", vec![], vec!["public_url", "https://"]),
             ("listen = ", vec![], vec!["tripod.toml", "line 1"]),
             ("[timeline]\nlength = -1", vec![], vec!["timeline.length"]),

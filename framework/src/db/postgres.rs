@@ -30,14 +30,13 @@ pub(super) async fn open(
     check_pooler(&address.name, &address.pooled, wait).await?;
     let server = Availability::new(&address.name, address.pooled.clone(), settings.statement());
     let fresh = server.clone();
-    let (reads, writes) = (settings.connections / 2, settings.connections.div_ceil(2));
-    let reads = Connections::open(options.clone(), Some(server.clone()), reads as usize, wait)
+    let reads = Connections::open(options.clone(), Some(server.clone()), settings.connections as usize, wait)
         .await
         .map_err(|error| {
             Error::configuration(format!("the database {} can't be read", address.name)).because(error)
         })?;
     let pool = PgPoolOptions::new()
-        .max_connections(writes)
+        .max_connections(settings.connections)
         .min_connections(1)
         .acquire_timeout(wait)
         .test_before_acquire(false)

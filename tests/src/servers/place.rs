@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use rand::RngExt;
@@ -64,6 +64,16 @@ impl Place {
 
     pub(super) fn path(&self) -> &Path {
         self.0.path()
+    }
+
+    /// A directory in it, of the same owner.
+    pub(super) fn make_directory(&self, name: &str) -> PathBuf {
+        let directory = self.path().join(name);
+        std::fs::create_dir(&directory).expect("the place is ours");
+        if let Some(user) = User::unprivileged() {
+            chown(&directory, Some(user.uid), Some(user.gid)).expect("root gives directories away");
+        }
+        directory
     }
 }
 

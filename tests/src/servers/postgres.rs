@@ -1,5 +1,6 @@
 //! A PostgreSQL server with its own cluster.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,6 +31,15 @@ const SETTINGS: [(&str, &str); 8] = [
     ("logging_collector", "off"),
 ];
 
+/// Mounts a disk of $2 MiB at $1, which only this process and its children see, and becomes the server
+/// there. Mounting takes a user namespace in which one is root; PostgreSQL one in which one isn't. A
+/// change of user makes the process forget with whom it is to end, so that is said again.
+const ON_A_SMALL_DISK: &str = r#"
+mount -t tmpfs -o "size=${2}m,mode=0700" tmpfs "$1"
+shift 2
+exec unshare --user --map-user=1000 --map-group=1000 setpriv --pdeathsig QUIT -- "$@"
+"#;
+
 /// A server of the machine's newest release, which asks for a password.
 #[derive(Debug)]
 pub struct Postgres {
@@ -37,6 +47,7 @@ pub struct Postgres {
     process: Option<Process>,
     port: u16,
     settings: Vec<String>,
+    small_disk_mib: Option<u32>,
     certificate: Option<Certificate>,
     place: Place,
 }
@@ -52,7 +63,20 @@ impl Postgres {
     /// # Panics
     /// When it does not start.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        Self::start_in(new_cluster(), settings, None).await
+        Self::start_in(new_cluster(), settings, None, None).await
+    }
+
+    /// Starts one that has a disk of this size beside its own, which ends with it: the tablespace
+    /// `small`. What is put there can fill it while the log of changes, which is not, goes on.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_with_small_disk(mebibytes: u32) -> Self {
+        let place = new_cluster();
+        let small = place.make_directory("small");
+        let server = Self::start_in(place, &[], Some(mebibytes), None).await;
+        server.query("postgres", &format!("CREATE TABLESPACE small LOCATION '{}'", small.display())).await;
+        server
     }
 
     /// Starts one which takes connections over TLS only.
@@ -67,15 +91,20 @@ impl Postgres {
         let path = |path: &Path| path.display().to_string();
         let (server, key) = (path(&certificate.server), path(&certificate.key));
         let settings = [("ssl", "on"), ("ssl_cert_file", &server), ("ssl_key_file", &key)];
-        Self::start_in(place, &settings, Some(certificate)).await
+        Self::start_in(place, &settings, None, Some(certificate)).await
     }
 
-    async fn start_in(place: Place, settings: &[(&str, &str)], certificate: Option<Certificate>) -> Self {
+    async fn start_in(
+        place: Place,
+        settings: &[(&str, &str)],
+        small_disk_mib: Option<u32>,
+        certificate: Option<Certificate>,
+    ) -> Self {
         let settings: Vec<String> =
             SETTINGS.iter().chain(settings).map(|(name, value)| format!("{name}={value}")).collect();
-        let started = on_a_free_port(async |port| run(&place, port, &settings).await).await;
+        let started = on_a_free_port(async |port| run(&place, port, &settings, small_disk_mib).await).await;
         let (port, process) = (started.0, Some(started.1));
-        Self { process, port, settings, certificate, place }
+        Self { process, port, settings, small_disk_mib, certificate, place }
     }
 
     /// The port on 127.0.0.1.
@@ -144,7 +173,7 @@ impl Postgres {
     /// When it does not start.
     pub async fn restart(&mut self) {
         self.stop().await;
-        let started = run(&self.place, self.port, &self.settings).await;
+        let started = run(&self.place, self.port, &self.settings, self.small_disk_mib).await;
         self.process = Some(started.unwrap_or_else(|ended| panic!("{ended}")));
     }
 
@@ -205,16 +234,33 @@ pub(super) fn psql(url: &str) -> Command {
     psql
 }
 
-async fn run(place: &Place, port: u16, settings: &[String]) -> Result<Process, Ended> {
+async fn run(
+    place: &Place,
+    port: u16,
+    settings: &[String],
+    small_disk_mib: Option<u32>,
+) -> Result<Process, Ended> {
     let data = place.path().join("data");
+    let postgres = binaries().join("postgres");
     let program = Program {
-        path: &binaries().join("postgres"),
+        path: if small_disk_mib.is_some() { Path::new("unshare") } else { &postgres },
         user: User::unprivileged(),
         end: "QUIT",
         directory: place.path(),
         ready: "database system is ready to accept connections",
     };
-    let mut arguments = vec!["-D".into(), data.into_os_string(), "-p".into(), port.to_string().into()];
+    let mut arguments: Vec<OsString> = Vec::new();
+    if let Some(mebibytes) = small_disk_mib {
+        arguments.extend(
+            ["--user", "--map-root-user", "--mount", "sh", "-ec", ON_A_SMALL_DISK, "sh"].map(Into::into),
+        );
+        arguments.extend([
+            place.path().join("small").into(),
+            mebibytes.to_string().into(),
+            postgres.clone().into(),
+        ]);
+    }
+    arguments.extend(["-D".into(), data.into(), "-p".into(), port.to_string().into()]);
     for setting in settings {
         arguments.extend(["-c".into(), setting.into()]);
     }

@@ -11,7 +11,7 @@ fn sessions(stores: &Stores) -> Sessions {
     Sessions::new(stores.shards.clone(), stores.redis.clone())
 }
 
-async fn open(stores: &Stores, account: Id<Author>) -> String {
+pub async fn open(stores: &Stores, account: Id<Author>) -> String {
     let sessions = sessions(stores);
     let opened = stores.shards.write::<_, Error, _>(account.shard(), move |tx| {
         Box::pin(async move { sessions.open(tx, account, "a phone: it has: colons").await })

@@ -1,0 +1,80 @@
+//! A server's disk is full: writes are refused and say why, reads go on, and when there is space again
+//! all goes on by itself.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tripod_tests::eventually;
+use tripod_tests::servers::Postgres;
+
+use super::migrated;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const DISK_MIB: u32 = 64;
+/// More comments than the free places in the tables' last pages can take.
+const COMMENTS: usize = 2_000;
+
+/// Takes all space but what tables have already.
+async fn fill(server: &Postgres) {
+    server.query("app", "CREATE TABLE ballast (filler text)").await;
+    for kibibytes in [1_024, 64, 8] {
+        let sql = format!(
+            "INSERT INTO ballast SELECT string_agg(md5(random()::text), '') FROM generate_series(1, {})",
+            kibibytes * 32
+        );
+        let refused = async || Postgres::try_query(&server.url("app"), &sql).await.err();
+        let refused = eventually("the disk is full", PATIENCE, refused).await;
+        assert!(refused.contains("No space left on device"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_when_the_disk_was_full_and_writes_go_on_by_themselves() {
+    let server = Postgres::start_with_small_disk(DISK_MIB).await;
+    server.query("postgres", "CREATE DATABASE app TABLESPACE small").await;
+    let service = migrated(&[server.url("app")]).await.start().await;
+    let person = service.person("writer").await;
+    let post = person.post_photo("before").await;
+    let path = format!("/posts/{}/comments", post["id"].as_str().unwrap());
+    fill(&server).await;
+
+    let (mut acknowledged, mut refused) = (Vec::new(), 0);
+    for n in 0..COMMENTS {
+        let text = format!("comment {n}");
+        let reply = person.post(&path, &json!({"text": text})).await;
+        match reply.status {
+            201 => acknowledged.push(text),
+            _ => {
+                let problem = reply.problem(503);
+                assert!(!problem.to_string().contains("space left"), "clients are not told more: {problem}");
+                refused += 1;
+            }
+        }
+        if refused == 20 {
+            break;
+        }
+    }
+    assert_eq!(refused, 20, "the disk was not full");
+    assert!(service.log().contains("disk is full"), "the log says what is wrong");
+    assert_eq!(person.get("/me").await.expect(200)["id"], person.id.as_str(), "reads go on");
+    assert_eq!(person.feed().await.len(), 1);
+
+    server.query("app", "DROP TABLE ballast").await;
+    let after = eventually("writes go on", PATIENCE, async || {
+        let reply = person.post(&path, &json!({"text": "after"})).await;
+        (reply.status == 201).then_some("after".to_owned())
+    });
+    acknowledged.push(after.await);
+    let shown: Vec<String> = person
+        .walk(&path, 100)
+        .await
+        .iter()
+        .map(|comment| comment["text"].as_str().unwrap().to_owned())
+        .collect();
+    let lost = acknowledged.iter().filter(|text| !shown.contains(text)).count();
+    println!("{} writes acknowledged on a full disk, {refused} refused, {lost} lost", acknowledged.len());
+    assert_eq!(lost, 0);
+    assert_eq!(shown.len(), acknowledged.len(), "a refused comment is there: {shown:?}");
+    let me = person.get(&format!("/posts/{}", post["id"].as_str().unwrap())).await.expect(200);
+    assert_eq!(me["comment_count"], acknowledged.len(), "{me}");
+}

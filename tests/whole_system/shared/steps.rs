@@ -1,0 +1,78 @@
+//! What people do, at random, in any of several processes.
+
+use rand::{Rng, RngExt};
+use sea_orm::EntityTrait;
+use tripod::id::Id;
+use tripod::testing::{Author, Note, Reads, Stores};
+
+use super::{expected, note};
+
+pub const PEOPLE: usize = 7;
+/// Steps taken at the same time.
+pub const TOGETHER: usize = 4;
+
+/// One thing that somebody does: by which process, who, and to whom.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    Connect(usize, usize, usize),
+    Disconnect(usize, usize, usize),
+    Note(usize, usize),
+    Delete(usize, usize),
+    Read(usize, usize),
+}
+
+pub fn step(dice: &mut impl Rng) -> Step {
+    let (process, one, other) =
+        (dice.random_range(0..2), dice.random_range(0..PEOPLE), dice.random_range(0..PEOPLE));
+    match dice.random_range(0..94) {
+        0..18 if one != other => Step::Connect(process, one, other),
+        18..32 if one != other => Step::Disconnect(process, one, other),
+        32..60 => Step::Note(process, one),
+        60..66 => Step::Delete(process, one),
+        _ => Step::Read(process, one),
+    }
+}
+
+pub async fn take(step: Step, processes: &[Stores; 2], people: &[Id<Author>]) {
+    match step {
+        Step::Connect(process, from, to) => {
+            processes[process].graph.connect::<Reads>(people[from], people[to]).await.unwrap();
+        }
+        Step::Disconnect(process, from, to) => {
+            processes[process].graph.disconnect::<Reads>(people[from], people[to]).await.unwrap();
+        }
+        Step::Note(process, author) => drop(note(&processes[process], people[author]).await),
+        Step::Delete(process, author) => {
+            let stores = &processes[process];
+            let notes =
+                stores.shards.list(people[author], tripod::shard::Page::<Note>::first(3)).await.unwrap();
+            let Some(last) = notes.last().map(|row| row.peek().id) else { return };
+            let delete = stores.shards.write::<_, tripod::Error, _>(last.shard(), move |tx| {
+                Box::pin(async move { Ok(Note::delete_by_id(last).exec(tx.connection()).await?) })
+            });
+            delete.await.unwrap();
+        }
+        Step::Read(process, reader) => drop(processes[process].timeline(people[reader]).await),
+    }
+}
+
+pub async fn people(stores: &Stores) -> Vec<Id<Author>> {
+    let mut people = Vec::new();
+    for n in 0..PEOPLE {
+        people.push(stores.author(&format!("person-{n}")).await);
+    }
+    people
+}
+
+/// Each reader's timeline in each process is what the databases say, once and again.
+pub async fn compare(processes: &[Stores; 2], people: &[Id<Author>], history: &str) {
+    for reader in people {
+        let expected = expected(&processes[0], *reader).await;
+        for (process, stores) in processes.iter().enumerate() {
+            for read in ["first", "second"] {
+                let shown = stores.timeline(*reader).await;
+                assert_eq!(shown, expected, "process {process}, {read} read of {reader:?}; {history}");
+            }
+        }
+    }
+}
