@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use super::job::encode;
 use super::store::Store;
@@ -158,7 +159,8 @@ impl Queue {
         self.0.retries.keys().copied().collect()
     }
 
-    pub(super) async fn woken(&self) {
-        self.0.wake.notified().await;
+    /// Ends when a job has been enqueued by this process since it was enabled.
+    pub(super) fn woken(&self) -> Notified<'_> {
+        self.0.wake.notified()
     }
 }

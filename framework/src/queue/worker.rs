@@ -67,7 +67,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
         loop {
             // Listening begins before the claim, or a job enqueued in between would wait.
             let mut woken = std::pin::pin!(self.queue.woken());
-            futures::future::poll_immediate(woken.as_mut()).await;
+            woken.as_mut().enable();
             let claimed = match self.claim(&database, &stop).await {
                 Ok(None) => return,
                 Ok(Some(claimed)) => claimed,

@@ -10,6 +10,8 @@
 //! with Redis away while a session is closed may its token be taken on, by what Redis still holds
 //! when it is back: until that minute is over.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sea_orm::sea_query::{ColumnDef, Index, Table};
@@ -20,7 +22,7 @@ use subtle::ConstantTimeEq;
 use crate::db::{CreateTables, Migration, statement};
 use crate::error::Result;
 use crate::id::Id;
-use crate::redis::{Cmd, Redis, cmd};
+use crate::redis::{Cmd, IDENTITY, Redis, Script, cmd};
 use crate::shard::{Shards, Tx};
 
 /// The sessions, on their accounts' shards.
@@ -69,19 +71,42 @@ pub struct Session {
 pub struct Sessions {
     shards: Shards,
     redis: Option<Redis>,
+    scripts: Arc<Scripts>,
 }
 
 /// What Redis says of a session.
 enum Remembered {
     Open(Session, Vec<u8>),
     Closed,
-    Nothing,
+    /// Nothing to be believed; on the server of this identity, where one answers.
+    Nothing(Option<String>),
+}
+
+/// What is under a session's key, and whose server says so.
+const LOOK: &str = "return {redis.call('GET', KEYS[1]), identity()}";
+
+/// Writes a session, unless something is there to be believed, or a tombstone, or another server
+/// answers than before the database was read: tombstones of the meantime may have been lost with that
+/// one. Arguments: the identity then, the session, the seconds until it expires.
+const REMEMBER: &str = "
+if identity() ~= ARGV[1] then return 0 end
+local there = redis.call('GET', KEYS[1])
+if there and (there == '-' or string.sub(there, 1, #ARGV[1]) == ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1] .. ':' .. ARGV[2], 'EX', ARGV[3])
+return 1
+";
+
+struct Scripts {
+    look: Script,
+    remember: Script,
 }
 
 impl Sessions {
     /// The sessions of these shards, with Redis asked first where there is one.
     pub fn new(shards: Shards, redis: Option<Redis>) -> Self {
-        Self { shards, redis }
+        let script = |lua| Script::new(&format!("{IDENTITY}{lua}"));
+        let scripts = Arc::new(Scripts { look: script(LOOK), remember: script(REMEMBER) });
+        Self { shards, redis, scripts }
     }
 
     /// Opens a session in the transaction and gives its token, which is never stored: it counts
@@ -112,10 +137,13 @@ impl Sessions {
     pub async fn find(&self, token: &str) -> Result<Option<Session>> {
         let Some((id, secret)) = decode(token) else { return Ok(None) };
         let remembered = self.remembered(id).await;
-        let is_new = matches!(remembered, Remembered::Nothing);
+        let forgotten_by = match &remembered {
+            Remembered::Nothing(identity) => identity.clone(),
+            _ => None,
+        };
         let (session, stored) = match remembered {
             Remembered::Open(session, stored) => (session, stored),
-            Remembered::Closed | Remembered::Nothing => {
+            Remembered::Closed | Remembered::Nothing(_) => {
                 let reader = self.shards.reader(id.shard());
                 let sql = "SELECT id, account_id, device, secret_hash FROM tripod_session WHERE id = $1";
                 let Some(row) = reader.query_one_raw(statement(reader, sql, [id.into()])).await? else {
@@ -128,31 +156,37 @@ impl Sessions {
         if !proven {
             return Ok(None);
         }
-        if is_new {
-            self.remember(&session, &stored).await;
+        if let Some(identity) = forgotten_by {
+            self.remember(&session, &stored, &identity).await;
         }
         Ok(Some(session))
     }
 
     /// What Redis says. Nothing when it is away, too: then nothing can be written there either.
     async fn remembered(&self, id: Id<Session>) -> Remembered {
-        let Some(redis) = &self.redis else { return Remembered::Nothing };
-        let found: Option<String> =
-            redis.ask(&cmd("GET").arg(key(redis, id)).take()).await.unwrap_or_default();
+        let Some(redis) = &self.redis else { return Remembered::Nothing(None) };
+        let looked = redis.run::<(Option<String>, String)>(&self.scripts.look, &key(redis, id), &[]).await;
+        let Ok((found, identity)) = looked else { return Remembered::Nothing(None) };
         match found {
             Some(text) if text == TOMBSTONE => Remembered::Closed,
-            Some(text) => recall(id, &text)
-                .map_or(Remembered::Closed, |(session, stored)| Remembered::Open(session, stored)),
-            None => Remembered::Nothing,
+            // A replica that became master may have missed a tombstone: it is not believed.
+            Some(text) => match text.strip_prefix(&identity).and_then(|text| text.strip_prefix(':')) {
+                Some(text) => recall(id, text)
+                    .map_or(Remembered::Closed, |(session, stored)| Remembered::Open(session, stored)),
+                None => Remembered::Nothing(Some(identity)),
+            },
+            None => Remembered::Nothing(Some(identity)),
         }
     }
 
-    /// Writes a session to Redis, unless something is there: a tombstone, most of all.
-    async fn remember(&self, session: &Session, stored: &[u8]) {
+    /// Writes a session to Redis, if that is who was asked for it.
+    async fn remember(&self, session: &Session, stored: &[u8], identity: &str) {
         let Some(redis) = &self.redis else { return };
         let text = format!("{}:{}:{}", session.account, URL_SAFE_NO_PAD.encode(stored), session.device);
-        let set = cmd("SET").arg(key(redis, session.id)).arg(text).arg("NX").take();
-        if let Err(error) = redis.ask::<()>(&for_a_while(set)).await {
+        let arguments = [identity, &text, &BELIEVED_SECONDS.to_string()];
+        if let Err(error) =
+            redis.run::<i64>(&self.scripts.remember, &key(redis, session.id), &arguments).await
+        {
             tracing::debug!(error = error.chain(), "a session is not remembered");
         }
     }

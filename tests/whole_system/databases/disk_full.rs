@@ -11,6 +11,8 @@ use super::migrated;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const DISK_MIB: u32 = 64;
+/// Refused writes that are enough to see.
+const REFUSED: usize = 20;
 /// More comments than the free places in the tables' last pages can take.
 const COMMENTS: usize = 2_000;
 
@@ -31,30 +33,37 @@ async fn fill(server: &Postgres) {
 #[tokio::test]
 async fn what_was_acknowledged_is_there_when_the_disk_was_full_and_writes_go_on_by_themselves() {
     let server = Postgres::start_with_small_disk(DISK_MIB).await;
-    server.query("postgres", "CREATE DATABASE app TABLESPACE small").await;
+    // Its files have no holes: those of a copy through the log are filled when there is no space left.
+    server.query("postgres", "CREATE DATABASE app TABLESPACE small STRATEGY file_copy").await;
     let service = migrated(&[server.url("app")]).await.start().await;
     let person = service.person("writer").await;
     let post = person.post_photo("before").await;
     let path = format!("/posts/{}/comments", post["id"].as_str().unwrap());
-    fill(&server).await;
 
     let (mut acknowledged, mut refused) = (Vec::new(), 0);
-    for n in 0..COMMENTS {
-        let text = format!("comment {n}");
-        let reply = person.post(&path, &json!({"text": text})).await;
-        match reply.status {
-            201 => acknowledged.push(text),
-            _ => {
-                let problem = reply.problem(503);
-                assert!(!problem.to_string().contains("space left"), "clients are not told more: {problem}");
-                refused += 1;
+    let writing = async {
+        for n in 0..COMMENTS {
+            let text = format!("comment {n}");
+            let reply = person.post(&path, &json!({"text": text})).await;
+            match reply.status {
+                201 => acknowledged.push(text),
+                _ => {
+                    let problem = reply.problem(503);
+                    assert!(
+                        !problem.to_string().contains("space left"),
+                        "clients are told too much: {problem}"
+                    );
+                    refused += 1;
+                }
+            }
+            if refused == REFUSED {
+                break;
             }
         }
-        if refused == 20 {
-            break;
-        }
-    }
-    assert_eq!(refused, 20, "the disk was not full");
+    };
+    futures::future::join(fill(&server), writing).await;
+    assert_eq!(refused, REFUSED, "the disk was not full");
+    assert!(!acknowledged.is_empty(), "nothing was written before it was full");
     assert!(service.log().contains("disk is full"), "the log says what is wrong");
     assert_eq!(person.get("/me").await.expect(200)["id"], person.id.as_str(), "reads go on");
     assert_eq!(person.feed().await.len(), 1);
@@ -76,5 +85,5 @@ async fn what_was_acknowledged_is_there_when_the_disk_was_full_and_writes_go_on_
     assert_eq!(lost, 0);
     assert_eq!(shown.len(), acknowledged.len(), "a refused comment is there: {shown:?}");
     let me = person.get(&format!("/posts/{}", post["id"].as_str().unwrap())).await.expect(200);
-    assert_eq!(me["comment_count"], acknowledged.len(), "{me}");
+    assert_eq!(me["counts"]["comments"], acknowledged.len(), "{me}");
 }
