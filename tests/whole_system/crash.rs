@@ -4,14 +4,14 @@
 //! key. `SEED=n` plays the same requests and moments again, as far as a machine allows.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use tripod_tests::{Person, PhotoPost, Reply, Server, Stored, eventually, photo};
+use tripod_tests::{Person, PhotoPost, Reply, Server, Setup, Stored, eventually, photo};
 
 use crate::product_path::ids;
 
@@ -25,6 +25,8 @@ const WRITERS: usize = 4;
 const ACKNOWLEDGED: Duration = Duration::from_secs(120);
 /// Until the jobs of a killed process are done.
 const TAKEN_OVER: Duration = Duration::from_secs(30);
+/// Until the files of an upload that was cut off are deleted.
+const ABANDONED: Duration = Duration::from_secs(5);
 
 /// What clients wrote down.
 #[derive(Default)]
@@ -97,7 +99,8 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9() {
         std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random::<u32>);
     println!("SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed.into());
-    let mut server = Server::start().await;
+    let mut server =
+        Setup::default().set("TRIPOD_UPLOADS__ABANDONED_SECONDS", ABANDONED.as_secs()).start().await;
     let author = server.person("author").await;
     let mut followers = Vec::new();
     for _ in 0..3 {
@@ -126,7 +129,17 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9() {
     check_follows(&followers).await;
     let stored = server.stored().await;
     check_edges(&stored);
-    println!("{} media files of {} posts", stored.files.len(), post_count());
+    let posts = author.walk(&format!("/users/{}/posts", author.id), 100).await;
+    let wanted = posts.iter().flat_map(crate::media_keys).collect::<BTreeSet<_>>();
+    let names = stored.files.iter().filter_map(|file| file.file_name()?.to_str());
+    let kept: BTreeSet<String> = names.filter(|name| name.ends_with(".jpg")).map(str::to_owned).collect();
+    println!(
+        "{} media files of {} posts, {} of no post",
+        kept.len(),
+        posts.len(),
+        kept.difference(&wanted).count()
+    );
+    assert_eq!(kept, wanted);
 }
 
 /// Every list against what the clients wrote down, and every count against its list.

@@ -37,6 +37,14 @@ async fn gone(api: &Api, url: &str) {
     .await;
 }
 
+/// The keys of all files of a post's photos.
+fn media_keys(post: &serde_json::Value) -> Vec<String> {
+    let photos = post["photos"].as_array().expect("a post has photos").iter();
+    let variants = photos.flat_map(|photo| photo["variants"].as_array().expect("a photo has variants"));
+    let key = |url: &str| url.rsplit('/').next().expect("an address has a last part").to_owned();
+    variants.map(|variant| key(variant["url"].as_str().expect("an address"))).collect()
+}
+
 /// Waits until no job is left to do.
 async fn idle(server: &Server) {
     eventually("no job is left", SOON, async || {

@@ -32,8 +32,7 @@ fn renditions(post: &Value) -> Vec<String> {
 }
 
 fn keys(posts: &[Value]) -> BTreeSet<String> {
-    let urls = posts.iter().flat_map(renditions);
-    urls.map(|url| url.strip_prefix("/media/").unwrap().to_owned()).collect()
+    posts.iter().flat_map(crate::media_keys).collect()
 }
 
 async fn rendition(api: &Api, url: &str) -> Reply {

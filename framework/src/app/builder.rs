@@ -10,6 +10,7 @@ use super::{Pages, Tripod, role};
 use crate::db::Migration;
 use crate::error::Result;
 use crate::graph::{self, Edge, WriteFarEnd};
+use crate::media::DeleteUpload;
 use crate::queue::{self, Registry, Run};
 use crate::timeline::{self, FanOut, TimelineItem};
 use crate::{shard, web};
@@ -49,6 +50,7 @@ impl App {
         let mut jobs = Registry::new();
         jobs.register::<WriteFarEnd>();
         jobs.register::<FanOut>();
+        jobs.register::<DeleteUpload>();
         let mut migrations = vec![shard::MIGRATION, queue::MIGRATION, graph::MIGRATION, timeline::MIGRATION];
         migrations.extend(web::MIGRATIONS);
         Self {

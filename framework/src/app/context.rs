@@ -6,7 +6,7 @@ use axum::extract::FromRef;
 
 use crate::config::Config;
 use crate::graph::Graph;
-use crate::media::{MediaStore, Processor};
+use crate::media::{MediaStore, Processor, Uploads};
 use crate::queue::Queue;
 use crate::redis::Redis;
 use crate::shard::Shards;
@@ -30,6 +30,8 @@ pub struct Tripod {
     pub redis: Option<Redis>,
     /// Media files.
     pub media: MediaStore,
+    /// Files on their way to a row.
+    pub uploads: Uploads,
     /// Makes pictures of strangers safe to show.
     pub pictures: Processor,
     /// Signed-in devices.
@@ -58,6 +60,12 @@ impl AsRef<Graph> for Tripod {
 impl AsRef<Timelines> for Tripod {
     fn as_ref(&self) -> &Timelines {
         &self.timelines
+    }
+}
+
+impl AsRef<MediaStore> for Tripod {
+    fn as_ref(&self) -> &MediaStore {
+        &self.media
     }
 }
 

@@ -19,7 +19,7 @@ use crate::db::{Database, check_schema, migrate};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::id::Clock;
-use crate::media::{Bounds, MediaStore, Processor};
+use crate::media::{Bounds, MediaStore, Processor, Uploads};
 use crate::queue::{Queue, Worker};
 use crate::redis::Redis;
 use crate::shard::{Shards, divide};
@@ -123,7 +123,9 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
         config.timeline.clone(),
     )
     .await?;
+    let abandoned_after = Duration::from_secs(config.uploads.abandoned_seconds.into());
     Ok(Tripod {
+        uploads: Uploads::new(shards.clone(), queue.clone(), abandoned_after),
         media: MediaStore::open(&config.media_location()).await?,
         pictures: Processor::new(Bounds::default()),
         sessions: Sessions::new(shards.clone(), redis.clone()),

@@ -33,6 +33,7 @@ pub struct Config {
     pub database: Database,
     pub timeline: Timeline,
     pub queue: Queue,
+    pub uploads: Uploads,
 }
 
 /// `[http]`: what the server grants a connection.
@@ -77,6 +78,14 @@ pub struct Timeline {
 pub struct Queue {
     pub workers: u32,
     pub lease_seconds: u32,
+}
+
+/// `[uploads]`: files on their way to a row.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "default.toml documents them")]
+pub struct Uploads {
+    pub abandoned_seconds: u32,
 }
 
 impl Config {
@@ -138,6 +147,7 @@ impl Config {
             ("database.statement_seconds", self.database.statement_seconds),
             ("timeline.length", self.timeline.length),
             ("queue.workers", self.queue.workers),
+            ("uploads.abandoned_seconds", self.uploads.abandoned_seconds),
             ("queue.lease_seconds", self.queue.lease_seconds),
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {

@@ -12,7 +12,8 @@
 //! - Renditions carry no metadata: no EXIF, XMP, ICC profile, comment or thumbnail.
 //! - What [`MediaStore::put`] acknowledged survives a loss of power, and is never changed.
 //!
-//! `media` never touches HTTP, the database, or who may see a picture.
+//! `media` never touches HTTP or who may see a picture. Only [`Uploads`] knows of a database: files
+//! and the row that refers to them come and go together.
 
 mod color;
 mod decode;
@@ -26,6 +27,7 @@ mod rendition;
 mod store;
 mod store_directory;
 mod store_s3;
+mod upload;
 
 #[cfg(test)]
 mod samples;
@@ -37,3 +39,4 @@ pub use processor::{Bounds, Processor};
 pub use rendition::{Processed, RENDITION_WIDTHS, Rendition, Timings, process};
 pub use store::MediaStore;
 pub use store_s3::PresignedPut;
+pub use upload::{DeleteUpload, Upload, Uploads};

@@ -86,6 +86,26 @@ impl Queue {
         self.store().take_back(job).await.map(drop)
     }
 
+    /// The same in a transaction on the job's shard, whose effect it is that the job has nothing left
+    /// to do. `false` when a worker has begun it.
+    ///
+    /// # Errors
+    /// Those of its database; internal, on another shard.
+    pub async fn take_back_in(&self, tx: &Tx<'_>, job: i64) -> Result<bool> {
+        self.store().take_back_in(tx, job).await
+    }
+
+    /// Lets a job begin now that was to begin later. Nothing happens when it has begun or is gone.
+    ///
+    /// # Errors
+    /// Those of its database.
+    pub async fn hasten(&self, job: i64) -> Result<()> {
+        if self.store().hasten(job).await? {
+            self.0.wake.notify_waiters();
+        }
+        Ok(())
+    }
+
     /// Jobs that wait or run, by name.
     ///
     /// # Errors

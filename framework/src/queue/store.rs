@@ -160,6 +160,21 @@ impl Store {
         self.complete(&never_begun).await
     }
 
+    pub(super) async fn take_back_in(&self, tx: &Tx<'_>, id: i64) -> Result<bool> {
+        if Shard::of_id(id) != tx.shard() {
+            return Err(Error::internal(format!("the job {id} can't be taken back on {}", tx.shard())));
+        }
+        let sql = "DELETE FROM tripod_job WHERE id = $1 AND attempt = 0";
+        let done = tx.connection().execute_raw(statement(tx.connection(), sql, [id.into()])).await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// A job that waits is due now. `false` when it was begun or is gone.
+    pub(super) async fn hasten(&self, id: i64) -> Result<bool> {
+        let sql = "UPDATE tripod_job SET run_at_ms = $2 WHERE id = $1 AND attempt = 0";
+        self.by_id(id, sql, vec![int(self.now_ms())]).await
+    }
+
     /// The attempt failed: again at `run_at_ms`, or never when there is none.
     pub(super) async fn fail(&self, claim: &Claim, why: String, run_at_ms: Option<u64>) -> Result<bool> {
         let sql =

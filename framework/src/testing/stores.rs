@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sea_orm::ActiveValue::Set;
 use tokio_util::sync::CancellationToken;
@@ -12,6 +13,7 @@ use crate::db::{Database, Migration, migrate};
 use crate::error::{Error, Result};
 use crate::graph::{self, Edge, Graph, WriteFarEnd};
 use crate::id::{Clock, EPOCH_MS, Id, Shard};
+use crate::media::{DeleteUpload, MediaStore, Uploads};
 use crate::queue::{self, Queue, Registry, Run, Worker};
 use crate::redis::Redis;
 use crate::shard::{self, Page, Shards};
@@ -28,6 +30,7 @@ const QUEUE: config::Queue = config::Queue { workers: 4, lease_seconds: 15 };
 pub struct Backing {
     databases: Vec<String>,
     redis: Option<String>,
+    files: Arc<tempfile::TempDir>,
     _held: Arc<dyn Any + Send + Sync>,
 }
 
@@ -36,12 +39,13 @@ impl Backing {
     pub fn embedded() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let url = |index| format!("sqlite://{}", directory.path().join(format!("{index}.db")).display());
-        Self { databases: (0..2).map(url).collect(), redis: None, _held: Arc::new(directory) }
+        Self::servers((0..2).map(url).collect(), directory)
     }
 
     /// Databases on servers, empty, by their addresses; `held` keeps them there.
     pub fn servers(databases: Vec<String>, held: impl Any + Send + Sync) -> Self {
-        Self { databases, redis: None, _held: Arc::new(held) }
+        let files = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        Self { databases, redis: None, files, _held: Arc::new(held) }
     }
 
     /// The same, with something else that is kept for as long.
@@ -83,6 +87,10 @@ pub struct Stores {
     pub graph: Graph,
     /// Timelines of notes: ten items each, authors pulled above three readers.
     pub timelines: Timelines,
+    /// Files, in a directory.
+    pub media: MediaStore,
+    /// Files on their way to a row, for an hour.
+    pub uploads: Uploads,
     /// What processes share, where these stores have it.
     pub redis: Option<Redis>,
     backing: Backing,
@@ -98,6 +106,12 @@ impl AsRef<Graph> for Stores {
 impl AsRef<Timelines> for Stores {
     fn as_ref(&self) -> &Timelines {
         &self.timelines
+    }
+}
+
+impl AsRef<MediaStore> for Stores {
+    fn as_ref(&self) -> &MediaStore {
+        &self.media
     }
 }
 
@@ -145,6 +159,7 @@ impl Stores {
         let mut registry = Registry::new();
         registry.register::<WriteFarEnd>();
         registry.register::<FanOut>();
+        registry.register::<DeleteUpload>();
         register(&mut registry);
         let queue = Queue::new(shards.clone(), &registry, &QUEUE);
         let graph = Graph::new(shards.clone(), queue.clone(), &[Reads::NAME, Keeps::NAME]);
@@ -158,7 +173,9 @@ impl Stores {
             Timelines::open(&kinds, shards.clone(), graph.clone(), queue.clone(), redis.clone(), settings)
                 .await?;
         let registry = Arc::new(std::sync::Mutex::new(Some(registry)));
-        Ok(Self { clock, shards, queue, graph, timelines, redis, backing, registry })
+        let media = MediaStore::open_directory(backing.files.path()).await?;
+        let uploads = Uploads::new(shards.clone(), queue.clone(), Duration::from_secs(3_600));
+        Ok(Self { clock, shards, queue, graph, timelines, media, uploads, redis, backing, registry })
     }
 
     /// Starts a worker, with threads of its own. When what this gives is dropped, the worker and

@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use tripod::media::Upload;
 use tripod::web::body::Whole;
 use tripod::web::{Problem, SignedIn, content_hash};
 use tripod::{Error, Tripod};
@@ -43,11 +44,13 @@ pub async fn change_avatar(
     let processed = tripod.pictures.process(bytes).await.map_err(|error| name_file(error, field))?;
     let once = async |_| {
         let changed = async {
-            let picture = Photo::store(tripod, processed, String::new()).await?;
-            if let Err(problem) = change(tripod, me.account(), picture.clone()).await {
-                // Unconfirmed, it may be in place.
+            let account: AccountId = me.account();
+            let picture = [(processed, String::new())];
+            let (pictures, upload) = Photo::store(tripod, account.shard(), picture).await?;
+            if let Err(problem) = change(tripod, account, pictures, upload.clone()).await {
+                // Unconfirmed, it may be in place; if it is not, it is deleted later.
                 if !problem.unconfirmed {
-                    picture.delete_files(tripod).await?;
+                    upload.abandon().await?;
                 }
                 return Err(problem);
             }
@@ -59,7 +62,12 @@ pub async fn change_avatar(
 }
 
 /// Puts the new picture in the old one's place; a job deletes the old one's files.
-async fn change(tripod: &Tripod, id: AccountId, picture: Photo) -> Result<(), Problem> {
+async fn change(
+    tripod: &Tripod,
+    id: AccountId,
+    mut pictures: Vec<Photo>,
+    upload: Upload,
+) -> Result<(), Problem> {
     let queue = tripod.queue.clone();
     tripod
         .shards
@@ -76,10 +84,11 @@ async fn change(tripod: &Tripod, id: AccountId, picture: Photo) -> Result<(), Pr
                 let before = before.ok_or_else(nobody)?;
                 account::Entity::update_many()
                     .filter(of_account)
-                    .col_expr(account::Column::Avatar, Expr::value(Some(picture)))
+                    .col_expr(account::Column::Avatar, Expr::value(pictures.pop()))
                     .exec(tx.connection())
                     .await
                     .map_err(Error::from)?;
+                upload.keep(tx).await?;
                 if let Some(old) = before.avatar {
                     queue.enqueue(tx, &ErasePost::files(&[old])).await?;
                 }

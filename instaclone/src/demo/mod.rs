@@ -25,7 +25,7 @@ use crate::comments::comment;
 use crate::follows::Follow;
 use crate::likes::Like;
 use crate::posts::post::{self, Photos, PostId};
-use crate::posts::{self, Photo};
+use crate::posts::{self, Photo, Unstored};
 use crate::{accounts, comments};
 use people::PEOPLE;
 use plan::{Act, Plan};
@@ -67,7 +67,7 @@ async fn draw_photo(tripod: Tripod, drawing: draw::Drawing) -> anyhow::Result<Ph
 async fn store(tripod: &Tripod, pixels: Pixmap, alt: String) -> anyhow::Result<Photo> {
     let (width, height) = (pixels.width(), pixels.height());
     let processed = tripod.pictures.process_drawn(width, height, pixels.take()).await?;
-    Ok(Photo::store(tripod, processed, alt).await?)
+    Ok(Unstored::new(processed, alt)?.put(tripod).await?)
 }
 
 /// The accounts, with their pictures, in the first two days.
@@ -197,7 +197,7 @@ async fn post(
         comment_count: Set(0),
         ..Default::default()
     };
-    new(posts::insert(&tripod, author, Some(id), row).await)
+    new(posts::insert(&tripod, author, Some(id), row, None).await)
 }
 
 async fn comment(

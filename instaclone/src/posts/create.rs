@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use tripod::media::Upload;
 use tripod::shard::Claimed;
 use tripod::web::body::Multipart;
 use tripod::web::{Json, Payer, Problem, Rule, SignedIn, Slot, content_hash};
@@ -62,38 +63,30 @@ async fn publish(
 ) -> Result<(StatusCode, Json<PostView>), Problem> {
     let author: AccountId = me.account();
     let reserved = slot.reserve::<post::Entity>(author.shard()).await?;
-    let mut photos: Vec<Photo> = Vec::new();
-    for (picture, alt) in draft.pictures.into_iter().zip(draft.alts) {
-        match Photo::store(tripod, picture, alt).await {
-            Ok(photo) => photos.push(photo),
-            Err(error) => {
-                delete_all(tripod, &photos).await?;
-                return Err(error.into());
-            }
-        }
-    }
+    let pictures = draft.pictures.into_iter().zip(draft.alts);
+    let (photos, upload) = Photo::store(tripod, author.shard(), pictures).await?;
     let row = post::ActiveModel {
         author_id: Set(author),
         caption: Set(draft.caption),
         location: Set(draft.location),
-        photos: Set(Photos(photos.clone())),
+        photos: Set(Photos(photos)),
         comment_count: Set(0),
         ..Default::default()
     };
-    let id = match insert(tripod, author, reserved, row).await {
+    let id = match insert(tripod, author, reserved, row, Some(upload.clone())).await {
         Ok(Claimed::New(id)) => id,
         Ok(Claimed::Before(earlier)) => {
             // An earlier attempt under this key got this far; its photos are the ones that count.
-            delete_all(tripod, &photos).await?;
+            upload.abandon().await?;
             if earlier.author_id != author {
                 return Err(Error::unavailable("the id reserved for a post was taken by another").into());
             }
             earlier.id
         }
-        // Its post may be there, with these photos.
+        // Its post may be there, with these photos; if it is not, they are deleted later.
         Err(problem) if problem.unconfirmed => return Err(problem),
         Err(problem) => {
-            delete_all(tripod, &photos).await?;
+            upload.abandon().await?;
             return Err(problem);
         }
     };
@@ -102,12 +95,14 @@ async fn publish(
     Ok((StatusCode::CREATED, Json(view.ok_or_else(absent)?)))
 }
 
-/// The post, its author's count and its fan-out: one transaction on the author's shard.
+/// The post, with the files of this upload, its author's count and its fan-out: one transaction on the
+/// author's shard.
 pub async fn insert(
     tripod: &Tripod,
     author: AccountId,
     reserved: Option<PostId>,
     row: post::ActiveModel,
+    upload: Option<Upload>,
 ) -> Result<Claimed<post::Entity>, Problem> {
     let timelines = tripod.timelines.clone();
     tripod
@@ -127,17 +122,13 @@ pub async fn insert(
                     if counted.rows_affected != 1 {
                         return Err(Problem::unauthenticated("The account has been deleted."));
                     }
+                    if let Some(upload) = upload {
+                        upload.keep(tx).await?;
+                    }
                     timelines.publish::<post::Entity>(tx, id, author).await?;
                 }
                 Ok(claimed)
             })
         })
         .await
-}
-
-async fn delete_all(tripod: &Tripod, photos: &[Photo]) -> Result<(), Error> {
-    for photo in photos {
-        photo.delete_files(tripod).await?;
-    }
-    Ok(())
 }

@@ -11,6 +11,6 @@ mod remove;
 pub use create::*;
 pub use draft::{Draft, name_file};
 pub use handlers::*;
-pub use photo::Photo;
+pub use photo::{Photo, Unstored};
 pub use present::*;
 pub use remove::{ErasePost, remove};

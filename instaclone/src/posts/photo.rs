@@ -1,8 +1,10 @@
 //! A stored photo: its renditions in the media store, and what is shown until they are loaded.
 
+use axum::body::Bytes;
 use sea_orm::FromJsonQueryResult;
 use serde::{Deserialize, Serialize};
-use tripod::media::{MediaKey, Processed};
+use tripod::id::Shard;
+use tripod::media::{MediaKey, Processed, Upload};
 use tripod::{Result, Tripod};
 use utoipa::ToSchema;
 
@@ -21,6 +23,37 @@ struct File {
     key: String,
     width: u32,
     height: u32,
+}
+
+/// A photo whose files have names and are not stored.
+pub struct Unstored {
+    photo: Photo,
+    files: Vec<(MediaKey, Bytes)>,
+}
+
+impl Unstored {
+    /// Gives each rendition a random key.
+    pub fn new(processed: Processed, alt: String) -> Result<Self> {
+        let mut this = Self {
+            photo: Photo { alt, placeholder: processed.placeholder, files: Vec::new() },
+            files: Vec::new(),
+        };
+        for rendition in processed.renditions {
+            let key = MediaKey::random("jpg")?;
+            let file = File { key: key.to_string(), width: rendition.width, height: rendition.height };
+            this.photo.files.push(file);
+            this.files.push((key, rendition.bytes.into()));
+        }
+        Ok(this)
+    }
+
+    /// Stores the files.
+    pub async fn put(self, tripod: &Tripod) -> Result<Photo> {
+        for (key, bytes) in self.files {
+            tripod.media.put(&key, bytes).await?;
+        }
+        Ok(self.photo)
+    }
 }
 
 /// A photo.
@@ -53,24 +86,28 @@ pub struct Variant {
 }
 
 impl Photo {
-    /// Stores the renditions, each under a random key. When one can't be stored, none is.
-    pub async fn store(tripod: &Tripod, processed: Processed, alt: String) -> Result<Self> {
-        let mut photo = Self { alt, placeholder: processed.placeholder, files: Vec::new() };
-        for rendition in processed.renditions {
-            let stored = async {
-                let key = MediaKey::random("jpg")?;
-                tripod.media.put(&key, rendition.bytes.into()).await?;
-                Ok(File { key: key.to_string(), width: rendition.width, height: rendition.height })
-            };
-            match stored.await {
-                Ok(file) => photo.files.push(file),
+    /// Stores photos for a row on this shard. They are deleted again unless its transaction keeps
+    /// the upload.
+    pub async fn store(
+        tripod: &Tripod,
+        shard: Shard,
+        pictures: impl IntoIterator<Item = (Processed, String)>,
+    ) -> Result<(Vec<Self>, Upload)> {
+        let named = pictures.into_iter().map(|(processed, alt)| Unstored::new(processed, alt));
+        let named: Vec<Unstored> = named.collect::<Result<_>>()?;
+        let keys = named.iter().flat_map(|photo| photo.files.iter().map(|(key, _)| key.clone()));
+        let upload = tripod.uploads.begin(shard, keys.collect()).await?;
+        let mut photos = Vec::with_capacity(named.len());
+        for photo in named {
+            match photo.put(tripod).await {
+                Ok(photo) => photos.push(photo),
                 Err(error) => {
-                    photo.delete_files(tripod).await?;
+                    upload.abandon().await?;
                     return Err(error);
                 }
             }
         }
-        Ok(photo)
+        Ok((photos, upload))
     }
 
     /// Deletes the files. Safe to repeat.

@@ -7,6 +7,7 @@ pub mod media;
 pub mod queue;
 pub mod shards;
 pub mod timelines;
+pub mod uploads;
 
 /// Makes a test of each case of each suite, on the [`Backing`](super::Backing) that the expression gives
 /// anew for each.
@@ -46,6 +47,12 @@ macro_rules! conformance {
             building_never_lowers_the_mark,
             a_build_that_fails_leaves_nothing_behind,
             those_who_ask_together_get_the_same,
+        }
+        $crate::conformance! { on stores, $backing, uploads:
+            files_that_are_kept_stay,
+            files_without_a_row_are_deleted_in_the_end,
+            files_of_a_refused_row_are_deleted_at_once,
+            a_row_that_comes_too_late_is_refused,
         }
         $crate::conformance! { on backing, $backing, queue:
             a_job_commits_with_its_transaction,

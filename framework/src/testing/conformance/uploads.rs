@@ -1,0 +1,101 @@
+//! Uploads: in the end there are a row and its files, or neither.
+
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::id::Shard;
+use crate::media::{MediaKey, Upload};
+use crate::testing::{Stores, eventually};
+
+/// Longer than an upload may take.
+const LATER: Duration = Duration::from_secs(3_601);
+
+fn shard() -> Shard {
+    Shard::of_text("author")
+}
+
+/// Two files that were announced and stored.
+async fn upload(stores: &Stores) -> (Vec<MediaKey>, Upload) {
+    let keys: Vec<MediaKey> = (0..2).map(|_| MediaKey::random("jpg").unwrap()).collect();
+    let upload = stores.uploads.begin(shard(), keys.clone()).await.unwrap();
+    for key in &keys {
+        stores.media.put(key, key.to_string().into()).await.unwrap();
+    }
+    (keys, upload)
+}
+
+/// The transaction of the row, which goes on to its end or fails after keeping.
+async fn keep(stores: &Stores, upload: &Upload, shard: Shard, fail: bool) -> Result<()> {
+    let upload = upload.clone();
+    let kept = stores.shards.write::<_, Error, _>(shard, move |tx| {
+        Box::pin(async move {
+            upload.keep(tx).await?;
+            if fail { Err(Error::invalid("on purpose")) } else { Ok(()) }
+        })
+    });
+    kept.await
+}
+
+async fn are_there(stores: &Stores, keys: &[MediaKey]) -> bool {
+    let mut found = 0;
+    for key in keys {
+        found += usize::from(stores.media.get(key).await.unwrap().is_some());
+    }
+    assert!(found == 0 || found == keys.len() || stores.queue.waiting().await.unwrap().len() == 1);
+    found > 0
+}
+
+async fn are_deleted(stores: &Stores, keys: &[MediaKey]) {
+    eventually("the files are deleted", async || (!are_there(stores, keys).await).then_some(())).await;
+    stores.idle().await;
+}
+
+/// A committed row keeps its files, however much time goes by.
+pub async fn files_that_are_kept_stay(stores: &Stores) {
+    let (keys, upload) = upload(stores).await;
+    let _worker = stores.work();
+    keep(stores, &upload, shard(), false).await.unwrap();
+    assert!(stores.queue.waiting().await.unwrap().is_empty(), "a job is left");
+    stores.clock.advance(LATER);
+    stores.idle().await;
+    assert!(are_there(stores, &keys).await);
+    // Nor does whoever thinks that it failed take them away.
+    upload.abandon().await.unwrap();
+    stores.idle().await;
+    assert!(are_there(stores, &keys).await);
+}
+
+/// As after a crash, or a transaction that was undone: nobody says anything.
+pub async fn files_without_a_row_are_deleted_in_the_end(stores: &Stores) {
+    let (crashed, _) = upload(stores).await;
+    let (undone, upload) = upload(stores).await;
+    keep(stores, &upload, shard(), true).await.unwrap_err();
+    let _worker = stores.work();
+    stores.clock.advance(Duration::from_secs(3_500));
+    assert!(are_there(stores, &crashed).await && are_there(stores, &undone).await);
+    stores.clock.advance(LATER);
+    are_deleted(stores, &crashed).await;
+    are_deleted(stores, &undone).await;
+}
+
+/// Whoever knows that there is no row need not wait.
+pub async fn files_of_a_refused_row_are_deleted_at_once(stores: &Stores) {
+    let _worker = stores.work();
+    let (kept, upload_of_kept) = upload(stores).await;
+    let (keys, upload) = upload(stores).await;
+    upload.abandon().await.unwrap();
+    eventually("they are deleted", async || (!are_there(stores, &keys).await).then_some(())).await;
+    keep(stores, &upload_of_kept, shard(), false).await.unwrap();
+    assert!(are_there(stores, &kept).await, "those of another upload");
+}
+
+/// Files that may be deleted at this moment are no row's any more.
+pub async fn a_row_that_comes_too_late_is_refused(stores: &Stores) {
+    let (keys, upload) = upload(stores).await;
+    let elsewhere = Shard::of_text("somebody on another shard");
+    assert!(keep(stores, &upload, elsewhere, false).await.unwrap_err().is_internal());
+    let _worker = stores.work();
+    stores.clock.advance(LATER);
+    are_deleted(stores, &keys).await;
+    assert!(keep(stores, &upload, shard(), false).await.unwrap_err().is_unavailable());
+}
