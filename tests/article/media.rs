@@ -10,10 +10,7 @@ pub(super) const ROW: Row = Row {
     name: "media",
     of_2011: "S3, CloudFront",
     here: "`media`: local files or S3, immutable keys, signed CDN links",
-    state: State::InPart(
-        || Box::pin(prove()),
-        "links signed for a CDN, and a sweep of the files of uploads that were cut off",
-    ),
+    state: State::InPart(|| Box::pin(prove()), "links signed for a CDN"),
 };
 
 /// What a phone's photo carries and nobody else may get.

@@ -14,10 +14,7 @@ pub(super) const ROW: Row = Row {
     name: "queue",
     of_2011: "Gearman with ~200 Python workers: fan-out, sharing to Twitter",
     here: "`queue`: jobs committed with the row they belong to; `work` processes",
-    state: State::InPart(
-        || Box::pin(prove()),
-        "sharing to Twitter, and `work` processes beside those that serve (`serve` works the queue)",
-    ),
+    state: State::InPart(|| Box::pin(prove()), "sharing to Twitter"),
 };
 
 const FOLLOWERS: usize = 5;
