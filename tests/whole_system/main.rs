@@ -6,6 +6,7 @@
 mod article;
 mod bad_input;
 mod browser;
+mod certificates;
 mod clients;
 mod conformance;
 mod crash;

@@ -16,6 +16,7 @@ mod redis_cluster;
 mod sentinel;
 mod shared;
 mod tls;
+mod tls_front;
 
 pub use installation::Installation;
 pub use object_store::{Asked, Fault, ObjectStore};
@@ -26,6 +27,7 @@ pub use redis::Redis;
 pub use redis_cluster::RedisCluster;
 pub use sentinel::Sentinel;
 pub use shared::Shared;
+pub use tls_front::TlsFront;
 
 use std::path::PathBuf;
 use std::time::Duration;
