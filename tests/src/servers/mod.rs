@@ -6,6 +6,7 @@
 
 mod installation;
 mod object_store;
+mod old_postgres;
 mod pgbouncer;
 mod place;
 mod postgres;
@@ -20,6 +21,7 @@ mod tls_front;
 
 pub use installation::Installation;
 pub use object_store::{Asked, Fault, ObjectStore};
+pub use old_postgres::OldPostgres;
 pub use pgbouncer::{PgBouncer, PgBouncerSetup};
 pub use postgres::{Postgres, pgbench};
 pub use proxy::Proxy;

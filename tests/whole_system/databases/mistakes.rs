@@ -1,7 +1,7 @@
 //! Every mistake in the list of databases is a sentence that says how to mend it.
 
 use tripod_tests::Setup;
-use tripod_tests::servers::{PgBouncer, Postgres};
+use tripod_tests::servers::{OldPostgres, PgBouncer, Postgres};
 
 use super::{migrated, on};
 
@@ -33,6 +33,13 @@ async fn databases<const N: usize>(server: &Postgres, names: [&str; N]) -> [Stri
         server.create_database(name).await;
     }
     names.map(|name| server.url(name))
+}
+
+#[tokio::test]
+async fn a_server_that_is_too_old_is_named_with_its_version() {
+    let server = OldPostgres::start().await;
+    refused(&[server.url()], &["runs on PostgreSQL 14.", "15 or later is needed", "upgrade its server"])
+        .await;
 }
 
 #[tokio::test]
