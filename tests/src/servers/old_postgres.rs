@@ -4,7 +4,7 @@ use std::process::Command;
 
 use super::installed;
 use super::place::{Place, User};
-use super::postgres::USER;
+use super::postgres::{USER, copy};
 use super::process::{Process, Program, on_a_free_port};
 
 /// PostgreSQL 14, with nothing but its first database, which asks for no password.
@@ -23,7 +23,9 @@ impl OldPostgres {
     /// When it does not start.
     pub async fn start() -> Self {
         let place = Place::new();
-        let binaries = installed().join("postgres-14/bin");
+        // A copy, because the target directory may be where only its owner may look.
+        copy(&installed().join("postgres-14"), &place.path().join("installed"));
+        let binaries = place.path().join("installed/bin");
         let user = User::unprivileged();
         let mut initdb = Command::new("setpriv");
         if let Some(User { uid, gid }) = user {

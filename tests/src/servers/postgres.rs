@@ -321,7 +321,7 @@ fn template() -> PathBuf {
 }
 
 /// With owners and permissions, and without a second copy on disk where the file system can.
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").args(["-a", "--reflink=auto"]).arg(from).arg(to).status();
     assert!(copied.expect("cp can be run").success(), "{} can't be copied", from.display());
 }
