@@ -50,7 +50,7 @@ pub const ROWS: [Row; 14] = [
 ];
 
 /// How long work behind a reply may take: a job, a fan-out.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(30);
 
 /// A part of what Instagram ran.
 #[derive(Clone, Copy, Debug)]

@@ -23,9 +23,8 @@ fn post_count() -> usize {
 const WRITERS: usize = 4;
 /// Until a request is acknowledged, restarts included.
 const ACKNOWLEDGED: Duration = Duration::from_secs(120);
-/// Until the jobs of a killed process are done, on a machine that is busy building: their lease is 15
-/// seconds, and how long it took is printed.
-const TAKEN_OVER: Duration = Duration::from_secs(120);
+/// Until the jobs of a killed process are done.
+const TAKEN_OVER: Duration = Duration::from_secs(30);
 /// Until the files of an upload that was cut off are deleted.
 const ABANDONED: Duration = Duration::from_secs(5);
 

@@ -28,7 +28,7 @@ use std::time::Duration;
 use tripod_tests::{Api, Server, eventually};
 
 /// How long work behind a reply may take: a job, a fan-out.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(30);
 
 /// Waits until a media file is no longer served.
 async fn gone(api: &Api, url: &str) {
