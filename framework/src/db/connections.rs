@@ -49,14 +49,14 @@ impl<DB: sqlx::Database> Clone for Connections<DB> {
 }
 
 impl<DB: sqlx::Database> Connections<DB> {
-    /// A pool of so many, of which the first is opened at once: what is wrong shows now. Whoever finds
-    /// none free, or opens one, waits for so long at most.
-    pub(super) async fn open(
+    /// A pool of so many, opened when they are needed. Whoever finds none free, or opens one, waits for so
+    /// long at most.
+    pub(super) fn new(
         options: Options<DB>,
         server: Option<Availability>,
         count: usize,
         wait: Duration,
-    ) -> Result<Self, DbErr> {
+    ) -> Self {
         let pool = Pool::builder(Opener { options, server })
             .max_size(count)
             .runtime(deadpool::Runtime::Tokio1)
@@ -64,11 +64,13 @@ impl<DB: sqlx::Database> Connections<DB> {
             .create_timeout(Some(wait))
             // What was used last is used next: its server process and its caches are warm.
             .queue_mode(managed::QueueMode::Lifo)
-            .build()
-            .map_err(|error| DbErr::Custom(error.to_string()))?;
-        let connections = Self(pool);
-        connections.lease().await?.end(Ok(()))?;
-        Ok(connections)
+            .build();
+        Self(pool.expect("what waits has a runtime"))
+    }
+
+    /// Opens the first, so that what is wrong shows.
+    pub(super) async fn check(&self) -> Result<(), DbErr> {
+        self.lease().await?.end(Ok(()))
     }
 
     async fn lease(&self) -> Result<Leased<DB>, DbErr> {

@@ -30,11 +30,7 @@ pub(super) async fn open(
     check_pooler(&address.name, &address.pooled, wait).await?;
     let server = Availability::new(&address.name, address.pooled.clone(), settings.statement());
     let fresh = server.clone();
-    let reads = Connections::open(options.clone(), Some(server.clone()), settings.connections as usize, wait)
-        .await
-        .map_err(|error| {
-            Error::configuration(format!("the database {} can't be read", address.name)).because(error)
-        })?;
+    let reads = Connections::new(options.clone(), Some(server.clone()), settings.connections as usize, wait);
     let pool = PgPoolOptions::new()
         .max_connections(settings.connections)
         .min_connections(1)

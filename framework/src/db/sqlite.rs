@@ -41,8 +41,8 @@ pub(super) async fn open(
     let writer = open_writer(options.clone().create_if_missing(true), settings).await;
     let writer = writer.map_err(|error| Error::configuration(cannot.clone()).because(error))?;
     let readers = options.pragma("query_only", "on");
-    let readers = Connections::open(readers, None, settings.readers as usize, settings.wait()).await;
-    let readers = readers.map_err(|error| Error::configuration(cannot).because(error))?;
+    let readers = Connections::new(readers, None, settings.readers as usize, settings.wait());
+    readers.check().await.map_err(|error| Error::configuration(cannot).because(error))?;
     Ok((readers, writer))
 }
 
