@@ -281,7 +281,8 @@ async fn feed(
     let mut filling = Filling::new(page.limit, page.before);
     while let Some((before, limit)) = filling.wants() {
         let slice = tripod.timelines.slice(me.account(), shard::Page { before, limit }).await?;
-        let runs = present(&tripod, me.viewer(), slice.rows).await?;
+        let rows = tripod.shards.reachable().find_many(&slice.ids).await?;
+        let runs = present(&tripod, me.viewer(), rows).await?;
         filling.add(runs.into_iter().map(|run| (run.run.id, run)), slice.next);
     }
     Ok(Json(filling.into_page(after_id)))

@@ -5,6 +5,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 /// The result of everything in the framework that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -80,6 +81,11 @@ impl Error {
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The same error once more, for another of those who waited for what failed.
+    pub(crate) fn shared(error: Arc<Self>) -> Self {
+        Self { kind: error.kind, message: error.message.clone(), source: Some(Box::new(error)) }
     }
 
     /// The sentence and every cause below it, for logs and terminals.

@@ -75,6 +75,8 @@ pub mod telemetry;
 pub mod db;
 pub mod redis;
 
+pub mod cache;
+
 pub mod access;
 
 pub mod shard;
@@ -95,4 +97,4 @@ pub mod testing;
 
 pub use app::{App, Asked, Pages, ProblemPage, Tripod};
 pub use error::{Error, Result};
-pub use tripod_macros::{Edge, Job, Sharded, TimelineItem};
+pub use tripod_macros::{Cached, Edge, Job, Sharded, TimelineItem};

@@ -22,9 +22,11 @@ async fn main() -> ExitCode {
     // ANCHOR: app
     App::new("instaclone", env!("CARGO_PKG_VERSION"))
         .migrations(&schema::MIGRATIONS)
-        .entity::<accounts::account::Entity>()
+        .cached::<accounts::account::Entity>()
+        .entity::<accounts::credential::Entity>()
         .entity::<accounts::username::Entity>()
         .entity::<comments::comment::Entity>()
+        .cached::<posts::post::Entity>()
         .timeline::<posts::post::Entity>()
         .edge::<follows::Follow>()
         .edge::<likes::Like>()

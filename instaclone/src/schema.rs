@@ -4,7 +4,7 @@ use sea_orm::sea_query::{ColumnDef, Index, Table, TableCreateStatement};
 use tripod::db::{CreateTables, Migration};
 
 /// All migrations, in order.
-pub const MIGRATIONS: [Migration; 2] = [PRODUCT_PATH, USERNAME_PREFIX];
+pub const MIGRATIONS: [Migration; 3] = [PRODUCT_PATH, USERNAME_PREFIX, CREDENTIALS];
 
 const PRODUCT_PATH: Migration = || {
     let account = table("account")
@@ -51,6 +51,25 @@ const PRODUCT_PATH: Migration = || {
 const USERNAME_PREFIX: Migration = || {
     CreateTables::new("m20261122_000102_username_prefix")
         .prefix_index("username_by_name", "username", "name")
+        .boxed()
+};
+
+/// What proves who somebody is, apart from what everybody sees of them.
+const CREDENTIALS: Migration = || {
+    let credential = table("credential")
+        .col(ColumnDef::new("email").text())
+        .col(text("password_hash"))
+        .col(ColumnDef::new("sign_up_key").text())
+        .take();
+    CreateTables::new("m20261123_000103_credentials")
+        .table(credential)
+        .sql(
+            "INSERT INTO credential (id, email, password_hash, sign_up_key) \
+             SELECT id, email, password_hash, sign_up_key FROM account",
+        )
+        .sql("ALTER TABLE account DROP COLUMN email")
+        .sql("ALTER TABLE account DROP COLUMN password_hash")
+        .sql("ALTER TABLE account DROP COLUMN sign_up_key")
         .boxed()
 };
 

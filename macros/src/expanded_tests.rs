@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use proc_macro2::TokenStream;
 use syn::{DeriveInput, parse_quote};
 
-use crate::{edge, job, sharded, timeline_item};
+use crate::{cached, edge, job, sharded, timeline_item};
 
 fn check(name: &str, derive: fn(&DeriveInput) -> TokenStream, input: DeriveInput) {
     let file = syn::parse2(derive(&input)).expect("an expansion is a list of items");
@@ -112,6 +112,35 @@ fn sharded_with_two_mistakes_still_implements() {
                 id: Id<Entity>,
                 author_id: Id<author::Entity>,
             }
+        },
+    );
+}
+
+#[test]
+fn cached() {
+    check(
+        "cached",
+        cached::derive,
+        parse_quote! {
+            #[sea_orm(table_name = "note")]
+            #[cached(ttl = "10m")]
+            pub struct Model {
+                #[sea_orm(primary_key, auto_increment = false)]
+                pub id: Id<Entity>,
+                pub text: String,
+            }
+        },
+    );
+}
+
+#[test]
+fn cached_under_a_name() {
+    check(
+        "cached_under_a_name",
+        cached::derive,
+        parse_quote! {
+            #[cached(name = "weather", ttl = "90s", version = 2)]
+            enum Weather { Fair, Foul { wind: u32 } }
         },
     );
 }

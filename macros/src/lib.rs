@@ -3,6 +3,7 @@
 //! knows how. Mistakes are reported all at once, each where it was written.
 
 mod attr;
+mod cached;
 mod edge;
 mod errors;
 #[cfg(test)]
@@ -87,6 +88,45 @@ use syn::{DeriveInput, parse_macro_input};
 pub fn derive_sharded(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     sharded::derive(&input).into()
+}
+
+/// Lets values of a type be cached: it implements `tripod::cache::Cached`. The type must also be
+/// `Serialize` and `DeserializeOwned`. On the `Model` of a sea-orm entity it lets
+/// `tripod::shard::Shards::get` read rows through the cache; the app names the entity with
+/// `App::cached`.
+///
+/// | Option | Meaning |
+/// | --- | --- |
+/// | `ttl = "10m"` | the age at which a value is given no more, whatever has happened: a number and `s`, `m`, `h` or `d`, from 2 seconds to a day. From half of it on one reader loads it anew |
+/// | `name = "note"` | what stands in the keys, 1 to 40 of a-z, 0-9 and `_`; an entity's table, if not written |
+/// | `version = 2` | raised when a type inside a field changes its shape; that of the fields themselves is noticed |
+///
+/// ```
+/// # mod note {
+/// # use sea_orm::entity::prelude::*;
+/// # use serde::{Deserialize, Serialize};
+/// # use tripod::id::Id;
+/// use tripod_macros::{Cached, Sharded}; // an app writes `tripod::{Cached, Sharded}`
+///
+/// #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize, Deserialize, Sharded, Cached)]
+/// #[sea_orm(table_name = "note")]
+/// #[sharded(by = id)]
+/// #[cached(ttl = "10m")]
+/// pub struct Model {
+///     #[sea_orm(primary_key, auto_increment = false)]
+///     pub id: Id<Entity>,
+///     pub text: String,
+/// }
+/// # #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+/// # pub enum Relation {}
+/// # impl ActiveModelBehavior for ActiveModel {}
+/// # }
+/// # fn main() {}
+/// ```
+#[proc_macro_derive(Cached, attributes(cached))]
+pub fn derive_cached(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    cached::derive(&input).into()
 }
 
 /// Makes a unit struct a kind of edge: it implements `tripod::graph::Edge`.

@@ -71,6 +71,16 @@ fn edges_jobs_and_timelines_carry_the_names_that_are_written() {
 }
 
 #[test]
+fn what_is_cached_carries_its_table_its_shape_and_its_age() {
+    use std::time::Duration;
+    use tripod::cache::Cached;
+    assert_eq!((note::Model::NAME, note::Model::TTL), ("note", Duration::from_secs(3_600)));
+    assert_eq!((note::Draft::NAME, note::Draft::TTL), ("draft", Duration::from_secs(30)));
+    assert_ne!(note::Draft::VERSION, note::LaterDraft::VERSION);
+    assert_ne!(note::Draft::VERSION, note::Model::VERSION);
+}
+
+#[test]
 fn mistakes_are_told_where_they_are() {
     trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
 }

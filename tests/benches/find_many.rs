@@ -32,7 +32,9 @@ async fn main() {
         database.observed(move |_, took| queries.lock().expect("nobody panics with it").push(took))
     });
     let shards =
-        Shards::open(observed.collect(), notes.stores.clock.clone()).await.expect("the same databases");
+        Shards::open(observed.collect(), notes.stores.clock.clone(), notes.stores.shards.cache().clone())
+            .await
+            .expect("the same databases");
     let (mut totals, mut slowest) = (Vec::new(), Vec::new());
     for _ in 0..CALLS {
         queries.lock().expect("nobody panics with it").clear();

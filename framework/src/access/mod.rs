@@ -25,9 +25,11 @@
 //! let note = Visible("a secret"); // only a policy makes one
 //! ```
 //!
-//! What is deliberately absent: a way to cache a `Visible<T>`. It is one viewer's answer.
+//! What is deliberately absent: a way to cache a `Visible<T>`. It is one viewer's answer. A row that
+//! comes from the cache is as unchecked as one from its shard, and shared by all who read it.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -65,11 +67,21 @@ pub trait Policy<T> {
 }
 
 /// A row as it was read, not yet anybody's to see.
-#[derive(Clone, Debug)]
-pub struct Unchecked<T>(T);
+#[derive(Debug)]
+pub struct Unchecked<T>(Arc<T>);
+
+impl<T> Clone for Unchecked<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
 
 impl<T> Unchecked<T> {
     pub(crate) fn new(item: T) -> Self {
+        Self(Arc::new(item))
+    }
+
+    pub(crate) fn shared(item: Arc<T>) -> Self {
         Self(item)
     }
 
@@ -80,8 +92,11 @@ impl<T> Unchecked<T> {
     }
 
     /// Takes the row out unchecked: for jobs and for changes, which answer nobody.
-    pub fn unguarded(self) -> T {
-        self.0
+    pub fn unguarded(self) -> T
+    where
+        T: Clone,
+    {
+        Arc::unwrap_or_clone(self.0)
     }
 
     /// The row as `viewer` may see it, or nothing, which is answered as if it did not exist.
@@ -97,7 +112,7 @@ pub fn visible<T>(items: Vec<Unchecked<T>>, viewer: Viewer, policy: &impl Policy
 
 /// A row that a policy has let through for one viewer.
 #[derive(Debug)]
-pub struct Visible<T>(T);
+pub struct Visible<T>(Arc<T>);
 
 impl<T> Deref for Visible<T> {
     type Target = T;

@@ -7,11 +7,13 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::demo::{Demo, Fill};
 use super::{Pages, Tripod, role};
+use crate::cache::Cached;
 use crate::db::Migration;
 use crate::error::Result;
 use crate::graph::{self, Edge, WriteFarEnd};
 use crate::media::DeleteUpload;
 use crate::queue::{self, Registry, Run};
+use crate::shard::{Sharded, Shards};
 use crate::timeline::{self, FanOut, TimelineItem};
 use crate::{shard, web};
 
@@ -35,6 +37,7 @@ pub struct App {
     pub(super) version: &'static str,
     pub(super) migrations: Vec<Migration>,
     pub(super) tables: Vec<String>,
+    pub(super) cached: Vec<fn(&Shards)>,
     pub(super) edges: Vec<&'static str>,
     pub(super) timelines: Vec<timeline::Kind>,
     pub(super) jobs: Registry<Tripod>,
@@ -58,6 +61,7 @@ impl App {
             version,
             migrations,
             tables: Vec::new(),
+            cached: Vec::new(),
             edges: Vec::new(),
             timelines: Vec::new(),
             jobs,
@@ -80,6 +84,18 @@ impl App {
     pub fn entity<E: EntityTrait>(mut self) -> Self {
         self.tables.push(E::default().table_name().to_owned());
         self
+    }
+
+    /// An entity whose rows are read through the cache, with [`Shards::get`]. It is also one of the
+    /// app's entities.
+    #[must_use]
+    pub fn cached<E>(mut self) -> Self
+    where
+        E: Sharded,
+        E::Model: Cached,
+    {
+        self.cached.push(Shards::cache_rows::<E>);
+        self.entity::<E>()
     }
 
     /// A kind of edge.

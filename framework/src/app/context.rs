@@ -10,6 +10,7 @@ use crate::media::{MediaStore, Processor, Uploads};
 use crate::queue::Queue;
 use crate::redis::Redis;
 use crate::shard::Shards;
+use crate::telemetry::Metrics;
 use crate::timeline::Timelines;
 use crate::web::{Idempotency, Passwords, RateLimits, SessionCookie, Sessions};
 
@@ -28,6 +29,8 @@ pub struct Tripod {
     pub timelines: Timelines,
     /// What the processes share and can lose; without it there is one process.
     pub redis: Option<Redis>,
+    /// The figures of this process, served at `/metrics`.
+    pub metrics: Metrics,
     /// Media files.
     pub media: MediaStore,
     /// Files on their way to a row.

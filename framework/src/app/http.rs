@@ -17,6 +17,7 @@ use super::pages::dressed;
 use super::{Pages, Tripod, openapi};
 use crate::error::Result;
 use crate::media::MediaKey;
+use crate::telemetry::Metrics;
 use crate::web::body::UploadBudget;
 use crate::web::{
     Path, Problem, authenticate, body, fallback, idempotent, limit_requests, limit_tokens,
@@ -52,6 +53,7 @@ pub(super) fn router(
         .merge(app)
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
         .route("/media/{key}", get(media))
         .merge(openapi::pages(document)?)
         .method_not_allowed_fallback(method_not_allowed)
@@ -93,6 +95,11 @@ async fn ready(State(tripod): State<Tripod>) -> Response {
         state["redis"] = redis.is_up().into();
     }
     Json(state).into_response()
+}
+
+/// The figures of this process, for Prometheus: counts and sizes, nothing of anybody.
+async fn metrics(State(tripod): State<Tripod>) -> Result<Response, Problem> {
+    Ok(([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], tripod.metrics.text()?).into_response())
 }
 
 async fn media(State(tripod): State<Tripod>, Path(key): Path<String>) -> Result<Response, Problem> {

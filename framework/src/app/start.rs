@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::demo::Filled;
 use super::sole::Sole;
 use super::{App, Tripod, http};
+use crate::cache::Cache;
 use crate::config::Config;
 use crate::db::{Database, check_schema, migrate};
 use crate::error::{Error, Result};
@@ -23,6 +24,7 @@ use crate::media::{Bounds, MediaStore, Processor, Uploads};
 use crate::queue::{Queue, Worker};
 use crate::redis::Redis;
 use crate::shard::{Shards, divide};
+use crate::telemetry::Metrics;
 use crate::timeline::Timelines;
 use crate::web::{Idempotency, Passwords, RateLimits, Sessions, server};
 
@@ -81,7 +83,9 @@ pub(super) async fn migrate_all(app: &App, config: &Config) -> Result<()> {
     }
     divide(&databases).await?;
     // What is wrong with the list is told now rather than when serving starts.
-    Shards::open(databases.clone(), Clock::system()).await?;
+    let clock = Clock::system();
+    let cache = Cache::open(None, clock.clone(), &config.cache, &Metrics::default())?;
+    Shards::open(databases.clone(), clock, cache).await?;
     for database in databases {
         database.close().await?;
     }
@@ -105,7 +109,11 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
     if access == Access::Serve && databases.iter().all(Database::is_embedded) {
         divide(&databases).await?;
     }
-    let shards = Shards::open(databases, clock).await?;
+    let redis = if config.redis.is_empty() { None } else { Some(Redis::open(&config.redis).await?) };
+    let metrics = Metrics::default();
+    let cache = Cache::open(redis.clone(), clock.clone(), &config.cache, &metrics)?;
+    let shards = Shards::open(databases, clock, cache).await?;
+    app.cached.iter().for_each(|cache_rows| cache_rows(&shards));
     let queue = Queue::new(shards.clone(), &app.jobs, &config.queue);
     match queue.check_registered().await {
         // Another process, of another version, may know them.
@@ -113,7 +121,6 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
         checked => checked?,
     }
     let graph = Graph::new(shards.clone(), queue.clone(), &app.edges);
-    let redis = if config.redis.is_empty() { None } else { Some(Redis::open(&config.redis).await?) };
     let timelines = Timelines::open(
         &app.timelines,
         shards.clone(),
@@ -128,7 +135,7 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
         uploads: Uploads::new(shards.clone(), queue.clone(), abandoned_after),
         media: MediaStore::open(&config.media_location()).await?,
         pictures: Processor::new(Bounds::default()),
-        sessions: Sessions::new(shards.clone(), redis.clone()),
+        sessions: Sessions::new(shards.clone()),
         idempotency: Idempotency::new(shards.clone()),
         limits: RateLimits::new(config.limits, redis.clone()),
         passwords: Passwords::new()?,
@@ -138,6 +145,7 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
         graph,
         timelines,
         redis,
+        metrics,
     })
 }
 

@@ -31,6 +31,7 @@ pub struct Config {
     pub log: String,
     pub http: Http,
     pub database: Database,
+    pub cache: Cache,
     pub timeline: Timeline,
     pub queue: Queue,
     pub uploads: Uploads,
@@ -59,6 +60,15 @@ pub struct Database {
     pub connections: u32,
     pub wait_seconds: u32,
     pub statement_seconds: u32,
+}
+
+/// `[cache]`: what a process keeps of what it has read.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "default.toml documents them")]
+pub struct Cache {
+    pub memory_bytes: u64,
+    pub value_bytes: u32,
 }
 
 /// `[timeline]`: how much of each timeline is kept ready.

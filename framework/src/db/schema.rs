@@ -36,6 +36,7 @@ pub struct CreateTables {
     tables: Vec<TableCreateStatement>,
     indexes: Vec<IndexCreateStatement>,
     prefix_indexes: Vec<[&'static str; 3]>,
+    sql: Vec<&'static str>,
     postgres: Vec<&'static str>,
 }
 
@@ -47,6 +48,7 @@ impl CreateTables {
             tables: Vec::new(),
             indexes: Vec::new(),
             prefix_indexes: Vec::new(),
+            sql: Vec::new(),
             postgres: Vec::new(),
         }
     }
@@ -70,6 +72,14 @@ impl CreateTables {
     #[must_use]
     pub fn prefix_index(mut self, name: &'static str, table: &'static str, column: &'static str) -> Self {
         self.prefix_indexes.push([name, table, column]);
+        self
+    }
+
+    /// Runs a statement after all that, such as one that moves what is there; it must mean the same
+    /// to SQLite and PostgreSQL.
+    #[must_use]
+    pub fn sql(mut self, sql: &'static str) -> Self {
+        self.sql.push(sql);
         self
     }
 
@@ -107,10 +117,9 @@ impl MigrationTrait for CreateTables {
             let collated = by_code_point(backend, column);
             connection.execute_unprepared(&format!("CREATE INDEX {name} ON {table} ({collated})")).await?;
         }
-        if backend == DbBackend::Postgres {
-            for sql in &self.postgres {
-                connection.execute_unprepared(sql).await?;
-            }
+        let of_postgres = self.postgres.iter().filter(|_| backend == DbBackend::Postgres);
+        for sql in self.sql.iter().chain(of_postgres) {
+            connection.execute_unprepared(sql).await?;
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! Kinds of edges, and the handle that makes and removes them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+use super::cached::Regions;
 use super::far::WriteFarEnd;
 use super::table::{self, Direction, End};
 use crate::error::{Error, Result};
@@ -32,7 +33,7 @@ const FAR_END_GRACE: Duration = Duration::from_secs(3);
 pub struct Graph {
     pub(super) shards: Shards,
     queue: Queue,
-    kinds: Arc<HashMap<&'static str, ()>>,
+    kinds: Arc<HashMap<&'static str, Regions>>,
     hooks: Arc<RwLock<HashMap<&'static str, Vec<Hook>>>>,
 }
 
@@ -45,8 +46,9 @@ impl Graph {
     /// # Panics
     /// When two kinds have the same name: a mistake that must not get past the first start.
     pub fn new(shards: Shards, queue: Queue, kinds: &[&'static str]) -> Self {
-        let named: HashMap<_, _> = kinds.iter().map(|name| (*name, ())).collect();
-        assert_eq!(named.len(), kinds.len(), "two kinds of edge have the same name in {kinds:?}");
+        let names: HashSet<&str> = kinds.iter().copied().collect();
+        assert_eq!(names.len(), kinds.len(), "two kinds of edge have the same name in {kinds:?}");
+        let named: HashMap<_, _> = kinds.iter().map(|name| (*name, Regions::new(&shards, name))).collect();
         Self { shards, queue, kinds: Arc::new(named), hooks: Arc::default() }
     }
 
@@ -93,7 +95,7 @@ impl Graph {
         to: Id<E::To>,
         live: bool,
     ) -> Result<Option<(WriteFarEnd, i64)>> {
-        let kind = self.registered(E::NAME)?;
+        let (kind, regions) = (self.registered(E::NAME)?, self.regions(E::NAME)?.clone());
         let near = End { near: from.raw(), kind, direction: Direction::Out, far: to.raw() };
         let queue = self.queue.clone();
         self.shards
@@ -101,6 +103,7 @@ impl Graph {
                 Box::pin(async move {
                     let minted = tx.mint::<E>()?.raw();
                     let Some(version) = table::decide(tx, near, live, minted).await? else { return Ok(None) };
+                    regions.changed(near.direction, near.near).for_each(|changed| tx.changes(changed));
                     let job =
                         WriteFarEnd { kind: kind.to_owned(), from: near.near, to: near.far, version, live };
                     let queued = queue.enqueue_after(tx, &job, FAR_END_GRACE).await?;
@@ -150,21 +153,32 @@ impl Graph {
     }
 
     pub(crate) async fn write_far_end(&self, job: &WriteFarEnd) -> Result<()> {
-        let kind = self.registered(&job.kind)?;
+        let (kind, regions) = (self.registered(&job.kind)?, self.regions(&job.kind)?.clone());
         let far = End { near: job.to, kind, direction: Direction::In, far: job.from };
         let (live, version) = (job.live, job.version);
         self.shards
             .write(Id::<()>::from_raw(job.to).shard(), move |tx| {
-                Box::pin(async move { table::follow(tx, far, live, version).await })
+                Box::pin(async move {
+                    if table::follow(tx, far, live, version).await? {
+                        regions.changed(far.direction, far.near).for_each(|changed| tx.changes(changed));
+                    }
+                    Ok(())
+                })
             })
             .await
     }
 
-    fn registered(&self, name: &str) -> Result<&'static str> {
-        self.kinds.get_key_value(name).map(|(name, ())| *name).ok_or_else(|| {
-            Error::configuration(format!(
-                "no edge named {name:?} is registered: add it to the app with .edge::<...>()"
-            ))
-        })
+    pub(super) fn regions(&self, name: &str) -> Result<&Regions> {
+        self.kinds.get(name).ok_or_else(|| unregistered(name))
     }
+
+    fn registered(&self, name: &str) -> Result<&'static str> {
+        self.kinds.get_key_value(name).map(|(name, _)| *name).ok_or_else(|| unregistered(name))
+    }
+}
+
+fn unregistered(name: &str) -> Error {
+    Error::configuration(format!(
+        "no edge named {name:?} is registered: add it to the app with .edge::<...>()"
+    ))
 }

@@ -6,6 +6,7 @@
 //! so that the job is for the crash. Changes of one edge apply in order: each carries a version,
 //! kept for removed edges too, and an older one never overwrites a newer.
 
+mod cached;
 mod edge;
 mod far;
 mod read;

@@ -2,14 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use futures::future::try_join_all;
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 
 use super::table::Direction;
 use super::{Edge, Graph};
-use crate::db::{Reader, statement};
+use crate::db::{Database, Reader, statement};
 use crate::error::{Error, Result};
 use crate::id::Id;
+use crate::shard::Shards;
 
 /// One neighbour, and since when.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Graph {
         self.links(E::NAME, Direction::In, to, page).await
     }
 
-    /// Which of `among` `from` points to.
+    /// Which of `among` `from` points to, through the cache: as it was at most 100 ms ago.
     ///
     /// # Errors
     /// Those of the database.
@@ -62,7 +62,16 @@ impl Graph {
         from: Id<E::From>,
         among: &[Id<E::To>],
     ) -> Result<HashSet<Id<E::To>>> {
-        self.links_among(E::NAME, Direction::Out, from, among).await
+        if among.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let neighbours = self.regions(E::NAME)?.targets.get(from.raw()).await?;
+        let known = |id: &Id<E::To>| neighbours.as_ref().and_then(|neighbours| neighbours.contains(id.raw()));
+        let mut targets: HashSet<Id<E::To>> =
+            among.iter().filter(|id| known(id) == Some(true)).copied().collect();
+        let older: Vec<Id<E::To>> = among.iter().filter(|id| known(id).is_none()).copied().collect();
+        targets.extend(self.links_among(E::NAME, Direction::Out, from, &older).await?);
+        Ok(targets)
     }
 
     /// Which of `among` point to `to`.
@@ -77,7 +86,7 @@ impl Graph {
         self.links_among(E::NAME, Direction::In, to, among).await
     }
 
-    /// How many each of these points to. One query a database.
+    /// How many each of these points to, through the cache: as it was at most 100 ms ago.
     ///
     /// # Errors
     /// Those of any of the databases.
@@ -85,7 +94,7 @@ impl Graph {
         self.counts(E::NAME, Direction::Out, from).await
     }
 
-    /// How many point to each of these. One query a database.
+    /// How many point to each of these, through the cache: as it was at most 100 ms ago.
     ///
     /// # Errors
     /// Those of any of the databases.
@@ -121,7 +130,8 @@ impl Graph {
     /// How many edges of this name point to `to`, for jobs.
     pub(crate) async fn source_count_named(&self, kind: &str, to: i64) -> Result<u64> {
         let to = Id::<()>::from_raw(to);
-        Ok(self.counts(kind, Direction::In, &[to]).await?.get(&to).copied().unwrap_or_default())
+        let counted = counts_in(self.shards.database(to.shard()), kind, Direction::In, &[to]).await?;
+        Ok(counted.first().map_or(0, |(_, count)| *count))
     }
 
     async fn links<N, F>(
@@ -131,18 +141,7 @@ impl Graph {
         near: Id<N>,
         page: EdgePage,
     ) -> Result<Vec<Link<F>>> {
-        let sql = "SELECT far_id, version FROM tripod_edge WHERE near_id = $1 AND kind = $2 AND direction = $3 \
-                   AND live = TRUE AND (version < $4 OR (version = $4 AND far_id < $5)) \
-                   ORDER BY version DESC, far_id DESC LIMIT $6";
-        let (version, far) = page.after.unwrap_or((i64::MAX, i64::MAX));
-        let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
-        let values =
-            [near.into(), kind.into(), (direction as i16).into(), version.into(), far.into(), limit.into()];
-        let rows = query(self.shards.reader(near.shard()), sql, values).await?;
-        let links = rows.iter().map(|row| {
-            Ok(Link { id: Id::from_raw(row.try_get_by_index(0)?), version: row.try_get_by_index(1)? })
-        });
-        links.collect()
+        links(&self.shards, kind, direction, near, page).await
     }
 
     async fn links_among<N, F>(
@@ -172,25 +171,55 @@ impl Graph {
         direction: Direction,
         near: &[Id<N>],
     ) -> Result<HashMap<Id<N>, u64>> {
-        let mut counts: HashMap<Id<N>, u64> = near.iter().map(|id| (*id, 0)).collect();
-        let queries = self.shards.by_database(near).into_iter().map(async |(database, ids)| {
-            let sql = format!(
-                "SELECT near_id, count FROM tripod_edge_count WHERE kind = $1 AND direction = $2 AND near_id IN ({})",
-                places(3, ids.len())
-            );
-            let key = [kind.into(), (direction as i16).into()];
-            let values = key.into_iter().chain(ids.into_iter().map(Value::from));
-            query(database.reader(), &sql, values).await
-        });
-        for row in try_join_all(queries).await?.into_iter().flatten() {
-            let count: i64 = row.try_get_by_index(1)?;
-            let count = u64::try_from(count).map_err(|_| {
-                Error::internal(format!("{count} edges named {kind:?} are counted somewhere"))
-            })?;
-            counts.insert(Id::from_raw(row.try_get_by_index(0)?), count);
-        }
-        Ok(counts)
+        let ids: Vec<i64> = near.iter().map(|id| id.raw()).collect();
+        let counts = self.regions(kind)?.counts(direction).get_many(&ids).await?;
+        let counts = counts.into_iter().map(|count| count.map_or(0, |count| *count));
+        Ok(near.iter().copied().zip(counts).collect())
     }
+}
+
+pub(super) async fn links<N, F>(
+    shards: &Shards,
+    kind: &str,
+    direction: Direction,
+    near: Id<N>,
+    page: EdgePage,
+) -> Result<Vec<Link<F>>> {
+    let sql = "SELECT far_id, version FROM tripod_edge WHERE near_id = $1 AND kind = $2 AND direction = $3 \
+               AND live = TRUE AND (version < $4 OR (version = $4 AND far_id < $5)) \
+               ORDER BY version DESC, far_id DESC LIMIT $6";
+    let (version, far) = page.after.unwrap_or((i64::MAX, i64::MAX));
+    let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
+    let values =
+        [near.into(), kind.into(), (direction as i16).into(), version.into(), far.into(), limit.into()];
+    let rows = query(shards.reader(near.shard()), sql, values).await?;
+    let links = rows.iter().map(|row| {
+        Ok(Link { id: Id::from_raw(row.try_get_by_index(0)?), version: row.try_get_by_index(1)? })
+    });
+    links.collect()
+}
+
+/// The counts that one database has of these ends: those of whom nothing was ever counted are left out.
+pub(super) async fn counts_in<N>(
+    database: &Database,
+    kind: &str,
+    direction: Direction,
+    near: &[Id<N>],
+) -> Result<Vec<(i64, u64)>> {
+    let sql = format!(
+        "SELECT near_id, count FROM tripod_edge_count WHERE kind = $1 AND direction = $2 AND near_id IN ({})",
+        places(3, near.len())
+    );
+    let key = [kind.into(), (direction as i16).into()];
+    let values = key.into_iter().chain(near.iter().map(|id| Value::from(*id)));
+    let rows = query(database.reader(), &sql, values).await?;
+    let counts = rows.iter().map(|row| {
+        let count: i64 = row.try_get_by_index(1)?;
+        let count = u64::try_from(count)
+            .map_err(|_| Error::internal(format!("{count} edges named {kind:?} are counted somewhere")))?;
+        Ok((row.try_get_by_index(0)?, count))
+    });
+    counts.collect()
 }
 
 /// `$first, ...`: the places of `count` values.

@@ -86,17 +86,19 @@ pub(super) async fn decide(tx: &Tx<'_>, end: End, live: bool, minted: i64) -> Re
     Ok(Some(row.try_get_by_index(0)?))
 }
 
-/// Brings the other end to a version, unless it is there or further.
-pub(super) async fn follow(tx: &Tx<'_>, end: End, live: bool, version: i64) -> Result<()> {
+/// Brings the other end to a version, unless it is there or further; tells whether the count has changed.
+pub(super) async fn follow(tx: &Tx<'_>, end: End, live: bool, version: i64) -> Result<bool> {
     lock_row(tx, end).await?;
     let values = || end.key().into_iter().chain([live.into(), version.into()]);
     let change =
         format!("UPDATE tripod_edge SET live = $5, version = $6 WHERE {KEY} AND version < $6 AND live <> $5");
     if execute(tx, &change, values()).await? == 1 {
-        return count(tx, end, live).await;
+        count(tx, end, live).await?;
+        return Ok(true);
     }
     let renew = format!("UPDATE tripod_edge SET version = $6 WHERE {KEY} AND version < $6 AND live = $5");
-    execute(tx, &renew, values()).await.map(drop)
+    execute(tx, &renew, values()).await?;
+    Ok(false)
 }
 
 /// Makes sure that there is a row to lock; a new one is an edge that was never there.

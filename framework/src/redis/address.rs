@@ -18,7 +18,11 @@ pub(super) enum Form {
     /// One server.
     Standalone(Client),
     /// Servers that share the keys by their slots.
-    Cluster(ClusterClient),
+    Cluster {
+        client: ClusterClient,
+        /// The servers that were named, to listen at one of them.
+        nodes: Vec<Client>,
+    },
     /// One server of several, which the sentinels name.
     Sentinel(Mutex<SentinelClient>),
 }
@@ -53,7 +57,7 @@ impl Address {
             "redis" | "rediss" => {
                 Client::open(format!("{scheme}://{at}{}/{path}", hosts[0])).map(Form::Standalone)
             }
-            "redis-cluster" if path.is_empty() => cluster(nodes(&at, 6379)).map(Form::Cluster),
+            "redis-cluster" if path.is_empty() => cluster(nodes(&at, 6379)),
             "redis-cluster" => return Err(wrong(url, "a cluster has no databases")),
             "redis-sentinel" if path.is_empty() || path.contains('/') => {
                 return Err(wrong(url, "the master's name must follow the sentinels' addresses"));
@@ -73,10 +77,12 @@ fn has_port(host: &str) -> bool {
     host.rsplit_once(':').is_some_and(|(name, _)| !name.contains(':') || name.ends_with(']'))
 }
 
-fn cluster(nodes: Vec<String>) -> RedisResult<ClusterClient> {
+fn cluster(urls: Vec<String>) -> RedisResult<Form> {
     // One retry, for a key that has moved: while a node is away its keys fail at once.
-    let builder = ClusterClientBuilder::new(nodes).retries(1).min_retry_wait(5).max_retry_wait(50);
-    builder.connection_timeout(CONNECT).response_timeout(RESPONSE).build()
+    let nodes = urls.iter().map(|url| Client::open(url.as_str())).collect::<RedisResult<_>>()?;
+    let builder = ClusterClientBuilder::new(urls).retries(1).min_retry_wait(5).max_retry_wait(50);
+    let client = builder.connection_timeout(CONNECT).response_timeout(RESPONSE).build()?;
+    Ok(Form::Cluster { client, nodes })
 }
 
 fn sentinel(sentinels: Vec<String>, master: &str, user: &str) -> RedisResult<SentinelClient> {
@@ -138,7 +144,7 @@ mod tests {
             let address = Address::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
             let form = match address.form {
                 Form::Standalone(_) => "standalone",
-                Form::Cluster(_) => "cluster",
+                Form::Cluster { .. } => "cluster",
                 Form::Sentinel(_) => "sentinel",
             };
             assert_eq!((form, address.prefix.as_str()), (is, prefix), "{url}");

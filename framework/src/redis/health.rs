@@ -6,6 +6,7 @@ use redis::aio::MultiplexedConnection;
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
 use redis::{Cmd, RedisError, RedisResult, Value, cmd};
+use sha2::{Digest, Sha256};
 
 /// The first version in which scripts may ask what the rest of this module asks.
 const OLDEST: u32 = 7;
@@ -34,19 +35,21 @@ impl fmt::Display for Unfit {
     }
 }
 
-/// A single server: it has its data in memory, is a master and new enough.
-pub(super) async fn check_server(server: &mut MultiplexedConnection) -> Result<(), Unfit> {
+/// A single server: it has its data in memory, is a master and new enough. Gives its identity.
+pub(super) async fn check_server(server: &mut MultiplexedConnection) -> Result<String, Unfit> {
     // Unlike INFO this is refused while the server still reads its data.
     cmd("PING").query_async::<()>(server).await?;
     let info: String = info().query_async(server).await?;
     if field(&info, "redis_mode") == Some("cluster") {
         return Err(Unfit::Wrong("it is part of a cluster: write redis-cluster://HOST:PORT,...".to_owned()));
     }
-    check_info(&info)
+    check_info(&info)?;
+    Ok(identity(&[info]))
 }
 
-/// A cluster: each slot is served, by a master that answers and is new enough.
-pub(super) async fn check_cluster(cluster: &mut ClusterConnection) -> Result<(), Unfit> {
+/// A cluster: each slot is served, by a master that answers and is new enough. Gives the identity of
+/// all masters together, and how many they are.
+pub(super) async fn check_cluster(cluster: &mut ClusterConnection) -> Result<(String, usize), Unfit> {
     let nodes: String = cmd("CLUSTER").arg("NODES").query_async(cluster).await?;
     let serving = |line: &&str| {
         let mut words = line.split(' ');
@@ -62,13 +65,16 @@ pub(super) async fn check_cluster(cluster: &mut ClusterConnection) -> Result<(),
     if replies.len() < masters {
         return Err(Unfit::Wrong(format!("{} of its {masters} masters answer", replies.len())));
     }
+    let mut infos: Vec<String> = Vec::with_capacity(masters);
     for (_, info) in replies {
         let info: RedisResult<String> = redis::from_redis_value(info).map_err(RedisError::from);
-        check_info(&info?)?;
+        let info = info?;
+        check_info(&info)?;
+        infos.push(info);
     }
     let state: String = cmd("CLUSTER").arg("INFO").query_async(cluster).await?;
     match field(&state, "cluster_state") {
-        Some("ok") => Ok(()),
+        Some("ok") => Ok((identity(&infos), masters)),
         state => Err(Unfit::Wrong(format!("its state is {}", state.unwrap_or("unknown")))),
     }
 }
@@ -92,6 +98,17 @@ fn check_info(info: &str) -> Result<(), Unfit> {
             role.unwrap_or("unknown")
         ))),
     }
+}
+
+/// Names servers, with 16 hexadecimal digits: a process, and since when it is a master.
+fn identity(infos: &[String]) -> String {
+    let mut servers: Vec<[&str; 2]> = infos
+        .iter()
+        .map(|info| ["run_id", "master_replid"].map(|name| field(info, name).unwrap_or_default()))
+        .collect();
+    servers.sort_unstable();
+    let hash = Sha256::digest(servers.concat().concat());
+    hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A field of INFO's reply.

@@ -40,6 +40,8 @@ struct Live {
     number: u64,
     /// What was connected to, where that may change.
     server: Option<String>,
+    /// Names who answers, with 16 hexadecimal digits.
+    identity: Arc<str>,
 }
 
 /// One concrete type over what the forms connect with.
@@ -117,6 +119,14 @@ impl Link {
         self.live().is_some()
     }
 
+    pub(super) fn identity(&self) -> Option<String> {
+        self.live().map(|live| live.identity.to_string())
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+
     pub(super) fn prefix(&self) -> &str {
         &self.address.prefix
     }
@@ -145,25 +155,25 @@ impl Link {
 
     async fn connect(&self) -> Result<Live, Unfit> {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let (connection, server) = match &self.address.form {
+        let (connection, server, identity) = match &self.address.form {
             Form::Standalone(client) => {
                 let mut one = one(client).await?;
-                health::check_server(&mut one).await?;
-                (Connection::One(one), None)
+                let identity = health::check_server(&mut one).await?;
+                (Connection::One(one), None, identity)
             }
             Form::Sentinel(sentinel) => {
                 let client = sentinel.lock().await.async_get_client().await?;
                 let mut one = one(&client).await?;
-                health::check_server(&mut one).await?;
-                (Connection::One(one), Some(client.get_connection_info().addr().to_string()))
+                let identity = health::check_server(&mut one).await?;
+                (Connection::One(one), Some(client.get_connection_info().addr().to_string()), identity)
             }
-            Form::Cluster(client) => {
+            Form::Cluster { client, .. } => {
                 let mut cluster = client.get_async_connection().await?;
-                health::check_cluster(&mut cluster).await?;
-                (Connection::Cluster(cluster), None)
+                let (identity, _) = health::check_cluster(&mut cluster).await?;
+                (Connection::Cluster(cluster), None, identity)
             }
         };
-        Ok(Live { connection, number, server })
+        Ok(Live { connection, number, server, identity: identity.into() })
     }
 
     /// Whether the connection is still the right one and answers.
@@ -177,10 +187,14 @@ impl Link {
                 return Err(Unfit::Wrong("the sentinels name another master".to_owned()));
             }
         }
-        match live.connection.clone() {
-            Connection::One(mut one) => health::check_server(&mut one).await,
-            Connection::Cluster(mut cluster) => health::check_cluster(&mut cluster).await,
+        let identity = match live.connection.clone() {
+            Connection::One(mut one) => health::check_server(&mut one).await?,
+            Connection::Cluster(mut cluster) => health::check_cluster(&mut cluster).await?.0,
+        };
+        if identity != *live.identity {
+            return Err(Unfit::Wrong("another server answers in its place".to_owned()));
         }
+        Ok(())
     }
 
     fn live(&self) -> Option<Live> {
@@ -200,7 +214,7 @@ impl Link {
     }
 }
 
-async fn one(client: &Client) -> RedisResult<MultiplexedConnection> {
+pub(super) async fn one(client: &Client) -> RedisResult<MultiplexedConnection> {
     let settings = AsyncConnectionConfig::new()
         .set_response_timeout(Some(RESPONSE))
         .set_connection_timeout(Some(CONNECT));

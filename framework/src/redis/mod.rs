@@ -8,17 +8,19 @@
 mod address;
 mod health;
 mod link;
+mod subscription;
 
 use std::fmt::Display;
 use std::sync::Arc;
 
 use futures::future::try_join_all;
-use redis::Pipeline;
 pub use redis::{Cmd, FromRedisValue, Script, Value, cmd};
+use redis::{ErrorKind, Pipeline, RedisResult, ServerErrorKind};
 
 use crate::error::{Error, Result};
 use address::Address;
 use link::{Connection, Link};
+pub use subscription::{Speaker, Subscription};
 
 /// Lua to begin a script with: `identity()` names the server that a script's key is on, and
 /// changes when that is restarted or becomes master in another's place. What was written under
@@ -49,6 +51,20 @@ impl Redis {
         self.0.is_up()
     }
 
+    /// Names who answers now, as [`IDENTITY`] does, with 16 hexadecimal digits: it changes when the
+    /// server, or any of a cluster's, is restarted or replaced. Nothing while there is no connection.
+    pub fn identity(&self) -> Option<String> {
+        self.0.identity()
+    }
+
+    /// Listens to channels, on connections of its own.
+    ///
+    /// # Errors
+    /// Unavailable: nobody answers.
+    pub async fn subscribe(&self, channels: &[String]) -> Result<Subscription> {
+        Subscription::open(&self.0, channels).await
+    }
+
     /// A key of this installation.
     pub fn key(&self, name: impl Display) -> String {
         format!("{}{name}", self.0.prefix())
@@ -72,16 +88,58 @@ impl Redis {
             // To the client, nothing to send is a mistake.
             return Ok(Vec::new());
         }
+        self.0.call(async |connection| ask_each(connection, groups).await).await
+    }
+
+    /// As [`Self::ask_each`], and once all are carried out tells a channel.
+    ///
+    /// # Errors
+    /// As [`Self::ask_each`].
+    pub async fn tell(&self, groups: &[Vec<Cmd>], channel: &str, message: &str) -> Result<Vec<Value>> {
+        let publish = cmd("PUBLISH").arg(channel).arg(message).take();
         self.0
             .call(async |connection| match connection {
-                Connection::One(mut one) => pipeline(groups.iter().flatten()).query_async(&mut one).await,
-                Connection::Cluster(cluster) => {
-                    let asked = groups.iter().map(|group| {
-                        let mut cluster = cluster.clone();
-                        async move { pipeline(group).query_async::<Vec<T>>(&mut cluster).await }
-                    });
-                    Ok(try_join_all(asked).await?.into_iter().flatten().collect())
+                Connection::One(mut one) => {
+                    let all = groups.iter().flatten().chain([&publish]);
+                    pipeline(all).query_async(&mut one).await
                 }
+                Connection::Cluster(mut cluster) => {
+                    let replies = match groups {
+                        [] => Vec::new(),
+                        groups => ask_each(Connection::Cluster(cluster.clone()), groups).await?,
+                    };
+                    publish.query_async::<()>(&mut cluster).await?;
+                    Ok(replies)
+                }
+            })
+            .await
+    }
+
+    /// What a script gives for each of several keys, with its arguments. It must bear to be run again
+    /// where some of them fail.
+    ///
+    /// # Errors
+    /// As [`Self::ask_each`].
+    pub async fn run_each<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        calls: &[(String, Vec<&[u8]>)],
+    ) -> Result<Vec<T>> {
+        if calls.is_empty() {
+            return Ok(Vec::new());
+        }
+        let call = |(key, arguments): &(String, Vec<&[u8]>)| {
+            vec![cmd("EVALSHA").arg(script.get_hash()).arg(1).arg(key).arg(arguments).take()]
+        };
+        let groups: Vec<Vec<Cmd>> = calls.iter().map(call).collect();
+        self.0
+            .call(async |mut connection| match ask_each(connection.clone(), &groups).await {
+                // A server that was restarted does not know it.
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                    script.prepare_invoke().load_async(&mut connection).await?;
+                    ask_each(connection, &groups).await
+                }
+                asked => asked,
             })
             .await
     }
@@ -96,6 +154,19 @@ impl Redis {
             call.arg(*argument);
         }
         self.0.call(async |mut connection| call.invoke_async(&mut connection).await).await
+    }
+}
+
+async fn ask_each<T: FromRedisValue>(connection: Connection, groups: &[Vec<Cmd>]) -> RedisResult<Vec<T>> {
+    match connection {
+        Connection::One(mut one) => pipeline(groups.iter().flatten()).query_async(&mut one).await,
+        Connection::Cluster(cluster) => {
+            let asked = groups.iter().map(|group| {
+                let mut cluster = cluster.clone();
+                async move { pipeline(group).query_async::<Vec<T>>(&mut cluster).await }
+            });
+            Ok(try_join_all(asked).await?.into_iter().flatten().collect())
+        }
     }
 }
 

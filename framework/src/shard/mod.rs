@@ -7,6 +7,7 @@
 //! at a time; nothing reads across shards except through [`Shards::everywhere`] and the calls
 //! that take many ids or owners, which make one query a physical database.
 
+mod cached;
 mod everywhere;
 mod map;
 mod reachable;
@@ -14,7 +15,7 @@ mod read;
 mod sharded;
 mod tx;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
@@ -26,9 +27,11 @@ pub use read::Page;
 pub use sharded::{Sharded, TextSharded};
 pub use tx::{Claimed, Tx};
 
+use crate::cache::Cache;
 use crate::db::{Database, Reader};
 use crate::error::{Error, Result};
 use crate::id::{Clock, Id, Minter, Shard};
+use cached::CachedRows;
 
 /// How long the hooks of a commit are waited for.
 const HOOKS: Duration = Duration::from_secs(2);
@@ -43,6 +46,8 @@ struct Inner {
     map: Box<[u16]>,
     minter: Minter,
     clock: Clock,
+    cache: Cache,
+    cached: CachedRows,
 }
 
 impl Shards {
@@ -51,9 +56,20 @@ impl Shards {
     /// # Errors
     /// Configuration: a shard that nobody holds or two hold, a database listed twice or of
     /// another installation.
-    pub async fn open(databases: Vec<Database>, clock: Clock) -> Result<Self> {
+    pub async fn open(databases: Vec<Database>, clock: Clock, cache: Cache) -> Result<Self> {
         let map = map::read(&databases).await?;
-        Ok(Self(Arc::new(Inner { databases, map, minter: Minter::new(clock.clone()), clock })))
+        let (minter, cached) = (Minter::new(clock.clone()), CachedRows::default());
+        Ok(Self(Arc::new(Inner { databases, map, minter, clock, cache, cached })))
+    }
+
+    /// The cache that stands before these databases.
+    pub fn cache(&self) -> &Cache {
+        &self.0.cache
+    }
+
+    /// The same handle, without keeping the databases open: for what these hold themselves.
+    fn downgrade(&self) -> Weak<Inner> {
+        Arc::downgrade(&self.0)
     }
 
     /// The clock that ids and deadlines go by.
@@ -82,7 +98,8 @@ impl Shards {
     }
 
     /// Runs `work` in one transaction on a shard: all of it is durable when `Ok` comes back, none
-    /// of it happened otherwise. See [`Database::write`] for what holds of the work.
+    /// of it happened otherwise. See [`Database::write`] for what holds of the work. What it changes
+    /// of what is cached is barred before the commit and admitted after it.
     ///
     /// # Errors
     /// Those of `work` and of the database; unavailable when the shard has moved away.
@@ -92,14 +109,14 @@ impl Shards {
         R: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let minter = self.0.minter.clone();
+        let shards = self.clone();
         let (result, hooks) = self
             .database(shard)
             .write(move |transaction| {
                 Box::pin(async move {
-                    let tx = Tx::open(transaction, shard, minter).await?;
+                    let tx = Tx::open(transaction, shard, shards).await?;
                     let result = work(&tx).await?;
-                    Ok::<_, E>((result, tx.into_hooks()))
+                    Ok::<_, E>((result, tx.finish().await))
                 })
             })
             .await?;

@@ -51,9 +51,14 @@ impl Reachable<'_> {
 
 /// What the databases gave that answered.
 pub(super) fn answered<T>(answers: Vec<Result<T, DbErr>>) -> Result<Vec<T>> {
+    in_part(answers.into_iter().map(|answer| answer.map_err(Error::from)).collect())
+}
+
+/// What was given of several answers, while any was.
+pub(super) fn in_part<T>(answers: Vec<Result<T>>) -> Result<Vec<T>> {
     let (mut given, mut away) = (Vec::new(), None);
     for answer in answers {
-        match answer.map_err(Error::from) {
+        match answer {
             Ok(rows) => given.push(rows),
             Err(error) if error.is_unavailable() => away = Some(error),
             Err(error) => return Err(error),

@@ -5,13 +5,14 @@ use std::sync::Mutex;
 use futures::future::BoxFuture;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait,
-    IntoActiveModel, QueryFilter, TryInsertResult, Value,
+    IntoActiveModel, QueryFilter, TryInsertResult, UpdateMany, Value,
 };
 
-use super::{Sharded, TextSharded};
+use super::{Sharded, Shards, TextSharded};
+use crate::cache::Changed;
 use crate::db::statement;
 use crate::error::{Error, Result};
-use crate::id::{Id, Minter, Shard};
+use crate::id::{Id, Shard};
 
 /// Ids tried before giving up. A second try means that another process minted the same id in the
 /// same millisecond; ten in a row mean that something else is wrong.
@@ -31,8 +32,9 @@ pub enum Claimed<E: Sharded> {
 pub struct Tx<'t> {
     transaction: &'t DatabaseTransaction,
     shard: Shard,
-    minter: Minter,
+    shards: Shards,
     hooks: Mutex<Vec<Hook>>,
+    changed: Mutex<Vec<Changed>>,
 }
 
 impl<'t> Tx<'t> {
@@ -41,7 +43,7 @@ impl<'t> Tx<'t> {
     pub(super) async fn open(
         transaction: &'t DatabaseTransaction,
         shard: Shard,
-        minter: Minter,
+        shards: Shards,
     ) -> Result<Self> {
         let sql = match transaction.get_database_backend() {
             DbBackend::Postgres => "SELECT tripod_fence($1)",
@@ -58,7 +60,7 @@ impl<'t> Tx<'t> {
                 "{shard} is not held by this database (any more); try again"
             )));
         }
-        Ok(Self { transaction, shard, minter, hooks: Mutex::default() })
+        Ok(Self { transaction, shard, shards, hooks: Mutex::default(), changed: Mutex::default() })
     }
 
     /// The shard that this transaction writes to.
@@ -83,7 +85,7 @@ impl<'t> Tx<'t> {
         A: ActiveModelTrait<Entity = E>,
     {
         for _ in 0..TRIES {
-            let id = self.minter.mint(self.shard)?;
+            let id = self.shards.mint(self.shard)?;
             if self.insert_as(id, row(id)).await? {
                 return Ok(id);
             }
@@ -132,7 +134,70 @@ impl<'t> Tx<'t> {
                 self.shard
             )));
         }
-        self.insert_row(row, [E::ID]).await
+        let inserted = self.insert_row(row, [E::ID]).await?;
+        if inserted {
+            // Somebody may have asked for the id before, and that there is no such row is cached, too.
+            self.row_changes(id);
+        }
+        Ok(inserted)
+    }
+
+    /// Changes the row of this id as `change` says; tells whether it was there and fitted what
+    /// `change` filters by.
+    ///
+    /// # Errors
+    /// Internal, when the row is on another shard; those of the database.
+    pub async fn update<E: Sharded>(
+        &self,
+        id: Id<E>,
+        change: impl FnOnce(UpdateMany<E>) -> UpdateMany<E>,
+    ) -> Result<bool> {
+        self.check_home(id)?;
+        let update = change(E::update_many().filter(E::ID.eq(id)));
+        let updated = update.exec(self.transaction).await?.rows_affected > 0;
+        if updated {
+            self.row_changes(id);
+        }
+        Ok(updated)
+    }
+
+    /// Deletes the row of this id; tells whether it was there.
+    ///
+    /// # Errors
+    /// As [`Self::update`].
+    pub async fn delete<E: Sharded>(&self, id: Id<E>) -> Result<bool> {
+        self.check_home(id)?;
+        let delete = E::delete_many().filter(E::ID.eq(id));
+        let deleted = delete.exec(self.transaction).await?.rows_affected > 0;
+        if deleted {
+            self.row_changes(id);
+        }
+        Ok(deleted)
+    }
+
+    /// Says that this transaction changes a value of an app's own region of the cache, or, by SQL of
+    /// its own, a row that is cached. Barred before the commit, admitted after it.
+    pub fn changes(&self, changed: Changed) {
+        self.changed.lock().unwrap_or_else(|broken| broken.into_inner()).push(changed);
+    }
+
+    fn row_changes<E: Sharded>(&self, id: Id<E>) {
+        if let Some(changed) = self.shards.changed_row(id) {
+            self.changes(changed);
+        }
+    }
+
+    fn check_home<E: Sharded>(&self, id: Id<E>) -> Result<()> {
+        if id.shard() == self.shard {
+            return Ok(());
+        }
+        let table = E::default();
+        Err(Error::internal(format!(
+            "a row of {} on {} can't be written on {}",
+            table.table_name(),
+            id.shard(),
+            self.shard
+        )))
     }
 
     /// Claims a text, such as a name, with the row that says whose it is; `false` when it is taken.
@@ -175,7 +240,7 @@ impl<'t> Tx<'t> {
     pub(crate) async fn claim_id<T>(&self, sql: &str, row: impl Fn(Id<T>) -> Vec<Value>) -> Result<Id<T>> {
         let sql = format!("{sql} ON CONFLICT (id) DO NOTHING");
         for _ in 0..TRIES {
-            let id = self.minter.mint(self.shard)?;
+            let id = self.shards.mint(self.shard)?;
             let insert = statement(self.transaction, &sql, row(id));
             if self.transaction.execute_raw(insert).await?.rows_affected() == 1 {
                 return Ok(id);
@@ -193,7 +258,7 @@ impl<'t> Tx<'t> {
     /// # Errors
     /// Those of [`Minter::mint`].
     pub fn mint<T>(&self) -> Result<Id<T>> {
-        self.minter.mint(self.shard)
+        self.shards.mint(self.shard)
     }
 
     /// Runs `hook` after the commit, if there is one, and before [`super::Shards::write`] returns,
@@ -203,7 +268,14 @@ impl<'t> Tx<'t> {
         self.hooks.lock().unwrap_or_else(|broken| broken.into_inner()).push(Box::pin(hook));
     }
 
-    pub(super) fn into_hooks(self) -> Vec<Hook> {
-        self.hooks.into_inner().unwrap_or_else(|broken| broken.into_inner())
+    /// What is left to do after the commit; before it, what is changed is barred.
+    pub(super) async fn finish(self) -> Vec<Hook> {
+        let mut hooks = self.hooks.into_inner().unwrap_or_else(|broken| broken.into_inner());
+        let changed = self.changed.into_inner().unwrap_or_else(|broken| broken.into_inner());
+        if !changed.is_empty() {
+            let barred = self.shards.cache().bar(changed).await;
+            hooks.push(Box::pin(barred.admit()));
+        }
+        hooks
     }
 }

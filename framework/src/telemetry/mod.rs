@@ -1,9 +1,12 @@
-//! What the program says of itself: log lines on standard error.
+//! What the program says of itself: log lines on standard error, and figures for Prometheus.
 //!
 //! Nothing that a request carried (tokens, queries, bodies) is ever logged.
 
+mod metrics;
+
 use std::io::IsTerminal;
 
+pub use metrics::Metrics;
 use tracing_subscriber::EnvFilter;
 
 use crate::error::{Error, Result};

@@ -54,13 +54,18 @@ pub mod note {
     #![allow(missing_docs, reason = "sea-orm's derives name what they make")]
     use sea_orm::entity::prelude::*;
 
+    use serde::{Deserialize, Serialize};
+
     use super::{Reads, author};
     use crate::id::Id;
-    use crate::{Sharded, TimelineItem};
+    use crate::{Cached, Sharded, TimelineItem};
 
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Sharded, TimelineItem)]
+    #[derive(
+        Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize, Sharded, Cached, TimelineItem,
+    )]
     #[sea_orm(table_name = "note")]
     #[sharded(by = author_id)]
+    #[cached(ttl = "1m")]
     #[timeline(name = "notes", audience = Reads)]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]

@@ -8,6 +8,7 @@ use sea_orm::ActiveValue::Set;
 use tokio_util::sync::CancellationToken;
 
 use super::notes::{self, Keeps, Reads, author, note};
+use crate::cache::Cache;
 use crate::config;
 use crate::db::{Database, Migration, migrate};
 use crate::error::{Error, Result};
@@ -17,12 +18,14 @@ use crate::media::{DeleteUpload, MediaStore, Uploads};
 use crate::queue::{self, Queue, Registry, Run, Worker};
 use crate::redis::Redis;
 use crate::shard::{self, Page, Shards};
+use crate::telemetry::Metrics;
 use crate::timeline::{self, FanOut, Timelines};
-use crate::web;
+use crate::web::{self, Sessions};
 
 /// The settings that tests run with.
 const DATABASE: config::Database =
     config::Database { readers: 2, connections: 8, wait_seconds: 5, statement_seconds: 10 };
+const CACHE: config::Cache = config::Cache { memory_bytes: 16 << 20, value_bytes: 64 << 10 };
 const QUEUE: config::Queue = config::Queue { workers: 4, lease_seconds: 15 };
 
 /// What stores stand on. It is gone with the last clone.
@@ -91,8 +94,12 @@ pub struct Stores {
     pub media: MediaStore,
     /// Files on their way to a row, for an hour.
     pub uploads: Uploads,
+    /// Signed-in devices.
+    pub sessions: Sessions,
     /// What processes share, where these stores have it.
     pub redis: Option<Redis>,
+    /// The figures of these stores.
+    pub metrics: Metrics,
     backing: Backing,
     registry: Arc<std::sync::Mutex<Option<Registry<Stores>>>>,
 }
@@ -155,7 +162,14 @@ impl Stores {
         register: impl FnOnce(&mut Registry<Self>),
     ) -> Result<Self> {
         let databases = databases(&backing.databases).await?;
-        let shards = Shards::open(databases, clock.clone()).await?;
+        let redis = match &backing.redis {
+            Some(url) => Some(Redis::open(url).await?),
+            None => None,
+        };
+        let metrics = Metrics::default();
+        let cache = Cache::open(redis.clone(), clock.clone(), &CACHE, &metrics)?;
+        let shards = Shards::open(databases, clock.clone(), cache).await?;
+        shards.cache_rows::<note::Entity>();
         let mut registry = Registry::new();
         registry.register::<WriteFarEnd>();
         registry.register::<FanOut>();
@@ -164,10 +178,6 @@ impl Stores {
         let queue = Queue::new(shards.clone(), &registry, &QUEUE);
         let graph = Graph::new(shards.clone(), queue.clone(), &[Reads::NAME, Keeps::NAME]);
         let settings = config::Timeline { length: 10, pull_above: 3, cache_bytes: 1 << 20 };
-        let redis = match &backing.redis {
-            Some(url) => Some(Redis::open(url).await?),
-            None => None,
-        };
         let kinds = [timeline::Kind::of::<note::Entity>()];
         let timelines =
             Timelines::open(&kinds, shards.clone(), graph.clone(), queue.clone(), redis.clone(), settings)
@@ -175,7 +185,21 @@ impl Stores {
         let registry = Arc::new(std::sync::Mutex::new(Some(registry)));
         let media = MediaStore::open_directory(backing.files.path()).await?;
         let uploads = Uploads::new(shards.clone(), queue.clone(), Duration::from_secs(3_600));
-        Ok(Self { clock, shards, queue, graph, timelines, media, uploads, redis, backing, registry })
+        let sessions = Sessions::new(shards.clone());
+        Ok(Self {
+            clock,
+            sessions,
+            shards,
+            queue,
+            graph,
+            timelines,
+            media,
+            uploads,
+            redis,
+            metrics,
+            backing,
+            registry,
+        })
     }
 
     /// Starts a worker, with threads of its own. When what this gives is dropped, the worker and
@@ -234,7 +258,8 @@ impl Stores {
         let (mut walked, mut page) = (Vec::new(), Page::first(3));
         loop {
             let slice = self.timelines.slice::<note::Entity>(reader, page).await.expect("a timeline");
-            walked.extend(slice.rows.iter().map(|row| row.peek().id));
+            let rows = self.shards.reachable().get_many(&slice.ids).await.expect("notes");
+            walked.extend(rows.iter().map(|row| row.peek().id));
             let Some(next) = slice.next else { return walked };
             page.before = Some(next);
         }

@@ -6,7 +6,7 @@
 //! to the shards. It can be dropped at any time and comes back the same, and is dropped when its
 //! reader's edges change: that brings in what was before, and takes out. Authors with a large
 //! audience are pulled by readers instead of pushed to them. `timeline` never touches HTTP and
-//! does not decide who sees what: what it gives is `Unchecked`.
+//! does not decide who sees what: what it gives are ids.
 
 mod fan_out;
 mod memory;

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::store::Known;
 use super::{TimelineItem, Timelines};
-use crate::access::Unchecked;
 use crate::error::Result;
 use crate::graph::EdgePage;
 use crate::id::Id;
@@ -15,14 +14,14 @@ const FOLLOWED_PAGE: u64 = 1_000;
 
 /// A stretch of a timeline.
 pub struct Slice<T: TimelineItem> {
-    /// Its rows, newest first. Fewer than asked for when some have been deleted meanwhile.
-    pub rows: Vec<Unchecked<T::Model>>,
+    /// The ids of its items, newest first. Some may have been deleted meanwhile.
+    pub ids: Vec<Id<T>>,
     /// Where the next stretch begins; nothing at the timeline's end.
     pub next: Option<Id<T>>,
 }
 
 impl Timelines {
-    /// The next rows of a reader's timeline, newest first; without those of a database that is down.
+    /// The next items of a reader's timeline, newest first; without those of a database that is down.
     ///
     /// # Errors
     /// Those of the reader's own database, and of all others when none of them answers.
@@ -64,7 +63,7 @@ impl Timelines {
         }
         let ids: Vec<Id<T>> = ids.into_iter().rev().take(limit).map(Id::from_raw).collect();
         let next = ids.last().copied().filter(|_| ids.len() == limit);
-        Ok(Slice { rows: self.0.shards.reachable().find_many(&ids).await?, next })
+        Ok(Slice { ids, next })
     }
 
     async fn listed<T: TimelineItem>(

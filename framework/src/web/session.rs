@@ -4,25 +4,25 @@
 //! lives; the bits prove the right to it. Reading the database gives nobody a token. Deleting the
 //! row revokes the token everywhere at once.
 //!
-//! Redis, where there is one, is asked first, for a minute from the first request. Whoever closes
-//! a session leaves a tombstone there, before the row is deleted where its id is known by then, and
-//! after: it sends everyone to the database, and a reader who was slow can't write over it. Only
-//! with Redis away while a session is closed may its token be taken on, by what Redis still holds
-//! when it is back: until that minute is over.
+//! Sessions are cached like rows: a request with a token asks no database, and a session that is closed
+//! is closed within 100 ms in every process. Only with Redis away from whoever closes it may its token
+//! be taken by others for up to a minute.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures::future::join_all;
 use sea_orm::sea_query::{ColumnDef, Index, Table};
 use sea_orm::{ConnectionTrait, Value};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::db::{CreateTables, Migration, statement};
+use crate::cache::{Batch, Policy, Region};
+use crate::db::{CreateTables, Database, Migration, statement};
 use crate::error::Result;
 use crate::id::Id;
-use crate::redis::{Cmd, IDENTITY, Redis, Script, cmd};
 use crate::shard::{Shards, Tx};
 
 /// The sessions, on their accounts' shards.
@@ -48,10 +48,10 @@ const PREFIX: &str = "tri_";
 /// Sessions of an account; one more closes the oldest.
 const SESSIONS: i64 = 100;
 const SECRET_BYTES: usize = 32;
-/// How long Redis is believed about a session.
-const BELIEVED_SECONDS: u32 = 60;
-/// In the place of a session in Redis: it was closed.
-const TOMBSTONE: &str = "-";
+/// How long a session is cached at most, should nobody say that it was closed.
+const TTL: Duration = Duration::from_secs(60);
+/// Raised when [`Stored`] changes its shape.
+const VERSION: u64 = 1;
 /// Characters kept of what a device says it is.
 const DEVICE_CHARACTERS: usize = 200;
 
@@ -70,43 +70,31 @@ pub struct Session {
 #[derive(Clone)]
 pub struct Sessions {
     shards: Shards,
-    redis: Option<Redis>,
-    scripts: Arc<Scripts>,
+    stored: Region<Stored>,
 }
 
-/// What Redis says of a session.
-enum Remembered {
-    Open(Session, Vec<u8>),
-    Closed,
-    /// Nothing to be believed; on the server of this identity, where one answers.
-    Nothing(Option<String>),
-}
-
-/// What is under a session's key, and whose server says so.
-const LOOK: &str = "return {redis.call('GET', KEYS[1]), identity()}";
-
-/// Writes a session, unless something is there to be believed, or a tombstone, or another server
-/// answers than before the database was read: tombstones of the meantime may have been lost with that
-/// one. Arguments: the identity then, the session, the seconds until it expires.
-const REMEMBER: &str = "
-if identity() ~= ARGV[1] then return 0 end
-local there = redis.call('GET', KEYS[1])
-if there and (there == '-' or string.sub(there, 1, #ARGV[1]) == ARGV[1]) then return 0 end
-redis.call('SET', KEYS[1], ARGV[1] .. ':' .. ARGV[2], 'EX', ARGV[3])
-return 1
-";
-
-struct Scripts {
-    look: Script,
-    remember: Script,
+/// A session's row.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    account: i64,
+    device: String,
+    /// In base64.
+    secret_hash: String,
 }
 
 impl Sessions {
-    /// The sessions of these shards, with Redis asked first where there is one.
-    pub fn new(shards: Shards, redis: Option<Redis>) -> Self {
-        let script = |lua| Script::new(&format!("{IDENTITY}{lua}"));
-        let scripts = Arc::new(Scripts { look: script(LOOK), remember: script(REMEMBER) });
-        Self { shards, redis, scripts }
+    /// The sessions of these shards, through their cache.
+    ///
+    /// # Panics
+    /// When they are made twice of the same shards.
+    pub fn new(shards: Shards) -> Self {
+        let loaded = shards.clone();
+        let policy = Policy { name: "session".to_owned(), version: VERSION, ttl: TTL };
+        let stored = Region::new(shards.cache(), policy, move |ids| {
+            let shards = loaded.clone();
+            async move { load(&shards, ids).await }
+        });
+        Self { shards, stored }
     }
 
     /// Opens a session in the transaction and gives its token, which is never stored: it counts
@@ -122,6 +110,8 @@ impl Sessions {
         let id: Id<Session> = tx
             .claim_id(sql, |id| vec![id.into(), account.into(), hash.clone().into(), device.clone().into()])
             .await?;
+        // Somebody may have tried a token of this id: that there is none is cached, too.
+        tx.changes(self.stored.changed(id.raw()));
         let oldest = "DELETE FROM tripod_session WHERE account_id = $1 AND id NOT IN \
                       (SELECT id FROM tripod_session WHERE account_id = $1 ORDER BY id DESC LIMIT $2) RETURNING id";
         self.delete(tx, oldest, [account.into(), SESSIONS.into()]).await?;
@@ -136,71 +126,19 @@ impl Sessions {
     /// Those of the database.
     pub async fn find(&self, token: &str) -> Result<Option<Session>> {
         let Some((id, secret)) = decode(token) else { return Ok(None) };
-        let remembered = self.remembered(id).await;
-        let forgotten_by = match &remembered {
-            Remembered::Nothing(identity) => identity.clone(),
-            _ => None,
-        };
-        let (session, stored) = match remembered {
-            Remembered::Open(session, stored) => (session, stored),
-            Remembered::Closed | Remembered::Nothing(_) => {
-                let reader = self.shards.reader(id.shard());
-                let sql = "SELECT id, account_id, device, secret_hash FROM tripod_session WHERE id = $1";
-                let Some(row) = reader.query_one_raw(statement(reader, sql, [id.into()])).await? else {
-                    return Ok(None);
-                };
-                (session(&row)?, row.try_get_by_index(3)?)
-            }
-        };
-        let proven: bool = hash(&secret).as_slice().ct_eq(&stored).into();
-        if !proven {
-            return Ok(None);
-        }
-        if let Some(identity) = forgotten_by {
-            self.remember(&session, &stored, &identity).await;
-        }
-        Ok(Some(session))
+        let Some(stored) = self.stored.get(id.raw()).await? else { return Ok(None) };
+        let secret_hash = URL_SAFE_NO_PAD.decode(&stored.secret_hash).unwrap_or_default();
+        let proven: bool = hash(&secret).as_slice().ct_eq(&secret_hash).into();
+        Ok(proven.then(|| Session { id, account: stored.account, device: stored.device.clone() }))
     }
 
-    /// What Redis says. Nothing when it is away, too: then nothing can be written there either.
-    async fn remembered(&self, id: Id<Session>) -> Remembered {
-        let Some(redis) = &self.redis else { return Remembered::Nothing(None) };
-        let looked = redis.run::<(Option<String>, String)>(&self.scripts.look, &key(redis, id), &[]).await;
-        let Ok((found, identity)) = looked else { return Remembered::Nothing(None) };
-        match found {
-            Some(text) if text == TOMBSTONE => Remembered::Closed,
-            // A replica that became master may have missed a tombstone: it is not believed.
-            Some(text) => match text.strip_prefix(&identity).and_then(|text| text.strip_prefix(':')) {
-                Some(text) => recall(id, text)
-                    .map_or(Remembered::Closed, |(session, stored)| Remembered::Open(session, stored)),
-                None => Remembered::Nothing(Some(identity)),
-            },
-            None => Remembered::Nothing(Some(identity)),
-        }
-    }
-
-    /// Writes a session to Redis, if that is who was asked for it.
-    async fn remember(&self, session: &Session, stored: &[u8], identity: &str) {
-        let Some(redis) = &self.redis else { return };
-        let text = format!("{}:{}:{}", session.account, URL_SAFE_NO_PAD.encode(stored), session.device);
-        let arguments = [identity, &text, &BELIEVED_SECONDS.to_string()];
-        if let Err(error) =
-            redis.run::<i64>(&self.scripts.remember, &key(redis, session.id), &arguments).await
-        {
-            tracing::debug!(error = error.chain(), "a session is not remembered");
-        }
-    }
-
-    /// Deletes the sessions that `sql` says and gives back, and leaves their tombstones.
+    /// Deletes the sessions that `sql` says and gives back.
     async fn delete(&self, tx: &Tx<'_>, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
         let rows = tx.connection().query_all_raw(statement(tx.connection(), sql, values)).await?;
-        let closed =
-            rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<Vec<Id<Session>>, _>>()?;
-        let count = closed.len() as u64;
-        if let Some(redis) = self.redis.clone().filter(|_| !closed.is_empty()) {
-            tx.after_commit(async move { bury(&redis, &closed).await });
+        for row in &rows {
+            tx.changes(self.stored.changed(row.try_get_by_index(0)?));
         }
-        Ok(count)
+        Ok(rows.len() as u64)
     }
 
     /// An account's sessions, newest first.
@@ -218,14 +156,12 @@ impl Sessions {
     /// # Errors
     /// Those of the database.
     pub async fn close(&self, account: i64, session: Id<Session>) -> Result<bool> {
-        if let Some(redis) = &self.redis {
-            // Should this process die once the row is deleted, the tombstone is there already.
-            bury(redis, &[session]).await;
-        }
         let sessions = self.clone();
         self.shards
             .write(Id::<()>::from_raw(account).shard(), move |tx| {
                 Box::pin(async move {
+                    // Whatever was cached of it: closed is closed.
+                    tx.changes(sessions.stored.changed(session.raw()));
                     let sql = "DELETE FROM tripod_session WHERE account_id = $1 AND id = $2 RETURNING id";
                     Ok(sessions.delete(tx, sql, [account.into(), session.into()]).await? == 1)
                 })
@@ -243,29 +179,31 @@ impl Sessions {
     }
 }
 
-/// Leaves tombstones.
-async fn bury(redis: &Redis, sessions: &[Id<Session>]) {
-    let set = |id: &Id<Session>| vec![for_a_while(cmd("SET").arg(key(redis, *id)).arg(TOMBSTONE).take())];
-    let tombstones: Vec<Vec<Cmd>> = sessions.iter().map(set).collect();
-    if let Err(error) = redis.ask_each::<()>(&tombstones).await {
-        tracing::warn!(error = error.chain(), "closed sessions may be taken for open for a minute");
-    }
+/// One query a physical database, all at once.
+async fn load(shards: &Shards, ids: Vec<i64>) -> Vec<Batch<Stored>> {
+    let ids: Vec<Id<()>> = ids.into_iter().map(Id::from_raw).collect();
+    let queries = shards.by_database(&ids).into_iter().map(async |(database, asked)| {
+        let found = load_from(database, &asked).await;
+        Batch { asked: asked.iter().map(|id| id.raw()).collect(), found }
+    });
+    join_all(queries).await
 }
 
-fn for_a_while(mut set: Cmd) -> Cmd {
-    set.arg("EX").arg(BELIEVED_SECONDS).take()
-}
-
-fn key(redis: &Redis, id: Id<Session>) -> String {
-    redis.key(format_args!("s:{}", id.raw()))
-}
-
-/// What [`Sessions::remember`] wrote.
-fn recall(id: Id<Session>, text: &str) -> Option<(Session, Vec<u8>)> {
-    let mut parts = text.splitn(3, ':');
-    let account = parts.next()?.parse().ok()?;
-    let stored = URL_SAFE_NO_PAD.decode(parts.next()?).ok()?;
-    Some((Session { id, account, device: parts.next()?.to_owned() }, stored))
+async fn load_from(database: &Database, ids: &[Id<()>]) -> Result<Vec<(i64, Stored)>> {
+    let places: Vec<String> = (1..=ids.len()).map(|place| format!("${place}")).collect();
+    let sql = format!(
+        "SELECT id, account_id, device, secret_hash FROM tripod_session WHERE id IN ({})",
+        places.join(", ")
+    );
+    let reader = database.reader();
+    let values = ids.iter().map(|id| Value::from(*id));
+    let rows = reader.query_all_raw(statement(reader, &sql, values)).await?;
+    let stored = rows.iter().map(|row| {
+        let hash: Vec<u8> = row.try_get_by_index(3)?;
+        let (account, device) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
+        Ok((row.try_get_by_index(0)?, Stored { account, device, secret_hash: URL_SAFE_NO_PAD.encode(hash) }))
+    });
+    stored.collect()
 }
 
 fn session(row: &sea_orm::QueryResult) -> Result<Session> {

@@ -75,19 +75,15 @@ async fn change(
             Box::pin(async move {
                 let of_account = account::Column::Id.eq(id).and(account::Column::Deleted.eq(false));
                 let before = account::Entity::find()
-                    .filter(of_account.clone())
+                    .filter(of_account)
                     // Two changes at once: each must see what it replaces.
                     .lock_exclusive()
                     .one(tx.connection())
                     .await
                     .map_err(Error::from)?;
                 let before = before.ok_or_else(nobody)?;
-                account::Entity::update_many()
-                    .filter(of_account)
-                    .col_expr(account::Column::Avatar, Expr::value(pictures.pop()))
-                    .exec(tx.connection())
-                    .await
-                    .map_err(Error::from)?;
+                let picture = Expr::value(pictures.pop());
+                tx.update(id, |account| account.col_expr(account::Column::Avatar, picture)).await?;
                 upload.keep(tx).await?;
                 if let Some(old) = before.avatar {
                     queue.enqueue(tx, &ErasePost::files(&[old])).await?;

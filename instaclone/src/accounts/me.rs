@@ -2,15 +2,15 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use sea_orm::UpdateMany;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::Deserialize;
 use tripod::web::{Json, Problem, SignedIn};
 use tripod::{Error, Tripod};
 use utoipa::ToSchema;
 
 use super::account::{self, AccountId};
-use super::{EraseAccount, User, nobody};
+use super::{EraseAccount, User, credential, nobody};
 use crate::text::Texts;
 
 /// What to change; what is left out stays.
@@ -50,20 +50,18 @@ pub async fn update_me(
     }
     texts.check()?;
     let id: AccountId = me.account();
-    let mut update = account::Entity::update_many().filter(account::Column::Id.eq(id));
-    for (column, text) in [(account::Column::FullName, full_name), (account::Column::Bio, bio)] {
-        if let Some(text) = text {
-            update = update.col_expr(column, Expr::value(text));
+    let texts = [(account::Column::FullName, full_name), (account::Column::Bio, bio)];
+    let change = move |mut update: UpdateMany<account::Entity>| {
+        for (column, text) in texts {
+            if let Some(text) = text {
+                update = update.col_expr(column, Expr::value(text));
+            }
         }
-    }
+        update
+    };
     tripod
         .shards
-        .write::<_, Error, _>(id.shard(), move |tx| {
-            Box::pin(async move {
-                update.exec(tx.connection()).await?;
-                Ok(())
-            })
-        })
+        .write::<_, Error, _>(id.shard(), move |tx| Box::pin(async move { tx.update(id, change).await }))
         .await?;
     present(&tripod, &me).await
 }
@@ -78,15 +76,14 @@ pub async fn delete_me(State(tripod): State<Tripod>, me: SignedIn) -> Result<Sta
         .shards
         .write::<_, Error, _>(id.shard(), move |tx| {
             Box::pin(async move {
-                account::Entity::update_many()
-                    .filter(account::Column::Id.eq(id))
-                    .col_expr(account::Column::Deleted, Expr::value(true))
-                    .col_expr(account::Column::Email, Expr::value(None::<String>))
-                    .col_expr(account::Column::PasswordHash, Expr::value(""))
-                    .col_expr(account::Column::FullName, Expr::value(""))
-                    .col_expr(account::Column::Bio, Expr::value(""))
-                    .exec(tx.connection())
-                    .await?;
+                let blank = |update: UpdateMany<account::Entity>| {
+                    update
+                        .col_expr(account::Column::Deleted, Expr::value(true))
+                        .col_expr(account::Column::FullName, Expr::value(""))
+                        .col_expr(account::Column::Bio, Expr::value(""))
+                };
+                tx.update(id, blank).await?;
+                tx.delete(credential::of(id)).await?;
                 sessions.close_all(tx, id.raw()).await?;
                 queue.enqueue(tx, &EraseAccount::new(id)).await?;
                 Ok(())

@@ -2,6 +2,7 @@
 
 pub mod account;
 mod avatar;
+pub mod credential;
 mod erase;
 mod me;
 mod people;

@@ -49,7 +49,7 @@ impl Author {
 pub struct People(HashMap<AccountId, Author>);
 
 impl People {
-    /// Loads a set of accounts, one query a database.
+    /// Loads a set of accounts, through the cache.
     pub async fn load(
         tripod: &Tripod,
         viewer: Viewer,
@@ -58,7 +58,7 @@ impl People {
         let mut ids: Vec<AccountId> = ids.into_iter().collect();
         ids.sort_unstable();
         ids.dedup();
-        let accounts = visible(tripod.shards.find_many(&ids).await?, viewer, &Existing);
+        let accounts = visible(tripod.shards.get_many(&ids).await?, viewer, &Existing);
         Ok(Self(accounts.iter().map(|account| (account.id, Author::new(tripod, account))).collect()))
     }
 

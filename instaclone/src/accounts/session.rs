@@ -15,7 +15,7 @@ use tripod::{Error, Tripod};
 use utoipa::ToSchema;
 
 use super::account::{self, AccountId};
-use super::{SignedInUser, User, by_username};
+use super::{SignedInUser, User, by_username, credential};
 use crate::text::{self, Texts};
 
 /// Attempts to log in to one account, from anywhere.
@@ -70,7 +70,11 @@ pub async fn log_in(
     } else {
         None
     };
-    let stored = known.as_ref().map(|account| account.peek().password_hash.clone());
+    let stored = match &known {
+        Some(account) => tripod.shards.find(credential::of(account.peek().id)).await?,
+        None => None,
+    };
+    let stored = stored.map(|credential| credential.unguarded().password_hash);
     if !tripod.passwords.verify(credentials.password, stored).await? {
         return Err(wrong());
     }

@@ -6,16 +6,16 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use sea_orm::ActiveValue::Set;
 use serde::{Deserialize, Serialize};
-use tripod::Tripod;
 use tripod::access::Viewer;
 use tripod::id::Shard;
-use tripod::shard::Tx;
+use tripod::shard::{Claimed, Tx};
 use tripod::web::{Json, Problem, Rule, Secret, hash_text, idempotency_key};
+use tripod::{Error, Tripod};
 use utoipa::ToSchema;
 
 use super::account::{self, AccountId};
 use super::session::{device, open_session};
-use super::{User, by_username, username};
+use super::{User, by_username, credential, username};
 use crate::text::{self, Texts};
 
 /// New accounts of one network.
@@ -71,19 +71,22 @@ pub async fn sign_up(
 
     let key = idempotency_key(&headers)?.map(hash_text);
     let password_hash = tripod.passwords.hash(new.password.clone()).await?;
-    let row = move |id: AccountId, name: &str| account::ActiveModel {
-        id: Set(id),
-        username: Set(name.to_owned()),
-        full_name: Set(full_name.clone()),
+    let row = account::ActiveModel {
+        username: Set(name.clone()),
+        full_name: Set(full_name),
         bio: Set(String::new()),
-        email: Set(email.clone()),
         avatar: Set(None),
-        password_hash: Set(password_hash.clone()),
-        sign_up_key: Set(key.clone()),
         post_count: Set(0),
         deleted: Set(false),
+        ..Default::default()
     };
-    let made = create(&tripod, name.clone(), device(&headers), row).await;
+    let credential = credential::ActiveModel {
+        email: Set(email),
+        password_hash: Set(password_hash),
+        sign_up_key: Set(key),
+        ..Default::default()
+    };
+    let made = create(&tripod, name.clone(), device(&headers), row, credential).await;
     let (id, token) = match made {
         Err(problem) if problem.status == StatusCode::CONFLICT => {
             repeated(&tripod, &headers, &name, new.password).await?.ok_or(problem)?
@@ -99,14 +102,15 @@ async fn create(
     tripod: &Tripod,
     name: String,
     device: String,
-    row: impl Fn(AccountId, &str) -> account::ActiveModel + Send + Sync + 'static,
+    row: account::ActiveModel,
+    credential: credential::ActiveModel,
 ) -> Result<(AccountId, String), Problem> {
     let sessions = tripod.sessions.clone();
     tripod
         .shards
         .write(Shard::of_text(&name), move |tx| {
             Box::pin(async move {
-                let id = claim(tx, &name, |id| row(id, &name)).await?;
+                let id = claim(tx, &name, row, credential).await?;
                 let token = sessions.open(tx, id, &device).await?;
                 Ok((id, token))
             })
@@ -114,13 +118,19 @@ async fn create(
         .await
 }
 
-/// The account and its user name.
+/// The account, its credentials and its user name.
 pub async fn claim(
     tx: &Tx<'_>,
     name: &str,
-    row: impl Fn(AccountId) -> account::ActiveModel,
+    row: account::ActiveModel,
+    credential: credential::ActiveModel,
 ) -> Result<AccountId, Problem> {
-    let id = tx.insert_new(row).await?;
+    let id = tx.insert_new(|id| account::ActiveModel { id: Set(id), ..row.clone() }).await?;
+    let of = credential::of(id);
+    let proof = |id| credential::ActiveModel { id: Set(id), ..credential.clone() };
+    if let Claimed::Before(_) = tx.claim(Some(of), proof).await? {
+        return Err(Error::internal(format!("the new account {id} has credentials already")).into());
+    }
     let whose = username::ActiveModel { account_id: Set(id), ..Default::default() };
     if !tx.claim_text(name, whose).await? {
         return Err(Problem::conflict(format!("The user name {name} is taken.")));
@@ -138,14 +148,15 @@ async fn repeated(
 ) -> Result<Option<(AccountId, String)>, Problem> {
     let Some(key) = idempotency_key(headers)? else { return Ok(None) };
     let Some(account) = by_username(tripod, name).await? else { return Ok(None) };
-    let account = account.unguarded();
-    let same_key = account.sign_up_key == Some(hash_text(key));
-    if account.deleted || !same_key || !tripod.passwords.verify(password, Some(account.password_hash)).await?
-    {
+    let id = account.peek().id;
+    let Some(credential) = tripod.shards.find(credential::of(id)).await? else { return Ok(None) };
+    let credential = credential.unguarded();
+    let same_key = credential.sign_up_key == Some(hash_text(key));
+    if !same_key || !tripod.passwords.verify(password, Some(credential.password_hash)).await? {
         return Ok(None);
     }
-    let token = open_session(tripod, account.id, device(headers)).await?;
-    Ok(Some((account.id, token)))
+    let token = open_session(tripod, id, device(headers)).await?;
+    Ok(Some((id, token)))
 }
 
 /// Whether it could be an address; only a mail to it can prove that it is one.

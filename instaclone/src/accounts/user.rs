@@ -90,7 +90,7 @@ impl User {
 
 /// The account of this id if the viewer sees it; 404 otherwise.
 pub async fn existing(tripod: &Tripod, viewer: Viewer, id: AccountId) -> Result<AccountId, Problem> {
-    let account = tripod.shards.find(id).await?.and_then(|account| account.visible_to(viewer, &Existing));
+    let account = tripod.shards.get(id).await?.and_then(|account| account.visible_to(viewer, &Existing));
     account.map(|account| account.id).ok_or_else(nobody)
 }
 
@@ -106,7 +106,7 @@ pub async fn both_exist(tripod: &Tripod, one: AccountId, other: AccountId) -> Re
 /// The account of a user name, seen or not.
 pub async fn by_username(tripod: &Tripod, name: &str) -> Result<Option<Unchecked<account::Model>>> {
     match tripod.shards.find_text::<username::Entity>(name).await? {
-        Some(found) => tripod.shards.find(found.peek().account_id).await,
+        Some(found) => tripod.shards.get(found.peek().account_id).await,
         None => Ok(None),
     }
 }
@@ -125,7 +125,7 @@ pub async fn get_user(
     viewer: Viewer,
     Path(id): Path<AccountId>,
 ) -> Result<Json<User>, Problem> {
-    let account = tripod.shards.find(id).await?.ok_or_else(nobody)?;
+    let account = tripod.shards.get(id).await?.ok_or_else(nobody)?;
     User::present(&tripod, viewer, account).await?.map(Json).ok_or_else(nobody)
 }
 

@@ -5,10 +5,9 @@ use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::{Deserialize, Serialize};
 use tripod::access::{Unchecked, Viewer, visible};
-use tripod::shard::{self, Claimed};
+use tripod::shard::{self, Claimed, Tx};
 use tripod::web::{
     Filling, Json, Page, PageQuery, Path, Payer, Problem, Query, Rule, SignedIn, Slot, after_id,
 };
@@ -153,7 +152,7 @@ pub async fn insert(
                     tx.claim(reserved, |id| comment::ActiveModel { id: Set(id), ..row.clone() }).await?;
                 if let Claimed::New(_) = claimed {
                     // A post that was deleted meanwhile takes no comment.
-                    count(tx.connection(), post, 1).await?.then_some(()).ok_or_else(posts::absent)?;
+                    count(tx, post, 1).await?.then_some(()).ok_or_else(posts::absent)?;
                 }
                 Ok(claimed)
             })
@@ -184,10 +183,8 @@ pub async fn delete_comment(
         .shards
         .write::<_, Error, _>(id.shard(), move |tx| {
             Box::pin(async move {
-                let this = comment::Column::Id.eq(id);
-                let deleted = comment::Entity::delete_many().filter(this).exec(tx.connection()).await?;
-                if deleted.rows_affected == 1 {
-                    count(tx.connection(), post, -1).await?;
+                if tx.delete(id).await? {
+                    count(tx, post, -1).await?;
                 }
                 Ok(())
             })
@@ -197,13 +194,9 @@ pub async fn delete_comment(
 }
 
 /// Adds to a post's count of comments; tells whether the post is there.
-async fn count(connection: &sea_orm::DatabaseTransaction, post: PostId, step: i64) -> Result<bool> {
-    let changed = post::Entity::update_many()
-        .filter(post::Column::Id.eq(post))
-        .col_expr(post::Column::CommentCount, Expr::col(post::Column::CommentCount).add(step))
-        .exec(connection)
-        .await?;
-    Ok(changed.rows_affected == 1)
+async fn count(tx: &Tx<'_>, post: PostId, step: i64) -> Result<bool> {
+    let count = Expr::col(post::Column::CommentCount).add(step);
+    tx.update(post, |post| post.col_expr(post::Column::CommentCount, count)).await
 }
 
 fn absent() -> Problem {

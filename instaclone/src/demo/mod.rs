@@ -21,6 +21,7 @@ use tripod::web::Problem;
 use tripod::{Tripod, shard::Claimed};
 
 use crate::accounts::account::{self, AccountId};
+use crate::accounts::credential;
 use crate::comments::comment;
 use crate::follows::Follow;
 use crate::likes::Like;
@@ -83,19 +84,19 @@ async fn sign_up(demo: &Demo) -> anyhow::Result<Vec<AccountId>> {
             username: Set(person.username.to_owned()),
             full_name: Set(person.full_name.to_owned()),
             bio: Set(person.bio.to_owned()),
-            email: Set(None),
             avatar: Set(Some(store(&demo.tripod, drawn, String::new()).await?)),
-            password_hash: Set(password_hash.clone()),
-            sign_up_key: Set(None),
             post_count: Set(0),
             deleted: Set(false),
             ..Default::default()
         };
+        let credential = credential::ActiveModel {
+            email: Set(None),
+            password_hash: Set(password_hash.clone()),
+            sign_up_key: Set(None),
+            ..Default::default()
+        };
         let made = demo.tripod.shards.write(Shard::of_text(person.username), move |tx| {
-            Box::pin(async move {
-                accounts::claim(tx, person.username, |id| account::ActiveModel { id: Set(id), ..row.clone() })
-                    .await
-            })
+            Box::pin(async move { accounts::claim(tx, person.username, row, credential).await })
         });
         ids.push(made.await.map_err(refused)?);
         demo.step();

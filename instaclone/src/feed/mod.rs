@@ -21,7 +21,8 @@ pub async fn get_feed(
     let mut filling = Filling::new(page.limit, page.before);
     while let Some((before, limit)) = filling.wants() {
         let slice = tripod.timelines.slice(me.account(), shard::Page { before, limit }).await?;
-        let posts = present(&tripod, me.viewer(), slice.rows).await?;
+        let rows = tripod.shards.reachable().get_many(&slice.ids).await?;
+        let posts = present(&tripod, me.viewer(), rows).await?;
         filling.add(posts.into_iter().map(|post| (post.id, post)), slice.next);
     }
     Ok(Json(filling.into_page(after_id)))

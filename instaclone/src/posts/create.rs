@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, QueryFilter, UpdateMany};
 use tripod::media::Upload;
 use tripod::shard::Claimed;
 use tripod::web::body::Multipart;
@@ -112,14 +112,13 @@ pub async fn insert(
                 let claimed =
                     tx.claim(reserved, |id| post::ActiveModel { id: Set(id), ..row.clone() }).await?;
                 if let Claimed::New(id) = claimed {
-                    let counted = account::Entity::update_many()
-                        .filter(account::Column::Id.eq(author))
-                        .filter(account::Column::Deleted.eq(false))
-                        .col_expr(account::Column::PostCount, Expr::col(account::Column::PostCount).add(1))
-                        .exec(tx.connection())
-                        .await
-                        .map_err(Error::from)?;
-                    if counted.rows_affected != 1 {
+                    let more = Expr::col(account::Column::PostCount).add(1);
+                    let count = |author: UpdateMany<account::Entity>| {
+                        author
+                            .filter(account::Column::Deleted.eq(false))
+                            .col_expr(account::Column::PostCount, more)
+                    };
+                    if !tx.update(author, count).await? {
                         return Err(Problem::unauthenticated("The account has been deleted."));
                     }
                     if let Some(upload) = upload {

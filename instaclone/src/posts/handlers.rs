@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::Deserialize;
 use tripod::access::Viewer;
 use tripod::shard;
@@ -37,7 +36,7 @@ pub async fn visible_post(
     viewer: Viewer,
     id: PostId,
 ) -> Result<tripod::access::Visible<post::Model>, Problem> {
-    let found = tripod.shards.find(id).await?.ok_or_else(absent)?;
+    let found = tripod.shards.get(id).await?.ok_or_else(absent)?;
     let author = People::load(tripod, viewer, [found.peek().author_id]).await?;
     found.visible_to(viewer, &author).ok_or_else(absent)
 }
@@ -51,7 +50,7 @@ pub async fn get_post(
     viewer: Viewer,
     Path(id): Path<PostId>,
 ) -> Result<Json<PostView>, Problem> {
-    let found = tripod.shards.find(id).await?;
+    let found = tripod.shards.get(id).await?;
     let view = present(&tripod, viewer, found.into_iter().collect()).await?.pop();
     view.map(Json).ok_or_else(absent)
 }
@@ -76,12 +75,7 @@ pub async fn update_post(
             .shards
             .write::<_, Error, _>(id.shard(), move |tx| {
                 Box::pin(async move {
-                    post::Entity::update_many()
-                        .filter(post::Column::Id.eq(id))
-                        .col_expr(post::Column::Caption, Expr::value(caption))
-                        .exec(tx.connection())
-                        .await?;
-                    Ok(())
+                    tx.update(id, |post| post.col_expr(post::Column::Caption, Expr::value(caption))).await
                 })
             })
             .await?;

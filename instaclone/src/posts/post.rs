@@ -4,7 +4,7 @@ use sea_orm::FromJsonQueryResult;
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 use tripod::id::Id;
-use tripod::{Sharded, TimelineItem};
+use tripod::{Cached, Sharded, TimelineItem};
 
 use super::Photo;
 use crate::accounts::account::AccountId;
@@ -14,9 +14,12 @@ use crate::follows::Follow;
 pub type PostId = Id<Entity>;
 
 /// A post.
-#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Sharded, TimelineItem)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize, Sharded, Cached, TimelineItem,
+)]
 #[sea_orm(table_name = "post")]
 #[sharded(by = author_id)]
+#[cached(ttl = "10m")]
 #[timeline(name = "feed", audience = Follow)]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]

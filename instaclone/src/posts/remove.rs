@@ -24,18 +24,12 @@ pub async fn remove(tripod: &Tripod, post: post::Model) -> Result<()> {
         .shards
         .write::<_, Error, _>(post.id.shard(), move |tx| {
             Box::pin(async move {
-                let deleted = post::Entity::delete_many()
-                    .filter(post::Column::Id.eq(post.id))
-                    .exec(tx.connection())
-                    .await?;
-                // Somebody else was first, and counted.
-                if deleted.rows_affected == 0 {
+                // Or somebody else was first, and counted.
+                if !tx.delete(post.id).await? {
                     return Ok(());
                 }
-                account::Entity::update_many()
-                    .filter(account::Column::Id.eq(post.author_id))
-                    .col_expr(account::Column::PostCount, Expr::col(account::Column::PostCount).sub(1))
-                    .exec(tx.connection())
+                let fewer = Expr::col(account::Column::PostCount).sub(1);
+                tx.update(post.author_id, |author| author.col_expr(account::Column::PostCount, fewer))
                     .await?;
                 queue.enqueue(tx, &ErasePost { post: Some(post.id), photos: post.photos.0 }).await?;
                 Ok(())

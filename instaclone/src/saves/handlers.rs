@@ -68,7 +68,7 @@ pub async fn list_saved_posts(
         let links = tripod.graph.targets::<Save>(account, EdgePage { after, limit }).await?;
         let ids: Vec<PostId> = links.iter().map(|link| link.id).collect();
         let saved_at: HashMap<PostId, i64> = links.iter().map(|link| (link.id, link.version)).collect();
-        let posts = present(&tripod, me.viewer(), tripod.shards.find_many(&ids).await?).await?;
+        let posts = present(&tripod, me.viewer(), tripod.shards.get_many(&ids).await?).await?;
         let next = links.last().map(|last| (last.version, last.id.raw()));
         let posts = posts.into_iter().map(|post| ((saved_at[&post.id], post.id.raw()), post));
         filling.add(posts, next.filter(|_| links.len() as u64 == limit));

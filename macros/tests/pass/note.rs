@@ -3,13 +3,16 @@
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 use tripod::id::Id;
-use tripod_macros::{Edge, Job, Sharded, TimelineItem};
+use tripod_macros::{Cached, Edge, Job, Sharded, TimelineItem};
 
 use crate::author;
 
-#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Sharded, TimelineItem)]
+#[derive(
+    Clone, Debug, PartialEq, DeriveEntityModel, Serialize, Deserialize, Sharded, Cached, TimelineItem,
+)]
 #[sea_orm(table_name = "note")]
 #[sharded(by = author_id)]
+#[cached(ttl = "1h")]
 #[timeline(name = "home", audience = Follow)]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -42,4 +45,18 @@ pub struct Share {
 pub enum Forget {
     Note(Id<Entity>),
     All,
+}
+
+/// No entity: what is cached of it is under a name of its own.
+#[derive(Serialize, Deserialize, Cached)]
+#[cached(name = "draft", ttl = "30s")]
+pub struct Draft {
+    text: String,
+}
+
+/// The same shape, and yet another version.
+#[derive(Serialize, Deserialize, Cached)]
+#[cached(name = "draft", ttl = "30s", version = 1)]
+pub struct LaterDraft {
+    text: String,
 }

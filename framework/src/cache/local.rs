@@ -1,0 +1,164 @@
+//! The first level: values in this process, bounded by their weight in bytes.
+//!
+//! moka decides what stays. What is kept, barred and dropped passes the flights' lock of its key, so
+//! that a load that is under way while its key changes leaves nothing behind.
+
+use std::any::Any;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::flight::{Flights, Loading, Turn};
+use super::stats::AllStats;
+use crate::error::Error;
+
+/// Bytes that an entry is reckoned at besides its value: moka's nodes for it, the key, this struct,
+/// and the value's allocation. Measured by `cache_bytes` in the benches.
+const OVERHEAD_BYTES: u32 = 384;
+/// So many locks: threads that miss different keys seldom meet.
+const LOCKS: usize = 64;
+
+/// A value of any type.
+pub(super) type Erased = Arc<dyn Any + Send + Sync>;
+/// What a flight brings: a value, or that there is none, or why nobody knows.
+pub(super) type Answer = Result<Option<Erased>, Arc<Error>>;
+
+/// A value's place: its region's number in this process, and its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) region: u32,
+    pub(super) id: i64,
+}
+
+/// What is known of a key.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) what: What,
+    /// When it was read from its database, in milliseconds of the clock.
+    pub(super) loaded_ms: u64,
+    /// From when on it is to be loaded anew, while it is still given.
+    pub(super) fresh_until_ms: u64,
+    /// From when on it is not given any more.
+    pub(super) dead_from_ms: u64,
+    pub(super) bytes: u32,
+}
+
+impl Entry {
+    /// The value, if there is one.
+    pub(super) fn value(&self) -> Option<Erased> {
+        match &self.what {
+            What::Value(value) => Some(value.clone()),
+            What::Absent | What::Barred(_) => None,
+        }
+    }
+
+    /// The same, to be loaded anew from `ms` on.
+    pub(super) fn fresh_until(mut self, ms: u64) -> Self {
+        self.fresh_until_ms = ms;
+        self
+    }
+}
+
+#[derive(Clone)]
+pub(super) enum What {
+    Value(Erased),
+    /// There is none.
+    Absent,
+    /// It is being changed, by the change of this number: readers ask the database, and nothing is kept.
+    Barred(u64),
+}
+
+/// The first level of all regions.
+pub(super) struct Local {
+    entries: moka::sync::Cache<Key, Entry>,
+    stats: Arc<AllStats>,
+    flights: Box<[Arc<Flights<Key, Answer>>]>,
+    hasher: RandomState,
+    changes: AtomicU64,
+}
+
+impl Local {
+    pub(super) fn new(bytes: u64, stats: Arc<AllStats>) -> Self {
+        let left = stats.clone();
+        let entries = moka::sync::Cache::builder()
+            .max_capacity(bytes)
+            .weigher(|_: &Key, entry: &Entry| entry.bytes)
+            .eviction_listener(move |key, entry, _| left.of(key.region).left(entry.bytes))
+            .build();
+        let flights = (0..LOCKS).map(|_| Arc::default()).collect();
+        Self { entries, stats, flights, hasher: RandomState::new(), changes: AtomicU64::new(0) }
+    }
+
+    /// What is known of a key, if it is not too old.
+    pub(super) fn get(&self, key: Key, now_ms: u64) -> Option<Entry> {
+        self.entries.get(&key).filter(|entry| now_ms < entry.dead_from_ms)
+    }
+
+    /// Joins the load of a key, or begins it; `look` as for [`Flights::join`].
+    pub(super) fn join(&self, key: Key, look: impl FnOnce() -> Option<Answer>) -> Turn<Key, Answer> {
+        Flights::join(self.flights(key), key, look)
+    }
+
+    /// Ends a load; what it brought is kept, where it is to be.
+    pub(super) fn land(&self, loading: Loading<Key, Answer>, key: Key, answer: Answer, keep: Option<Entry>) {
+        loading.land(answer, || {
+            if let Some(entry) = keep {
+                self.insert(key, entry);
+            }
+        });
+    }
+
+    /// A number for a change.
+    pub(super) fn begin_change(&self) -> u64 {
+        self.changes.fetch_add(1, Relaxed)
+    }
+
+    /// Drops what is known of a key that is being changed, and has nothing kept until it is admitted.
+    pub(super) fn bar(&self, key: Key, change: u64, now_ms: u64, until_ms: u64) {
+        let what = What::Barred(change);
+        let (fresh_until_ms, dead_from_ms, bytes) = (until_ms, until_ms, OVERHEAD_BYTES);
+        let entry = Entry { what, loaded_ms: now_ms, fresh_until_ms, dead_from_ms, bytes };
+        self.flights(key).cut(&key, || self.insert(key, entry));
+    }
+
+    /// The change is over: what is read from now on is kept.
+    pub(super) fn admit(&self, key: Key, change: u64) {
+        self.flights(key).cut(&key, || match self.entries.get(&key).map(|entry| entry.what) {
+            // Another change is still under way.
+            Some(What::Barred(other)) if other != change => {}
+            _ => self.entries.invalidate(&key),
+        });
+    }
+
+    /// Drops what is known of a key that somebody else has changed.
+    pub(super) fn drop_key(&self, key: Key) {
+        self.flights(key).cut(&key, || {
+            if !matches!(self.entries.get(&key), Some(Entry { what: What::Barred(_), .. })) {
+                self.entries.invalidate(&key);
+            }
+        });
+    }
+
+    /// Drops everything: what was changed meanwhile is not known.
+    pub(super) fn clear(&self) {
+        for flights in &self.flights {
+            flights.cut_all(|| ());
+        }
+        self.entries.invalidate_all();
+    }
+
+    /// An entry's weight, of a value of so many bytes.
+    pub(super) fn weight(value_bytes: usize) -> u32 {
+        u32::try_from(value_bytes).unwrap_or(u32::MAX).saturating_add(OVERHEAD_BYTES)
+    }
+
+    fn insert(&self, key: Key, entry: Entry) {
+        self.stats.of(key.region).came(entry.bytes);
+        self.entries.insert(key, entry);
+    }
+
+    fn flights(&self, key: Key) -> &Arc<Flights<Key, Answer>> {
+        let index = self.hasher.hash_one(key) as usize % LOCKS;
+        &self.flights[index]
+    }
+}

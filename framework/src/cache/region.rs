@@ -1,0 +1,210 @@
+//! A region: the cached values of one type, each under an id, with the loader that brings them.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::flight::{Turn, Waiting};
+use super::local::{Answer, Entry, Erased, Key, What};
+use super::shared::Space;
+use super::stats::{Level, Stats};
+use super::{Cache, Policy};
+use crate::error::{Error, Result};
+
+/// What one database gave of the ids that it was asked for: ids it has no value for are left out.
+pub struct Batch<T> {
+    /// The ids that it was asked for.
+    pub asked: Vec<i64>,
+    /// The values it gave, or why it gave none.
+    pub found: Result<Vec<(i64, T)>>,
+}
+
+/// Reads values from the databases that hold them, from primaries only.
+type Load<T> = dyn Fn(Vec<i64>) -> BoxFuture<'static, Vec<Batch<T>>> + Send + Sync;
+
+/// The handle on a region; clones share everything.
+pub struct Region<T> {
+    pub(super) cache: Cache,
+    pub(super) number: u32,
+    pub(super) space: Arc<Space>,
+    pub(super) stats: Arc<Stats>,
+    pub(super) load: Arc<Load<T>>,
+    _values: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Region<T> {
+    fn clone(&self) -> Self {
+        Self {
+            cache: self.cache.clone(),
+            number: self.number,
+            space: self.space.clone(),
+            stats: self.stats.clone(),
+            load: self.load.clone(),
+            _values: PhantomData,
+        }
+    }
+}
+
+/// Times that a read begins again when whoever loaded for it went away.
+const TRIES: usize = 4;
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
+    /// The region of this policy. `load` is asked for many ids at once, and gives what each database
+    /// said; an id that is in no batch is one that nobody answered for.
+    ///
+    /// # Panics
+    /// When there is a region of this name.
+    pub fn new<F>(cache: &Cache, policy: Policy, load: impl Fn(Vec<i64>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Vec<Batch<T>>> + Send + 'static,
+    {
+        let Policy { name, version, ttl } = policy;
+        let number = cache.0.add_region(&name);
+        Self {
+            number,
+            stats: cache.0.stats.of(number),
+            cache: cache.clone(),
+            space: Arc::new(Space { name, version, ttl }),
+            load: Arc::new(move |ids| Box::pin(load(ids))),
+            _values: PhantomData,
+        }
+    }
+
+    /// The value of an id, if there is one.
+    ///
+    /// # Errors
+    /// Those of the loader.
+    pub async fn get(&self, id: i64) -> Result<Option<Arc<T>>> {
+        if let Some(known) = self.known(id, self.cache.0.clock.now_ms()) {
+            return Ok(known);
+        }
+        self.read(&[id]).await.pop().unwrap_or(Ok(None))
+    }
+
+    /// The values of ids, in their order: what is not here is asked of Redis at once, and what is not
+    /// there of the loader at once.
+    ///
+    /// # Errors
+    /// The first of the loader's.
+    pub async fn get_many(&self, ids: &[i64]) -> Result<Vec<Option<Arc<T>>>> {
+        self.get_each(ids).await.into_iter().collect()
+    }
+
+    /// The same, with each id's own error.
+    pub async fn get_each(&self, ids: &[i64]) -> Vec<Result<Option<Arc<T>>>> {
+        let now_ms = self.cache.0.clock.now_ms();
+        let mut all: Vec<Option<Result<Option<Arc<T>>>>> =
+            ids.iter().map(|id| self.known(*id, now_ms).map(Ok)).collect();
+        let missing: Vec<i64> =
+            ids.iter().zip(&all).filter(|(_, known)| known.is_none()).map(|(id, _)| *id).collect();
+        if !missing.is_empty() {
+            let mut read = self.read(&missing).await.into_iter();
+            all.iter_mut().filter(|known| known.is_none()).for_each(|known| *known = read.next());
+        }
+        all.into_iter().map(|known| known.unwrap_or(Ok(None))).collect()
+    }
+
+    /// What the first level knows, when it is believed.
+    fn known(&self, id: i64, now_ms: u64) -> Option<Option<Arc<T>>> {
+        if !self.cache.0.is_believed(now_ms) {
+            return None;
+        }
+        let entry = self.cache.0.local.get(self.key(id), now_ms)?;
+        let (loaded_ms, fresh_until_ms) = (entry.loaded_ms, entry.fresh_until_ms);
+        let value = match entry.what {
+            What::Value(value) => Some(value.downcast().ok()?),
+            What::Absent => None,
+            What::Barred(_) => return None,
+        };
+        self.stats.hit(Level::Process, now_ms.saturating_sub(loaded_ms));
+        if now_ms >= fresh_until_ms {
+            self.load_anew(id);
+        }
+        Some(value)
+    }
+
+    /// Has one reader load a value anew that is still given.
+    #[cold]
+    pub(super) fn load_anew(&self, id: i64) {
+        Stats::count(&self.stats.stale, 1);
+        let key = self.key(id);
+        let mut seen = None;
+        // Seen under the flight's lock: a change from then on cuts the flight off.
+        let look = || {
+            seen = self.cache.0.local.get(key, 0).filter(|entry| !matches!(entry.what, What::Barred(_)));
+            None
+        };
+        if let Turn::Load(loading) = self.cache.0.local.join(key, look)
+            && let Some(seen) = seen
+        {
+            tokio::spawn(self.clone().renew(id, loading, seen));
+        }
+    }
+
+    /// Reads what the first level does not know.
+    async fn read(&self, ids: &[i64]) -> Vec<Result<Option<Arc<T>>>> {
+        self.stats.missed(Level::Process, ids.len());
+        let mut answers: Vec<Option<Answer>> = vec![None; ids.len()];
+        for _ in 0..TRIES {
+            let mut loads = Vec::new();
+            let mut waits: Vec<(usize, Waiting<Answer>)> = Vec::new();
+            let now_ms = self.cache.0.clock.now_ms();
+            for (place, id) in ids.iter().enumerate() {
+                if answers[place].is_some() {
+                    continue;
+                }
+                let key = self.key(*id);
+                // Others who missed it as well may have landed meanwhile.
+                match self.cache.0.local.join(key, || self.kept(key, now_ms)) {
+                    Turn::Found(answer) => answers[place] = Some(answer),
+                    Turn::Load(loading) => {
+                        waits.push((place, loading.waiting()));
+                        loads.push((*id, loading));
+                    }
+                    Turn::Wait(waiting) => waits.push((place, waiting)),
+                }
+            }
+            if !loads.is_empty() {
+                self.fetch(loads).await;
+            }
+            if waits.is_empty() {
+                break;
+            }
+            for (place, waiting) in waits {
+                answers[place] = waiting.await;
+            }
+        }
+        answers.into_iter().map(typed).collect()
+    }
+
+    /// What a flight has kept, while it is believed.
+    fn kept(&self, key: Key, now_ms: u64) -> Option<Answer> {
+        let Entry { what, .. } =
+            self.cache.0.local.get(key, now_ms).filter(|_| self.cache.0.is_believed(now_ms))?;
+        match what {
+            What::Value(value) => Some(Ok(Some(value))),
+            What::Absent => Some(Ok(None)),
+            What::Barred(_) => None,
+        }
+    }
+
+    pub(super) fn key(&self, id: i64) -> Key {
+        Key { region: self.number, id }
+    }
+}
+
+fn typed<T: Send + Sync + 'static>(answer: Option<Answer>) -> Result<Option<Arc<T>>> {
+    let erased: Option<Erased> = match answer {
+        Some(Ok(erased)) => erased,
+        Some(Err(error)) => return Err(Error::shared(error)),
+        None => return Err(Error::unavailable("those who loaded a value went away; try again")),
+    };
+    match erased.map(|value| value.downcast::<T>()) {
+        None => Ok(None),
+        Some(Ok(value)) => Ok(Some(value)),
+        Some(Err(_)) => Err(Error::internal("a region of the cache holds a value of another type")),
+    }
+}

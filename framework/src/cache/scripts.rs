@@ -1,0 +1,73 @@
+//! What is done to one key of the second level in one step. Records are described in [`super::record`].
+
+use crate::redis::Script;
+
+/// Leases a key to a loader: gives nothing when it may load, and else what is there. What was written
+/// on another server counts as nothing. May be repeated. Arguments: the token, this server's identity, milliseconds.
+const LEASE: &str = "
+local there = redis.call('GET', KEYS[1])
+if there then
+  local letter = string.sub(there, 1, 1)
+  if (letter == 'l' and string.sub(there, 2) ~= ARGV[1]) or letter == 'w' then return there end
+  if (letter == 'v' or letter == 'a') and string.sub(there, 18, 33) == ARGV[2] then return there end
+end
+redis.call('SET', KEYS[1], 'l' .. ARGV[1], 'PX', ARGV[3])
+return false
+";
+
+/// Lets one loader renew a value, which stays: its token and the time from when on it is to be loaded
+/// anew are replaced, so that the others take it for fresh meanwhile. Gives 1, or 0 when the record
+/// is another one by now. Arguments: the record's head as it was seen, the token, the time.
+const RENEW: &str = "
+if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end
+redis.call('SETRANGE', KEYS[1], 1, ARGV[2])
+redis.call('SETRANGE', KEYS[1], 44, ARGV[3])
+return 1
+";
+
+/// Keeps what a loader brings: gives 1, or 0 when it does not hold the key any more: its lease ran
+/// out, or the row was changed after it had begun. Arguments: the token, the record, milliseconds.
+const KEEP: &str = "
+local there = redis.call('GETRANGE', KEYS[1], 0, 16)
+local letter = string.sub(there, 1, 1)
+if letter == 'w' or string.sub(there, 2) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
+";
+
+/// Gives a lease back, so that somebody else may load. Arguments: the token.
+const RELEASE: &str = "
+if redis.call('GET', KEYS[1]) == 'l' .. ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+";
+
+/// Ends a change: what is read from now on is kept. Gives 1 when nothing can have been kept since the
+/// change began, and 0 when the bar was lost meanwhile, as a server's restart loses it, so that
+/// somebody may have kept what was there before. Arguments: the writer's token.
+const ADMIT: &str = "
+local there = redis.call('GETRANGE', KEYS[1], 0, 16)
+if there == 'w' .. ARGV[1] then redis.call('DEL', KEYS[1]) return 1 end
+if string.sub(there, 1, 1) == 'w' then return 1 end
+redis.call('DEL', KEYS[1])
+return 0
+";
+
+pub(super) struct Scripts {
+    pub(super) lease: Script,
+    pub(super) renew: Script,
+    pub(super) keep: Script,
+    pub(super) release: Script,
+    pub(super) admit: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            lease: Script::new(LEASE),
+            renew: Script::new(RENEW),
+            keep: Script::new(KEEP),
+            release: Script::new(RELEASE),
+            admit: Script::new(ADMIT),
+        }
+    }
+}

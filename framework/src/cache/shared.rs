@@ -1,0 +1,260 @@
+//! The second level: values in Redis, for all processes, with a lease for whoever loads one.
+//!
+//! As in Facebook's memcache (Nishtala et al., 2013) a miss leases the key to one loader, and what
+//! changes the row takes the lease away: a load that began before a write can't keep what it read. A
+//! writer bars the key before it commits and admits it again after, so that a process that dies in
+//! between leaves a key that nobody keeps, never an old value. Redis may lose all of it at any time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::record::{self, time, token};
+use super::scripts::Scripts;
+use crate::error::Result;
+use crate::redis::{Cmd, Redis, Value, cmd, read};
+
+/// How long a loader holds a key. One that takes longer may load, and does not keep.
+pub(super) const LEASE_MS: u64 = 2_000;
+/// How long a key stays barred whose writer was not heard of again: longer than any commit takes.
+pub(super) const BAR_MS: u64 = 30_000;
+/// Versions of a region that nobody has loaded for so long have no values left.
+const VERSION_SECONDS: u64 = 2 * 86_400;
+
+/// Where writers tell which keys they change.
+const CHANNEL: &str = "c:changed";
+
+/// A region's part of the keys in Redis.
+#[derive(Clone, Debug)]
+pub(super) struct Space {
+    pub(super) name: String,
+    pub(super) version: u64,
+    pub(super) ttl: Duration,
+}
+
+/// What a process leases keys with.
+pub(super) struct Lease {
+    pub(super) token: String,
+    identity: String,
+}
+
+impl Lease {
+    /// The server that it is asked of.
+    pub(super) fn identity(&self) -> &str {
+        &self.identity
+    }
+}
+
+/// What came of asking for a lease.
+pub(super) enum Leased {
+    /// This process loads.
+    Granted,
+    /// There is something now, or somebody else is at it.
+    There(Vec<u8>),
+}
+
+#[derive(Clone)]
+pub(super) struct Shared {
+    redis: Redis,
+    scripts: Arc<Scripts>,
+}
+
+impl Shared {
+    pub(super) fn new(redis: Redis) -> Self {
+        Self { redis, scripts: Arc::new(Scripts::new()) }
+    }
+
+    /// The server that answers now, where one does.
+    pub(super) fn identity(&self) -> Option<String> {
+        self.redis.identity()
+    }
+
+    pub(super) fn channel(&self) -> String {
+        self.redis.key(CHANNEL)
+    }
+
+    /// What is under these keys.
+    pub(super) async fn look(&self, space: &Space, ids: &[i64]) -> Result<Vec<Option<Vec<u8>>>> {
+        match ids {
+            [] => Ok(Vec::new()),
+            [id] => Ok(vec![self.redis.ask(&cmd("GET").arg(self.key(space, *id)).take()).await?]),
+            ids => {
+                let keys: Vec<String> = ids.iter().map(|id| self.key(space, *id)).collect();
+                self.redis.ask(&cmd("MGET").arg(keys).take()).await
+            }
+        }
+    }
+
+    /// A lease to be asked for; nothing while nobody answers.
+    pub(super) fn lease(&self) -> Option<Lease> {
+        Some(Lease { token: token(), identity: self.identity()? })
+    }
+
+    /// Asks for these keys. Says first that this version of the region is in use: who changes a row
+    /// bars its key in every version.
+    pub(super) async fn take(
+        &self,
+        space: &Space,
+        lease: &Lease,
+        ids: &[i64],
+        now_ms: u64,
+    ) -> Result<Vec<Leased>> {
+        let register =
+            cmd("ZADD").arg(self.versions(&space.name)).arg(now_ms / 1_000).arg(space.version).take();
+        self.redis.ask::<()>(&register).await?;
+        let lifetime = LEASE_MS.to_string();
+        let calls: Vec<_> = ids
+            .iter()
+            .map(|id| {
+                (
+                    self.key(space, *id),
+                    vec![lease.token.as_bytes(), lease.identity.as_bytes(), lifetime.as_bytes()],
+                )
+            })
+            .collect();
+        let there: Vec<Option<Vec<u8>>> = self.redis.run_each(&self.scripts.lease, &calls).await?;
+        Ok(there.into_iter().map(|there| there.map_or(Leased::Granted, Leased::There)).collect())
+    }
+
+    /// Asks to renew a value that is still given; tells whether this process is to load it.
+    pub(super) async fn renew(
+        &self,
+        space: &Space,
+        lease: &Lease,
+        id: i64,
+        head: &[u8],
+        now_ms: u64,
+    ) -> Result<bool> {
+        let until = time(now_ms + LEASE_MS);
+        let call = (self.key(space, id), vec![head, lease.token.as_bytes(), until.as_bytes()]);
+        let renewed: Vec<bool> = self.redis.run_each(&self.scripts.renew, &[call]).await?;
+        Ok(renewed == [true])
+    }
+
+    /// Keeps what was loaded under a lease; tells of each whether it is kept.
+    pub(super) async fn keep(
+        &self,
+        space: &Space,
+        lease: &Lease,
+        loaded: &[Loaded<'_>],
+    ) -> Result<Vec<bool>> {
+        if loaded.is_empty() {
+            return Ok(Vec::new());
+        }
+        let records: Vec<(Vec<u8>, String)> = loaded
+            .iter()
+            .map(|loaded| {
+                let record = record::write(
+                    &lease.token,
+                    &lease.identity,
+                    loaded.loaded_ms,
+                    loaded.fresh_until_ms,
+                    loaded.value,
+                );
+                (record, loaded.lifetime_ms.to_string())
+            })
+            .collect();
+        let calls: Vec<_> = loaded
+            .iter()
+            .zip(&records)
+            .map(|(loaded, (record, lifetime))| {
+                (
+                    self.key(space, loaded.id),
+                    vec![lease.token.as_bytes(), record.as_slice(), lifetime.as_bytes()],
+                )
+            })
+            .collect();
+        self.redis.run_each(&self.scripts.keep, &calls).await
+    }
+
+    /// Gives leases back whose loads brought nothing that can be kept.
+    pub(super) async fn release(&self, space: &Space, lease: &Lease, ids: &[i64]) -> Result<()> {
+        let calls: Vec<_> =
+            ids.iter().map(|id| (self.key(space, *id), vec![lease.token.as_bytes()])).collect();
+        self.redis.run_each::<i64>(&self.scripts.release, &calls).await.map(drop)
+    }
+
+    /// Bars keys, of regions by name, in every version of them that is in use, and tells all processes.
+    pub(super) async fn bar(
+        &self,
+        changed: &[(Arc<Space>, i64)],
+        token: &str,
+        now_ms: u64,
+    ) -> Result<Vec<(Arc<Space>, i64)>> {
+        let message = message(changed);
+        let mut names: Vec<&str> = changed.iter().map(|(space, _)| space.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let since = (now_ms / 1_000).saturating_sub(VERSION_SECONDS);
+        let mut groups: Vec<Vec<Cmd>> = names
+            .iter()
+            .map(|name| vec![cmd("ZRANGEBYSCORE").arg(self.versions(name)).arg(since).arg("+inf").take()])
+            .collect();
+        groups.extend(changed.iter().map(|(space, id)| vec![self.bar_one(space, *id, token)]));
+        let mut replies: Vec<Value> = self.redis.tell(&groups, &self.channel(), &message).await?;
+        replies.truncate(names.len());
+        let mut all = changed.to_vec();
+        for (name, versions) in names.iter().zip(replies) {
+            for version in read::<Vec<u64>>(versions)? {
+                let others =
+                    changed.iter().filter(|(space, _)| space.name == *name && space.version != version);
+                all.extend(others.map(|(space, id)| (Arc::new(Space { version, ..(**space).clone() }), *id)));
+            }
+        }
+        if all.len() > changed.len() {
+            let others = &all[changed.len()..];
+            let groups: Vec<Vec<Cmd>> =
+                others.iter().map(|(space, id)| vec![self.bar_one(space, *id, token)]).collect();
+            self.redis.tell(&groups, &self.channel(), &message).await?;
+        }
+        Ok(all)
+    }
+
+    fn bar_one(&self, space: &Space, id: i64, token: &str) -> Cmd {
+        cmd("SET").arg(self.key(space, id)).arg(format!("w{token}")).arg("PX").arg(BAR_MS).take()
+    }
+
+    /// Admits keys again whose change is over. Where their bar was lost meanwhile all are told once more.
+    pub(super) async fn admit(&self, changed: &[(Arc<Space>, i64)], token: &str) -> Result<()> {
+        let calls: Vec<_> =
+            changed.iter().map(|(space, id)| (self.key(space, *id), vec![token.as_bytes()])).collect();
+        let barred: Vec<bool> = self.redis.run_each(&self.scripts.admit, &calls).await?;
+        let lost: Vec<(Arc<Space>, i64)> =
+            changed.iter().zip(barred).filter(|(_, barred)| !barred).map(|(key, _)| key.clone()).collect();
+        if !lost.is_empty() {
+            self.redis.tell(&[], &self.channel(), &message(&lost)).await?;
+        }
+        Ok(())
+    }
+
+    fn key(&self, space: &Space, id: i64) -> String {
+        self.redis.key(format_args!("c:{}.{:x}:{id}", space.name, space.version))
+    }
+
+    fn versions(&self, name: &str) -> String {
+        self.redis.key(format_args!("c:versions:{name}"))
+    }
+}
+
+/// What a load brought of a key.
+pub(super) struct Loaded<'l> {
+    pub(super) id: i64,
+    pub(super) loaded_ms: u64,
+    pub(super) fresh_until_ms: u64,
+    pub(super) lifetime_ms: u64,
+    /// JSON; nothing when there is no value.
+    pub(super) value: Option<&'l [u8]>,
+}
+
+/// Regions by name, as processes of other versions know them, and ids.
+fn message(changed: &[(Arc<Space>, i64)]) -> String {
+    let keys: Vec<String> = changed.iter().map(|(space, id)| format!("{}:{id}", space.name)).collect();
+    keys.join(" ")
+}
+
+/// The keys of a message; what is none is left out.
+pub(super) fn changed(message: &str) -> impl Iterator<Item = (&str, i64)> {
+    message.split(' ').filter_map(|key| {
+        let (name, id) = key.rsplit_once(':')?;
+        Some((name, id.parse().ok()?))
+    })
+}

@@ -1,0 +1,192 @@
+//! What the cache counts, for `/metrics`: of each region how it was asked and what it holds.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, RwLock};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+
+/// The upper bounds of the ages that hits are counted by, in seconds; older ones come last.
+const AGES_SECONDS: [u64; 5] = [1, 10, 60, 600, 3_600];
+
+/// The counters of all regions, by their numbers.
+#[derive(Debug, Default)]
+pub(super) struct AllStats(RwLock<Vec<Arc<Stats>>>);
+
+/// The counters of a region.
+#[derive(Debug, Default)]
+pub(super) struct Stats {
+    name: String,
+    hits: [[AtomicU64; AGES_SECONDS.len() + 1]; 2],
+    /// Not in the first level, not in the second.
+    pub(super) misses: [AtomicU64; 2],
+    /// Given although it is to be loaded anew.
+    pub(super) stale: AtomicU64,
+    /// Keys asked of the databases, and those of them that they did not answer.
+    pub(super) loads: AtomicU64,
+    pub(super) load_errors: AtomicU64,
+    /// Waits for another process's load.
+    pub(super) waits: AtomicU64,
+    pub(super) refused: [AtomicU64; Refusal::NAMES.len()],
+    /// Keys whose rows this process changed, and those that others did.
+    pub(super) changes: AtomicU64,
+    pub(super) told: AtomicU64,
+    entries: AtomicI64,
+    bytes: AtomicI64,
+}
+
+/// Where a value was found.
+#[derive(Clone, Copy)]
+pub(super) enum Level {
+    Process = 0,
+    Redis = 1,
+}
+
+const LEVELS: [&str; 2] = ["process", "redis"];
+
+/// Why something that was loaded is not kept.
+#[derive(Clone, Copy)]
+pub(super) enum Refusal {
+    /// It is larger than `cache.value_bytes`.
+    TooLarge = 0,
+    /// Its row was changed while it was loaded, or its lease ran out.
+    Outdated = 1,
+    /// Its row was being changed when it was loaded.
+    Barred = 2,
+    /// Redis did not answer, so that no other process would learn of it.
+    Away = 3,
+}
+
+impl Refusal {
+    const NAMES: [&str; 4] = ["too_large", "outdated", "barred", "redis_away"];
+}
+
+impl Stats {
+    pub(super) fn hit(&self, level: Level, age_ms: u64) {
+        let age = AGES_SECONDS.iter().position(|bound| age_ms <= bound * 1_000).unwrap_or(AGES_SECONDS.len());
+        self.hits[level as usize][age].fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn count(counter: &AtomicU64, keys: usize) {
+        counter.fetch_add(keys as u64, Relaxed);
+    }
+
+    pub(super) fn missed(&self, level: Level, keys: usize) {
+        self.misses[level as usize].fetch_add(keys as u64, Relaxed);
+    }
+
+    pub(super) fn refuse(&self, why: Refusal) {
+        self.refused[why as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn came(&self, bytes: u32) {
+        self.entries.fetch_add(1, Relaxed);
+        self.bytes.fetch_add(bytes.into(), Relaxed);
+    }
+
+    pub(super) fn left(&self, bytes: u32) {
+        self.entries.fetch_sub(1, Relaxed);
+        self.bytes.fetch_sub(bytes.into(), Relaxed);
+    }
+}
+
+impl AllStats {
+    /// Counters for the region of this number, which is the next.
+    pub(super) fn add(&self, name: &str) -> Arc<Stats> {
+        let stats = Arc::new(Stats { name: name.to_owned(), ..Stats::default() });
+        self.0.write().unwrap_or_else(|broken| broken.into_inner()).push(stats.clone());
+        stats
+    }
+
+    pub(super) fn of(&self, region: u32) -> Arc<Stats> {
+        self.read()[region as usize].clone()
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Vec<Arc<Stats>>> {
+        self.0.read().unwrap_or_else(|broken| broken.into_inner())
+    }
+}
+
+/// Hands the counters to a registry.
+#[derive(Debug)]
+pub(super) struct Counters(pub(super) Arc<AllStats>);
+
+/// A label's name and value.
+type Label = (&'static str, String);
+/// The values of a metric of one region, each with the labels that tell it from the others.
+type Values = Vec<(Vec<Label>, i64)>;
+
+impl Collector for Counters {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let regions = self.0.read();
+        for (name, help, kind, values) in METRICS {
+            let name = format!("tripod_cache_{name}");
+            let mut metric = encoder.encode_descriptor(&name, help, None, kind)?;
+            for stats in regions.iter() {
+                for (mut labels, value) in values(stats) {
+                    labels.insert(0, ("region", stats.name.clone()));
+                    let mut row = metric.encode_family(&labels)?;
+                    match kind {
+                        MetricType::Counter => {
+                            row.encode_counter::<NoLabelSet, _, u64>(&(value as u64), None)?
+                        }
+                        _ => row.encode_gauge(&value)?,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+type Metric = (&'static str, &'static str, MetricType, fn(&Stats) -> Values);
+
+const METRICS: [Metric; 11] = [
+    ("hits", "Values found, by level and by their age in seconds at most", MetricType::Counter, |stats| {
+        let ages = AGES_SECONDS.map(|bound| bound.to_string()).into_iter().chain(["more".to_owned()]);
+        let ages: Vec<String> = ages.collect();
+        let level = |(level, counts): (&str, &[AtomicU64; AGES_SECONDS.len() + 1])| -> Values {
+            let rows = ages.iter().zip(counts);
+            rows.map(|(age, n)| (vec![("level", level.to_owned()), ("age", age.clone())], get(n))).collect()
+        };
+        LEVELS.into_iter().zip(&stats.hits).flat_map(level).collect()
+    }),
+    ("misses", "Keys not found, by level", MetricType::Counter, |stats| {
+        labelled("level", &LEVELS, &stats.misses)
+    }),
+    ("stale_hits", "Values given while one reader loads them anew", MetricType::Counter, |stats| {
+        one(&stats.stale)
+    }),
+    ("loads", "Keys asked of the databases", MetricType::Counter, |stats| one(&stats.loads)),
+    ("load_errors", "Keys that the databases did not answer", MetricType::Counter, |stats| {
+        one(&stats.load_errors)
+    }),
+    ("waits", "Keys that another process was loading", MetricType::Counter, |stats| one(&stats.waits)),
+    ("refusals", "Loaded values that are not kept, by reason", MetricType::Counter, |stats| {
+        labelled("reason", &Refusal::NAMES, &stats.refused)
+    }),
+    ("changes", "Keys whose rows this process changed", MetricType::Counter, |stats| one(&stats.changes)),
+    ("invalidations", "Keys that were told to have been changed", MetricType::Counter, |stats| {
+        one(&stats.told)
+    }),
+    ("entries", "Entries in this process", MetricType::Gauge, |stats| {
+        vec![(Vec::new(), stats.entries.load(Relaxed))]
+    }),
+    ("bytes", "What the entries in this process are reckoned at", MetricType::Gauge, |stats| {
+        vec![(Vec::new(), stats.bytes.load(Relaxed))]
+    }),
+];
+
+fn get(counter: &AtomicU64) -> i64 {
+    counter.load(Relaxed) as i64
+}
+
+fn one(counter: &AtomicU64) -> Values {
+    vec![(Vec::new(), get(counter))]
+}
+
+fn labelled(label: &'static str, names: &[&str], counters: &[AtomicU64]) -> Values {
+    let rows = names.iter().zip(counters);
+    rows.map(|(name, counter)| (vec![(label, (*name).to_owned())], get(counter))).collect()
+}

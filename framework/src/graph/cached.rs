@@ -1,0 +1,148 @@
+//! What of the edges is cached: how many there are at an end, and the newest of those that go out of it.
+//!
+//! As in TAO these are objects, the same for whoever asks: an end's count, and an end's list.
+
+use std::collections::HashMap;
+
+use futures::future::join_all;
+use serde::{Deserialize, Serialize};
+
+use super::EdgePage;
+use super::read::{counts_in, links};
+use super::table::Direction;
+use crate::cache::{Batch, Changed, Policy, Region};
+use crate::id::{Id, timestamp_ms};
+use crate::shard::Shards;
+
+/// How long a count and a list are given at most, should nobody say that they have changed.
+const TTL: std::time::Duration = std::time::Duration::from_secs(600);
+/// Neighbours listed: most ends have fewer.
+const LISTED: u64 = 500;
+/// No two clocks that mint ids are further apart.
+const CLOCKS_APART_MS: u64 = 3_600_000;
+/// Raised when what is in the regions changes its shape.
+const VERSION: u64 = 1;
+
+/// The regions of a kind of edges.
+#[derive(Clone)]
+pub(super) struct Regions {
+    counts: [Region<u64>; 2],
+    /// Of those that go out; in a popular end's list of those that come in, few would ever be asked for.
+    pub(super) targets: Region<Neighbours>,
+}
+
+/// The newest edges that go out of an end.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Neighbours {
+    /// Their other ends, in the order of the ids.
+    ids: Vec<i64>,
+    /// All that were made after this are here, in milliseconds since the Unix epoch; 0: all are.
+    since_ms: u64,
+}
+
+impl Regions {
+    pub(super) fn new(shards: &Shards, kind: &'static str) -> Self {
+        let region = |what: &str| Policy { name: format!("{what}.{kind}"), version: VERSION, ttl: TTL };
+        let counts = |name: &str, direction: Direction| {
+            let shards = shards.clone();
+            Region::new(shards.clone().cache(), region(name), move |ids| {
+                let shards = shards.clone();
+                async move { load_counts(&shards, kind, direction, ids).await }
+            })
+        };
+        let loaded = shards.clone();
+        let targets = Region::new(shards.cache(), region("edges_out"), move |ids| {
+            let shards = loaded.clone();
+            async move {
+                join_all(ids.into_iter().map(async |id| {
+                    let page = EdgePage { after: None, limit: LISTED };
+                    let newest = links::<(), ()>(&shards, kind, Direction::Out, Id::from_raw(id), page).await;
+                    let found = newest.map(|newest| vec![(id, Neighbours::of(newest))]);
+                    Batch { asked: vec![id], found }
+                }))
+                .await
+            }
+        });
+        Self { counts: [counts("count_out", Direction::Out), counts("count_in", Direction::In)], targets }
+    }
+
+    pub(super) fn counts(&self, direction: Direction) -> &Region<u64> {
+        &self.counts[direction as usize]
+    }
+
+    /// What a change at this end changes.
+    pub(super) fn changed(&self, direction: Direction, near: i64) -> impl Iterator<Item = Changed> {
+        let list = (direction == Direction::Out).then(|| self.targets.changed(near));
+        [self.counts(direction).changed(near)].into_iter().chain(list)
+    }
+}
+
+impl Neighbours {
+    fn of(newest: Vec<super::Link<()>>) -> Self {
+        let is_full = newest.len() as u64 == LISTED;
+        let oldest = newest.last().filter(|_| is_full);
+        let since_ms = oldest.map_or(0, |oldest| timestamp_ms(oldest.version));
+        let mut ids: Vec<i64> = newest.iter().map(|link| link.id.raw()).collect();
+        ids.sort_unstable();
+        Self { ids, since_ms }
+    }
+
+    /// Whether there is an edge to this end; nothing when it may be an older one than are listed. What
+    /// is younger than the oldest of them has no older edges.
+    pub(super) fn contains(&self, far: i64) -> Option<bool> {
+        if self.ids.binary_search(&far).is_ok() {
+            return Some(true);
+        }
+        let is_known = self.since_ms == 0 || timestamp_ms(far) > self.since_ms + CLOCKS_APART_MS;
+        is_known.then_some(false)
+    }
+}
+
+async fn load_counts(
+    shards: &Shards,
+    kind: &'static str,
+    direction: Direction,
+    ids: Vec<i64>,
+) -> Vec<Batch<u64>> {
+    let ids: Vec<Id<()>> = ids.into_iter().map(Id::from_raw).collect();
+    let queries = shards.by_database(&ids).into_iter().map(async |(database, asked)| {
+        let found = counts_in(database, kind, direction, &asked).await;
+        let found = found.map(|counted| {
+            let counted: HashMap<i64, u64> = counted.into_iter().collect();
+            // Where nothing was ever counted there is no row: that is a count, too.
+            asked.iter().map(|id| (id.raw(), counted.get(&id.raw()).copied().unwrap_or_default())).collect()
+        });
+        Batch { asked: asked.iter().map(|id| id.raw()).collect(), found }
+    });
+    join_all(queries).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Link;
+    use crate::id::{Clock, EPOCH_MS, Minter, Shard};
+
+    #[test]
+    fn a_full_list_knows_of_what_is_younger_than_it() {
+        let clock = Clock::manual(EPOCH_MS + 1_000_000_000);
+        let (minter, shard) = (Minter::new(clock.clone()), Shard::new(3).unwrap());
+        let mint = || minter.mint::<()>(shard).unwrap();
+        let before = mint();
+        let mut links: Vec<Link<()>> = (0..LISTED)
+            .map(|_| {
+                clock.advance(std::time::Duration::from_millis(1));
+                Link { id: mint(), version: mint().raw() }
+            })
+            .collect();
+        links.reverse();
+        let liked = links[7].id;
+        let short = Neighbours::of(links[1..].to_vec());
+        assert_eq!((short.contains(liked.raw()), short.contains(before.raw())), (Some(true), Some(false)));
+        let full = Neighbours::of(links);
+        assert_eq!((full.contains(liked.raw()), full.contains(before.raw())), (Some(true), None));
+        assert_eq!(full.contains(mint().raw()), None, "another clock may have been behind");
+        clock.advance(std::time::Duration::from_millis(CLOCKS_APART_MS + 1_000));
+        assert_eq!(full.contains(mint().raw()), Some(false));
+    }
+}

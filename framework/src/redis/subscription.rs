@@ -1,0 +1,124 @@
+//! Listening to channels, with a proof of how much has been heard.
+//!
+//! Redis tells subscribers in order and without a promise: what is said while nobody listens is
+//! lost, and a connection may be dead long before anybody notices. So the listener says something
+//! itself from time to time, to each server that others may speak through, and hears it: all that was
+//! said there before it has been heard, too.
+
+use std::pin::Pin;
+
+use futures::{Stream, StreamExt};
+use redis::aio::MultiplexedConnection;
+use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
+use redis::{Client, Msg, RedisResult, cmd};
+
+use super::address::Form;
+use super::health;
+use super::link::{CONNECT, Link, one};
+use crate::error::{Error, Result};
+
+/// An open subscription.
+pub struct Subscription {
+    heard: Pin<Box<dyn Stream<Item = Msg> + Send>>,
+    speaker: Speaker,
+}
+
+/// Speaks through every server that others may speak through.
+#[derive(Clone)]
+pub struct Speaker(Speaks);
+
+#[derive(Clone)]
+enum Speaks {
+    One(MultiplexedConnection),
+    Cluster { connection: ClusterConnection, masters: usize },
+}
+
+impl Subscription {
+    pub(super) async fn open(link: &Link, channels: &[String]) -> Result<Self> {
+        let opened = tokio::time::timeout(CONNECT * 3, Self::connect(link, channels)).await;
+        match opened {
+            Ok(Ok(opened)) => Ok(opened),
+            Ok(Err(error)) => {
+                Err(Error::unavailable("Redis can't be listened to").because(error.to_string()))
+            }
+            Err(_) => Err(Error::unavailable("Redis can't be listened to: it does not answer")),
+        }
+    }
+
+    async fn connect(link: &Link, channels: &[String]) -> Result<Self, health::Unfit> {
+        let (client, speaker) = match &link.address().form {
+            Form::Standalone(client) => (client.clone(), None),
+            Form::Sentinel(sentinel) => (sentinel.lock().await.async_get_client().await?, None),
+            Form::Cluster { client, nodes } => {
+                let mut connection = client.get_async_connection().await?;
+                let (_, masters) = health::check_cluster(&mut connection).await?;
+                (first_that_answers(nodes).await?, Some(Speaks::Cluster { connection, masters }))
+            }
+        };
+        let speaker = match speaker {
+            Some(speaker) => speaker,
+            None => {
+                let mut server = one(&client).await?;
+                health::check_server(&mut server).await?;
+                Speaks::One(server)
+            }
+        };
+        let mut listener = client.get_async_pubsub().await?;
+        listener.subscribe(channels).await?;
+        Ok(Self { heard: Box::pin(listener.into_on_message()), speaker: Speaker(speaker) })
+    }
+
+    /// The next message, with its channel; nothing when the connection is lost.
+    pub async fn next(&mut self) -> Option<(String, String)> {
+        loop {
+            let message = self.heard.next().await?;
+            // What is no text is none of ours.
+            if let Ok(text) = message.get_payload() {
+                return Some((message.get_channel_name().to_owned(), text));
+            }
+        }
+    }
+
+    /// A handle to speak with.
+    pub fn speaker(&self) -> Speaker {
+        self.speaker.clone()
+    }
+}
+
+impl Speaker {
+    /// Says something through every server; gives how many those are, so how often it will be heard.
+    ///
+    /// # Errors
+    /// Unavailable: some did not do it.
+    pub async fn say(&mut self, channel: &str, message: &str) -> Result<usize> {
+        let publish = cmd("PUBLISH").arg(channel).arg(message).take();
+        let said: RedisResult<(usize, usize)> = match &mut self.0 {
+            Speaks::One(one) => publish.query_async::<()>(one).await.map(|()| (1, 1)),
+            Speaks::Cluster { connection, masters } => {
+                let all = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+                let replies = connection.route_command(publish, all).await;
+                // One that can't be reached is left out of the replies without a word.
+                replies.map(|replies| (replies.as_map_iter().map_or(0, Iterator::count), *masters))
+            }
+        };
+        match said {
+            Ok((said, servers)) if said == servers => Ok(servers),
+            Ok((said, servers)) => {
+                Err(Error::unavailable(format!("{said} of {servers} servers of Redis spread a message")))
+            }
+            Err(error) => Err(Error::unavailable("Redis does not spread a message").because(error)),
+        }
+    }
+}
+
+async fn first_that_answers(nodes: &[Client]) -> RedisResult<Client> {
+    let mut failed = None;
+    for node in nodes {
+        match one(node).await {
+            Ok(_) => return Ok(node.clone()),
+            Err(error) => failed = Some(error),
+        }
+    }
+    Err(failed.unwrap_or_else(|| (redis::ErrorKind::InvalidClientConfig, "a cluster of no servers").into()))
+}

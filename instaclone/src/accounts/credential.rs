@@ -1,0 +1,31 @@
+//! The entity: what proves that somebody is whom they say. Apart from the account, which everybody who
+//! sees it has read, and which is cached.
+
+use sea_orm::entity::prelude::*;
+use tripod::Sharded;
+use tripod::id::Id;
+
+use super::account::AccountId;
+
+/// The credentials of an account, under the account's own number.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Sharded)]
+#[sea_orm(table_name = "credential")]
+#[sharded(by = id)]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Id<Entity>,
+    pub email: Option<String>,
+    pub password_hash: String,
+    /// The hash of the `Idempotency-Key` it was made under, if any.
+    pub sign_up_key: Option<String>,
+}
+
+/// Where an account's credentials are.
+pub fn of(account: AccountId) -> Id<Entity> {
+    Id::from_raw(account.raw())
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,8 @@
+//! What `cached` in `src/expanded_tests.rs` expands to.
+
+#[automatically_derived]
+impl ::tripod::cache::Cached for Model {
+    const NAME: &'static str = "note";
+    const VERSION: u64 = 7592065461926622702;
+    const TTL: ::core::time::Duration = ::core::time::Duration::from_secs(600);
+}

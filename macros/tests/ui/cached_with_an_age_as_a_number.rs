@@ -1,0 +1,16 @@
+//! An age without its unit.
+
+use serde::{Deserialize, Serialize};
+use tripod_macros::Cached;
+
+#[derive(Cached, Serialize, Deserialize)]
+#[cached(name = "note", ttl = 600)]
+pub struct Note {
+    text: String,
+}
+
+fn main() {
+    uses::<Note>();
+}
+
+fn uses<T: tripod::cache::Cached>() {}

@@ -1,0 +1,16 @@
+//! An age in a unit that is none.
+
+use serde::{Deserialize, Serialize};
+use tripod_macros::Cached;
+
+#[derive(Cached, Serialize, Deserialize)]
+#[cached(name = "note", ttl = "1w")]
+pub struct Note {
+    text: String,
+}
+
+fn main() {
+    uses::<Note>();
+}
+
+fn uses<T: tripod::cache::Cached>() {}

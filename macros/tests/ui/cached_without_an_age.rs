@@ -1,0 +1,16 @@
+//! No age.
+
+use serde::{Deserialize, Serialize};
+use tripod_macros::Cached;
+
+#[derive(Cached, Serialize, Deserialize)]
+#[cached(name = "note")]
+pub struct Note {
+    text: String,
+}
+
+fn main() {
+    uses::<Note>();
+}
+
+fn uses<T: tripod::cache::Cached>() {}
