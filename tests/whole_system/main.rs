@@ -20,6 +20,7 @@ mod pages;
 mod product_path;
 mod servers;
 mod shared;
+mod single_flight;
 mod startup;
 mod tidy;
 

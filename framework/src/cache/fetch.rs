@@ -70,7 +70,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
         let Some((known, entry)) = found else { return Some((id, loading)) };
         self.stats.hit(Level::Redis, now_ms.saturating_sub(known.loaded_ms));
         let stale = now_ms >= known.fresh_until_ms;
-        self.cache.0.local.land(loading, self.key(id), Ok(entry.value()), Some(entry));
+        self.land(id, loading, Ok(entry.value()), Some(entry));
         if stale {
             self.load_anew(id);
         }
@@ -146,7 +146,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
         };
         if now_ms < known.fresh_until_ms {
             // Somebody else has renewed it, or is at it.
-            return self.cache.0.local.land(loading, self.key(id), Ok(entry.value()), Some(entry));
+            return self.land(id, loading, Ok(entry.value()), Some(entry));
         }
         match shared.renew(&self.space, &lease, id, known.head, now_ms).await {
             Ok(true) => {
@@ -155,7 +155,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
             }
             Ok(false) => {
                 let entry = entry.fresh_until(now_ms + LEASE_MS);
-                self.cache.0.local.land(loading, self.key(id), Ok(entry.value()), Some(entry));
+                self.land(id, loading, Ok(entry.value()), Some(entry));
             }
             Err(error) => tracing::debug!(error = error.chain(), "a value is not renewed"),
         }
@@ -184,7 +184,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
             let again = || Some(seen.clone()?.fresh_until(loaded_ms + LEASE_MS));
             let entry = if failed { again() } else { entry };
             let answer = answer.map(|value| value.map(|value| value as Erased));
-            self.cache.0.local.land(loading, self.key(id), answer, entry);
+            self.land(id, loading, answer, entry);
         }
     }
 
@@ -249,6 +249,13 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
             && let Err(error) = shared.release(&self.space, lease, &leave).await
         {
             tracing::debug!(error = error.chain(), "leases that are of no use end by themselves");
+        }
+    }
+
+    fn land(&self, id: i64, loading: Loading<Key, Answer>, answer: Answer, keep: Option<Entry>) {
+        let now_ms = self.cache.0.clock.now_ms();
+        if self.cache.0.local.land(loading, self.key(id), answer, keep, now_ms) {
+            self.stats.refuse(Refusal::Barred);
         }
     }
 

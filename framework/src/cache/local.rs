@@ -99,13 +99,26 @@ impl Local {
         Flights::join(self.flights(key), key, look)
     }
 
-    /// Ends a load; what it brought is kept, where it is to be.
-    pub(super) fn land(&self, loading: Loading<Key, Answer>, key: Key, answer: Answer, keep: Option<Entry>) {
+    /// Ends a load; what it brought is kept, where it is to be, and unless its row is being changed.
+    /// Tells whether that was in the way.
+    pub(super) fn land(
+        &self,
+        loading: Loading<Key, Answer>,
+        key: Key,
+        answer: Answer,
+        keep: Option<Entry>,
+        now_ms: u64,
+    ) -> bool {
+        let mut barred = false;
         loading.land(answer, || {
             if let Some(entry) = keep {
-                self.insert(key, entry);
+                barred = self.get(key, now_ms).is_some_and(|there| matches!(there.what, What::Barred(_)));
+                if !barred {
+                    self.insert(key, entry);
+                }
             }
         });
+        barred
     }
 
     /// A number for a change.

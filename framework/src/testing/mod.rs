@@ -5,9 +5,11 @@
 
 pub mod conformance;
 mod notes;
+pub mod shelf;
 mod stores;
 
 pub use notes::{Author, Note, Reads, author, note};
+pub use shelf::Shelf;
 pub use stores::{Backing, Stores, Working};
 
 use std::time::{Duration, Instant};

@@ -1,6 +1,7 @@
 //! What every backend of an interface must do. Each suite takes stores that are open and empty, or
 //! what to open them on.
 
+pub mod cache;
 pub mod graph;
 pub mod kept;
 pub mod media;
@@ -24,6 +25,17 @@ macro_rules! conformance {
             two_processes_that_mint_alike_claim_different_ids,
             a_reserved_id_is_claimed_once,
             a_write_is_all_or_nothing_and_fenced,
+        }
+        $crate::conformance! { on stores, $backing, cache:
+            many_who_ask_are_one_load,
+            many_ids_are_read_at_once,
+            absence_is_remembered_until_it_ends,
+            errors_are_not_kept_and_delete_nothing,
+            what_is_old_is_given_while_one_loads_it_anew,
+            a_change_is_seen_by_every_process,
+            a_slow_load_can_not_undo_a_write,
+            a_writer_who_dies_leaves_nothing_old,
+            memory_is_bounded_and_large_values_are_not_kept,
         }
         $crate::conformance! { on stores, $backing, graph:
             an_edge_is_seen_from_both_ends,
