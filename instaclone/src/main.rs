@@ -17,6 +17,11 @@ use std::process::ExitCode;
 
 use tripod::App;
 
+/// A reply is made of hundreds of small strings: the system's allocator took a sixth of the time of a
+/// feed.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     // ANCHOR: app

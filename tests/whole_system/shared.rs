@@ -2,8 +2,10 @@
 
 mod differential;
 mod failover;
+mod history;
 mod limits;
 mod sessions;
+mod stampede;
 mod start;
 mod steps;
 mod timelines;

@@ -1,5 +1,6 @@
 //! The handle that handlers and jobs are given: every part of the framework, ready for use.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
@@ -14,9 +15,14 @@ use crate::telemetry::Metrics;
 use crate::timeline::Timelines;
 use crate::web::{Idempotency, Passwords, RateLimits, SessionCookie, Sessions};
 
-/// Everything an app stands on. Clones are cheap and share everything.
+/// Everything an app stands on: its [`Parts`]. Clones are cheap, as each layer of each request makes
+/// some, and share everything.
 #[derive(Clone)]
-pub struct Tripod {
+pub struct Tripod(Arc<Parts>);
+
+/// What an app stands on.
+#[derive(Clone)]
+pub struct Parts {
     /// The settings.
     pub config: Arc<Config>,
     /// All data.
@@ -45,6 +51,20 @@ pub struct Tripod {
     pub limits: RateLimits,
     /// Hashes and checks passwords.
     pub passwords: Passwords,
+}
+
+impl From<Parts> for Tripod {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for Tripod {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl Tripod {

@@ -15,6 +15,6 @@ mod sole;
 mod start;
 
 pub use builder::App;
-pub use context::Tripod;
+pub use context::{Parts, Tripod};
 pub use demo::Demo;
 pub use pages::{Asked, Pages, ProblemPage};

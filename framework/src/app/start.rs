@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::demo::Filled;
 use super::sole::Sole;
-use super::{App, Tripod, http};
+use super::{App, Parts, Tripod, http};
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::db::{Database, check_schema, migrate};
@@ -131,7 +131,7 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
     )
     .await?;
     let abandoned_after = Duration::from_secs(config.uploads.abandoned_seconds.into());
-    Ok(Tripod {
+    Ok(Tripod::from(Parts {
         uploads: Uploads::new(shards.clone(), queue.clone(), abandoned_after),
         media: MediaStore::open(&config.media_location()).await?,
         pictures: Processor::new(Bounds::default()),
@@ -146,7 +146,7 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
         timelines,
         redis,
         metrics,
-    })
+    }))
 }
 
 /// Serves, and works the queue if told to, until Ctrl-C or SIGTERM, then finishes what is open. A

@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use super::local::Key;
-use super::shared::{BAR_MS, Space};
-use super::{Cache, Region};
+use super::shared::{BAR_MS, Shared, Space};
+use super::stats::Stats;
+use super::{Cache, Region, record};
+use crate::error::Result;
 
 /// What was told so recently is told again to a server that takes over.
 const RECENT_MS: u64 = 15_000;
@@ -39,9 +41,12 @@ pub(crate) struct Barred {
     change: u64,
     token: String,
     keys: Vec<Changed>,
-    /// In Redis, of all versions in use.
-    shared: Vec<(Arc<Space>, i64)>,
+    /// In Redis, of all versions in use; nothing when they could not be barred there.
+    shared: Option<Keys>,
 }
+
+/// Keys in Redis.
+type Keys = Vec<(Arc<Space>, i64)>;
 
 impl Cache {
     /// Bars keys, before the transaction that changes their rows commits.
@@ -49,52 +54,65 @@ impl Cache {
         let now_ms = self.0.clock.now_ms();
         let change = self.0.local.begin_change();
         for changed in &keys {
-            self.0.stats.of(changed.key.region).changes.fetch_add(1, Relaxed);
+            Stats::count(&self.0.stats.of(changed.key.region).changes, 1);
             self.0.local.bar(changed.key, change, now_ms, now_ms + BAR_MS);
         }
-        let mut barred =
-            Barred { cache: self.clone(), change, token: super::record::token(), keys, shared: Vec::new() };
-        if let Some(shared) = &self.0.shared {
-            let spaces: Vec<(Arc<Space>, i64)> =
-                barred.keys.iter().map(|changed| (changed.space.clone(), changed.key.id)).collect();
-            barred.shared = match shared.bar(&spaces, &barred.token, now_ms).await {
-                Ok(all) => all,
-                Err(error) => {
-                    tracing::debug!(error = error.chain(), "a change is told once Redis answers again");
-                    spaces
-                }
-            };
-        }
-        barred
+        let token = record::token();
+        let shared = match &self.0.shared {
+            Some(shared) => told(shared.bar(&spaces(&keys), &token, now_ms).await),
+            None => None,
+        };
+        Barred { cache: self.clone(), change, token, keys, shared }
     }
 
     /// Tells of what may not have been heard: everything remembered.
     pub(super) async fn tell_again(&self) {
         let Some(shared) = &self.0.shared else { return };
-        let keys = self.0.recent.take();
+        let remembered = self.0.recent.take();
+        let keys = remembered.iter().map(|(_, space, id)| (space.clone(), *id)).collect();
+        match self.tell(shared, keys, &record::token()).await {
+            Some(()) => self.0.recent.settle(),
+            None => self.0.recent.put_back(remembered),
+        }
+    }
+
+    /// Bars keys in every version and admits them: nobody keeps what was there before.
+    async fn tell(&self, shared: &Shared, keys: Keys, token: &str) -> Option<()> {
         if keys.is_empty() {
-            return;
+            return Some(());
         }
-        let spaces: Vec<(Arc<Space>, i64)> = keys.iter().map(|(_, space, id)| (space.clone(), *id)).collect();
-        if let Err(error) = shared.admit(&spaces, &super::record::token()).await {
-            tracing::debug!(error = error.chain(), "changes are told once Redis answers again");
-            self.0.recent.put_back(keys);
-        }
+        let barred = told(shared.bar(&keys, token, self.0.clock.now_ms()).await)?;
+        told(shared.admit(&barred, token).await)
     }
 }
 
 impl Barred {
     /// Admits the keys again, once the transaction has committed.
     pub(crate) async fn admit(self) {
-        let Self { cache, change, token, keys, shared: spaces } = self;
+        let Self { cache, change, token, keys, shared: barred } = self;
         if let Some(shared) = &cache.0.shared {
-            let told = shared.admit(&spaces, &token).await;
-            cache.0.recent.add(cache.0.clock.now_ms(), spaces, told.is_err());
+            let is_told = match barred {
+                Some(barred) => told(shared.admit(&barred, &token).await),
+                None => cache.tell(shared, spaces(&keys), &token).await,
+            };
+            cache.0.recent.add(cache.0.clock.now_ms(), spaces(&keys), is_told.is_some());
         }
         for changed in keys {
             cache.0.local.admit(changed.key, change);
         }
     }
+}
+
+fn spaces(keys: &[Changed]) -> Keys {
+    keys.iter().map(|changed| (changed.space.clone(), changed.key.id)).collect()
+}
+
+/// What Redis did; nothing when it did not, or nobody knows.
+fn told<T>(done: Result<T>) -> Option<T> {
+    done.inspect_err(|error| {
+        tracing::debug!(error = error.chain(), "a change is told once Redis answers again");
+    })
+    .ok()
 }
 
 /// The keys that were changed a moment ago, and those that nobody could be told of.
@@ -105,10 +123,10 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    fn add(&self, now_ms: u64, keys: Vec<(Arc<Space>, i64)>, untold: bool) {
+    fn add(&self, now_ms: u64, keys: Keys, is_told: bool) {
         let mut recent = self.lock();
-        self.untold.fetch_or(untold, Relaxed);
-        let expires_ms = if untold { u64::MAX } else { now_ms + RECENT_MS };
+        self.untold.fetch_or(!is_told, Relaxed);
+        let expires_ms = if is_told { now_ms + RECENT_MS } else { u64::MAX };
         while recent.front().is_some_and(|(expires_ms, ..)| *expires_ms <= now_ms) {
             recent.pop_front();
         }
@@ -124,8 +142,13 @@ impl Recent {
     }
 
     fn take(&self) -> Vec<(u64, Arc<Space>, i64)> {
-        self.untold.store(false, Relaxed);
         self.lock().drain(..).collect()
+    }
+
+    /// What was taken has been told.
+    fn settle(&self) {
+        let recent = self.lock();
+        self.untold.store(recent.iter().any(|(expires_ms, ..)| *expires_ms == u64::MAX), Relaxed);
     }
 
     fn put_back(&self, keys: Vec<(u64, Arc<Space>, i64)>) {

@@ -4,9 +4,11 @@
 //! that a load that is under way while its key changes leaves nothing behind.
 
 use std::any::Any;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+// Keyed at random like std's, and a third of its time.
+use ahash::RandomState;
 
 use super::flight::{Flights, Loading, Turn};
 use super::stats::AllStats;
@@ -70,7 +72,7 @@ pub(super) enum What {
 
 /// The first level of all regions.
 pub(super) struct Local {
-    entries: moka::sync::Cache<Key, Entry>,
+    entries: moka::sync::Cache<Key, Entry, RandomState>,
     stats: Arc<AllStats>,
     flights: Box<[Arc<Flights<Key, Answer>>]>,
     hasher: RandomState,
@@ -79,14 +81,14 @@ pub(super) struct Local {
 
 impl Local {
     pub(super) fn new(bytes: u64, stats: Arc<AllStats>) -> Self {
-        let left = stats.clone();
+        let (left, hasher) = (stats.clone(), RandomState::new());
         let entries = moka::sync::Cache::builder()
             .max_capacity(bytes)
             .weigher(|_: &Key, entry: &Entry| entry.bytes)
             .eviction_listener(move |key, entry, _| left.of(key.region).left(entry.bytes))
-            .build();
+            .build_with_hasher(hasher.clone());
         let flights = (0..LOCKS).map(|_| Arc::default()).collect();
-        Self { entries, stats, flights, hasher: RandomState::new(), changes: AtomicU64::new(0) }
+        Self { entries, stats, flights, hasher, changes: AtomicU64::new(0) }
     }
 
     /// What is known of a key, if it is not too old.

@@ -99,6 +99,11 @@ impl Cache {
         Ok(Self(inner))
     }
 
+    /// Whether nothing was changed here that other processes could not be told of yet.
+    pub fn is_told(&self) -> bool {
+        !self.0.recent.has_untold()
+    }
+
     /// Whether the first level is believed now: always, but where other processes can't be heard.
     pub fn is_believed(&self) -> bool {
         self.0.is_believed(self.0.clock.now_ms())

@@ -150,6 +150,12 @@ impl Stores {
         Self::open(self.backing.clone(), self.clock.clone(), register).await.expect("stores open again")
     }
 
+    /// The same, by another address of the same Redis, such as a proxy's.
+    pub async fn reopened_through(&self, redis: &str) -> Self {
+        let backing = self.backing.clone().with_redis(redis);
+        Self::open(backing, self.clock.clone(), |_| {}).await.expect("stores open again")
+    }
+
     /// What a process finds that starts when the machine's clock has been set to `now_ms`, such as
     /// back.
     pub async fn reopened_at(&self, now_ms: u64) -> Self {

@@ -33,9 +33,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
+/// Room for most replies, so that they are not copied from one buffer to the next as they grow.
+const EXPECTED_BYTES: usize = 16 << 10;
+
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
-        match serde_json::to_vec(&self.0) {
+        let mut json = Vec::with_capacity(EXPECTED_BYTES);
+        match serde_json::to_writer(&mut json, &self.0).map(|()| json) {
             Ok(json) => {
                 let json_type = HeaderValue::from_static("application/json");
                 ([(header::CONTENT_TYPE, json_type)], json).into_response()

@@ -1,6 +1,7 @@
 //! Who of a set of accounts a viewer sees; what others write is shown only with its author.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use tripod::access::{Policy, Viewer, Visible, visible};
@@ -19,18 +20,20 @@ impl Policy<account::Model> for Existing {
     }
 }
 
-/// An account as it stands beside what it wrote.
+/// An account as it stands beside what it wrote, as often as that is on a page.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Author {
     /// Its id.
     pub id: AccountId,
     /// Its user name.
-    pub username: String,
+    #[schema(value_type = String)]
+    pub username: Arc<str>,
     /// Its full name; may be empty.
-    pub full_name: String,
+    #[schema(value_type = String)]
+    pub full_name: Arc<str>,
     /// Its picture, relative to the server unless absolute; null without one.
-    #[schema(required)]
-    pub avatar_url: Option<String>,
+    #[schema(required, value_type = Option<String>)]
+    pub avatar_url: Option<Arc<str>>,
 }
 
 impl Author {
@@ -38,9 +41,9 @@ impl Author {
     pub fn new(tripod: &Tripod, account: &Visible<account::Model>) -> Self {
         Self {
             id: account.id,
-            username: account.username.clone(),
-            full_name: account.full_name.clone(),
-            avatar_url: account.avatar.as_ref().map(|avatar| avatar.smallest_url(tripod)),
+            username: account.username.as_str().into(),
+            full_name: account.full_name.as_str().into(),
+            avatar_url: account.avatar.as_ref().map(|avatar| avatar.smallest_url(tripod).into()),
         }
     }
 }

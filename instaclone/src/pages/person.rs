@@ -109,7 +109,7 @@ async fn after_follow(v: Visit, them: Author) -> Result<Response, Problem> {
     if !v.wants_piece() {
         return Ok(v.back(&format!("/u/{}", them.username), ""));
     }
-    let user = find(&v, them.username).await?;
+    let user = find(&v, them.username.to_string()).await?;
     page(&Follow { v, user })
 }
 

@@ -92,7 +92,7 @@ async fn show_with(
     for device in &mut devices.items {
         device.device = device_name(&device.device);
     }
-    let stored = || Profile { full_name: user.author.full_name.clone(), bio: user.bio.clone() };
+    let stored = || Profile { full_name: user.author.full_name.to_string(), bio: user.bio.clone() };
     let Profile { full_name, bio } = typed.unwrap_or_else(stored);
     let status = faults.status();
     page_of(status, &SettingsPage { v, user, devices: devices.items, faults, saved, full_name, bio })
@@ -152,7 +152,7 @@ pub struct Confirmation {
 
 pub async fn delete_account(v: Visit, Form(typed): Form<Confirmation>) -> Result<Response, Problem> {
     let me = v.signed_in()?;
-    let own = v.me.as_ref().is_some_and(|(_, author)| author.username == typed.confirm.trim());
+    let own = v.me.as_ref().is_some_and(|(_, author)| *author.username == *typed.confirm.trim());
     if !own {
         let refused = Err::<(), _>(Problem::invalid("confirm", "is not your user name"));
         return answer(v, refused, None).await;
