@@ -6,5 +6,7 @@ pub(super) const ROW: Row = Row {
     name: "monitoring",
     of_2011: "Sentry, Munin, Pingdom, PagerDuty",
     here: "`telemetry`: sentry, Prometheus, blackbox exporter, Alertmanager with PagerDuty; an operators' page built in",
-    state: State::NotYet("there are health checks and logs, and no metrics, error reports or alerts"),
+    state: State::NotYet(
+        "there are health checks, logs and the figures of the cache, and no error reports or alerts",
+    ),
 };
