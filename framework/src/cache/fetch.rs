@@ -45,7 +45,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
         let Some(shared) = self.cache.0.shared.clone() else { return self.begin(loads, Keeping::Here) };
         let Some(lease) = shared.lease() else { return self.begin(loads, Keeping::Nothing(Refusal::Away)) };
         let ids: Vec<i64> = loads.iter().map(|(id, _)| *id).collect();
-        let there = match shared.look(&self.space, &ids).await {
+        let there = match shared.look(&self.space, &lease, &ids).await {
             Ok(there) => there,
             Err(error) => {
                 tracing::debug!(error = error.chain(), "values are read from the databases");
@@ -134,7 +134,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
         };
         // What can't be asked of Redis now is tried at the next read.
         let Some(lease) = shared.lease() else { return };
-        let Ok(there) = shared.look(&self.space, &[id]).await else { return };
+        let Ok(there) = shared.look(&self.space, &lease, &[id]).await else { return };
         let now_ms = self.cache.0.clock.now_ms();
         let there = there.into_iter().next().flatten();
         let Some((known, entry)) = there.as_deref().and_then(|there| self.decode(there, &lease, now_ms))

@@ -69,7 +69,7 @@ async fn listen(cache: &Weak<Inner>, mut subscription: Subscription, heard_at: &
     let mut unheard = Said::new();
     let mut early: VecDeque<u64> = VecDeque::new();
     let mut deaf_at = Instant::now() + DEAF;
-    loop {
+    'listening: loop {
         tokio::select! {
             biased;
             spoke = said.recv() => match spoke {
@@ -103,6 +103,11 @@ async fn listen(cache: &Weak<Inner>, mut subscription: Subscription, heard_at: &
         while let Some((_, at_ms, 0)) = unheard.front() {
             deaf_at = Instant::now() + DEAF;
             let Some(inner) = cache.upgrade() else { break };
+            if !inner.is_asked(subscription.identity()) {
+                // What is asked is another server by now, or none: what is told there is not heard here.
+                inner.disbelieve();
+                break 'listening;
+            }
             inner.believe_until(at_ms + BELIEVED_MS);
             unheard.pop_front();
         }

@@ -119,6 +119,11 @@ impl Inner {
         self.believed_until_ms.fetch_max(ms, Relaxed);
     }
 
+    /// Whether the server of this identity is the one that is asked now.
+    fn is_asked(&self, identity: &str) -> bool {
+        self.redis.as_ref().and_then(Redis::identity).as_deref() == Some(identity)
+    }
+
     fn disbelieve(&self) {
         self.believed_until_ms.store(0, Relaxed);
     }

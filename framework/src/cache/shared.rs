@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::record::{self, time, token};
 use super::scripts::Scripts;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::redis::{Cmd, Redis, Value, cmd, read};
 
 /// How long a loader holds a key. One that takes longer may load, and does not keep.
@@ -34,7 +34,7 @@ pub(super) struct Space {
 /// What a process leases keys with.
 pub(super) struct Lease {
     pub(super) token: String,
-    identity: String,
+    identity: Arc<str>,
 }
 
 impl Lease {
@@ -63,30 +63,41 @@ impl Shared {
         Self { redis, scripts: Arc::new(Scripts::new()) }
     }
 
-    /// The server that answers now, where one does.
-    pub(super) fn identity(&self) -> Option<String> {
-        self.redis.identity()
-    }
-
     pub(super) fn channel(&self) -> String {
         self.redis.key(CHANNEL)
     }
 
-    /// What is under these keys.
-    pub(super) async fn look(&self, space: &Space, ids: &[i64]) -> Result<Vec<Option<Vec<u8>>>> {
-        match ids {
-            [] => Ok(Vec::new()),
-            [id] => Ok(vec![self.redis.ask(&cmd("GET").arg(self.key(space, *id)).take()).await?]),
+    /// What is under these keys, on the lease's server.
+    pub(super) async fn look(
+        &self,
+        space: &Space,
+        lease: &Lease,
+        ids: &[i64],
+    ) -> Result<Vec<Option<Vec<u8>>>> {
+        let there = match ids {
+            [] => return Ok(Vec::new()),
+            [id] => vec![self.redis.ask(&cmd("GET").arg(self.key(space, *id)).take()).await?],
             ids => {
                 let keys: Vec<String> = ids.iter().map(|id| self.key(space, *id)).collect();
-                self.redis.ask(&cmd("MGET").arg(keys).take()).await
+                self.redis.ask(&cmd("MGET").arg(keys).take()).await?
             }
+        };
+        self.check(lease)?;
+        Ok(there)
+    }
+
+    /// Whether what was answered until now was answered by the lease's server: one that was restarted
+    /// may have an old snapshot, with this very lease in it.
+    fn check(&self, lease: &Lease) -> Result<()> {
+        if self.redis.identity().as_ref() == Some(&lease.identity) {
+            return Ok(());
         }
+        Err(Error::unavailable("another server of Redis answers than was asked"))
     }
 
     /// A lease to be asked for; nothing while nobody answers.
     pub(super) fn lease(&self) -> Option<Lease> {
-        Some(Lease { token: token(), identity: self.identity()? })
+        Some(Lease { token: token(), identity: self.redis.identity()? })
     }
 
     /// Asks for these keys. Says first that this version of the region is in use: who changes a row
@@ -98,9 +109,11 @@ impl Shared {
         ids: &[i64],
         now_ms: u64,
     ) -> Result<Vec<Leased>> {
-        let register =
-            cmd("ZADD").arg(self.versions(&space.name)).arg(now_ms / 1_000).arg(space.version).take();
-        self.redis.ask::<()>(&register).await?;
+        let (versions, now_seconds) = (self.versions(&space.name), now_ms / 1_000);
+        let register = cmd("ZADD").arg(&versions).arg(now_seconds).arg(space.version).take();
+        let gone = now_seconds.saturating_sub(VERSION_SECONDS);
+        let forget = cmd("ZREMRANGEBYSCORE").arg(&versions).arg("-inf").arg(gone).take();
+        self.redis.ask_each::<i64>(&[vec![register, forget]]).await?;
         let lifetime = LEASE_MS.to_string();
         let calls: Vec<_> = ids
             .iter()
@@ -112,6 +125,7 @@ impl Shared {
             })
             .collect();
         let there: Vec<Option<Vec<u8>>> = self.redis.run_each(&self.scripts.lease, &calls).await?;
+        self.check(lease)?;
         Ok(there.into_iter().map(|there| there.map_or(Leased::Granted, Leased::There)).collect())
     }
 
@@ -163,7 +177,9 @@ impl Shared {
                 )
             })
             .collect();
-        self.redis.run_each(&self.scripts.keep, &calls).await
+        let kept = self.redis.run_each(&self.scripts.keep, &calls).await?;
+        self.check(lease)?;
+        Ok(kept)
     }
 
     /// Gives leases back whose loads brought nothing that can be kept.

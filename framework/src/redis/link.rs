@@ -119,8 +119,8 @@ impl Link {
         self.live().is_some()
     }
 
-    pub(super) fn identity(&self) -> Option<String> {
-        self.live().map(|live| live.identity.to_string())
+    pub(super) fn identity(&self) -> Option<Arc<str>> {
+        self.live().map(|live| live.identity)
     }
 
     pub(super) fn address(&self) -> &Address {

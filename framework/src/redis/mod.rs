@@ -53,7 +53,7 @@ impl Redis {
 
     /// Names who answers now, as [`IDENTITY`] does, with 16 hexadecimal digits: it changes when the
     /// server, or any of a cluster's, is restarted or replaced. Nothing while there is no connection.
-    pub fn identity(&self) -> Option<String> {
+    pub fn identity(&self) -> Option<Arc<str>> {
         self.0.identity()
     }
 

@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 pub struct Subscription {
     heard: Pin<Box<dyn Stream<Item = Msg> + Send>>,
     speaker: Speaker,
+    identity: String,
 }
 
 /// Speaks through every server that others may speak through.
@@ -47,26 +48,27 @@ impl Subscription {
     }
 
     async fn connect(link: &Link, channels: &[String]) -> Result<Self, health::Unfit> {
-        let (client, speaker) = match &link.address().form {
+        let (client, cluster) = match &link.address().form {
             Form::Standalone(client) => (client.clone(), None),
             Form::Sentinel(sentinel) => (sentinel.lock().await.async_get_client().await?, None),
             Form::Cluster { client, nodes } => {
                 let mut connection = client.get_async_connection().await?;
-                let (_, masters) = health::check_cluster(&mut connection).await?;
-                (first_that_answers(nodes).await?, Some(Speaks::Cluster { connection, masters }))
+                let (identity, masters) = health::check_cluster(&mut connection).await?;
+                let speaks = Speaks::Cluster { connection, masters };
+                (first_that_answers(nodes).await?, Some((speaks, identity)))
             }
         };
-        let speaker = match speaker {
-            Some(speaker) => speaker,
+        let (speaks, identity) = match cluster {
+            Some(cluster) => cluster,
             None => {
                 let mut server = one(&client).await?;
-                health::check_server(&mut server).await?;
-                Speaks::One(server)
+                let identity = health::check_server(&mut server).await?;
+                (Speaks::One(server), identity)
             }
         };
         let mut listener = client.get_async_pubsub().await?;
         listener.subscribe(channels).await?;
-        Ok(Self { heard: Box::pin(listener.into_on_message()), speaker: Speaker(speaker) })
+        Ok(Self { heard: Box::pin(listener.into_on_message()), speaker: Speaker(speaks), identity })
     }
 
     /// The next message, with its channel; nothing when the connection is lost.
@@ -78,6 +80,11 @@ impl Subscription {
                 return Some((message.get_channel_name().to_owned(), text));
             }
         }
+    }
+
+    /// Names who is listened to, as [`super::Redis::identity`] names who answers.
+    pub fn identity(&self) -> &str {
+        &self.identity
     }
 
     /// A handle to speak with.

@@ -256,7 +256,7 @@ impl<'t> Tx<'t> {
     /// Mints an id of this shard without claiming it: for what only orders changes.
     ///
     /// # Errors
-    /// Those of [`Minter::mint`].
+    /// Those of [`crate::id::Minter::mint`].
     pub fn mint<T>(&self) -> Result<Id<T>> {
         self.shards.mint(self.shard)
     }
