@@ -7,7 +7,7 @@
 //! the last one that counted 100 ms before it began.
 
 use std::sync::Mutex as Locked;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
@@ -22,10 +22,11 @@ use super::{connected, seed};
 /// How old what a process gives may be.
 const BOUND: Duration = Duration::from_millis(100);
 const KEYS: usize = 6;
-const ROUNDS: usize = 24;
-/// What each process does in a round, one after the other in so many tasks.
-const STEPS: usize = 60;
+const ROUNDS: usize = 16;
+/// Of each process: what they do one after the other goes on for as long as a round's faults do.
 const TASKS: usize = 4;
+/// Between two steps of a task, or they would be over before anything can fail.
+const PACE: Duration = Duration::from_millis(1);
 
 /// A key, and what its writers noted.
 struct Key {
@@ -194,11 +195,13 @@ async fn every_read_is_what_was_so_a_moment_ago() {
     let (redis, counts, whole) = (Mutex::new(redis), Counts::default(), RwLock::new(()));
     for round in 0..ROUNDS {
         let seeds: Vec<u64> = (0..processes.len() * TASKS).map(|_| dice.random()).collect();
+        let over = AtomicBool::new(false);
         let going_on = futures::future::join_all(seeds.into_iter().enumerate().map(async |(task, seed)| {
             let (process, mut dice) = (&processes[task % processes.len()], StdRng::seed_from_u64(seed));
-            for _ in 0..STEPS {
+            while !over.load(Relaxed) {
+                tokio::time::sleep(PACE).await;
                 let key = &keys[dice.random_range(0..KEYS)];
-                match dice.random_range(0..100) {
+                match dice.random_range(0..200) {
                     0..6 => write(process, key, &counts).await,
                     6..8 => {
                         // Two faults at once are more than is promised: the network is whole meanwhile.
@@ -220,6 +223,7 @@ async fn every_read_is_what_was_so_a_moment_ago() {
                 tokio::time::sleep(Duration::from_millis(dice.random_range(20..400))).await;
                 heal(&processes).await;
             }
+            over.store(true, Relaxed);
         };
         futures::future::join(going_on, failing).await;
     }
