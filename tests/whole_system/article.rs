@@ -17,7 +17,7 @@ macro_rules! proofs {
     };
 }
 
-proofs!(application_servers, shards, pooling, ids, media, timelines, queue, clients);
+proofs!(application_servers, shards, pooling, ids, media, timelines, cache, queue, clients);
 
 const MEND: &str = "`cargo run --bin article -- --write` writes it down";
 

@@ -168,6 +168,10 @@ impl Local {
     }
 
     fn insert(&self, key: Key, entry: Entry) {
+        // moka would give what it has not yet found to be too much.
+        if self.entries.policy().max_capacity() == Some(0) {
+            return;
+        }
         self.stats.of(key.region).came(entry.bytes);
         self.entries.insert(key, entry);
     }

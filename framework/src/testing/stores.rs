@@ -264,7 +264,7 @@ impl Stores {
         let (mut walked, mut page) = (Vec::new(), Page::first(3));
         loop {
             let slice = self.timelines.slice::<note::Entity>(reader, page).await.expect("a timeline");
-            let rows = self.shards.reachable().get_many(&slice.ids).await.expect("notes");
+            let rows = self.shards.reachable().find_many(&slice.ids).await.expect("notes");
             walked.extend(rows.iter().map(|row| row.peek().id));
             let Some(next) = slice.next else { return walked };
             page.before = Some(next);

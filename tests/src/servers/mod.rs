@@ -5,6 +5,7 @@
 //! however that one ends.
 
 mod installation;
+mod memcached;
 mod object_store;
 mod old_postgres;
 mod pgbouncer;
@@ -20,6 +21,7 @@ mod tls;
 mod tls_front;
 
 pub use installation::Installation;
+pub use memcached::Memcached;
 pub use object_store::{Asked, Fault, ObjectStore};
 pub use old_postgres::OldPostgres;
 pub use pgbouncer::{PgBouncer, PgBouncerSetup};

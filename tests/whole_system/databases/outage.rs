@@ -37,9 +37,19 @@ async fn somebody(service: &Server, half: u64) -> Person {
 }
 
 async fn two() -> Two {
+    two_keeping(None).await
+}
+
+/// The same, with so many bytes of what was read kept in the process.
+async fn two_keeping(memory_bytes: Option<&str>) -> Two {
     let servers = [server().await, server().await];
     let list: Vec<String> = servers.iter().map(|server| server.url("app")).collect();
-    let service = migrated(&list).await.start().await;
+    let setup = migrated(&list).await;
+    let setup = match memory_bytes {
+        Some(bytes) => setup.set("TRIPOD_CACHE__MEMORY_BYTES", bytes),
+        None => setup,
+    };
+    let service = setup.start().await;
     let people = [somebody(&service, 0).await, somebody(&service, 1).await];
     Two { servers, service, people }
 }
@@ -66,7 +76,8 @@ fn p99(times: &[Duration]) -> Duration {
 
 #[tokio::test]
 async fn the_other_shards_go_on_while_a_server_is_down() {
-    let mut two = two().await;
+    // What is shown is what the databases say.
+    let mut two = two_keeping(Some("0")).await;
     two.people[0].follow(&two.people[1]).await;
     two.people[0].post_photo("here").await;
     two.people[1].post_photo("there").await;
@@ -117,6 +128,21 @@ async fn the_other_shards_go_on_while_a_server_is_down() {
         (feed(&two.people[0]).await == ["back again", "there", "here"]).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_the_cache_has_is_shown_while_its_server_is_down() {
+    let mut two = two().await;
+    two.people[0].follow(&two.people[1]).await;
+    two.people[1].post_photo("there").await;
+    let feed = async || -> Vec<String> {
+        let feed = two.people[0].feed().await;
+        feed.iter().map(|post| post["caption"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    eventually("the post is in the feed", PATIENCE, async || (feed().await == ["there"]).then_some(())).await;
+    two.servers[1].kill().await;
+    assert_eq!(feed().await, ["there"]);
+    two.people[1].get("/sessions").await.problem(503);
 }
 
 #[tokio::test]

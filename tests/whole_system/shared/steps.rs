@@ -1,7 +1,6 @@
 //! What people do, at random, in any of several processes.
 
 use rand::{Rng, RngExt};
-use sea_orm::EntityTrait;
 use tripod::id::Id;
 use tripod::testing::{Author, Note, Reads, Stores};
 
@@ -48,7 +47,7 @@ pub async fn take(step: Step, processes: &[Stores; 2], people: &[Id<Author>]) {
                 stores.shards.list(people[author], tripod::shard::Page::<Note>::first(3)).await.unwrap();
             let Some(last) = notes.last().map(|row| row.peek().id) else { return };
             let delete = stores.shards.write::<_, tripod::Error, _>(last.shard(), move |tx| {
-                Box::pin(async move { Ok(Note::delete_by_id(last).exec(tx.connection()).await?) })
+                Box::pin(async move { tx.delete(last).await })
             });
             delete.await.unwrap();
         }
