@@ -133,13 +133,10 @@ fn resident_bytes() -> Result<u64> {
 }
 
 /// Reads a second by so many tasks.
-async fn rate<F: Future<Output = Result<()>> + Send>(
+async fn rate<F: Future<Output = Result<()>> + Send + 'static>(
     window: Duration,
     read: impl Fn(i64) -> F + Clone + Send + 'static,
-) -> Result<f64>
-where
-    F: 'static,
-{
+) -> Result<f64> {
     let start = Instant::now();
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
@@ -180,7 +177,10 @@ async fn reads(report: &mut Report, redis: &Redis) -> Result<()> {
         ours.push(
             rate(WINDOW, move |id| {
                 let region = one.clone();
-                async move { Ok(drop(black_box(region.get(id).await?))) }
+                async move {
+                    black_box(region.get(id).await?);
+                    Ok(())
+                }
             })
             .await?,
         );
@@ -191,7 +191,8 @@ async fn reads(report: &mut Report, redis: &Redis) -> Result<()> {
                 async move {
                     let found: Option<Vec<u8>> =
                         redis::cmd("GET").arg(key(id)).query_async(&mut bare).await?;
-                    Ok(drop(black_box(found)))
+                    black_box(found);
+                    Ok(())
                 }
             })
             .await?,
@@ -202,7 +203,8 @@ async fn reads(report: &mut Report, redis: &Redis) -> Result<()> {
                 let region = many.clone();
                 async move {
                     let ids: Vec<i64> = (0..MANY as i64).map(|n| (id + n) % KEYS).collect();
-                    Ok(drop(black_box(region.get_many(&ids).await?)))
+                    black_box(region.get_many(&ids).await?);
+                    Ok(())
                 }
             })
             .await?,
@@ -215,7 +217,8 @@ async fn reads(report: &mut Report, redis: &Redis) -> Result<()> {
                     let keys: Vec<String> = (0..MANY as i64).map(|n| key((id + n) % KEYS)).collect();
                     let found: Vec<Option<Vec<u8>>> =
                         redis::cmd("MGET").arg(keys).query_async(&mut bare).await?;
-                    Ok(drop(black_box(found)))
+                    black_box(found);
+                    Ok(())
                 }
             })
             .await?,
