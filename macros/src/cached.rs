@@ -115,14 +115,16 @@ fn fingerprint(input: &DeriveInput, revision: u64) -> u64 {
             let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
             shape.push_str(&format!("{name}:{};", field.ty.to_token_stream()));
         }
+        // Where one variant's fields end and the next one's begin.
+        shape.push('|');
     };
     match &input.data {
         Data::Struct(data) => add(&data.fields),
-        Data::Enum(data) => {
-            data.variants.iter().for_each(|variant| add(&variant.fields));
-            shape.extend(data.variants.iter().map(|variant| format!("{}|", variant.ident)));
-        }
+        Data::Enum(data) => data.variants.iter().for_each(|variant| add(&variant.fields)),
         Data::Union(_) => {}
+    }
+    if let Data::Enum(data) = &input.data {
+        shape.extend(data.variants.iter().map(|variant| format!("{}|", variant.ident)));
     }
     // How the tokens are spaced is up to the compiler.
     shape.retain(|c| !c.is_whitespace());

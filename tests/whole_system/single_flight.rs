@@ -39,7 +39,7 @@ impl Cache {
     /// A read that goes on as a region's does.
     fn read(&self) -> u32 {
         loop {
-            match Flights::join(&self.flights, 0, || self.kept()) {
+            match Flights::join(&self.flights, 0, (0, 0), || self.kept()) {
                 Turn::Found(value) => return value,
                 Turn::Load(loading) => {
                     self.loads.fetch_add(1, Relaxed);
@@ -58,7 +58,7 @@ impl Cache {
 
     /// Whoever began to load hangs up.
     fn begin_and_leave(&self) {
-        if let Turn::Load(loading) = Flights::join(&self.flights, 0, || self.kept()) {
+        if let Turn::Load(loading) = Flights::join(&self.flights, 0, (0, 0), || self.kept()) {
             drop(loading);
         }
     }

@@ -2,15 +2,14 @@
 //!
 //! The bar comes first, so that whatever happens to the process that commits, nobody keeps what was
 //! there before. It ends by itself after [`BAR_MS`]. What could not be told, because Redis did not
-//! answer, is told as soon as it does, and so is what was told in the last seconds before another
-//! server took over, which may have missed it.
+//! answer, is told as soon as it does; until then this process reads nothing in Redis. What was told in
+//! the last seconds is told again to a server that takes over, which may have missed it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use super::local::Key;
-use super::shared::{BAR_MS, Shared, Space};
+use super::shared::{BAR_MS, Space};
 use super::stats::Stats;
 use super::{Cache, Region, record};
 use crate::error::Result;
@@ -19,6 +18,8 @@ use crate::error::Result;
 const RECENT_MS: u64 = 15_000;
 /// Changed keys remembered at most; past it, the oldest may be given until their values are too old.
 const REMEMBERED: usize = 100_000;
+/// Told at once: what Redis does well within the time that a reply is waited for.
+const AT_ONCE: usize = 500;
 
 /// A key that a transaction changes.
 #[derive(Clone, Debug)]
@@ -34,19 +35,18 @@ impl<T> Region<T> {
     }
 }
 
-/// Keys barred until their change is admitted; dropped without, they stay so for [`BAR_MS`].
+/// Keys barred until their change is admitted. Dropped without, as after a commit of which nobody knows
+/// whether it was made, they stay so for [`BAR_MS`], and are told as changed when that ends.
 #[must_use]
 pub(crate) struct Barred {
     cache: Cache,
     change: u64,
     token: String,
     keys: Vec<Changed>,
-    /// In Redis, of all versions in use; nothing when they could not be barred there.
-    shared: Option<Keys>,
+    /// Whether Redis said so.
+    is_barred: bool,
+    is_admitted: bool,
 }
-
-/// Keys in Redis.
-type Keys = Vec<(Arc<Space>, i64)>;
 
 impl Cache {
     /// Bars keys, before the transaction that changes their rows commits.
@@ -58,50 +58,78 @@ impl Cache {
             self.0.local.bar(changed.key, change, now_ms, now_ms + BAR_MS);
         }
         let token = record::token();
-        let shared = match &self.0.shared {
-            Some(shared) => told(shared.bar(&spaces(&keys), &token, now_ms).await),
-            None => None,
-        };
-        Barred { cache: self.clone(), change, token, keys, shared }
+        let mut is_barred = true;
+        if let Some(shared) = &self.0.shared
+            && told(shared.bar(&spaces(&keys), &token, now_ms).await).is_none()
+        {
+            is_barred = false;
+            // Already now: until it is told, this process does not read in Redis what it changes.
+            self.0.untold.add(now_ms, spaces(&keys));
+        }
+        Barred { cache: self.clone(), change, token, keys, is_barred, is_admitted: false }
     }
 
-    /// Tells of what may not have been heard: everything remembered.
-    pub(super) async fn tell_again(&self) {
+    /// Tells what could not be told and is due.
+    pub(super) async fn tell_untold(&self) {
+        self.tell(&self.0.untold).await;
+    }
+
+    /// Tells what was told a moment ago, to a server that may not have heard of it.
+    pub(super) async fn tell_recent(&self) {
+        self.0.recent.due_now();
+        self.tell(&self.0.recent).await;
+    }
+
+    async fn tell(&self, remembered: &Remembered) {
         let Some(shared) = &self.0.shared else { return };
-        let remembered = self.0.recent.take();
-        let keys = remembered.iter().map(|(_, space, id)| (space.clone(), *id)).collect();
-        match self.tell(shared, keys, &record::token()).await {
-            Some(()) => self.0.recent.settle(),
-            None => self.0.recent.put_back(remembered),
+        loop {
+            let now_ms = self.0.clock.now_ms();
+            let (last, keys) = remembered.some(now_ms);
+            if keys.is_empty() {
+                return;
+            }
+            // With a token of nobody's: what is barred by others stays, and all else is dropped.
+            if told(shared.admit(&keys, &record::token(), false, now_ms).await).is_none() {
+                return;
+            }
+            remembered.forget(last);
+            self.0.recent.add(now_ms + RECENT_MS, keys);
         }
-    }
-
-    /// Bars keys in every version and admits them: nobody keeps what was there before.
-    async fn tell(&self, shared: &Shared, keys: Keys, token: &str) -> Option<()> {
-        if keys.is_empty() {
-            return Some(());
-        }
-        let barred = told(shared.bar(&keys, token, self.0.clock.now_ms()).await)?;
-        told(shared.admit(&barred, token).await)
     }
 }
 
 impl Barred {
     /// Admits the keys again, once the transaction has committed.
-    pub(crate) async fn admit(self) {
-        let Self { cache, change, token, keys, shared: barred } = self;
+    pub(crate) async fn admit(mut self) {
+        let cache = self.cache.clone();
         if let Some(shared) = &cache.0.shared {
-            let is_told = match barred {
-                Some(barred) => told(shared.admit(&barred, &token).await),
-                None => cache.tell(shared, spaces(&keys), &token).await,
-            };
-            cache.0.recent.add(cache.0.clock.now_ms(), spaces(&keys), is_told.is_some());
+            let (now_ms, keys) = (cache.0.clock.now_ms(), spaces(&self.keys));
+            match told(shared.admit(&keys, &self.token, self.is_barred, now_ms).await) {
+                Some(()) => {
+                    cache.0.recent.expire(now_ms);
+                    cache.0.recent.add(now_ms + RECENT_MS, keys);
+                }
+                None => cache.0.untold.add(now_ms, keys),
+            }
         }
-        for changed in keys {
-            cache.0.local.admit(changed.key, change);
+        for changed in &self.keys {
+            cache.0.local.admit(changed.key, self.change);
+        }
+        self.is_admitted = true;
+    }
+}
+
+impl Drop for Barred {
+    fn drop(&mut self) {
+        if !self.is_admitted && self.cache.0.shared.is_some() {
+            let ends_ms = self.cache.0.clock.now_ms() + BAR_MS;
+            self.cache.0.untold.add(ends_ms, spaces(&self.keys));
         }
     }
 }
+
+/// Keys in Redis.
+type Keys = Vec<(Arc<Space>, i64)>;
 
 fn spaces(keys: &[Changed]) -> Keys {
     keys.iter().map(|changed| (changed.space.clone(), changed.key.id)).collect()
@@ -115,51 +143,69 @@ fn told<T>(done: Result<T>) -> Option<T> {
     .ok()
 }
 
-/// The keys that were changed a moment ago, and those that nobody could be told of.
+/// Changed keys in the order in which they came, each with a time.
 #[derive(Debug, Default)]
-pub(super) struct Recent {
-    keys: Mutex<VecDeque<(u64, Arc<Space>, i64)>>,
-    untold: AtomicBool,
+pub(super) struct Remembered(Mutex<Queue>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    keys: VecDeque<One>,
+    next: u64,
 }
 
-impl Recent {
-    fn add(&self, now_ms: u64, keys: Keys, is_told: bool) {
-        let mut recent = self.lock();
-        self.untold.fetch_or(!is_told, Relaxed);
-        let expires_ms = if is_told { now_ms + RECENT_MS } else { u64::MAX };
-        while recent.front().is_some_and(|(expires_ms, ..)| *expires_ms <= now_ms) {
-            recent.pop_front();
+#[derive(Debug)]
+struct One {
+    number: u64,
+    /// From when on it is to be told; of the recent ones, from when on it is not worth it any more.
+    at_ms: u64,
+    key: (Arc<Space>, i64),
+}
+
+impl Remembered {
+    fn add(&self, at_ms: u64, keys: Keys) {
+        let mut queue = self.lock();
+        for key in keys {
+            let number = queue.next;
+            queue.next += 1;
+            queue.keys.push_back(One { number, at_ms, key });
         }
-        recent.extend(keys.into_iter().map(|(space, id)| (expires_ms, space, id)));
-        while recent.len() > REMEMBERED {
-            recent.pop_front();
+        let excess = queue.keys.len().saturating_sub(REMEMBERED);
+        queue.keys.drain(..excess);
+    }
+
+    /// Whether there is anything to be told.
+    pub(super) fn has_due(&self, now_ms: u64) -> bool {
+        self.lock().keys.iter().any(|one| one.at_ms <= now_ms)
+    }
+
+    /// Some of the first ones that are due, and their numbers.
+    fn some(&self, now_ms: u64) -> (Vec<u64>, Keys) {
+        let queue = self.lock();
+        let due = queue.keys.iter().filter(|one| one.at_ms <= now_ms).take(AT_ONCE);
+        due.map(|one| (one.number, one.key.clone())).unzip()
+    }
+
+    fn forget(&self, numbers: Vec<u64>) {
+        self.lock().keys.retain(|one| numbers.binary_search(&one.number).is_err());
+    }
+
+    /// Drops the first ones whose time is over.
+    fn expire(&self, now_ms: u64) {
+        let mut queue = self.lock();
+        while queue.keys.front().is_some_and(|one| one.at_ms <= now_ms) {
+            queue.keys.pop_front();
         }
     }
 
-    /// Whether anything was never told.
-    pub(super) fn has_untold(&self) -> bool {
-        self.untold.load(Relaxed)
-    }
-
-    fn take(&self) -> Vec<(u64, Arc<Space>, i64)> {
-        self.lock().drain(..).collect()
-    }
-
-    /// What was taken has been told.
-    fn settle(&self) {
-        let recent = self.lock();
-        self.untold.store(recent.iter().any(|(expires_ms, ..)| *expires_ms == u64::MAX), Relaxed);
-    }
-
-    fn put_back(&self, keys: Vec<(u64, Arc<Space>, i64)>) {
-        let mut recent = self.lock();
-        self.untold.store(true, Relaxed);
-        for key in keys.into_iter().rev() {
-            recent.push_front(key);
+    /// Has all of them told.
+    fn due_now(&self) {
+        let mut queue = self.lock();
+        for one in &mut queue.keys {
+            one.at_ms = 0;
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(u64, Arc<Space>, i64)>> {
-        self.keys.lock().unwrap_or_else(|broken| broken.into_inner())
+    fn lock(&self) -> std::sync::MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(|broken| broken.into_inner())
     }
 }

@@ -43,7 +43,11 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
     /// Sees to it that these loads land.
     pub(super) async fn fetch(&self, loads: Vec<Load>) {
         let Some(shared) = self.cache.0.shared.clone() else { return self.begin(loads, Keeping::Here) };
-        let Some(lease) = shared.lease() else { return self.begin(loads, Keeping::Nothing(Refusal::Away)) };
+        let is_told = self.cache.is_told();
+        // While others could not be told what this process has changed, Redis may have what was before.
+        let Some(lease) = shared.lease().filter(|_| is_told) else {
+            return self.begin(loads, Keeping::Nothing(Refusal::Away));
+        };
         let ids: Vec<i64> = loads.iter().map(|(id, _)| *id).collect();
         let there = match shared.look(&self.space, &lease, &ids).await {
             Ok(there) => there,
@@ -111,8 +115,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
             if pending.is_empty() {
                 return;
             }
+            if pause == LOOK.0 {
+                Stats::count(&self.stats.waits, pending.len());
+            }
             missing = pending;
-            Stats::count(&self.stats.waits, missing.len());
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LOOK.1);
         }
@@ -133,7 +139,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
             return self.load(vec![(id, loading)], Keeping::Here, Some(seen)).await;
         };
         // What can't be asked of Redis now is tried at the next read.
-        let Some(lease) = shared.lease() else { return };
+        let is_told = self.cache.is_told();
+        let Some(lease) = shared.lease().filter(|_| is_told) else { return };
         let Ok(there) = shared.look(&self.space, &lease, &[id]).await else { return };
         let now_ms = self.cache.0.clock.now_ms();
         let there = there.into_iter().next().flatten();

@@ -15,7 +15,11 @@ use super::sync::{Arc, Mutex, MutexGuard};
 /// The flights of a set of keys.
 pub(super) struct Flights<K, V>(Mutex<HashMap<K, Arc<Flight<V>>>>);
 
-struct Flight<V>(Mutex<State<V>>);
+struct Flight<V> {
+    /// When it began, in the caller's time.
+    begun: u64,
+    state: Mutex<State<V>>,
+}
 
 enum State<V> {
     Flying(Vec<Waker>),
@@ -55,16 +59,22 @@ impl<K: Copy + Eq + Hash, V> Default for Flights<K, V> {
 }
 
 impl<K: Copy + Eq + Hash, V> Flights<K, V> {
-    /// Joins the flight of a key, or begins one. `look` sees what landed flights have kept.
-    pub(super) fn join(this: &Arc<Self>, key: K, look: impl FnOnce() -> Option<V>) -> Turn<K, V> {
+    /// Joins the flight of a key, or begins one, `now`; one that began before `since` is cut off. `look`
+    /// sees what landed flights have kept.
+    pub(super) fn join(
+        this: &Arc<Self>,
+        key: K,
+        (now, since): (u64, u64),
+        look: impl FnOnce() -> Option<V>,
+    ) -> Turn<K, V> {
         let mut flights = lock(&this.0);
         if let Some(found) = look() {
             return Turn::Found(found);
         }
-        if let Some(flight) = flights.get(&key) {
+        if let Some(flight) = flights.get(&key).filter(|flight| flight.begun >= since) {
             return Turn::Wait(Waiting { flight: flight.clone(), place: None });
         }
-        let flight = Arc::new(Flight(Mutex::new(State::Flying(Vec::new()))));
+        let flight = Arc::new(Flight { begun: now, state: Mutex::new(State::Flying(Vec::new())) });
         flights.insert(key, flight.clone());
         Turn::Load(Loading { flights: this.clone(), key, flight })
     }
@@ -122,7 +132,7 @@ impl<V> Flight<V> {
     /// The first end counts.
     fn end(&self, end: State<V>) {
         let wakers = {
-            let mut state = lock(&self.0);
+            let mut state = lock(&self.state);
             match &mut *state {
                 State::Flying(wakers) => {
                     let wakers = std::mem::take(wakers);
@@ -141,7 +151,7 @@ impl<V: Clone> Future for Waiting<V> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<V>> {
         let flight = self.flight.clone();
-        match &mut *lock(&flight.0) {
+        match &mut *lock(&flight.state) {
             State::Landed(value) => Poll::Ready(Some(value.clone())),
             State::Lost => Poll::Ready(None),
             State::Flying(wakers) => {

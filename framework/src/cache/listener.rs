@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Weak;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -62,7 +63,7 @@ async fn listen(cache: &Weak<Inner>, mut subscription: Subscription, heard_at: &
         let Some(inner) = cache.upgrade() else { return };
         // What was changed while nobody listened is not known.
         inner.local.clear();
-        Cache(inner).tell_again().await;
+        tokio::spawn(async move { Cache(inner).tell_recent().await });
     }
     let (say, mut said) = mpsc::channel(1);
     let speaking = tokio::spawn(speak(cache.clone(), subscription.speaker(), heard_at.to_owned(), say));
@@ -131,8 +132,14 @@ async fn speak(
         ticks.tick().await;
         let Some(inner) = cache.upgrade() else { return };
         let at_ms = inner.clock.now_ms();
-        if inner.recent.has_untold() {
-            Cache(inner).tell_again().await;
+        if inner.untold.has_due(at_ms) && !inner.is_telling.swap(true, Relaxed) {
+            // Beside this: what is said must not wait for it.
+            let cache = Cache(inner);
+            tokio::spawn(async move {
+                cache.tell_untold().await;
+                sleep(AGAIN).await;
+                cache.0.is_telling.store(false, Relaxed);
+            });
         }
         match speaker.say(&channel, &number.to_string()).await {
             Ok(times) if said.send((number, at_ms, times)).await.is_err() => return,

@@ -96,9 +96,14 @@ impl Local {
         self.entries.get(&key).filter(|entry| now_ms < entry.dead_from_ms)
     }
 
-    /// Joins the load of a key, or begins it; `look` as for [`Flights::join`].
-    pub(super) fn join(&self, key: Key, look: impl FnOnce() -> Option<Answer>) -> Turn<Key, Answer> {
-        Flights::join(self.flights(key), key, look)
+    /// Joins the load of a key, or begins it; times and `look` as for [`Flights::join`].
+    pub(super) fn join(
+        &self,
+        key: Key,
+        times_ms: (u64, u64),
+        look: impl FnOnce() -> Option<Answer>,
+    ) -> Turn<Key, Answer> {
+        Flights::join(self.flights(key), key, times_ms, look)
     }
 
     /// Ends a load; what it brought is kept, where it is to be, and unless its row is being changed.

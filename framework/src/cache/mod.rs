@@ -30,7 +30,7 @@ mod stats;
 
 use std::sync::Arc;
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 pub use cached::{Cached, Policy};
 pub use change::Changed;
@@ -65,7 +65,12 @@ struct Inner {
     regions: RwLock<Vec<String>>,
     /// Until when the first level is believed, in milliseconds of the clock.
     believed_until_ms: AtomicU64,
-    recent: change::Recent,
+    /// Changed keys that Redis could not be told of, or is to be told of again later.
+    untold: change::Remembered,
+    /// Those that it was told of a moment ago.
+    recent: change::Remembered,
+    /// Whether somebody is telling.
+    is_telling: AtomicBool,
 }
 
 impl Cache {
@@ -91,7 +96,9 @@ impl Cache {
             clock,
             value_bytes: settings.value_bytes as usize,
             regions: RwLock::default(),
-            recent: change::Recent::default(),
+            untold: change::Remembered::default(),
+            recent: change::Remembered::default(),
+            is_telling: AtomicBool::new(false),
         });
         if inner.shared.is_some() {
             listener::start(Arc::downgrade(&inner))?;
@@ -101,7 +108,7 @@ impl Cache {
 
     /// Whether nothing was changed here that other processes could not be told of yet.
     pub fn is_told(&self) -> bool {
-        !self.0.recent.has_untold()
+        !self.0.untold.has_due(self.0.clock.now_ms())
     }
 
     /// Whether the first level is believed now: always, but where other processes can't be heard.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::flight::{Turn, Waiting};
+use super::listener::BELIEVED_MS;
 use super::local::{Answer, Entry, Erased, Key, What};
 use super::shared::Space;
 use super::stats::{Level, Stats};
@@ -137,7 +138,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
             seen = self.cache.0.local.get(key, 0).filter(|entry| !matches!(entry.what, What::Barred(_)));
             None
         };
-        if let Turn::Load(loading) = self.cache.0.local.join(key, look)
+        let now_ms = self.cache.0.clock.now_ms();
+        if let Turn::Load(loading) = self.cache.0.local.join(key, (now_ms, 0), look)
             && let Some(seen) = seen
         {
             tokio::spawn(self.clone().renew(id, loading, seen));
@@ -152,13 +154,16 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
             let mut loads = Vec::new();
             let mut waits: Vec<(usize, Waiting<Answer>)> = Vec::new();
             let now_ms = self.cache.0.clock.now_ms();
+            // Of what was changed since it began, a process that hears nothing would not know.
+            let since_ms =
+                if self.cache.0.is_believed(now_ms) { 0 } else { now_ms.saturating_sub(BELIEVED_MS) };
             for (place, id) in ids.iter().enumerate() {
                 if answers[place].is_some() {
                     continue;
                 }
                 let key = self.key(*id);
                 // Others who missed it as well may have landed meanwhile.
-                match self.cache.0.local.join(key, || self.kept(key, now_ms)) {
+                match self.cache.0.local.join(key, (now_ms, since_ms), || self.kept(key, now_ms)) {
                     Turn::Found(answer) => answers[place] = Some(answer),
                     Turn::Load(loading) => {
                         waits.push((place, loading.waiting()));

@@ -189,57 +189,66 @@ impl Shared {
         self.redis.run_each::<i64>(&self.scripts.release, &calls).await.map(drop)
     }
 
-    /// Bars keys, of regions by name, in every version of them that is in use, and tells all processes.
-    pub(super) async fn bar(
-        &self,
-        changed: &[(Arc<Space>, i64)],
-        token: &str,
-        now_ms: u64,
-    ) -> Result<Vec<(Arc<Space>, i64)>> {
-        let message = message(changed);
-        let mut names: Vec<&str> = changed.iter().map(|(space, _)| space.name.as_str()).collect();
-        names.sort_unstable();
-        names.dedup();
-        let since = (now_ms / 1_000).saturating_sub(VERSION_SECONDS);
-        let mut groups: Vec<Vec<Cmd>> = names
-            .iter()
-            .map(|name| vec![cmd("ZRANGEBYSCORE").arg(self.versions(name)).arg(since).arg("+inf").take()])
-            .collect();
+    /// Bars keys in every version of their regions that is in use, and tells all processes.
+    pub(super) async fn bar(&self, changed: &[(Arc<Space>, i64)], token: &str, now_ms: u64) -> Result<()> {
+        let names = names(changed);
+        let mut groups = self.ask_versions(&names, now_ms);
         groups.extend(changed.iter().map(|(space, id)| vec![self.bar_one(space, *id, token)]));
-        let mut replies: Vec<Value> = self.redis.tell(&groups, &self.channel(), &message).await?;
+        let mut replies: Vec<Value> = self.redis.tell(&groups, &self.channel(), &message(changed)).await?;
         replies.truncate(names.len());
-        let mut all = changed.to_vec();
-        for (name, versions) in names.iter().zip(replies) {
-            for version in read::<Vec<u64>>(versions)? {
-                let others =
-                    changed.iter().filter(|(space, _)| space.name == *name && space.version != version);
-                all.extend(others.map(|(space, id)| (Arc::new(Space { version, ..(**space).clone() }), *id)));
-            }
-        }
-        if all.len() > changed.len() {
-            let others = &all[changed.len()..];
-            let groups: Vec<Vec<Cmd>> =
+        let others = in_other_versions(changed, &names, replies)?;
+        if !others.is_empty() {
+            let bars: Vec<Vec<Cmd>> =
                 others.iter().map(|(space, id)| vec![self.bar_one(space, *id, token)]).collect();
-            self.redis.tell(&groups, &self.channel(), &message).await?;
+            self.redis.tell(&bars, &self.channel(), &message(changed)).await?;
         }
-        Ok(all)
+        Ok(())
     }
 
     fn bar_one(&self, space: &Space, id: i64, token: &str) -> Cmd {
         cmd("SET").arg(self.key(space, id)).arg(format!("w{token}")).arg("PX").arg(BAR_MS).take()
     }
 
-    /// Admits keys again whose change is over. Where their bar was lost meanwhile all are told once more.
-    pub(super) async fn admit(&self, changed: &[(Arc<Space>, i64)], token: &str) -> Result<()> {
-        let calls: Vec<_> =
-            changed.iter().map(|(space, id)| (self.key(space, *id), vec![token.as_bytes()])).collect();
-        let barred: Vec<bool> = self.redis.run_each(&self.scripts.admit, &calls).await?;
-        let lost: Vec<(Arc<Space>, i64)> =
-            changed.iter().zip(barred).filter(|(_, barred)| !barred).map(|(key, _)| key.clone()).collect();
+    /// Admits keys again whose change is over, in every version that is in use by now. Where their bar
+    /// was lost meanwhile what was kept is dropped, and all are told; where nobody knows what became of
+    /// it, all are told in any case: it may be there, and its message lost.
+    pub(super) async fn admit(
+        &self,
+        changed: &[(Arc<Space>, i64)],
+        token: &str,
+        is_barred: bool,
+        now_ms: u64,
+    ) -> Result<()> {
+        let names = names(changed);
+        let ask = self.ask_versions(&names, now_ms);
+        let (versions, mut barred) =
+            tokio::try_join!(self.redis.ask_each::<Value>(&ask), self.admit_each(changed, token))?;
+        let others = in_other_versions(changed, &names, versions)?;
+        barred.extend(self.admit_each(&others, token).await?);
+        let all = changed.iter().chain(&others);
+        let lost: Vec<(Arc<Space>, i64)> = all
+            .zip(barred)
+            .filter(|(_, barred)| !(is_barred && *barred))
+            .map(|(key, _)| key.clone())
+            .collect();
         if !lost.is_empty() {
             self.redis.tell(&[], &self.channel(), &message(&lost)).await?;
         }
         Ok(())
+    }
+
+    async fn admit_each(&self, changed: &[(Arc<Space>, i64)], token: &str) -> Result<Vec<bool>> {
+        let calls: Vec<_> =
+            changed.iter().map(|(space, id)| (self.key(space, *id), vec![token.as_bytes()])).collect();
+        self.redis.run_each(&self.scripts.admit, &calls).await
+    }
+
+    /// Asks which versions of these regions are in use.
+    fn ask_versions(&self, names: &[&str], now_ms: u64) -> Vec<Vec<Cmd>> {
+        let since = (now_ms / 1_000).saturating_sub(VERSION_SECONDS);
+        let ask =
+            |name: &&str| vec![cmd("ZRANGEBYSCORE").arg(self.versions(name)).arg(since).arg("+inf").take()];
+        names.iter().map(ask).collect()
     }
 
     fn key(&self, space: &Space, id: i64) -> String {
@@ -259,6 +268,32 @@ pub(super) struct Loaded<'l> {
     pub(super) lifetime_ms: u64,
     /// JSON; nothing when there is no value.
     pub(super) value: Option<&'l [u8]>,
+}
+
+/// The names of the regions of these keys.
+fn names(changed: &[(Arc<Space>, i64)]) -> Vec<&str> {
+    let mut names: Vec<&str> = changed.iter().map(|(space, _)| space.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// These keys in the other versions that are in use, by what Redis says of each region.
+fn in_other_versions(
+    changed: &[(Arc<Space>, i64)],
+    names: &[&str],
+    versions: Vec<Value>,
+) -> Result<Vec<(Arc<Space>, i64)>> {
+    let mut others = Vec::new();
+    for (name, versions) in names.iter().zip(versions) {
+        for version in read::<Vec<u64>>(versions)? {
+            let of_region =
+                changed.iter().filter(|(space, _)| space.name == *name && space.version != version);
+            others
+                .extend(of_region.map(|(space, id)| (Arc::new(Space { version, ..(**space).clone() }), *id)));
+        }
+    }
+    Ok(others)
 }
 
 /// Regions by name, as processes of other versions know them, and ids.

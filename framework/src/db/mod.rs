@@ -113,7 +113,8 @@ impl Database {
     /// returns `Err`. `Ok` comes back only once the commit is durable.
     ///
     /// The work goes on to its end even if the caller is dropped meanwhile. It holds up other writes
-    /// to this database (on SQLite all of them), so it talks to nothing but the database.
+    /// to this database (on SQLite all of them), so it talks to nothing but the database; the framework
+    /// itself to Redis as well, once, where the work changes what is cached.
     ///
     /// # Errors
     /// Those of `work`; overloaded, when too many writes wait; unavailable, when the work takes

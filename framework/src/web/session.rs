@@ -89,7 +89,7 @@ impl Sessions {
     /// When they are made twice of the same shards.
     pub fn new(shards: Shards) -> Self {
         let loaded = shards.clone();
-        let policy = Policy { name: "session".to_owned(), version: VERSION, ttl: TTL };
+        let policy = Policy { name: "tripod.session".to_owned(), version: VERSION, ttl: TTL };
         let stored = Region::new(shards.cache(), policy, move |ids| {
             let shards = loaded.clone();
             async move { load(&shards, ids).await }

@@ -3,6 +3,6 @@
 #[automatically_derived]
 impl ::tripod::cache::Cached for Model {
     const NAME: &'static str = "note";
-    const VERSION: u64 = 7592065461926622702;
+    const VERSION: u64 = 12474948113292620118;
     const TTL: ::core::time::Duration = ::core::time::Duration::from_secs(600);
 }

@@ -3,6 +3,6 @@
 #[automatically_derived]
 impl ::tripod::cache::Cached for Weather {
     const NAME: &'static str = "weather";
-    const VERSION: u64 = 12542249365789331010;
+    const VERSION: u64 = 12438245584949987620;
     const TTL: ::core::time::Duration = ::core::time::Duration::from_secs(90);
 }

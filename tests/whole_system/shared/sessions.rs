@@ -61,7 +61,7 @@ async fn a_session_is_found_in_redis_and_closed_everywhere_at_once() {
 
 /// The key that a session is cached under in Redis.
 async fn cached(redis: &Redis, id: i64) -> Option<String> {
-    let keys: Vec<String> = redis.ask(&["KEYS", &format!("c:session.*:{id}")]).await;
+    let keys: Vec<String> = redis.ask(&["KEYS", &format!("c:tripod.session.*:{id}")]).await;
     for key in keys {
         if redis.ask::<String>(&["GET", &key]).await.starts_with('v') {
             return Some(key);
