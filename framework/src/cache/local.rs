@@ -15,7 +15,7 @@ use super::stats::AllStats;
 use crate::error::Error;
 
 /// Bytes that an entry is reckoned at besides its value: moka's nodes for it, the key, this struct,
-/// and the value's allocation. Measured by `cache_bytes` in the benches.
+/// and the value's allocation. An estimate: the bench `cache` prints what it really is.
 const OVERHEAD_BYTES: u32 = 384;
 /// So many locks: threads that miss different keys seldom meet.
 const LOCKS: usize = 64;
