@@ -4,6 +4,7 @@ mod differential;
 mod failover;
 mod history;
 mod limits;
+mod refusal;
 mod sessions;
 mod stampede;
 mod start;

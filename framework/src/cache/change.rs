@@ -36,7 +36,7 @@ impl<T> Region<T> {
 }
 
 /// Keys barred until their change is admitted. Dropped without, as after a commit of which nobody knows
-/// whether it was made, they stay so for [`BAR_MS`], and are told as changed when that ends.
+/// whether it was made, they are so for another [`BAR_MS`], and are told as changed when that ends.
 #[must_use]
 pub(crate) struct Barred {
     cache: Cache,
@@ -121,9 +121,16 @@ impl Barred {
 
 impl Drop for Barred {
     fn drop(&mut self) {
-        if !self.is_admitted && self.cache.0.shared.is_some() {
-            let ends_ms = self.cache.0.clock.now_ms() + BAR_MS;
-            self.cache.0.untold.add(ends_ms, spaces(&self.keys));
+        if self.is_admitted {
+            return;
+        }
+        let now_ms = self.cache.0.clock.now_ms();
+        for changed in &self.keys {
+            // Somebody else's change of it may be over by now.
+            self.cache.0.local.bar(changed.key, self.change, now_ms, now_ms + BAR_MS);
+        }
+        if self.cache.0.shared.is_some() {
+            self.cache.0.untold.add(now_ms + BAR_MS, spaces(&self.keys));
         }
     }
 }

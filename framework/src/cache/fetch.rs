@@ -15,7 +15,7 @@ use super::flight::Loading;
 use super::local::{Answer, Entry, Erased, Key, Local, What};
 use super::record::{self, Known, Record};
 use super::region::{Batch, Region};
-use super::shared::{LEASE_MS, Lease, Leased, Loaded, Shared};
+use super::shared::{LEASE_MS, Lease, Leased, Loaded, Server, Shared};
 use super::stats::{Level, Refusal, Stats};
 use crate::error::{Error, Result};
 
@@ -45,11 +45,11 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
         let Some(shared) = self.cache.0.shared.clone() else { return self.begin(loads, Keeping::Here) };
         let is_told = self.cache.is_told();
         // While others could not be told what this process has changed, Redis may have what was before.
-        let Some(lease) = shared.lease().filter(|_| is_told) else {
+        let Some(server) = shared.server().filter(|_| is_told) else {
             return self.begin(loads, Keeping::Nothing(Refusal::Away));
         };
         let ids: Vec<i64> = loads.iter().map(|(id, _)| *id).collect();
-        let there = match shared.look(&self.space, &lease, &ids).await {
+        let there = match shared.look(&self.space, &server, &ids).await {
             Ok(there) => there,
             Err(error) => {
                 tracing::debug!(error = error.chain(), "values are read from the databases");
@@ -58,19 +58,19 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
         };
         let mut missing = Vec::new();
         for (load, there) in loads.into_iter().zip(there) {
-            missing.extend(self.land_known(load, there.as_deref(), &lease));
+            missing.extend(self.land_known(load, there.as_deref(), &server));
         }
         if !missing.is_empty() {
             self.stats.missed(Level::Redis, missing.len());
             let this = self.clone();
-            tokio::spawn(async move { this.obtain(missing, shared, lease).await });
+            tokio::spawn(async move { this.obtain(missing, shared, server).await });
         }
     }
 
     /// Lands a load whose value Redis knows; gives it back otherwise.
-    fn land_known(&self, (id, loading): Load, there: Option<&[u8]>, lease: &Lease) -> Option<Load> {
+    fn land_known(&self, (id, loading): Load, there: Option<&[u8]>, server: &Server) -> Option<Load> {
         let now_ms = self.cache.0.clock.now_ms();
-        let found = there.and_then(|there| self.decode(there, lease, now_ms));
+        let found = there.and_then(|there| self.decode(there, server, now_ms));
         let Some((known, entry)) = found else { return Some((id, loading)) };
         self.stats.hit(Level::Redis, now_ms.saturating_sub(known.loaded_ms));
         let stale = now_ms >= known.fresh_until_ms;
@@ -82,8 +82,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
     }
 
     /// Leases keys and loads them; looks at those that others hold until they are there.
-    async fn obtain(self, mut missing: Vec<Load>, shared: Shared, lease: Lease) {
-        let lease = Arc::new(lease);
+    async fn obtain(self, mut missing: Vec<Load>, shared: Shared, server: Server) {
+        let lease = Arc::new(Lease::of(server));
         let (begun, mut pause) = (Instant::now(), LOOK.0);
         loop {
             let ids: Vec<i64> = missing.iter().map(|(id, _)| *id).collect();
@@ -95,20 +95,20 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
                     return self.begin(missing, Keeping::Nothing(Refusal::Away));
                 }
             };
-            let (mut granted, mut barred, mut pending) = (Vec::new(), Vec::new(), Vec::new());
+            let [mut granted, mut pending, mut barred, mut unreadable] = [const { Vec::new() }; 4];
             for (load, leased) in missing.into_iter().zip(leased) {
                 match leased {
                     Leased::Granted => granted.push(load),
                     Leased::There(there) => match record::read(&there) {
                         Some(Record::Loading) => pending.push(load),
-                        // Being changed, or nothing that can be read.
                         Some(Record::Barred) => barred.push(load),
-                        _ => barred.extend(self.land_known(load, Some(&there), &lease)),
+                        _ => unreadable.extend(self.land_known(load, Some(&there), &lease.server)),
                     },
                 }
             }
             self.begin(granted, Keeping::Leased(shared.clone(), lease.clone()));
             self.begin(barred, Keeping::Nothing(Refusal::Barred));
+            self.begin(unreadable, Keeping::Nothing(Refusal::Unreadable));
             if begun.elapsed() >= PATIENCE {
                 return self.begin(pending, Keeping::Nothing(Refusal::Outdated));
             }
@@ -140,17 +140,18 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
         };
         // What can't be asked of Redis now is tried at the next read.
         let is_told = self.cache.is_told();
-        let Some(lease) = shared.lease().filter(|_| is_told) else { return };
-        let Ok(there) = shared.look(&self.space, &lease, &[id]).await else { return };
+        let Some(server) = shared.server().filter(|_| is_told) else { return };
+        let Ok(there) = shared.look(&self.space, &server, &[id]).await else { return };
         let now_ms = self.cache.0.clock.now_ms();
         let there = there.into_iter().next().flatten();
-        let Some((known, entry)) = there.as_deref().and_then(|there| self.decode(there, &lease, now_ms))
+        let Some((known, entry)) = there.as_deref().and_then(|there| self.decode(there, &server, now_ms))
         else {
             if there.is_none() {
-                self.obtain(vec![(id, loading)], shared, lease).await;
+                self.obtain(vec![(id, loading)], shared, server).await;
             }
             return;
         };
+        let lease = Lease::of(server);
         if now_ms < known.fresh_until_ms {
             // Somebody else has renewed it, or is at it.
             return self.land(id, loading, Ok(entry.value()), Some(entry));
@@ -273,10 +274,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
     }
 
     /// The entry of a record of the server that answers now, unless it is too old or can't be read.
-    fn decode<'r>(&self, there: &'r [u8], lease: &Lease, now_ms: u64) -> Option<(Known<'r>, Entry)> {
+    fn decode<'r>(&self, there: &'r [u8], server: &Server, now_ms: u64) -> Option<(Known<'r>, Entry)> {
         let Some(Record::Known(known)) = record::read(there) else { return None };
         let dead_from_ms = known.loaded_ms + self.ages(known.value.is_some()).0;
-        if known.identity != lease.identity() || now_ms >= dead_from_ms {
+        if *known.identity != **server || now_ms >= dead_from_ms {
             return None;
         }
         let (what, bytes) = match known.value {

@@ -66,19 +66,18 @@ async fn listen(cache: &Weak<Inner>, mut subscription: Subscription, heard_at: &
         tokio::spawn(async move { Cache(inner).tell_recent().await });
     }
     let (say, mut said) = mpsc::channel(1);
-    let speaking = tokio::spawn(speak(cache.clone(), subscription.speaker(), heard_at.to_owned(), say));
+    let speaker = subscription.speaker();
+    let servers = speaker.servers();
+    let speaking = tokio::spawn(speak(cache.clone(), speaker, heard_at.to_owned(), say));
     let mut unheard = Said::new();
-    let mut early: VecDeque<u64> = VecDeque::new();
     let mut deaf_at = Instant::now() + DEAF;
     'listening: loop {
         tokio::select! {
+            // In this order nothing is heard before it is known to be said.
             biased;
             spoke = said.recv() => match spoke {
-                Some((number, at_ms, times)) => {
-                    // It may have been heard before it was known to be said.
-                    let times = times - early.iter().filter(|heard| **heard == number).count().min(times);
-                    early.retain(|heard| *heard > number);
-                    unheard.push_back((number, at_ms, times));
+                Some((number, at_ms)) => {
+                    unheard.push_back((number, at_ms, servers));
                     unheard.truncate(UNHEARD);
                 }
                 None => break,
@@ -86,12 +85,8 @@ async fn listen(cache: &Weak<Inner>, mut subscription: Subscription, heard_at: &
             message = timeout_at(deaf_at, subscription.next()) => match message {
                 Ok(Some((channel, text))) if channel == heard_at => {
                     let Ok(number) = text.parse::<u64>() else { continue };
-                    match unheard.iter_mut().find(|(said, ..)| *said == number) {
-                        Some((_, _, times)) => *times = times.saturating_sub(1),
-                        None => {
-                            early.push_back(number);
-                            early.truncate(UNHEARD);
-                        }
+                    if let Some((_, _, times)) = unheard.iter_mut().find(|(said, ..)| *said == number) {
+                        *times = times.saturating_sub(1);
                     }
                 }
                 Ok(Some((_, text))) => {
@@ -120,12 +115,7 @@ async fn listen(cache: &Weak<Inner>, mut subscription: Subscription, heard_at: &
 }
 
 /// Says a number from time to time, and tells again what could not be told.
-async fn speak(
-    cache: Weak<Inner>,
-    mut speaker: Speaker,
-    channel: String,
-    said: mpsc::Sender<(u64, u64, usize)>,
-) {
+async fn speak(cache: Weak<Inner>, mut speaker: Speaker, channel: String, said: mpsc::Sender<(u64, u64)>) {
     let mut ticks = interval(SAY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for number in 0.. {
@@ -141,13 +131,12 @@ async fn speak(
                 cache.0.is_telling.store(false, Relaxed);
             });
         }
-        match speaker.say(&channel, &number.to_string()).await {
-            Ok(times) if said.send((number, at_ms, times)).await.is_err() => return,
-            Ok(_) => {}
-            Err(error) => {
-                tracing::debug!(error = error.chain(), "the cache's first level is not used");
-                return;
-            }
+        if said.send((number, at_ms)).await.is_err() {
+            return;
+        }
+        if let Err(error) = speaker.say(&channel, &number.to_string()).await {
+            tracing::debug!(error = error.chain(), "the cache's first level is not used");
+            return;
         }
     }
 }

@@ -85,7 +85,6 @@ impl Cache {
         metrics: &Metrics,
     ) -> Result<Self> {
         let stats = Arc::<AllStats>::default();
-        metrics.register(stats::Counters(stats.clone()));
         let inner = Arc::new(Inner {
             local: Local::new(settings.memory_bytes, stats.clone()),
             shared: redis.clone().map(Shared::new),
@@ -100,6 +99,7 @@ impl Cache {
             recent: change::Remembered::default(),
             is_telling: AtomicBool::new(false),
         });
+        metrics.register(stats::Counters(Arc::downgrade(&inner)));
         if inner.shared.is_some() {
             listener::start(Arc::downgrade(&inner))?;
         }
@@ -148,6 +148,11 @@ impl Inner {
 
     /// The number of a new region.
     fn add_region(&self, name: &str) -> u32 {
+        let separates = |sign: char| sign == ':' || sign.is_whitespace();
+        assert!(
+            !name.is_empty() && !name.contains(separates),
+            "{name:?} names no region of the cache: letters, digits, dots"
+        );
         let mut regions = self.regions.write().unwrap_or_else(|broken| broken.into_inner());
         assert!(!regions.iter().any(|region| region == name), "two regions of the cache are named {name:?}");
         regions.push(name.to_owned());

@@ -41,15 +41,37 @@ if redis.call('GET', KEYS[1]) == 'l' .. ARGV[1] then redis.call('DEL', KEYS[1]) 
 return 1
 ";
 
-/// Ends a change: what is read from now on is kept. Gives 1 when nothing can have been kept since the
-/// change began, and 0 when the bar was lost meanwhile, as a server's restart loses it, so that
-/// somebody may have kept what was there before. Arguments: the writer's token.
+/// The bars of a key that stand, but for one writer's: those of writers who are not heard of again end
+/// each in its time, however many come after them.
+const STANDING: &str = "
+local there = redis.call('GET', KEYS[1]) or ''
+local function standing(token, now)
+  local bars = {}
+  for at = 2, string.sub(there, 1, 1) == 'w' and #there or 0, 27 do
+    if string.sub(there, at, at + 15) ~= token and string.sub(there, at + 16, at + 26) > now then
+      bars[#bars + 1] = string.sub(there, at, at + 26)
+    end
+  end
+  return table.concat(bars)
+end
+";
+
+/// Bars a key for a change, beside others who change it. May be repeated. Arguments: the writer's
+/// token, the time, when the bar ends, milliseconds until then.
+const BAR: &str = "
+redis.call('SET', KEYS[1], 'w' .. standing(ARGV[1], ARGV[2]) .. ARGV[1] .. ARGV[3], 'PX', ARGV[4])
+return 1
+";
+
+/// Ends a change: what is read from now on is kept, where nobody else changes it. Gives 1 when nothing
+/// can have been kept since the change began, and 0 when the bar was lost meanwhile, as a server's
+/// restart loses it, so that somebody may have kept what was there before. Arguments: the writer's
+/// token, the time.
 const ADMIT: &str = "
-local there = redis.call('GETRANGE', KEYS[1], 0, 16)
-if there == 'w' .. ARGV[1] then redis.call('DEL', KEYS[1]) return 1 end
-if string.sub(there, 1, 1) == 'w' then return 1 end
-redis.call('DEL', KEYS[1])
-return 0
+local bars = standing(ARGV[1], ARGV[2])
+if bars == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], 'w' .. bars, 'KEEPTTL') end
+local stood = string.sub(there, 1, 1) == 'w' and string.find(there, ARGV[1], 2, true)
+return stood and 1 or 0
 ";
 
 pub(super) struct Scripts {
@@ -57,6 +79,9 @@ pub(super) struct Scripts {
     pub(super) renew: Script,
     pub(super) keep: Script,
     pub(super) release: Script,
+    /// Sent whole, together with other commands: what a server that was restarted does not know by its
+    /// hash would fail them all.
+    pub(super) bar: String,
     pub(super) admit: Script,
 }
 
@@ -67,7 +92,8 @@ impl Scripts {
             renew: Script::new(RENEW),
             keep: Script::new(KEEP),
             release: Script::new(RELEASE),
-            admit: Script::new(ADMIT),
+            bar: format!("{STANDING}{BAR}"),
+            admit: Script::new(&format!("{STANDING}{ADMIT}")),
         }
     }
 }

@@ -31,16 +31,18 @@ pub(super) struct Space {
     pub(super) ttl: Duration,
 }
 
+/// Who is asked: [`Redis::identity`].
+pub(super) type Server = Arc<str>;
+
 /// What a process leases keys with.
 pub(super) struct Lease {
     pub(super) token: String,
-    identity: Arc<str>,
+    pub(super) server: Server,
 }
 
 impl Lease {
-    /// The server that it is asked of.
-    pub(super) fn identity(&self) -> &str {
-        &self.identity
+    pub(super) fn of(server: Server) -> Self {
+        Self { token: token(), server }
     }
 }
 
@@ -67,11 +69,11 @@ impl Shared {
         self.redis.key(CHANNEL)
     }
 
-    /// What is under these keys, on the lease's server.
+    /// What is under these keys on this server.
     pub(super) async fn look(
         &self,
         space: &Space,
-        lease: &Lease,
+        server: &Server,
         ids: &[i64],
     ) -> Result<Vec<Option<Vec<u8>>>> {
         let there = match ids {
@@ -82,22 +84,22 @@ impl Shared {
                 self.redis.ask(&cmd("MGET").arg(keys).take()).await?
             }
         };
-        self.check(lease)?;
+        self.check(server)?;
         Ok(there)
     }
 
-    /// Whether what was answered until now was answered by the lease's server: one that was restarted
-    /// may have an old snapshot, with this very lease in it.
-    fn check(&self, lease: &Lease) -> Result<()> {
-        if self.redis.identity().as_ref() == Some(&lease.identity) {
+    /// Whether what was answered until now was answered by this server: one that was restarted may have
+    /// an old snapshot, with what it is asked for in it.
+    fn check(&self, server: &Server) -> Result<()> {
+        if self.redis.identity().as_ref() == Some(server) {
             return Ok(());
         }
         Err(Error::unavailable("another server of Redis answers than was asked"))
     }
 
-    /// A lease to be asked for; nothing while nobody answers.
-    pub(super) fn lease(&self) -> Option<Lease> {
-        Some(Lease { token: token(), identity: self.redis.identity()? })
+    /// The server to ask; nothing while nobody answers.
+    pub(super) fn server(&self) -> Option<Server> {
+        self.redis.identity()
     }
 
     /// Asks for these keys. Says first that this version of the region is in use: who changes a row
@@ -120,12 +122,12 @@ impl Shared {
             .map(|id| {
                 (
                     self.key(space, *id),
-                    vec![lease.token.as_bytes(), lease.identity.as_bytes(), lifetime.as_bytes()],
+                    vec![lease.token.as_bytes(), lease.server.as_bytes(), lifetime.as_bytes()],
                 )
             })
             .collect();
         let there: Vec<Option<Vec<u8>>> = self.redis.run_each(&self.scripts.lease, &calls).await?;
-        self.check(lease)?;
+        self.check(&lease.server)?;
         Ok(there.into_iter().map(|there| there.map_or(Leased::Granted, Leased::There)).collect())
     }
 
@@ -159,7 +161,7 @@ impl Shared {
             .map(|loaded| {
                 let record = record::write(
                     &lease.token,
-                    &lease.identity,
+                    &lease.server,
                     loaded.loaded_ms,
                     loaded.fresh_until_ms,
                     loaded.value,
@@ -178,7 +180,7 @@ impl Shared {
             })
             .collect();
         let kept = self.redis.run_each(&self.scripts.keep, &calls).await?;
-        self.check(lease)?;
+        self.check(&lease.server)?;
         Ok(kept)
     }
 
@@ -193,20 +195,22 @@ impl Shared {
     pub(super) async fn bar(&self, changed: &[(Arc<Space>, i64)], token: &str, now_ms: u64) -> Result<()> {
         let names = names(changed);
         let mut groups = self.ask_versions(&names, now_ms);
-        groups.extend(changed.iter().map(|(space, id)| vec![self.bar_one(space, *id, token)]));
+        groups.extend(changed.iter().map(|(space, id)| vec![self.bar_one(space, *id, token, now_ms)]));
         let mut replies: Vec<Value> = self.redis.tell(&groups, &self.channel(), &message(changed)).await?;
         replies.truncate(names.len());
         let others = in_other_versions(changed, &names, replies)?;
         if !others.is_empty() {
             let bars: Vec<Vec<Cmd>> =
-                others.iter().map(|(space, id)| vec![self.bar_one(space, *id, token)]).collect();
+                others.iter().map(|(space, id)| vec![self.bar_one(space, *id, token, now_ms)]).collect();
             self.redis.tell(&bars, &self.channel(), &message(changed)).await?;
         }
         Ok(())
     }
 
-    fn bar_one(&self, space: &Space, id: i64, token: &str) -> Cmd {
-        cmd("SET").arg(self.key(space, id)).arg(format!("w{token}")).arg("PX").arg(BAR_MS).take()
+    fn bar_one(&self, space: &Space, id: i64, token: &str, now_ms: u64) -> Cmd {
+        let key = self.key(space, id);
+        let (now, until) = (time(now_ms), time(now_ms + BAR_MS));
+        cmd("EVAL").arg(&self.scripts.bar).arg(1).arg(key).arg(token).arg(now).arg(until).arg(BAR_MS).take()
     }
 
     /// Admits keys again whose change is over, in every version that is in use by now. Where their bar
@@ -222,9 +226,9 @@ impl Shared {
         let names = names(changed);
         let ask = self.ask_versions(&names, now_ms);
         let (versions, mut barred) =
-            tokio::try_join!(self.redis.ask_each::<Value>(&ask), self.admit_each(changed, token))?;
+            tokio::try_join!(self.redis.ask_each::<Value>(&ask), self.admit_each(changed, token, now_ms))?;
         let others = in_other_versions(changed, &names, versions)?;
-        barred.extend(self.admit_each(&others, token).await?);
+        barred.extend(self.admit_each(&others, token, now_ms).await?);
         let all = changed.iter().chain(&others);
         let lost: Vec<(Arc<Space>, i64)> = all
             .zip(barred)
@@ -237,9 +241,11 @@ impl Shared {
         Ok(())
     }
 
-    async fn admit_each(&self, changed: &[(Arc<Space>, i64)], token: &str) -> Result<Vec<bool>> {
+    async fn admit_each(&self, changed: &[(Arc<Space>, i64)], token: &str, now_ms: u64) -> Result<Vec<bool>> {
+        let now = time(now_ms);
+        let arguments = [token.as_bytes(), now.as_bytes()];
         let calls: Vec<_> =
-            changed.iter().map(|(space, id)| (self.key(space, *id), vec![token.as_bytes()])).collect();
+            changed.iter().map(|(space, id)| (self.key(space, *id), arguments.to_vec())).collect();
         self.redis.run_each(&self.scripts.admit, &calls).await
     }
 

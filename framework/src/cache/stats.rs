@@ -1,11 +1,15 @@
 //! What the cache counts, for `/metrics`: of each region how it was asked and what it holds.
 
+use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, Weak};
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::{Cache, Inner};
 
 /// The upper bounds of the ages that hits are counted by, in seconds; older ones come last.
 const AGES_SECONDS: [u64; 5] = [1, 10, 60, 600, 3_600];
@@ -56,10 +60,12 @@ pub(super) enum Refusal {
     Barred = 2,
     /// Redis did not answer, so that no other process would learn of it.
     Away = 3,
+    /// What stands in Redis in its place can't be read.
+    Unreadable = 4,
 }
 
 impl Refusal {
-    const NAMES: [&str; 4] = ["too_large", "outdated", "barred", "redis_away"];
+    const NAMES: [&str; 5] = ["too_large", "outdated", "barred", "redis_away", "unreadable"];
 }
 
 impl Stats {
@@ -108,9 +114,14 @@ impl AllStats {
     }
 }
 
-/// Hands the counters to a registry.
-#[derive(Debug)]
-pub(super) struct Counters(pub(super) Arc<AllStats>);
+/// Hands the counters to a registry, and whether the first level is believed.
+pub(super) struct Counters(pub(super) Weak<Inner>);
+
+impl fmt::Debug for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Counters")
+    }
+}
 
 /// A label's name and value.
 type Label = (&'static str, String);
@@ -118,8 +129,12 @@ type Label = (&'static str, String);
 type Values = Vec<(Vec<Label>, i64)>;
 
 impl Collector for Counters {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let regions = self.0.read();
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(cache) = self.0.upgrade() else { return Ok(()) };
+        let (name, help) = ("tripod_cache_believed", "Whether what is in this process is believed: 1 or 0");
+        let believed = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::from(Cache(cache.clone()).is_believed())).encode(believed)?;
+        let regions = cache.stats.read();
         for (name, help, kind, values) in METRICS {
             let name = format!("tripod_cache_{name}");
             let mut metric = encoder.encode_descriptor(&name, help, None, kind)?;

@@ -8,8 +8,13 @@ use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
 use redis::{Cmd, RedisError, RedisResult, Value, cmd};
 use sha2::{Digest, Sha256};
 
-/// The first version in which scripts may ask what the rest of this module asks.
+/// The first version in which scripts may ask what the rest of this module asks, and may be declared.
 const OLDEST: u32 = 7;
+
+/// A declared script that does not say that it writes nothing: refused, unlike INFO, by whoever would
+/// refuse a write, be it that its memory or its disk is full, that it reads its data or that it has too
+/// few replicas. It has no key, so any master of a cluster carries it out.
+const WRITABLE: &str = "#!lua\nreturn 1";
 
 /// Why it can't be used.
 #[derive(Debug)]
@@ -35,20 +40,20 @@ impl fmt::Display for Unfit {
     }
 }
 
-/// A single server: it has its data in memory, is a master and new enough. Gives its identity.
+/// A single server: it takes writes, is a master and new enough. Gives its identity.
 pub(super) async fn check_server(server: &mut MultiplexedConnection) -> Result<String, Unfit> {
-    // Unlike INFO this is refused while the server still reads its data.
-    cmd("PING").query_async::<()>(server).await?;
     let info: String = info().query_async(server).await?;
     if field(&info, "redis_mode") == Some("cluster") {
         return Err(Unfit::Wrong("it is part of a cluster: write redis-cluster://HOST:PORT,...".to_owned()));
     }
     check_info(&info)?;
-    Ok(identity(&[info]))
+    // After the version, which says better what is wrong with an old one.
+    writable().query_async::<()>(server).await?;
+    Ok(identity(&info))
 }
 
-/// A cluster: each slot is served, by a master that answers and is new enough. Gives the identity of
-/// all masters together, and how many they are.
+/// A cluster: each slot is served, by a master that takes writes and is new enough. Gives the identity
+/// of all masters together, and how many they are.
 pub(super) async fn check_cluster(cluster: &mut ClusterConnection) -> Result<(String, usize), Unfit> {
     let nodes: String = cmd("CLUSTER").arg("NODES").query_async(cluster).await?;
     let serving = |line: &&str| {
@@ -58,29 +63,44 @@ pub(super) async fn check_cluster(cluster: &mut ClusterConnection) -> Result<(St
     let masters = nodes.lines().filter(serving).count();
     let all = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
     // A node that can't be reached is left out of the reply without a word.
-    let replies = match cluster.route_command(info(), all).await? {
+    let replies = match cluster.route_command(info(), all.clone()).await? {
         Value::Map(replies) => replies,
         other => return Err(Unfit::Wrong(format!("its masters answer {other:?}"))),
     };
     if replies.len() < masters {
         return Err(Unfit::Wrong(format!("{} of its {masters} masters answer", replies.len())));
     }
-    let mut infos: Vec<String> = Vec::with_capacity(masters);
+    let mut identities: Vec<String> = Vec::with_capacity(masters);
     for (_, info) in replies {
         let info: RedisResult<String> = redis::from_redis_value(info).map_err(RedisError::from);
         let info = info?;
         check_info(&info)?;
-        infos.push(info);
+        identities.push(identity(&info));
+    }
+    let take_writes = done(&cluster.route_command(writable(), all).await?);
+    if take_writes < masters {
+        return Err(Unfit::Wrong(format!("{take_writes} of its {masters} masters take writes")));
     }
     let state: String = cmd("CLUSTER").arg("INFO").query_async(cluster).await?;
     match field(&state, "cluster_state") {
-        Some("ok") => Ok((identity(&infos), masters)),
+        Some("ok") => Ok((together(identities), masters)),
         state => Err(Unfit::Wrong(format!("its state is {}", state.unwrap_or("unknown")))),
     }
 }
 
+/// How many of several servers did as asked, by their replies: one that can't be reached is left out of
+/// them without a word, and one that refuses has an error among them.
+pub(super) fn done(replies: &Value) -> usize {
+    let done = |(_, reply): &(&Value, &Value)| !matches!(reply, Value::ServerError(_));
+    replies.as_map_iter().map_or(0, |replies| replies.filter(done).count())
+}
+
 fn info() -> Cmd {
     cmd("INFO").arg("server").arg("replication").take()
+}
+
+fn writable() -> Cmd {
+    cmd("EVAL").arg(WRITABLE).arg(0).take()
 }
 
 fn check_info(info: &str) -> Result<(), Unfit> {
@@ -100,14 +120,16 @@ fn check_info(info: &str) -> Result<(), Unfit> {
     }
 }
 
-/// Names servers, with 16 hexadecimal digits: a process, and since when it is a master.
-fn identity(infos: &[String]) -> String {
-    let mut servers: Vec<[&str; 2]> = infos
-        .iter()
-        .map(|info| ["run_id", "master_replid"].map(|name| field(info, name).unwrap_or_default()))
-        .collect();
+/// Names a server as [`super::IDENTITY`] does: a process, and since when it is a master.
+fn identity(info: &str) -> String {
+    let part = |name| field(info, name).and_then(|value| value.get(..8)).unwrap_or_default();
+    part("run_id").to_owned() + part("master_replid")
+}
+
+/// Names several servers, with as many digits.
+fn together(mut servers: Vec<String>) -> String {
     servers.sort_unstable();
-    let hash = Sha256::digest(servers.concat().concat());
+    let hash = Sha256::digest(servers.concat());
     hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

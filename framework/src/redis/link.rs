@@ -3,7 +3,7 @@
 //! While there is none, calls fail at once: with Redis away an app is a little slower, not stuck.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock, Weak};
+use std::sync::{Arc, RwLock, RwLockReadGuard, Weak};
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -34,14 +34,14 @@ pub(super) struct Link {
 }
 
 #[derive(Clone)]
-struct Live {
-    connection: Connection,
+pub(super) struct Live {
+    pub(super) connection: Connection,
     /// Tells this connection from those before and after it.
     number: u64,
     /// What was connected to, where that may change.
     server: Option<String>,
     /// Names who answers, with 16 hexadecimal digits.
-    identity: Arc<str>,
+    pub(super) identity: Arc<str>,
 }
 
 /// One concrete type over what the forms connect with.
@@ -105,22 +105,23 @@ impl Link {
     }
 
     /// Calls with the connection, if there is one, and gives it up when it has failed.
-    pub(super) async fn call<T>(&self, call: impl AsyncFnOnce(Connection) -> RedisResult<T>) -> Result<T> {
+    pub(super) async fn call<T>(&self, call: impl AsyncFnOnce(Live) -> RedisResult<T>) -> Result<T> {
         let Some(live) = self.live() else { return Err(Error::unavailable("Redis is away")) };
-        call(live.connection).await.map_err(|error| {
+        let number = live.number;
+        call(live).await.map_err(|error| {
             if is_lost(&error) {
-                self.lose(live.number, &error.to_string());
+                self.lose(number, &error.to_string());
             }
             Error::unavailable("Redis does not do as asked").because(error)
         })
     }
 
     pub(super) fn is_up(&self) -> bool {
-        self.live().is_some()
+        self.read().is_some()
     }
 
     pub(super) fn identity(&self) -> Option<Arc<str>> {
-        self.live().map(|live| live.identity)
+        self.read().as_ref().map(|live| live.identity.clone())
     }
 
     pub(super) fn address(&self) -> &Address {
@@ -198,7 +199,11 @@ impl Link {
     }
 
     fn live(&self) -> Option<Live> {
-        self.live.read().unwrap_or_else(|broken| broken.into_inner()).clone()
+        self.read().clone()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Option<Live>> {
+        self.live.read().unwrap_or_else(|broken| broken.into_inner())
     }
 
     fn set(&self, live: Option<Live>) {
@@ -221,9 +226,11 @@ pub(super) async fn one(client: &Client) -> RedisResult<MultiplexedConnection> {
     client.get_multiplexed_async_connection_with_config(&settings).await
 }
 
-/// Whether an error is the connection's or the server's rather than the command's.
+/// Whether an error is the connection's or the server's rather than the command's. A server that
+/// refuses writes is no use for reading: what changes can't be told there.
 fn is_lost(error: &RedisError) -> bool {
     use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly};
+    let refuses_writes = || matches!(error.code(), Some("OOM" | "MISCONF" | "NOREPLICAS"));
     matches!(
         error.kind(),
         ErrorKind::Io
@@ -231,5 +238,5 @@ fn is_lost(error: &RedisError) -> bool {
             | ErrorKind::AuthenticationFailed
             | ErrorKind::ClusterConnectionNotFound
             | ErrorKind::Server(BusyLoading | ClusterDown | MasterDown | ReadOnly)
-    )
+    ) || refuses_writes()
 }

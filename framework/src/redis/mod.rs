@@ -19,16 +19,16 @@ use redis::{ErrorKind, Pipeline, RedisResult, ServerErrorKind};
 
 use crate::error::{Error, Result};
 use address::Address;
-use link::{Connection, Link};
+use link::{Connection, Link, Live};
 pub use subscription::{Speaker, Subscription};
 
-/// Lua to begin a script with: `identity()` names the server that a script's key is on, and
-/// changes when that is restarted or becomes master in another's place. What was written under
-/// another identity may have lost its last changes.
+/// Lua to begin a script with: `identity()` names the server that a script's key is on, with 16
+/// hexadecimal digits, and changes when that is restarted or becomes master in another's place. What
+/// was written under another identity may have lost its last changes.
 pub const IDENTITY: &str = "
 local function identity()
   local info = redis.call('INFO', 'server', 'replication')
-  local part = function(name) return string.sub(string.match(info, name .. ':(%x+)') or '', 1, 16) end
+  local part = function(name) return string.sub(string.match(info, name .. ':(%x+)') or '', 1, 8) end
   return part('run_id') .. part('master_replid')
 end
 ";
@@ -51,8 +51,8 @@ impl Redis {
         self.0.is_up()
     }
 
-    /// Names who answers now, as [`IDENTITY`] does, with 16 hexadecimal digits: it changes when the
-    /// server, or any of a cluster's, is restarted or replaced. Nothing while there is no connection.
+    /// Names who answers now, as [`IDENTITY`] does, and a cluster's masters all together: it changes
+    /// when the server, or any of them, is restarted or replaced. Nothing while there is no connection.
     pub fn identity(&self) -> Option<Arc<str>> {
         self.0.identity()
     }
@@ -75,7 +75,7 @@ impl Redis {
     /// # Errors
     /// Unavailable: it did not do as asked, or nobody knows whether it did.
     pub async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
-        self.0.call(async |mut connection| command.query_async(&mut connection).await).await
+        self.0.call(async |mut live| command.query_async(&mut live.connection).await).await
     }
 
     /// The replies to groups of commands, one after the other. A group is about one key and is
@@ -88,7 +88,45 @@ impl Redis {
             // To the client, nothing to send is a mistake.
             return Ok(Vec::new());
         }
-        self.0.call(async |connection| ask_each(connection, groups).await).await
+        self.0.call(async |live| ask_each(live.connection, groups).await).await
+    }
+
+    /// As [`Self::ask_each`] for groups with the key that each is about: the replies to each, and the
+    /// identity of the server that gave them. That of a single server is the one that it had when it
+    /// was connected to or last looked at, half a second ago at most: a master that is made a replica
+    /// without its connections being cut, as sentinels cut them, is noticed then.
+    ///
+    /// # Errors
+    /// As [`Self::ask_each`].
+    pub async fn ask_identified(&self, groups: &[(&str, Vec<Cmd>)]) -> Result<Vec<(Arc<str>, Vec<Value>)>> {
+        self.0
+            .call(async |Live { connection, identity, .. }| match connection {
+                Connection::One(mut one) => {
+                    let all = groups.iter().flat_map(|(_, group)| group);
+                    let mut replies = pipeline(all).query_async::<Vec<Value>>(&mut one).await?.into_iter();
+                    let of_each = |(_, group): &(&str, Vec<Cmd>)| {
+                        (identity.clone(), replies.by_ref().take(group.len()).collect())
+                    };
+                    Ok(groups.iter().map(of_each).collect())
+                }
+                Connection::Cluster(cluster) => {
+                    try_join_all(groups.iter().map(|(key, group)| {
+                        let mut cluster = cluster.clone();
+                        let whose = format!("{IDENTITY} return identity()");
+                        // Last: where the server changes in between, the newer one is named.
+                        let whose = cmd("EVAL").arg(whose).arg(1).arg(*key).take();
+                        async move {
+                            let asked = pipeline(group.iter().chain([&whose]));
+                            let mut replies: Vec<Value> = asked.query_async(&mut cluster).await?;
+                            let identity: String =
+                                redis::from_redis_value(replies.pop().unwrap_or(Value::Nil))?;
+                            Ok((identity.into(), replies))
+                        }
+                    }))
+                    .await
+                }
+            })
+            .await
     }
 
     /// As [`Self::ask_each`], and once all are carried out tells a channel.
@@ -98,7 +136,7 @@ impl Redis {
     pub async fn tell(&self, groups: &[Vec<Cmd>], channel: &str, message: &str) -> Result<Vec<Value>> {
         let publish = cmd("PUBLISH").arg(channel).arg(message).take();
         self.0
-            .call(async |connection| match connection {
+            .call(async |live| match live.connection {
                 Connection::One(mut one) => {
                     let all = groups.iter().flatten().chain([&publish]);
                     pipeline(all).query_async(&mut one).await
@@ -133,7 +171,7 @@ impl Redis {
         };
         let groups: Vec<Vec<Cmd>> = calls.iter().map(call).collect();
         self.0
-            .call(async |mut connection| match ask_each(connection.clone(), &groups).await {
+            .call(async |Live { mut connection, .. }| match ask_each(connection.clone(), &groups).await {
                 // A server that was restarted does not know it.
                 Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
                     script.prepare_invoke().load_async(&mut connection).await?;
@@ -153,7 +191,7 @@ impl Redis {
         for argument in arguments {
             call.arg(*argument);
         }
-        self.0.call(async |mut connection| call.invoke_async(&mut connection).await).await
+        self.0.call(async |mut live| call.invoke_async(&mut live.connection).await).await
     }
 }
 

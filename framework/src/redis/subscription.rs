@@ -94,24 +94,31 @@ impl Subscription {
 }
 
 impl Speaker {
-    /// Says something through every server; gives how many those are, so how often it will be heard.
+    /// How many servers it speaks through, so how often what it says is heard.
+    pub fn servers(&self) -> usize {
+        match &self.0 {
+            Speaks::One(_) => 1,
+            Speaks::Cluster { masters, .. } => *masters,
+        }
+    }
+
+    /// Says something through every server.
     ///
     /// # Errors
     /// Unavailable: some did not do it.
-    pub async fn say(&mut self, channel: &str, message: &str) -> Result<usize> {
+    pub async fn say(&mut self, channel: &str, message: &str) -> Result<()> {
         let publish = cmd("PUBLISH").arg(channel).arg(message).take();
-        let said: RedisResult<(usize, usize)> = match &mut self.0 {
-            Speaks::One(one) => publish.query_async::<()>(one).await.map(|()| (1, 1)),
-            Speaks::Cluster { connection, masters } => {
+        let servers = self.servers();
+        let said: RedisResult<usize> = match &mut self.0 {
+            Speaks::One(one) => publish.query_async::<()>(one).await.map(|()| 1),
+            Speaks::Cluster { connection, .. } => {
                 let all = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-                let replies = connection.route_command(publish, all).await;
-                // One that can't be reached is left out of the replies without a word.
-                replies.map(|replies| (replies.as_map_iter().map_or(0, Iterator::count), *masters))
+                connection.route_command(publish, all).await.map(|replies| health::done(&replies))
             }
         };
         match said {
-            Ok((said, servers)) if said == servers => Ok(servers),
-            Ok((said, servers)) => {
+            Ok(said) if said == servers => Ok(()),
+            Ok(said) => {
                 Err(Error::unavailable(format!("{said} of {servers} servers of Redis spread a message")))
             }
             Err(error) => Err(Error::unavailable("Redis does not spread a message").because(error)),
@@ -119,9 +126,11 @@ impl Speaker {
     }
 }
 
+/// Any of them, so that not all processes listen to the same one.
 async fn first_that_answers(nodes: &[Client]) -> RedisResult<Client> {
     let mut failed = None;
-    for node in nodes {
+    let start = rand::random_range(0..nodes.len().max(1));
+    for node in nodes.iter().cycle().skip(start).take(nodes.len()) {
         match one(node).await {
             Ok(_) => return Ok(node.clone()),
             Err(error) => failed = Some(error),

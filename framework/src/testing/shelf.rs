@@ -86,7 +86,21 @@ impl Shelf {
     /// # Errors
     /// Those of the database.
     pub async fn write_and_die(&self, note: Id<Note>, text: &str) -> Result<()> {
+        self.write_after_and_die(note, text, async {}).await
+    }
+
+    /// The same, with something else done before the commit.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn write_after_and_die(
+        &self,
+        note: Id<Note>,
+        text: &str,
+        meanwhile: impl Future<Output = ()>,
+    ) -> Result<()> {
         let _never_admitted = self.stores.shards.cache().bar(vec![self.region.changed(note.raw())]).await;
+        meanwhile.await;
         let text = Expr::value(text);
         let written = self.stores.shards.database(note.shard()).write::<_, Error, _>(move |tx| {
             Box::pin(async move {

@@ -9,7 +9,7 @@
 //! than they know, or was written on another server than now holds it.
 
 use std::collections::HashSet;
-use std::sync::{Arc, LazyLock, RwLock};
+use std::sync::{Arc, RwLock};
 
 use futures::future::try_join_all;
 use sea_orm::ConnectionTrait;
@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 use crate::db::{CreateTables, Migration, statement};
 use crate::error::{Error, Result};
 use crate::id::Shard;
-use crate::redis::{Cmd, IDENTITY, Redis, cmd};
+use crate::redis::{Cmd, Redis, Value, cmd, read};
 use crate::shard::Shards;
 
 /// The pulled authors, on their own shards.
@@ -35,11 +35,6 @@ pub const MIGRATION: Migration = || {
 
 /// The key that holds the version in force.
 pub(super) const VERSION: &str = "pulled";
-
-/// The version, with the server that it was read on.
-static ASK_VERSION: LazyLock<String> = LazyLock::new(|| {
-    format!("{IDENTITY} local version = redis.call('GET', KEYS[1]) return version and version .. identity()")
-});
 
 type Authors = HashSet<(String, i64)>;
 
@@ -61,9 +56,15 @@ struct Known {
     announced: Authors,
 }
 
-/// Asks for the version in force; nothing, where there is none.
-pub(super) fn ask_version(key: &str) -> Cmd {
-    cmd("EVAL").arg(ASK_VERSION.as_str()).arg(1).arg(key).take()
+/// Asks for the version in force.
+pub(super) fn ask_version(key: &str) -> (&str, Vec<Cmd>) {
+    (key, vec![cmd("GET").arg(key).take()])
+}
+
+/// The version in force, with the server that it was read on; nothing, where there is none.
+pub(super) fn version((identity, mut replies): (Arc<str>, Vec<Value>)) -> Result<Option<String>> {
+    let version: Option<String> = read(replies.pop().unwrap_or(Value::Nil))?;
+    Ok(version.map(|version| version + &identity))
 }
 
 impl Pulled {
@@ -113,7 +114,8 @@ impl Pulled {
             redis.ask::<()>(&cmd("SET").arg(&key).arg(new_version()).arg("NX").take()).await?;
         }
         // The version comes before the authors: a mark that comes in between makes another version.
-        let version: Option<String> = redis.ask(&ask_version(&key)).await?;
+        let asked = redis.ask_identified(&[ask_version(&key)]).await?.pop();
+        let version = asked.map(version).transpose()?.flatten();
         let version = version.ok_or_else(|| Error::unavailable("Redis has dropped a key just written"))?;
         let authors = self.all().await?;
         self.change(|known| {

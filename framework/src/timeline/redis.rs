@@ -11,14 +11,14 @@ use std::time::Duration;
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 
-use super::pulled::{VERSION, ask_version};
+use super::pulled::{VERSION, ask_version, version};
 use super::scripts::Scripts;
 use super::store::{Key, Known};
 use crate::error::{Error, Result};
 use crate::redis::{Cmd, Redis, Value, cmd, read};
 
 /// Lists that nobody reads for so long are forgotten.
-const KEPT_SECONDS: &str = "604800";
+const KEPT_SECONDS: i64 = 604_800;
 /// How long building may take; then somebody else may.
 const BUILD_MS: &str = "15000";
 /// Timelines being built by this process whose others wait rather than build, too.
@@ -72,21 +72,24 @@ impl Shared {
     /// The page, if the list is ready and to be believed.
     async fn find(&self, name: &str, before: i64, limit: usize) -> Result<Option<Known>> {
         let list = cmd("LRANGE").arg(name).arg(0).arg(-1).take();
-        let look = cmd("EVAL").arg(&self.scripts.look).arg(1).arg(name).arg(KEPT_SECONDS).take();
-        // The list comes before the identity: a server that is restarted in between is not believed.
-        let groups = [vec![list, look], vec![ask_version(&self.redis.key(VERSION))]];
-        let [list, identity, pulled]: [Value; 3] =
-            self.redis.ask_each(&groups).await?.try_into().map_err(|_| foreign(name))?;
-        let (mut list, identity): (Vec<String>, String) = (read(list)?, read(identity)?);
+        let left = cmd("TTL").arg(name).take();
+        let pulled = self.redis.key(VERSION);
+        let asked = self.redis.ask_identified(&[(name, vec![list, left]), ask_version(&pulled)]).await?;
+        let [(identity, replies), pulled]: [_; 2] = asked.try_into().map_err(|_| foreign(name))?;
+        let [list, left]: [Value; 2] = replies.try_into().map_err(|_| foreign(name))?;
+        let (mut list, left_seconds): (Vec<String>, i64) = (read(list)?, read(left)?);
         let Some(last) = list.pop() else { return Ok(None) };
         let Some((mark, written)) = last.strip_prefix('m').and_then(|rest| rest.split_at_checked(16)) else {
             return Ok(None);
         };
-        if written != identity {
+        if *written != *identity {
             return Ok(None);
         }
         let page = page(&list, mark, before, limit).ok_or_else(|| foreign(name))?;
-        Ok(Some(Known { pulled: read(pulled)?, ..page }))
+        if left_seconds < KEPT_SECONDS / 2 {
+            self.redis.run::<()>(&self.scripts.renew, name, &[&KEPT_SECONDS.to_string()]).await?;
+        }
+        Ok(Some(Known { pulled: version(pulled)?, ..page }))
     }
 
     async fn begin(&self, name: &str) -> Result<Option<String>> {
@@ -115,7 +118,7 @@ impl Shared {
         let full = newest.len() >= self.length;
         let mark = if full { newest.iter().min().map_or(0, |lowest| lowest - 1) } else { 0 };
         let mut arguments =
-            vec![token.to_owned(), self.length.to_string(), KEPT_SECONDS.to_owned(), text(mark)];
+            vec![token.to_owned(), self.length.to_string(), KEPT_SECONDS.to_string(), text(mark)];
         arguments.extend(newest.iter().copied().map(text));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let finished: Result<Option<Vec<String>>> =

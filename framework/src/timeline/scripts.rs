@@ -31,15 +31,11 @@ local function write(items)
 end
 ";
 
-/// Gives the server's identity after a read, and keeps a list that is read from expiring.
-/// Arguments: the seconds until a list expires.
-const LOOK: &str = "
-local left = redis.call('TTL', KEYS[1])
-if left >= 0 and left < tonumber(ARGV[1]) / 2
-    and string.sub(redis.call('LINDEX', KEYS[1], -1), 1, 1) == 'm' then
-  redis.call('EXPIRE', KEYS[1], ARGV[1])
-end
-return identity()
+/// Keeps a list from expiring, unless it is being built. Arguments: the seconds until it expires.
+const RENEW: &str = "
+local last = redis.call('LINDEX', KEYS[1], -1)
+if last and string.sub(last, 1, 1) == 'm' then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
+return 1
 ";
 
 /// Begins to build a list, unless it is there or being built: gives 1 or 0. One that is not
@@ -81,9 +77,7 @@ return 1
 ";
 
 pub(super) struct Scripts {
-    /// Sent whole with each read, together with other commands: what a server that was restarted
-    /// does not know by its hash would fail them all.
-    pub(super) look: String,
+    pub(super) renew: Script,
     pub(super) begin: Script,
     pub(super) finish: Script,
     pub(super) trim: Script,
@@ -92,7 +86,7 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            look: format!("{IDENTITY}{LOOK}"),
+            renew: Script::new(RENEW),
             begin: Script::new(&format!("{IDENTITY}{BEGIN}")),
             finish: Script::new(&format!("{IDENTITY}{KEEP}{FINISH}")),
             trim: Script::new(&format!("{KEEP}{TRIM}")),

@@ -25,6 +25,8 @@ const KEYS: usize = 6;
 const ROUNDS: usize = 16;
 /// Of each process: what they do one after the other goes on for as long as a round's faults do.
 const TASKS: usize = 4;
+/// With it a server that has no replica takes no writes.
+const REFUSES: &str = "min-replicas-to-write";
 /// Between two steps of a task, or they would be over before anything can fail.
 const PACE: Duration = Duration::from_millis(1);
 
@@ -125,7 +127,7 @@ async fn write_and_die(process: &Process, key: &Key, counts: &Counts) {
 /// What happens to a network or to Redis while a round goes on.
 async fn fault(dice: &mut StdRng, processes: &[Process], redis: &Mutex<Redis>) -> &'static str {
     let mut network = processes[dice.random_range(0..processes.len())].network.lock().await;
-    match dice.random_range(0..8) {
+    match dice.random_range(0..9) {
         0 => {
             network.cut();
             "a network is cut"
@@ -157,11 +159,16 @@ async fn fault(dice: &mut StdRng, processes: &[Process], redis: &Mutex<Redis>) -
             redis.resume();
             "Redis stands still"
         }
+        7 => {
+            redis.lock().await.ask::<()>(&["CONFIG", "SET", REFUSES, "1"]).await;
+            "Redis refuses writes"
+        }
         _ => "nothing",
     }
 }
 
-async fn heal(processes: &[Process]) {
+async fn heal(processes: &[Process], redis: &Mutex<Redis>) {
+    redis.lock().await.ask::<()>(&["CONFIG", "SET", REFUSES, "0"]).await;
     for process in processes {
         let mut network = process.network.lock().await;
         network.delay(Duration::ZERO);
@@ -221,7 +228,7 @@ async fn every_read_is_what_was_so_a_moment_ago() {
                 let _broken = whole.write().await;
                 fault(&mut dice, &processes, &redis).await;
                 tokio::time::sleep(Duration::from_millis(dice.random_range(20..400))).await;
-                heal(&processes).await;
+                heal(&processes, &redis).await;
             }
             over.store(true, Relaxed);
         };

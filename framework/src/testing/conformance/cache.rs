@@ -228,11 +228,33 @@ pub async fn a_writer_who_dies_leaves_nothing_old(stores: &Stores) {
     assert_eq!(shelf.loads(), before + 1, "while nobody knows what will come of it, nothing is kept");
     shelf.write(id, "c").await.unwrap();
     comes_to(&other, id, "c").await;
+    // The dead writer's bar has ended, and does not stand beside the next one's.
+    stores.clock.advance(Duration::from_secs(31));
+    let cache = stores.shards.cache();
+    eventually("all know that it has", async || cache.is_told().then_some(())).await;
+    shelf.write(id, "d").await.unwrap();
+    comes_to(&other, id, "d").await;
     let before = (shelf.loads(), other.loads());
     for shelf in [&shelf, &other, &shelf, &other] {
-        assert_eq!(shelf.text(id).await.unwrap().as_deref(), Some("c"));
+        assert_eq!(shelf.text(id).await.unwrap().as_deref(), Some("d"));
     }
     assert!(shelf.loads() + other.loads() <= before.0 + before.1 + 1, "it is kept again");
+}
+
+/// Two change the same key at once, as those may who lock no row in common: the end of one change is not
+/// the other's.
+pub async fn one_change_does_not_end_another(stores: &Stores) {
+    let id = note(stores, "a").await;
+    let (shelf, other) = (Shelf::of(stores), stores.reopened().await);
+    let other = if stores.redis.is_some() { Shelf::of(&other) } else { shelf.clone() };
+    let meanwhile = async {
+        other.write(id, "b").await.unwrap();
+        comes_to(&other, id, "b").await;
+        comes_to(&shelf, id, "b").await;
+    };
+    shelf.write_after_and_die(id, "c", meanwhile).await.unwrap();
+    comes_to(&other, id, "c").await;
+    comes_to(&shelf, id, "c").await;
 }
 
 /// What a region holds is bounded, and a value that is too large is given and not kept.

@@ -35,6 +35,7 @@ macro_rules! conformance {
             a_change_is_seen_by_every_process,
             a_slow_load_can_not_undo_a_write,
             a_writer_who_dies_leaves_nothing_old,
+            one_change_does_not_end_another,
             memory_is_bounded_and_large_values_are_not_kept,
         }
         $crate::conformance! { on stores, $backing, graph:
