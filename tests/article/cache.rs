@@ -8,7 +8,7 @@ pub(super) const ROW: Row = Row {
     name: "cache",
     of_2011: "Memcached, later leases",
     here: "`cache`: moka in front of Redis, leases, invalidation",
-    state: State::InPart(|| Box::pin(prove()), "figures beside a real memcached"),
+    state: State::Shown(|| Box::pin(prove())),
 };
 
 const PROCESSES: usize = 4;
