@@ -23,6 +23,8 @@ fn post_count() -> usize {
 const WRITERS: usize = 4;
 /// Until a request is acknowledged, restarts included.
 const ACKNOWLEDGED: Duration = Duration::from_secs(120);
+/// Until others take over the jobs of a process that is gone.
+const LEASE_SECONDS: u64 = 3;
 /// Until the jobs of a killed process are done.
 const TAKEN_OVER: Duration = Duration::from_secs(30);
 /// Until the files of an upload that was cut off are deleted.
@@ -118,10 +120,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9() {
 
     let restarted = Instant::now();
     server.restart().await;
-    eventually("the jobs of the killed processes are done", TAKEN_OVER, async || {
-        (server.stored().await.count("tripod_job") == 0).then_some(())
-    })
-    .await;
+    crate::idle_within(&server, TAKEN_OVER).await;
     let (kills, repeats) = (kills.get(), ledger.repeats.get());
     println!("{kills} kills, {repeats} repeats, jobs done {:?} after the last restart", restarted.elapsed());
     assert!(kills >= 5, "{kills} kills are no test");
@@ -209,7 +208,7 @@ fn check_edges(stored: &Stored) {
 
 #[tokio::test]
 async fn a_job_leased_by_a_killed_process_is_taken_over() {
-    let mut server = Server::start().await;
+    let mut server = Setup::default().set("TRIPOD_QUEUE__LEASE_SECONDS", LEASE_SECONDS).start().await;
     let (kevin, mike) = (server.person("kevin").await, server.person("mike").await);
     kevin.follow(&mike).await;
     mike.follow(&kevin).await;
@@ -229,10 +228,7 @@ async fn a_job_leased_by_a_killed_process_is_taken_over() {
     assert!(leased(&server).await, "the job was done before the kill: it is too small to test anything");
     let restarted = Instant::now();
     server.restart().await;
-    eventually("the job is taken over", TAKEN_OVER, async || {
-        (server.stored().await.count("tripod_job") == 0).then_some(())
-    })
-    .await;
+    crate::idle_within(&server, TAKEN_OVER).await;
     println!("done {:?} after the restart", restarted.elapsed());
     let stored = server.stored().await;
     let left = (stored.count("post"), stored.count("comment"), stored.edges().len(), stored.files.len());

@@ -47,11 +47,19 @@ fn media_keys(post: &serde_json::Value) -> Vec<String> {
     variants.map(|variant| key(variant["url"].as_str().expect("an address"))).collect()
 }
 
-/// Waits until no job is left to do.
+/// Waits until no job is left to do, and names those that are when it takes too long.
 async fn idle(server: &Server) {
-    eventually("no job is left", SOON, async || {
-        let jobs = server.stored().await.count("tripod_job");
-        (jobs == 0).then_some(())
-    })
-    .await;
+    idle_within(server, SOON).await;
+}
+
+async fn idle_within(server: &Server, deadline: Duration) {
+    let (begun, mut left) = (std::time::Instant::now(), Vec::new());
+    while begun.elapsed() < deadline {
+        left = server.stored().await.tables["tripod_job"].clone();
+        if left.is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("jobs are left after {deadline:?}: {left:#?}");
 }

@@ -113,12 +113,15 @@ impl Store {
                         DbBackend::Postgres => "FOR UPDATE SKIP LOCKED",
                         _ => "",
                     };
+                    // Materialized, so that the limit holds: PostgreSQL may run a plain subquery again for
+                    // each row that it updates, and would lease jobs that nobody was going to begin.
                     let sql = format!(
-                        "UPDATE tripod_job SET run_at_ms = $1, attempt = attempt + 1 WHERE id IN (\
+                        "WITH due AS MATERIALIZED (\
                            SELECT id FROM tripod_job WHERE dead = FALSE AND run_at_ms <= $2 AND name IN ({places}) \
                            AND ((id >> 10) & 8191) IN (SELECT shard FROM tripod_shard WHERE state = 'active') \
                            ORDER BY run_at_ms LIMIT $3 {skip}) \
-                         RETURNING id, name, payload, attempt"
+                         UPDATE tripod_job SET run_at_ms = $1, attempt = attempt + 1 \
+                         WHERE id IN (SELECT id FROM due) RETURNING id, name, payload, attempt"
                     );
                     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
                     let values = [int(until), int(now), limit.into()].into_iter().chain(names);

@@ -71,6 +71,7 @@ macro_rules! conformance {
             a_job_commits_with_its_transaction,
             failures_back_off_and_end_as_dead_letters,
             a_panic_is_a_failed_attempt,
+            many_due_jobs_are_each_begun_when_they_are_leased,
             a_vanished_worker_is_taken_over_in_the_middle,
             a_job_that_kills_its_process_ends_too,
             an_unregistered_job_is_an_error,
