@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 pub use redis::{Cmd, FromRedisValue, Script, Value, cmd};
-use redis::{ErrorKind, Pipeline, RedisResult, ServerErrorKind};
+use redis::{ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, ToRedisArgs};
 
 use crate::error::{Error, Result};
 use address::Address;
@@ -91,40 +91,26 @@ impl Redis {
         self.0.call(async |live| ask_each(live.connection, groups).await).await
     }
 
-    /// As [`Self::ask_each`] for groups with the key that each is about: the replies to each, and the
-    /// identity of the server that gave them. That of a single server is the one that it had when it
-    /// was connected to or last looked at, half a second ago at most: a master that is made a replica
-    /// without its connections being cut, as sentinels cut them, is noticed then.
+    /// As [`Self::ask_each`] for groups with the key that each is about, which may [`call`] these
+    /// scripts: the replies to each, and the identity of the server that gave them. That of a single
+    /// server is the one that it had when it was connected to or last looked at, half a second ago at
+    /// most: a master that is made a replica without its connections being cut, as sentinels cut them,
+    /// is noticed then.
     ///
     /// # Errors
     /// As [`Self::ask_each`].
-    pub async fn ask_identified(&self, groups: &[(&str, Vec<Cmd>)]) -> Result<Vec<(Arc<str>, Vec<Value>)>> {
+    pub async fn ask_identified(
+        &self,
+        scripts: &[&Script],
+        groups: &[(&str, Vec<Cmd>)],
+    ) -> Result<Vec<(Arc<str>, Vec<Value>)>> {
         self.0
-            .call(async |Live { connection, identity, .. }| match connection {
-                Connection::One(mut one) => {
-                    let all = groups.iter().flat_map(|(_, group)| group);
-                    let mut replies = pipeline(all).query_async::<Vec<Value>>(&mut one).await?.into_iter();
-                    let of_each = |(_, group): &(&str, Vec<Cmd>)| {
-                        (identity.clone(), replies.by_ref().take(group.len()).collect())
-                    };
-                    Ok(groups.iter().map(of_each).collect())
+            .call(async |live| match ask_identified(&live, groups).await {
+                Err(error) if is_unknown_script(&error) => {
+                    load(&live, scripts).await?;
+                    ask_identified(&live, groups).await
                 }
-                Connection::Cluster(cluster) => {
-                    try_join_all(groups.iter().map(|(key, group)| {
-                        let mut cluster = cluster.clone();
-                        let whose = format!("{IDENTITY} return identity()");
-                        // Last: where the server changes in between, the newer one is named.
-                        let whose = cmd("EVAL").arg(whose).arg(1).arg(*key).take();
-                        async move {
-                            let asked = pipeline(group.iter().chain([&whose]));
-                            let mut replies: Vec<Value> = asked.query_async(&mut cluster).await?;
-                            let identity: String =
-                                redis::from_redis_value(replies.pop().unwrap_or(Value::Nil))?;
-                            Ok((identity.into(), replies))
-                        }
-                    }))
-                    .await
-                }
+                asked => asked,
             })
             .await
     }
@@ -166,16 +152,13 @@ impl Redis {
         if calls.is_empty() {
             return Ok(Vec::new());
         }
-        let call = |(key, arguments): &(String, Vec<&[u8]>)| {
-            vec![cmd("EVALSHA").arg(script.get_hash()).arg(1).arg(key).arg(arguments).take()]
-        };
-        let groups: Vec<Vec<Cmd>> = calls.iter().map(call).collect();
+        let groups: Vec<Vec<Cmd>> =
+            calls.iter().map(|(key, arguments)| vec![call(script, key, arguments)]).collect();
         self.0
-            .call(async |Live { mut connection, .. }| match ask_each(connection.clone(), &groups).await {
-                // A server that was restarted does not know it.
-                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                    script.prepare_invoke().load_async(&mut connection).await?;
-                    ask_each(connection, &groups).await
+            .call(async |live| match ask_each(live.connection.clone(), &groups).await {
+                Err(error) if is_unknown_script(&error) => {
+                    load(&live, &[script]).await?;
+                    ask_each(live.connection, &groups).await
                 }
                 asked => asked,
             })
@@ -192,6 +175,51 @@ impl Redis {
             call.arg(*argument);
         }
         self.0.call(async |mut live| call.invoke_async(&mut live.connection).await).await
+    }
+}
+
+/// A call of a script about one key, by its hash: whoever sends it sees to it that it is known.
+pub fn call(script: &Script, key: &str, arguments: &[impl ToRedisArgs]) -> Cmd {
+    cmd("EVALSHA").arg(script.get_hash()).arg(1).arg(key).arg(arguments).take()
+}
+
+/// Whether a server was asked for a script that it does not know: one that was restarted knows none.
+fn is_unknown_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+async fn load(live: &Live, scripts: &[&Script]) -> RedisResult<()> {
+    for script in scripts {
+        script.prepare_invoke().load_async(&mut live.connection.clone()).await?;
+    }
+    Ok(())
+}
+
+async fn ask_identified(
+    live: &Live,
+    groups: &[(&str, Vec<Cmd>)],
+) -> RedisResult<Vec<(Arc<str>, Vec<Value>)>> {
+    match live.connection.clone() {
+        Connection::One(mut one) => {
+            let all = groups.iter().flat_map(|(_, group)| group);
+            let mut replies = pipeline(all).query_async::<Vec<Value>>(&mut one).await?.into_iter();
+            let of_each = |(_, group): &(&str, Vec<Cmd>)| {
+                (live.identity.clone(), replies.by_ref().take(group.len()).collect())
+            };
+            Ok(groups.iter().map(of_each).collect())
+        }
+        Connection::Cluster(cluster) => {
+            let each = groups.iter().map(async |(key, group)| {
+                let whose = format!("{IDENTITY} return identity()");
+                // Last: where the server changes in between, the newer one is named.
+                let whose = cmd("EVAL").arg(whose).arg(1).arg(*key).take();
+                let asked = pipeline(group.iter().chain([&whose]));
+                let mut replies: Vec<Value> = asked.query_async(&mut cluster.clone()).await?;
+                let identity: String = redis::from_redis_value(replies.pop().unwrap_or(Value::Nil))?;
+                Ok((identity.into(), replies))
+            });
+            try_join_all(each).await
+        }
     }
 }
 

@@ -114,7 +114,7 @@ impl Pulled {
             redis.ask::<()>(&cmd("SET").arg(&key).arg(new_version()).arg("NX").take()).await?;
         }
         // The version comes before the authors: a mark that comes in between makes another version.
-        let asked = redis.ask_identified(&[ask_version(&key)]).await?.pop();
+        let asked = redis.ask_identified(&[], &[ask_version(&key)]).await?.pop();
         let version = asked.map(version).transpose()?.flatten();
         let version = version.ok_or_else(|| Error::unavailable("Redis has dropped a key just written"))?;
         let authors = self.all().await?;

@@ -15,7 +15,7 @@ use super::pulled::{VERSION, ask_version, version};
 use super::scripts::Scripts;
 use super::store::{Key, Known};
 use crate::error::{Error, Result};
-use crate::redis::{Cmd, Redis, Value, cmd, read};
+use crate::redis::{Cmd, Redis, Value, call, cmd, read};
 
 /// Lists that nobody reads for so long are forgotten.
 const KEPT_SECONDS: i64 = 604_800;
@@ -71,24 +71,20 @@ impl Shared {
 
     /// The page, if the list is ready and to be believed.
     async fn find(&self, name: &str, before: i64, limit: usize) -> Result<Option<Known>> {
-        let list = cmd("LRANGE").arg(name).arg(0).arg(-1).take();
-        let left = cmd("TTL").arg(name).take();
-        let pulled = self.redis.key(VERSION);
-        let asked = self.redis.ask_identified(&[(name, vec![list, left]), ask_version(&pulled)]).await?;
-        let [(identity, replies), pulled]: [_; 2] = asked.try_into().map_err(|_| foreign(name))?;
-        let [list, left]: [Value; 2] = replies.try_into().map_err(|_| foreign(name))?;
-        let (mut list, left_seconds): (Vec<String>, i64) = (read(list)?, read(left)?);
-        let Some(last) = list.pop() else { return Ok(None) };
+        let (script, pulled) = (&self.scripts.read, self.redis.key(VERSION));
+        let list = call(script, name, &[&text(before), &limit.to_string(), &KEPT_SECONDS.to_string()]);
+        let groups = [(name, vec![list]), ask_version(&pulled)];
+        let asked = self.redis.ask_identified(&[script], &groups).await?;
+        let [(identity, mut replies), pulled]: [_; 2] = asked.try_into().map_err(|_| foreign(name))?;
+        let list: Option<Vec<String>> = read(replies.pop().unwrap_or(Value::Nil))?;
+        let Some([items @ .., last]) = list.as_deref() else { return Ok(None) };
         let Some((mark, written)) = last.strip_prefix('m').and_then(|rest| rest.split_at_checked(16)) else {
-            return Ok(None);
+            return Err(foreign(name));
         };
         if *written != *identity {
             return Ok(None);
         }
-        let page = page(&list, mark, before, limit).ok_or_else(|| foreign(name))?;
-        if left_seconds < KEPT_SECONDS / 2 {
-            self.redis.run::<()>(&self.scripts.renew, name, &[&KEPT_SECONDS.to_string()]).await?;
-        }
+        let page = page(items, mark, before, limit).ok_or_else(|| foreign(name))?;
         Ok(Some(Known { pulled: version(pulled)?, ..page }))
     }
 
@@ -140,17 +136,13 @@ impl Shared {
 
     pub(super) async fn push(&self, timeline: &'static str, owners: &[i64], item: i64) -> Result<()> {
         let names: Vec<String> = owners.iter().map(|owner| self.name((timeline, *owner))).collect();
-        let item = text(item);
-        let pushes: Vec<Vec<Cmd>> =
-            names.iter().map(|name| vec![cmd("LPUSHX").arg(name).arg(&item).take()]).collect();
-        let lengths: Vec<usize> = self.redis.ask_each(&pushes).await?;
-        // One more than the items: what says what the list is.
-        let longest = self.length + self.length / 4 + 1;
-        let length = self.length.to_string();
-        for (name, _) in names.iter().zip(lengths).filter(|(_, length)| *length > longest) {
-            self.redis.run::<()>(&self.scripts.trim, name, &[&length]).await?;
-        }
-        Ok(())
+        // It may grow a quarter, so that not every item cuts one off.
+        let (item, length, most) =
+            (text(item), self.length.to_string(), (self.length + self.length / 4).to_string());
+        let arguments = [&item, &length, &most].map(|argument| argument.as_bytes());
+        let calls: Vec<(String, Vec<&[u8]>)> =
+            names.into_iter().map(|name| (name, arguments.to_vec())).collect();
+        self.redis.run_each::<i64>(&self.scripts.push, &calls).await.map(drop)
     }
 
     pub(super) async fn drop_timelines(&self, keys: &[Key]) -> Result<()> {

@@ -1,40 +1,60 @@
 //! What is done to a timeline's list in Redis in one step.
 //!
-//! A list holds items in order of arrival, the newest first, each as 16 hexadecimal digits, and
-//! last one element that says what the list is: `b` and a token, while somebody builds it, or `m`
-//! and the mark above which it is complete. Either ends in the identity of the server that it was
-//! written on ([`IDENTITY`]): on another one the list may have lost items, and is as good as none.
-//! Ids are compared as texts of one width, never as numbers: Lua's can't hold 64 bits.
+//! A list holds items, each once, as 16 hexadecimal digits, the newest first however they came; so
+//! that a page is read without the rest. Last comes one element that says what the list is: `b` and
+//! a token, while somebody builds it, or `m` and the mark above which it is complete. Either ends in
+//! the identity of the server that it was written on ([`IDENTITY`]): on another one the list may have
+//! lost items, and is as good as none. Ids are compared as texts of one width, never as numbers:
+//! Lua's can't hold 64 bits.
 
 use crate::redis::{IDENTITY, Script};
 
-/// Keeps the newest of `items` above `mark`; what there is no room for raises the mark.
-const KEEP: &str = "
-local function keep(items, mark, length)
-  table.sort(items, function(a, b) return a > b end)
-  local kept, last = {}, nil
-  for _, item in ipairs(items) do
-    if item <= mark then break end
-    if item ~= last then
-      if #kept == length then mark = item break end
-      kept[#kept + 1] = item
-      last = item
-    end
-  end
-  return kept, mark
-end
-local function write(items)
-  redis.call('DEL', KEYS[1])
-  for first = 1, #items, 1000 do
-    redis.call('RPUSH', KEYS[1], unpack(items, first, math.min(first + 999, #items)))
+/// Gives the items below one, as many as are asked for, and last what the list is; nothing, unless it
+/// is built. Keeps it from expiring. Arguments: the item, the number, the seconds until it expires.
+const READ: &str = "
+local last = redis.call('LINDEX', KEYS[1], -1)
+if not last or string.sub(last, 1, 1) ~= 'm' then return false end
+local function is_below(place) return redis.call('LINDEX', KEYS[1], place) < ARGV[1] end
+local first, count = 0, redis.call('LLEN', KEYS[1]) - 1
+if count > 0 and not is_below(0) then
+  local past = count
+  while first < past do
+    local middle = math.floor((first + past) / 2)
+    if is_below(middle) then past = middle else first = middle + 1 end
   end
 end
+local past, items = math.min(first + tonumber(ARGV[2]), count), {}
+if first < past then items = redis.call('LRANGE', KEYS[1], first, past - 1) end
+items[#items + 1] = last
+-- Seldom, as it is written to replicas.
+if redis.call('TTL', KEYS[1]) < tonumber(ARGV[3]) / 2 then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
+return items
 ";
 
-/// Keeps a list from expiring, unless it is being built. Arguments: the seconds until it expires.
-const RENEW: &str = "
+/// Adds an item where it belongs, if the list is there. When that makes it longer than it may grow,
+/// it goes back to its length. Arguments: the item, the length, and how many items it may grow to.
+const PUSH: &str = "
+local head = redis.call('LINDEX', KEYS[1], 0)
+if not head then return 0 end
 local last = redis.call('LINDEX', KEYS[1], -1)
-if last and string.sub(last, 1, 1) == 'm' then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
+local is_built = string.sub(last, 1, 1) == 'm'
+if is_built and ARGV[1] <= string.sub(last, 2, 17) then return 0 end
+if head == last or head < ARGV[1] then
+  redis.call('LPUSH', KEYS[1], ARGV[1])
+else
+  for _, item in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+    if item == ARGV[1] then return 0 end
+    if item == last or item < ARGV[1] then
+      redis.call('LINSERT', KEYS[1], 'BEFORE', item, ARGV[1])
+      break
+    end
+  end
+end
+if is_built and redis.call('LLEN', KEYS[1]) - 1 > tonumber(ARGV[3]) then
+  local mark = redis.call('LINDEX', KEYS[1], ARGV[2])
+  redis.call('LTRIM', KEYS[1], 0, ARGV[2] - 1)
+  redis.call('RPUSH', KEYS[1], 'm' .. mark .. string.sub(last, 18))
+end
 return 1
 ";
 
@@ -50,46 +70,44 @@ return 1
 ";
 
 /// Finishes a list that is still being built under this token, with what was pushed meanwhile, and
-/// gives it. Arguments: the token, the most items kept, the seconds until it expires, the mark,
-/// and the items found.
+/// gives it: the newest of all items above the mark; what there is no room for raises it. Arguments:
+/// the token, the most items kept, the seconds until it expires, the mark, and the items found.
 const FINISH: &str = "
 if redis.call('LINDEX', KEYS[1], -1) ~= 'b' .. ARGV[1] .. identity() then return false end
-local items = redis.call('LRANGE', KEYS[1], 0, -2)
+local items, mark, length = redis.call('LRANGE', KEYS[1], 0, -2), ARGV[4], tonumber(ARGV[2])
 for n = 5, #ARGV do items[#items + 1] = ARGV[n] end
-local kept, mark = keep(items, ARGV[4], tonumber(ARGV[2]))
+table.sort(items, function(a, b) return a > b end)
+local kept = {}
+for _, item in ipairs(items) do
+  if item <= mark then break end
+  if item ~= kept[#kept] then
+    if #kept == length then mark = item break end
+    kept[#kept + 1] = item
+  end
+end
 kept[#kept + 1] = 'm' .. mark .. identity()
-write(kept)
+redis.call('DEL', KEYS[1])
+for first = 1, #kept, 1000 do
+  redis.call('RPUSH', KEYS[1], unpack(kept, first, math.min(first + 999, #kept)))
+end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return kept
 ";
 
-/// Brings a list that has grown back to its length. Arguments: the most items kept.
-const TRIM: &str = "
-local last = redis.call('LINDEX', KEYS[1], -1)
-if not last or string.sub(last, 1, 1) ~= 'm' then return 0 end
-local left = redis.call('PTTL', KEYS[1])
-local items = redis.call('LRANGE', KEYS[1], 0, -2)
-local kept, mark = keep(items, string.sub(last, 2, 17), tonumber(ARGV[1]))
-kept[#kept + 1] = 'm' .. mark .. string.sub(last, 18)
-write(kept)
-if left >= 0 then redis.call('PEXPIRE', KEYS[1], left) end
-return 1
-";
-
 pub(super) struct Scripts {
-    pub(super) renew: Script,
+    pub(super) read: Script,
+    pub(super) push: Script,
     pub(super) begin: Script,
     pub(super) finish: Script,
-    pub(super) trim: Script,
 }
 
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            renew: Script::new(RENEW),
+            read: Script::new(READ),
+            push: Script::new(PUSH),
             begin: Script::new(&format!("{IDENTITY}{BEGIN}")),
-            finish: Script::new(&format!("{IDENTITY}{KEEP}{FINISH}")),
-            trim: Script::new(&format!("{KEEP}{TRIM}")),
+            finish: Script::new(&format!("{IDENTITY}{FINISH}")),
         }
     }
 }

@@ -1,5 +1,10 @@
 //! What is kept ready of a timeline: nothing that was pushed is missing above its mark.
 
+use std::collections::BTreeSet;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
 use crate::error::Error;
 use crate::testing::Stores;
 use crate::timeline::store::{Key, Store};
@@ -64,6 +69,31 @@ pub async fn what_is_trimmed_raises_the_mark(stores: &Stores) {
     assert!(mark >= 20, "nothing was forgotten");
     push(&store, [5]).await;
     assert!(!read(&store, i64::MAX, &[]).await.0.contains(&5), "what is below the mark is not told");
+}
+
+/// In whatever order items come, and however often, every page holds the newest below its beginning.
+pub async fn items_come_in_any_order(stores: &Stores) {
+    let seed = std::env::var("SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
+    let (mut random, store) = (StdRng::seed_from_u64(seed), store(stores, 20));
+    let (mut all, mut highest_mark) = (BTreeSet::from([40, 60]), 0);
+    read(&store, i64::MAX, &[60, 40]).await;
+    for step in 0..300 {
+        let item = random.random_range(1..1_000);
+        push(&store, [item]).await;
+        // What is below the mark may be known to the database only, so it is never asked about.
+        all.insert(item);
+        let (before, limit) = (random.random_range(1..1_100), random.random_range(1..30));
+        let known = store.read(KEY, before, limit, async |_| panic!("it is there")).await.unwrap();
+        let mark = known.complete_above;
+        let expected: Vec<i64> =
+            all.iter().rev().filter(|item| (mark + 1..before).contains(item)).take(limit).copied().collect();
+        assert_eq!(known.items, expected, "step {step}, {limit} below {before}, SEED={seed}");
+        assert!(mark >= highest_mark, "the mark fell from {highest_mark} to {mark}, SEED={seed}");
+        let kept = all.range(mark + 1..).count();
+        assert!((20..=25).contains(&kept) || mark == 0, "{kept} items are kept above {mark}, SEED={seed}");
+        highest_mark = mark;
+    }
+    assert!(highest_mark > 0, "nothing was forgotten, SEED={seed}");
 }
 
 /// Building gives a mark where the database had more; pushes meanwhile may have raised it.

@@ -57,6 +57,7 @@ macro_rules! conformance {
             an_item_pushed_while_building_is_kept,
             a_drop_while_building_is_obeyed,
             what_is_trimmed_raises_the_mark,
+            items_come_in_any_order,
             building_never_lowers_the_mark,
             a_build_that_fails_leaves_nothing_behind,
             those_who_ask_together_get_the_same,
