@@ -91,7 +91,7 @@ impl Cache {
             // Alone, a process knows of every change.
             believed_until_ms: AtomicU64::new(if redis.is_some() { 0 } else { u64::MAX }),
             redis,
-            stats,
+            stats: stats.clone(),
             clock,
             value_bytes: settings.value_bytes as usize,
             regions: RwLock::default(),
@@ -99,7 +99,9 @@ impl Cache {
             recent: change::Remembered::default(),
             is_telling: AtomicBool::new(false),
         });
-        metrics.register(stats::Counters(Arc::downgrade(&inner)));
+        let cache = Arc::downgrade(&inner);
+        let is_believed = Box::new(move || cache.upgrade().is_some_and(|inner| Cache(inner).is_believed()));
+        metrics.register(stats::Counters { stats, is_believed });
         if inner.shared.is_some() {
             listener::start(Arc::downgrade(&inner))?;
         }

@@ -2,14 +2,12 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, RwLock, Weak};
+use std::sync::{Arc, RwLock};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
-
-use super::{Cache, Inner};
 
 /// The upper bounds of the ages that hits are counted by, in seconds; older ones come last.
 const AGES_SECONDS: [u64; 5] = [1, 10, 60, 600, 3_600];
@@ -115,7 +113,10 @@ impl AllStats {
 }
 
 /// Hands the counters to a registry, and whether the first level is believed.
-pub(super) struct Counters(pub(super) Weak<Inner>);
+pub(super) struct Counters {
+    pub(super) stats: Arc<AllStats>,
+    pub(super) is_believed: Box<dyn Fn() -> bool + Send + Sync>,
+}
 
 impl fmt::Debug for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -130,11 +131,10 @@ type Values = Vec<(Vec<Label>, i64)>;
 
 impl Collector for Counters {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let Some(cache) = self.0.upgrade() else { return Ok(()) };
         let (name, help) = ("tripod_cache_believed", "Whether what is in this process is believed: 1 or 0");
         let believed = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        ConstGauge::new(i64::from(Cache(cache.clone()).is_believed())).encode(believed)?;
-        let regions = cache.stats.read();
+        ConstGauge::new(i64::from((self.is_believed)())).encode(believed)?;
+        let regions = self.stats.read();
         for (name, help, kind, values) in METRICS {
             let name = format!("tripod_cache_{name}");
             let mut metric = encoder.encode_descriptor(&name, help, None, kind)?;

@@ -42,7 +42,7 @@ impl Graph {
     /// # Errors
     /// Those of the database.
     pub async fn targets<E: Edge>(&self, from: Id<E::From>, page: EdgePage) -> Result<Vec<Link<E::To>>> {
-        self.links(E::NAME, Direction::Out, from, page).await
+        links(&self.shards, E::NAME, Direction::Out, from, page).await
     }
 
     /// Who points to `to`, newest first.
@@ -50,7 +50,7 @@ impl Graph {
     /// # Errors
     /// Those of the database.
     pub async fn sources<E: Edge>(&self, to: Id<E::To>, page: EdgePage) -> Result<Vec<Link<E::From>>> {
-        self.links(E::NAME, Direction::In, to, page).await
+        links(&self.shards, E::NAME, Direction::In, to, page).await
     }
 
     /// Which of `among` `from` points to, through the cache: as it was at most 100 ms ago.
@@ -104,7 +104,7 @@ impl Graph {
 
     /// [`Self::sources`] of an edge known by its name, for jobs.
     pub(crate) async fn sources_named(&self, kind: &str, to: i64, page: EdgePage) -> Result<Vec<Link<()>>> {
-        self.links(kind, Direction::In, Id::<()>::from_raw(to), page).await
+        links(&self.shards, kind, Direction::In, Id::<()>::from_raw(to), page).await
     }
 
     /// [`Self::sources_among`] of an edge known by its name, for jobs.
@@ -132,16 +132,6 @@ impl Graph {
         let to = Id::<()>::from_raw(to);
         let counted = counts_in(self.shards.database(to.shard()), kind, Direction::In, &[to]).await?;
         Ok(counted.first().map_or(0, |(_, count)| *count))
-    }
-
-    async fn links<N, F>(
-        &self,
-        kind: &str,
-        direction: Direction,
-        near: Id<N>,
-        page: EdgePage,
-    ) -> Result<Vec<Link<F>>> {
-        links(&self.shards, kind, direction, near, page).await
     }
 
     async fn links_among<N, F>(

@@ -16,7 +16,7 @@ const ROUNDS: usize = 3;
 const SESSIONS: usize = 20;
 
 /// What stands behind the service, and can lose a server.
-trait Servers {
+pub trait Servers {
     fn url(&self) -> String;
     /// Kills a server that others replace, and waits until they have.
     async fn fail_over(&mut self);

@@ -1,10 +1,13 @@
 //! The cache never lies: processes read and write the same keys while the network between them and
-//! Redis, and Redis itself, fail; a checker that knows each key's history compares every read with it.
+//! Redis, and Redis itself, fail ([`faults`]); a checker that knows each key's history compares every
+//! read with it.
 //!
 //! A key's history is what its writers noted: when each version was begun, and when it counted as
 //! told: its write had returned, and where Redis could not be reached its process had told of it
 //! since. A read may give any version that was begun before it ended, and none that is older than
 //! the last one that counted 100 ms before it began.
+
+mod faults;
 
 use std::sync::Mutex as Locked;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -15,18 +18,19 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::{Mutex, RwLock};
 use tripod::id::{Clock, Id};
 use tripod::testing::{Backing, Note, Shelf, Stores, eventually};
-use tripod_tests::servers::{Proxy, Redis};
+use tripod_tests::servers::{Proxy, Redis, RedisCluster, Sentinel};
 
-use super::{connected, seed};
+use super::failover::Servers;
+use super::seed;
+use faults::{Failing, Failover, Networks};
 
 /// How old what a process gives may be.
 const BOUND: Duration = Duration::from_millis(100);
 const KEYS: usize = 6;
-const ROUNDS: usize = 16;
+/// Faults of a round.
+const TOGETHER: usize = 2;
 /// Of each process: what they do one after the other goes on for as long as a round's faults do.
 const TASKS: usize = 4;
-/// With it a server that has no replica takes no writes.
-const REFUSES: &str = "min-replicas-to-write";
 /// Between two steps of a task, or they would be over before anything can fail.
 const PACE: Duration = Duration::from_millis(1);
 
@@ -44,11 +48,18 @@ struct Version {
     told: Option<Instant>,
 }
 
-/// A process, and the network between it and Redis.
 struct Process {
     stores: Stores,
     shelf: Shelf,
-    network: Mutex<Proxy>,
+}
+
+impl Process {
+    /// One of this version of the program, which finds Redis there.
+    async fn start(first: &Stores, redis: &str, version: u64) -> Self {
+        let stores = first.reopened_through(redis).await;
+        let shelf = Shelf::of_version(&stores, version);
+        Self { stores, shelf }
+    }
 }
 
 #[derive(Default)]
@@ -124,73 +135,12 @@ async fn write_and_die(process: &Process, key: &Key, counts: &Counts) {
     counts.deaths.fetch_add(1, Relaxed);
 }
 
-/// What happens to a network or to Redis while a round goes on.
-async fn fault(dice: &mut StdRng, processes: &[Process], redis: &Mutex<Redis>) -> &'static str {
-    let mut network = processes[dice.random_range(0..processes.len())].network.lock().await;
-    match dice.random_range(0..9) {
-        0 => {
-            network.cut();
-            "a network is cut"
-        }
-        1 => {
-            network.hang().await;
-            "a network hangs"
-        }
-        2 => {
-            network.refuse().await;
-            "a network is down"
-        }
-        3 => {
-            network.delay(Duration::from_millis(dice.random_range(5..250)));
-            "a network is slow"
-        }
-        4 => {
-            redis.lock().await.flush().await;
-            "Redis is flushed"
-        }
-        5 => {
-            redis.lock().await.restart().await;
-            "Redis is restarted"
-        }
-        6 => {
-            let mut redis = redis.lock().await;
-            redis.pause();
-            tokio::time::sleep(Duration::from_millis(dice.random_range(20..700))).await;
-            redis.resume();
-            "Redis stands still"
-        }
-        7 => {
-            redis.lock().await.ask::<()>(&["CONFIG", "SET", REFUSES, "1"]).await;
-            "Redis refuses writes"
-        }
-        _ => "nothing",
-    }
-}
+/// The versions of the processes: the last is of the next one of the program.
+const VERSIONS: [u64; 4] = [1, 1, 1, 2];
 
-async fn heal(processes: &[Process], redis: &Mutex<Redis>) {
-    redis.lock().await.ask::<()>(&["CONFIG", "SET", REFUSES, "0"]).await;
-    for process in processes {
-        let mut network = process.network.lock().await;
-        network.delay(Duration::ZERO);
-        network.pass().await;
-    }
-    let stores: Vec<&Stores> = processes.iter().map(|process| &process.stores).collect();
-    connected(&stores).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_read_is_what_was_so_a_moment_ago() {
+/// Has processes read and write while so many things fail, one after the other.
+async fn check(first: &Stores, processes: &[Process], mut failing: impl Failing, faults: usize) -> Counts {
     let mut dice = StdRng::seed_from_u64(seed());
-    let redis = Redis::start().await;
-    let first = Stores::at(Backing::embedded().with_redis(&redis.url()), Clock::system()).await;
-    let mut processes = Vec::new();
-    // The last is of the next version of the program.
-    for version in [1, 1, 1, 2] {
-        let network = Proxy::to(&redis.address()).await;
-        let stores = first.reopened_through(&format!("redis://{}", network.address())).await;
-        let shelf = Shelf::of_version(&stores, version);
-        processes.push(Process { stores, shelf, network: Mutex::new(network) });
-    }
     let author = first.author("author").await;
     let mut keys = Vec::new();
     for _ in 0..KEYS {
@@ -199,8 +149,8 @@ async fn every_read_is_what_was_so_a_moment_ago() {
         let history = Locked::new(vec![Version { begun: now, told: Some(now) }]);
         keys.push(Key { note, version: Mutex::new(0), history });
     }
-    let (redis, counts, whole) = (Mutex::new(redis), Counts::default(), RwLock::new(()));
-    for round in 0..ROUNDS {
+    let (counts, whole) = (Counts::default(), RwLock::new(()));
+    for round in 0..faults.div_ceil(TOGETHER) {
         let seeds: Vec<u64> = (0..processes.len() * TASKS).map(|_| dice.random()).collect();
         let over = AtomicBool::new(false);
         let going_on = futures::future::join_all(seeds.into_iter().enumerate().map(async |(task, seed)| {
@@ -218,30 +168,68 @@ async fn every_read_is_what_was_so_a_moment_ago() {
                             write_and_die(process, key, &counts).await;
                         }
                     }
-                    _ => read(process, key, &counts, &format!("round {round}, process {}", task % 4)).await,
+                    _ => {
+                        let who = task % processes.len();
+                        read(process, key, &counts, &format!("round {round}, process {who}")).await;
+                    }
                 }
             }
         }));
-        let failing = async {
-            for _ in 0..2 {
+        let one_by_one = async {
+            for _ in 0..TOGETHER.min(faults - round * TOGETHER) {
                 tokio::time::sleep(Duration::from_millis(dice.random_range(5..120))).await;
                 let _broken = whole.write().await;
-                fault(&mut dice, &processes, &redis).await;
-                tokio::time::sleep(Duration::from_millis(dice.random_range(20..400))).await;
-                heal(&processes, &redis).await;
+                failing.fail(&mut dice, processes).await;
             }
             over.store(true, Relaxed);
         };
-        futures::future::join(going_on, failing).await;
+        futures::future::join(going_on, one_by_one).await;
     }
     let get = |counter: &AtomicUsize| counter.load(Relaxed);
     println!(
-        "{} reads, {} writes, {} writers who died, {} faults: 0 anomalies; {} reads were up to 100 ms behind",
+        "{} reads, {} writes, {} writers who died, {faults} faults: 0 anomalies; {} reads were up to 100 ms behind",
         get(&counts.reads),
         get(&counts.writes),
         get(&counts.deaths),
-        2 * ROUNDS,
         get(&counts.behind)
     );
+    counts
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_read_is_what_was_so_a_moment_ago() {
+    let faults = if std::env::var_os("FULL").is_some() { 320 } else { 32 };
+    let redis = Redis::start().await;
+    let first = Stores::at(Backing::embedded().with_redis(&redis.url()), Clock::system()).await;
+    let (mut processes, mut networks) = (Vec::new(), Vec::new());
+    for version in VERSIONS {
+        let network = Proxy::to(&redis.address()).await;
+        processes.push(Process::start(&first, &format!("redis://{}", network.address()), version).await);
+        networks.push(network);
+    }
+    let counts = check(&first, &processes, Networks { redis, networks }, faults).await;
+    let get = |counter: &AtomicUsize| counter.load(Relaxed);
     assert!(get(&counts.reads) > 1_000 && get(&counts.writes) > 50 && get(&counts.deaths) > 5);
+}
+
+/// The same while servers are lost that others replace.
+async fn while_failing_over(servers: impl Servers, faults: usize) {
+    let first = Stores::at(Backing::embedded().with_redis(&servers.url()), Clock::system()).await;
+    let mut processes = Vec::new();
+    for version in VERSIONS {
+        processes.push(Process::start(&first, &servers.url(), version).await);
+    }
+    let counts = check(&first, &processes, Failover(servers), faults).await;
+    assert!(counts.reads.into_inner() > 300 && counts.writes.into_inner() > 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_read_is_what_was_so_while_a_cluster_loses_its_masters() {
+    // Each of its masters has one replica.
+    while_failing_over(RedisCluster::start_with_replicas().await, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_read_is_what_was_so_while_sentinels_choose_another_server() {
+    while_failing_over(Sentinel::start().await, 3).await;
 }

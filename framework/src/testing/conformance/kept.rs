@@ -73,7 +73,7 @@ pub async fn what_is_trimmed_raises_the_mark(stores: &Stores) {
 
 /// In whatever order items come, and however often, every page holds the newest below its beginning.
 pub async fn items_come_in_any_order(stores: &Stores) {
-    let seed = std::env::var("SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
+    let seed = std::env::var("TEST_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     let (mut random, store) = (StdRng::seed_from_u64(seed), store(stores, 20));
     let (mut all, mut highest_mark) = (BTreeSet::from([40, 60]), 0);
     read(&store, i64::MAX, &[60, 40]).await;
@@ -87,13 +87,16 @@ pub async fn items_come_in_any_order(stores: &Stores) {
         let mark = known.complete_above;
         let expected: Vec<i64> =
             all.iter().rev().filter(|item| (mark + 1..before).contains(item)).take(limit).copied().collect();
-        assert_eq!(known.items, expected, "step {step}, {limit} below {before}, SEED={seed}");
-        assert!(mark >= highest_mark, "the mark fell from {highest_mark} to {mark}, SEED={seed}");
+        assert_eq!(known.items, expected, "step {step}, {limit} below {before}, TEST_SEED={seed}");
+        assert!(mark >= highest_mark, "the mark fell from {highest_mark} to {mark}, TEST_SEED={seed}");
         let kept = all.range(mark + 1..).count();
-        assert!((20..=25).contains(&kept) || mark == 0, "{kept} items are kept above {mark}, SEED={seed}");
+        assert!(
+            (20..=25).contains(&kept) || mark == 0,
+            "{kept} items are kept above {mark}, TEST_SEED={seed}"
+        );
         highest_mark = mark;
     }
-    assert!(highest_mark > 0, "nothing was forgotten, SEED={seed}");
+    assert!(highest_mark > 0, "nothing was forgotten, TEST_SEED={seed}");
 }
 
 /// Building gives a mark where the database had more; pushes meanwhile may have raised it.
