@@ -9,20 +9,27 @@
 
 use crate::redis::{IDENTITY, Script};
 
+/// Finds the first of so many items that is below one: most often the newest, else by halving.
+const FIND: &str = "
+local function item_at(place) return redis.call('LINDEX', KEYS[1], place) end
+local function find_below(item, count)
+  if count == 0 or item_at(0) < item then return 0 end
+  local first, past = 1, count
+  while first < past do
+    local middle = math.floor((first + past) / 2)
+    if item_at(middle) < item then past = middle else first = middle + 1 end
+  end
+  return first
+end
+";
+
 /// Gives the items below one, as many as are asked for, and last what the list is; nothing, unless it
 /// is built. Keeps it from expiring. Arguments: the item, the number, the seconds until it expires.
 const READ: &str = "
-local last = redis.call('LINDEX', KEYS[1], -1)
+local last = item_at(-1)
 if not last or string.sub(last, 1, 1) ~= 'm' then return false end
-local function is_below(place) return redis.call('LINDEX', KEYS[1], place) < ARGV[1] end
-local first, count = 0, redis.call('LLEN', KEYS[1]) - 1
-if count > 0 and not is_below(0) then
-  local past = count
-  while first < past do
-    local middle = math.floor((first + past) / 2)
-    if is_below(middle) then past = middle else first = middle + 1 end
-  end
-end
+local count = redis.call('LLEN', KEYS[1]) - 1
+local first = find_below(ARGV[1], count)
 local past, items = math.min(first + tonumber(ARGV[2]), count), {}
 if first < past then items = redis.call('LRANGE', KEYS[1], first, past - 1) end
 items[#items + 1] = last
@@ -34,24 +41,21 @@ return items
 /// Adds an item where it belongs, if the list is there. When that makes it longer than it may grow,
 /// it goes back to its length. Arguments: the item, the length, and how many items it may grow to.
 const PUSH: &str = "
-local head = redis.call('LINDEX', KEYS[1], 0)
-if not head then return 0 end
-local last = redis.call('LINDEX', KEYS[1], -1)
+local last = item_at(-1)
+if not last then return 0 end
 local is_built = string.sub(last, 1, 1) == 'm'
 if is_built and ARGV[1] <= string.sub(last, 2, 17) then return 0 end
-if head == last or head < ARGV[1] then
+local count = redis.call('LLEN', KEYS[1]) - 1
+local place = find_below(ARGV[1], count)
+if place == 0 then
   redis.call('LPUSH', KEYS[1], ARGV[1])
+elseif item_at(place - 1) == ARGV[1] then
+  return 0
 else
-  for _, item in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
-    if item == ARGV[1] then return 0 end
-    if item == last or item < ARGV[1] then
-      redis.call('LINSERT', KEYS[1], 'BEFORE', item, ARGV[1])
-      break
-    end
-  end
+  redis.call('LINSERT', KEYS[1], 'BEFORE', item_at(place), ARGV[1])
 end
-if is_built and redis.call('LLEN', KEYS[1]) - 1 > tonumber(ARGV[3]) then
-  local mark = redis.call('LINDEX', KEYS[1], ARGV[2])
+if is_built and count + 1 > tonumber(ARGV[3]) then
+  local mark = item_at(ARGV[2])
   redis.call('LTRIM', KEYS[1], 0, ARGV[2] - 1)
   redis.call('RPUSH', KEYS[1], 'm' .. mark .. string.sub(last, 18))
 end
@@ -104,8 +108,8 @@ pub(super) struct Scripts {
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            read: Script::new(READ),
-            push: Script::new(PUSH),
+            read: Script::new(&format!("{FIND}{READ}")),
+            push: Script::new(&format!("{FIND}{PUSH}")),
             begin: Script::new(&format!("{IDENTITY}{BEGIN}")),
             finish: Script::new(&format!("{IDENTITY}{FINISH}")),
         }
