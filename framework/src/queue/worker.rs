@@ -111,6 +111,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
         let more = std::iter::from_fn(|| self.slots.clone().try_acquire_owned().ok());
         let slots: Vec<_> = std::iter::once(first).chain(more).collect();
         let claims = self.queue.store().claim(database, &self.queue.names(), slots.len()).await?;
+        debug_assert!(claims.len() <= slots.len(), "a job is leased that nobody begins");
         Ok(Some(claims.into_iter().zip(slots).collect()))
     }
 
