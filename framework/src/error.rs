@@ -7,6 +7,9 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
 /// The result of everything in the framework that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -22,6 +25,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub struct Error {
     kind: Kind,
     message: String,
+    fields: Vec<FieldError>,
+    retry_after_seconds: Option<u64>,
     #[source]
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -30,7 +35,11 @@ pub struct Error {
 enum Kind {
     Invalid,
     Unsupported,
+    Unauthenticated,
+    Forbidden,
+    Absent,
     Conflict,
+    Limited,
     Configuration,
     Unavailable,
     Unconfirmed,
@@ -38,41 +47,188 @@ enum Kind {
     Internal,
 }
 
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $make:ident, $ask:ident, $kind:ident;)*) => {
-        impl Error {
-            $(
-                $(#[$doc])*
-                pub fn $make(message: impl Into<String>) -> Self {
-                    Self { kind: Kind::$kind, message: message.into(), source: None }
-                }
-
-                #[doc = concat!("Whether this was made by [`Error::", stringify!($make), "`].")]
-                pub fn $ask(&self) -> bool {
-                    self.kind == Kind::$kind
-                }
-            )*
-        }
-    };
+/// What is wrong with one field of the input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FieldError {
+    /// The path of the field, such as `photos[2].alt`; empty if it is the input as a whole.
+    pub field: String,
+    /// What is wrong with it, in words that follow the field's name.
+    pub detail: String,
 }
 
-kinds! {
+impl FieldError {
+    /// Says `detail` about `field`.
+    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { field: field.into(), detail: detail.into() }
+    }
+}
+
+impl Error {
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), fields: Vec::new(), retry_after_seconds: None, source: None }
+    }
+
     /// Input that can never be accepted as it is.
-    invalid, is_invalid, Invalid;
-    /// Input of a type that is not handled at all, such as a file that is no photo.
-    unsupported, is_unsupported, Unsupported;
-    /// The input was fine, but what is stored stands against it.
-    conflict, is_conflict, Conflict;
-    /// The program is set up wrongly; only its operator can mend it.
-    configuration, is_configuration, Configuration;
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Kind::Invalid, message)
+    }
+
+    /// One field of the input that is not acceptable; `detail` follows the field's name.
+    ///
+    /// ```
+    /// let error = tripod::Error::invalid_field("caption", "must have at most 2,200 characters");
+    /// assert_eq!(error.to_string(), "caption must have at most 2,200 characters");
+    /// assert_eq!(error.fields()[0].field, "caption");
+    /// ```
+    pub fn invalid_field(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::invalid_fields(vec![FieldError::new(field, detail)])
+    }
+
+    /// Several fields of the input that are not acceptable.
+    pub fn invalid_fields(fields: Vec<FieldError>) -> Self {
+        let sentences = fields.iter().map(|error| format!("{} {}", error.field, error.detail));
+        let sentences: Vec<String> = sentences.map(|sentence| sentence.trim().to_owned()).collect();
+        Self { fields, ..Self::new(Kind::Invalid, sentences.join("; ")) }
+    }
+
+    /// Input of a type that is not handled at all, such as a file that is not a photo.
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unsupported, message)
+    }
+
+    /// Nobody is signed in, or the credentials are wrong.
+    pub fn unauthenticated(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unauthenticated, message)
+    }
+
+    /// The account is known and may not do this.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(Kind::Forbidden, message)
+    }
+
+    /// There is no such thing, or the viewer may not see it: the two are answered alike.
+    pub fn absent(message: impl Into<String>) -> Self {
+        Self::new(Kind::Absent, message)
+    }
+
+    /// The input is acceptable, but conflicts with what is stored.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(Kind::Conflict, message)
+    }
+
+    /// A rate limit is used up; the caller may try again after `retry_after_seconds`.
+    pub fn limited(retry_after_seconds: u64) -> Self {
+        let message = format!("Too many requests; try again in {retry_after_seconds} s.");
+        Self { retry_after_seconds: Some(retry_after_seconds), ..Self::new(Kind::Limited, message) }
+    }
+
+    /// The program is set up wrongly; only its operator can fix it.
+    pub fn configuration(message: impl Into<String>) -> Self {
+        Self::new(Kind::Configuration, message)
+    }
+
     /// A store does not answer, or not in time; the same call may succeed later.
-    unavailable, is_unavailable, Unavailable;
-    /// A store went away before it said whether a write was made: it may have been.
-    unconfirmed, is_unconfirmed, Unconfirmed;
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unavailable, message)
+    }
+
+    /// A store went away before it confirmed a write, which may have been made.
+    pub fn unconfirmed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Unconfirmed, message)
+    }
+
     /// A bound was reached; the caller should slow down and try again.
-    overloaded, is_overloaded, Overloaded;
+    pub fn overloaded(message: impl Into<String>) -> Self {
+        Self::new(Kind::Overloaded, message)
+    }
+
     /// A fault of the program or of its data.
-    internal, is_internal, Internal;
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(Kind::Internal, message)
+    }
+
+    /// Whether this is [`Error::invalid`], [`Error::invalid_field`] or [`Error::invalid_fields`].
+    pub fn is_invalid(&self) -> bool {
+        self.kind == Kind::Invalid
+    }
+
+    /// Whether this is [`Error::unsupported`].
+    pub fn is_unsupported(&self) -> bool {
+        self.kind == Kind::Unsupported
+    }
+
+    /// Whether this is [`Error::unauthenticated`].
+    pub fn is_unauthenticated(&self) -> bool {
+        self.kind == Kind::Unauthenticated
+    }
+
+    /// Whether this is [`Error::forbidden`].
+    pub fn is_forbidden(&self) -> bool {
+        self.kind == Kind::Forbidden
+    }
+
+    /// Whether this is [`Error::absent`].
+    pub fn is_absent(&self) -> bool {
+        self.kind == Kind::Absent
+    }
+
+    /// Whether this is [`Error::conflict`].
+    pub fn is_conflict(&self) -> bool {
+        self.kind == Kind::Conflict
+    }
+
+    /// Whether this is [`Error::limited`].
+    pub fn is_limited(&self) -> bool {
+        self.kind == Kind::Limited
+    }
+
+    /// Whether this is [`Error::configuration`].
+    pub fn is_configuration(&self) -> bool {
+        self.kind == Kind::Configuration
+    }
+
+    /// Whether this is [`Error::unavailable`].
+    pub fn is_unavailable(&self) -> bool {
+        self.kind == Kind::Unavailable
+    }
+
+    /// Whether this is [`Error::unconfirmed`].
+    pub fn is_unconfirmed(&self) -> bool {
+        self.kind == Kind::Unconfirmed
+    }
+
+    /// Whether this is [`Error::overloaded`].
+    pub fn is_overloaded(&self) -> bool {
+        self.kind == Kind::Overloaded
+    }
+
+    /// Whether this is [`Error::internal`].
+    pub fn is_internal(&self) -> bool {
+        self.kind == Kind::Internal
+    }
+
+    /// Says that this error is about a field: its sentence is what is wrong with it.
+    ///
+    /// ```
+    /// let error = tripod::Error::unsupported("this looks like a GIF").at_field("photo[0]");
+    /// assert!(error.is_unsupported() && error.fields()[0].field == "photo[0]");
+    /// ```
+    #[must_use]
+    pub fn at_field(mut self, field: impl Into<String>) -> Self {
+        self.fields = vec![FieldError::new(field, self.message.clone())];
+        self
+    }
+
+    /// What is wrong with each field, for an error of [`Error::invalid_field`],
+    /// [`Error::invalid_fields`] or [`Error::at_field`].
+    pub fn fields(&self) -> &[FieldError] {
+        &self.fields
+    }
+
+    /// Seconds after which the caller may try again, where that is known.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after_seconds
+    }
 }
 
 impl Error {
@@ -85,7 +241,13 @@ impl Error {
 
     /// The same error once more, for another of those who waited for what failed.
     pub(crate) fn shared(error: Arc<Self>) -> Self {
-        Self { kind: error.kind, message: error.message.clone(), source: Some(Box::new(error)) }
+        Self {
+            kind: error.kind,
+            message: error.message.clone(),
+            fields: error.fields.clone(),
+            retry_after_seconds: error.retry_after_seconds,
+            source: Some(Box::new(error)),
+        }
     }
 
     /// The sentence and every cause below it, for logs and terminals.

@@ -49,9 +49,9 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> std::process::ExitCode {
-//!     tripod::App::new("notes", "1.0.0")
+//!     tripod::App::builder("notes", "1.0.0")
 //!         .entity::<account::Entity>()
-//!         .timeline::<note::Entity>()
+//!         .entity::<note::Entity>()
 //!         .edge::<Follow>()
 //!         .run()
 //!         .await
@@ -95,6 +95,12 @@ pub mod app;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use app::{App, Asked, Pages, ProblemPage, Tripod};
+/// What the derives' code names.
+#[doc(hidden)]
+pub mod __private {
+    pub use {serde, serde_json};
+}
+
+pub use app::{App, Asked, Pages, ProblemPage};
 pub use error::{Error, Result};
-pub use tripod_macros::{Cached, Edge, Job, Sharded, TimelineItem};
+pub use tripod_macros::{Cached, Edge, Job, NoRelations, Sharded, TimelineItem};

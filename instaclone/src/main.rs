@@ -3,6 +3,7 @@
 mod accounts;
 mod comments;
 mod demo;
+mod entity;
 mod feed;
 mod follows;
 mod likes;
@@ -11,7 +12,8 @@ mod posts;
 mod router;
 mod saves;
 mod schema;
-mod text;
+mod views;
+mod visibility;
 
 use std::process::ExitCode;
 
@@ -25,19 +27,19 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main]
 async fn main() -> ExitCode {
     // ANCHOR: app
-    App::new("instaclone", env!("CARGO_PKG_VERSION"))
+    App::builder("instaclone", env!("CARGO_PKG_VERSION"))
+        .license("MIT OR Apache-2.0", "MIT OR Apache-2.0")
         .migrations(&schema::MIGRATIONS)
-        .cached::<accounts::account::Entity>()
-        .entity::<accounts::credential::Entity>()
-        .entity::<accounts::username::Entity>()
-        .entity::<comments::comment::Entity>()
-        .cached::<posts::post::Entity>()
-        .timeline::<posts::post::Entity>()
-        .edge::<follows::Follow>()
-        .edge::<likes::Like>()
-        .edge::<saves::Save>()
+        .entity::<entity::account::Entity>()
+        .entity::<entity::credential::Entity>()
+        .entity::<entity::username::Entity>()
+        .entity::<entity::comment::Entity>()
+        .entity::<entity::post::Entity>()
+        .edge::<entity::Follow>()
+        .edge::<entity::Like>()
+        .edge::<entity::Save>()
         .job::<accounts::EraseAccount>()
-        .job::<posts::ErasePost>()
+        .job::<posts::EraseComments>()
         .routes(router::routes())
         .uploads(router::uploads())
         .pages(router::pages())

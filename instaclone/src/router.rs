@@ -1,7 +1,6 @@
 //! Every route on one page.
 
-use tripod::web::body;
-use tripod::{Pages, Tripod};
+use tripod::{App, Pages};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -10,16 +9,13 @@ use crate::{accounts, comments, feed, follows, likes, pages, posts, saves};
 /// Where the API lives.
 const API: &str = "/api/v1";
 
-/// The largest body of an upload, in bytes: ten photos of a phone, with room.
-const UPLOAD_BYTES: usize = 64 << 20;
-
 /// The web pages; their routes are on a page of their own.
 pub fn pages() -> Pages {
-    pages::pages(UPLOAD_BYTES)
+    pages::pages()
 }
 
 /// The routes with small bodies.
-pub fn routes() -> OpenApiRouter<Tripod> {
+pub fn routes() -> OpenApiRouter<App> {
     let api = OpenApiRouter::new()
         .routes(routes!(accounts::sign_up))
         .routes(routes!(accounts::log_in, accounts::list_sessions))
@@ -45,10 +41,9 @@ pub fn routes() -> OpenApiRouter<Tripod> {
 }
 
 /// The routes that take files.
-pub fn uploads() -> OpenApiRouter<Tripod> {
+pub fn uploads() -> OpenApiRouter<App> {
     let api = OpenApiRouter::new()
         .routes(routes!(posts::create_post))
-        .routes(routes!(accounts::set_avatar))
-        .layer(body::limit(UPLOAD_BYTES));
+        .routes(routes!(accounts::set_avatar));
     OpenApiRouter::new().nest(API, api)
 }

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote};
-use syn::{Data, DeriveInput, LitStr};
+use syn::{Data, DeriveInput, Fields, LitStr};
 
 use crate::attr::{Grammar, Options};
 use crate::errors::Errors;
@@ -50,6 +50,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     }
     let ident = &input.ident;
     let ttl = Literal::u64_unsuffixed(ttl);
+    let codec = codec(input);
     quote! {
         #report
         #[automatically_derived]
@@ -57,6 +58,51 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
             const NAME: &'static str = #name;
             const VERSION: u64 = #version;
             const TTL: ::core::time::Duration = ::core::time::Duration::from_secs(#ttl);
+            #codec
+        }
+    }
+}
+
+/// How values are written and read. A `Model` is so by structs of its own, field by field: were it
+/// `Serialize` itself, a row could be sent to somebody who may not see it.
+fn codec(input: &DeriveInput) -> TokenStream {
+    let fields = match &input.data {
+        Data::Struct(data) if input.ident == "Model" => match &data.fields {
+            Fields::Named(fields) => Some(&fields.named),
+            _ => None,
+        },
+        _ => None,
+    };
+    let Some(fields) = fields else {
+        return quote! {
+            fn encode(&self) -> ::tripod::__private::serde_json::Result<::std::vec::Vec<u8>> {
+                ::tripod::__private::serde_json::to_vec(self)
+            }
+            fn decode(json: &[u8]) -> ::tripod::__private::serde_json::Result<Self> {
+                ::tripod::__private::serde_json::from_slice(json)
+            }
+        };
+    };
+    let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
+    let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
+    quote! {
+        fn encode(&self) -> ::tripod::__private::serde_json::Result<::std::vec::Vec<u8>> {
+            #[derive(::tripod::__private::serde::Serialize)]
+            #[serde(crate = "::tripod::__private::serde")]
+            struct Stored<'a> {
+                #(#names: &'a #types,)*
+            }
+            let Self { #(#names),* } = self;
+            ::tripod::__private::serde_json::to_vec(&Stored { #(#names),* })
+        }
+        fn decode(json: &[u8]) -> ::tripod::__private::serde_json::Result<Self> {
+            #[derive(::tripod::__private::serde::Deserialize)]
+            #[serde(crate = "::tripod::__private::serde")]
+            struct Stored {
+                #(#names: #types,)*
+            }
+            let Stored { #(#names),* } = ::tripod::__private::serde_json::from_slice(json)?;
+            ::core::result::Result::Ok(Self { #(#names),* })
         }
     }
 }

@@ -91,6 +91,43 @@ fn sharded_by_a_text() {
 }
 
 #[test]
+fn sharded_cached_and_in_timelines() {
+    check(
+        "sharded_cached_and_in_timelines",
+        sharded::derive,
+        parse_quote! {
+            #[sharded(by = author_id)]
+            #[cached(ttl = "10m")]
+            #[timeline(name = "home", audience = Follow)]
+            struct Model {
+                #[sea_orm(primary_key, auto_increment = false)]
+                id: Id<Entity>,
+                author_id: Id<author::Entity>,
+            }
+        },
+    );
+}
+
+#[test]
+fn sharded_by_a_text_beside_what_needs_an_id() {
+    check(
+        "sharded_by_a_text_beside_what_needs_an_id",
+        sharded::derive,
+        parse_quote! {
+            #[sharded(text = name)]
+            #[cached(ttl = "10m")]
+            #[timeline(name = "home", audience = Follow)]
+            struct Model {
+                #[sea_orm(primary_key, auto_increment = false)]
+                shard: i16,
+                #[sea_orm(primary_key, auto_increment = false)]
+                name: String,
+            }
+        },
+    );
+}
+
+#[test]
 fn sharded_copied_to_model_ex_by_sea_orm() {
     let input: DeriveInput = parse_quote! {
         #[sharded(by = author_id)]

@@ -1,6 +1,6 @@
-//! The derives of [`tripod`](https://docs.rs/tripod): each parses, checks and emits one impl of
-//! constants. What they mean lives in the framework, in the traits of the same names; nothing here
-//! knows how. Mistakes are reported all at once, each where it was written.
+//! The derives of [`tripod`](https://docs.rs/tripod): each parses, checks and emits constants. What they
+//! mean lives in the framework, in the traits of the same names; nothing here knows how. Mistakes are
+//! reported all at once, each where it was written.
 
 mod attr;
 mod cached;
@@ -11,6 +11,7 @@ mod expanded_tests;
 mod job;
 mod model;
 mod name;
+mod no_relations;
 mod sharded;
 mod timeline_item;
 
@@ -20,6 +21,10 @@ use syn::{DeriveInput, parse_macro_input};
 /// Says where a row lives. Stands on the `Model` of a sea-orm entity, beside `DeriveEntityModel`,
 /// and implements `tripod::shard::Sharded` or `tripod::shard::TextSharded` for its `Entity`.
 ///
+/// It also implements `tripod::app::Registered`, by which an app takes the entity with one
+/// `.entity::<note::Entity>()`. Where [`macro@Cached`] or [`macro@TimelineItem`] is derived beside it, its
+/// rows are then read through the cache, or appear in timelines.
+///
 /// | Option | Meaning |
 /// | --- | --- |
 /// | `by = author_id` | the row lives on the shard of the id in this column; an `Id<...>`, whose parameter is the owner |
@@ -27,7 +32,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `text = name` | the row is found by this text and lives on the shard of its hash |
 ///
 /// With `by` the field `id` must be the primary key, and `auto_increment = false`, because ids are
-/// minted before the row is written:
+/// generated before the row is written. The owner's type must be a sea-orm entity:
 ///
 /// ```
 /// # mod author {
@@ -91,9 +96,8 @@ pub fn derive_sharded(input: TokenStream) -> TokenStream {
 }
 
 /// Lets values of a type be cached: it implements `tripod::cache::Cached`. The type must also be
-/// `Serialize` and `DeserializeOwned`. On the `Model` of a sea-orm entity it lets
-/// `tripod::shard::Shards::get` read rows through the cache; the app names the entity with
-/// `App::cached`.
+/// `Serialize` and `DeserializeOwned`. On the `Model` of a sea-orm entity, beside [`macro@Sharded`], it has
+/// the entity's rows read through the cache by every read that is `tripod::shard::Consistency::Cached`.
 ///
 /// | Option | Meaning |
 /// | --- | --- |
@@ -134,13 +138,26 @@ pub fn derive_cached(input: TokenStream) -> TokenStream {
 /// | Option | Meaning |
 /// | --- | --- |
 /// | `name = "like"` | what the edges are stored under; written, so that renaming the type loses none; 1 to 40 of a-z, 0-9 and `_` |
-/// | `from = account::Entity` | the entity that an edge goes out from |
-/// | `to = post::Entity` | the entity that it goes to |
+/// | `from = account::Entity` | the sea-orm entity that an edge goes out from |
+/// | `to = post::Entity` | the sea-orm entity that it goes to |
 ///
 /// ```
 /// use tripod_macros::Edge; // an app writes `tripod::Edge`
-/// # mod account { pub struct Entity; }
-/// # mod post { pub struct Entity; }
+/// # macro_rules! entity {
+/// #     ($table:ident) => {
+/// #         mod $table {
+/// #             use sea_orm::entity::prelude::*;
+/// #             #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+/// #             #[sea_orm(table_name = "any")]
+/// #             pub struct Model { #[sea_orm(primary_key, auto_increment = false)] pub id: i64 }
+/// #             #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+/// #             pub enum Relation {}
+/// #             impl ActiveModelBehavior for ActiveModel {}
+/// #         }
+/// #     };
+/// # }
+/// # entity!(account);
+/// # entity!(post);
 ///
 /// #[derive(Edge)]
 /// #[edge(name = "like", from = account::Entity, to = post::Entity)]
@@ -180,9 +197,9 @@ pub fn derive_job(input: TokenStream) -> TokenStream {
     job::derive(&input).into()
 }
 
-/// Sends a new row to the timelines of those who follow its owner. Stands on the `Model` of a
-/// sea-orm entity, beside [`macro@Sharded`], and implements `tripod::timeline::TimelineItem` for
-/// its `Entity`.
+/// Has a row appear in the timelines of those who follow its owner from when it is inserted until it is
+/// deleted. Stands on the `Model` of a sea-orm entity, beside [`macro@Sharded`], and implements
+/// `tripod::timeline::TimelineItem` for its `Entity`.
 ///
 /// | Option | Meaning |
 /// | --- | --- |
@@ -230,4 +247,31 @@ pub fn derive_job(input: TokenStream) -> TokenStream {
 pub fn derive_timeline_item(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     timeline_item::derive(&input).into()
+}
+
+/// Declares that an entity has no relations and no hooks: it emits sea-orm's `enum Relation {}` and an
+/// empty `impl ActiveModelBehavior for ActiveModel`. Rows of a sharded entity may refer to rows on other
+/// databases, which no join and no foreign key reaches, so this is the usual case.
+///
+/// ```
+/// # mod note {
+/// use sea_orm::entity::prelude::*;
+/// use tripod::id::Id;
+/// use tripod_macros::{NoRelations, Sharded}; // an app writes `tripod::{NoRelations, Sharded}`
+///
+/// #[derive(Clone, Debug, PartialEq, DeriveEntityModel, NoRelations, Sharded)]
+/// #[sea_orm(table_name = "note")]
+/// #[sharded(by = id)]
+/// pub struct Model {
+///     #[sea_orm(primary_key, auto_increment = false)]
+///     pub id: Id<Entity>,
+///     pub text: String,
+/// }
+/// # }
+/// # fn main() {}
+/// ```
+#[proc_macro_derive(NoRelations)]
+pub fn derive_no_relations(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    no_relations::derive(&input).into()
 }

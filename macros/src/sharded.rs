@@ -1,12 +1,13 @@
-//! `#[derive(Sharded)]`: which column decides where a row lives.
+//! `#[derive(Sharded)]`: which column decides where a row lives, and what an app registers of an entity.
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{DeriveInput, Ident};
+use syn::{Attribute, DeriveInput, Ident};
 
 use crate::attr::{Grammar, Options};
 use crate::errors::Errors;
 use crate::model::{self, Column, Model};
+use crate::timeline_item;
 
 const GRAMMAR: Grammar = Grammar {
     attribute: "sharded",
@@ -34,6 +35,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     }
     if by_text && !by_owner {
         check_text(input, &model, text_field.zip(text), &mut errors);
+        refuse_beside_a_text(input, &mut errors);
     }
 
     let report = errors.report();
@@ -41,7 +43,44 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let Some(any) = model.columns.first() else { return report.unwrap_or_default() };
     let sharded = (by_owner || !by_text).then(|| by_owner_impl(model.id(), owner, any));
     let text_sharded = (by_text || !by_owner).then(|| by_text_impl(&model, text, any));
-    quote!(#report #sharded #text_sharded)
+    let registered = registered_impl(input, sharded.is_none());
+    quote!(#report #sharded #text_sharded #registered)
+}
+
+/// The entity with all that is derived for it: the other derives stand on the same struct, and each has
+/// its attribute there.
+fn registered_impl(input: &DeriveInput, by_text: bool) -> TokenStream {
+    let added = match by_text {
+        true => quote!(catalogue.add_text_sharded::<Self>();),
+        false => {
+            let cached = attribute(input, "cached").map(|_| quote!(catalogue.add_cached::<Self>();));
+            let timeline =
+                timeline_item::is_implemented(input).then(|| quote!(catalogue.add_timeline::<Self>();));
+            quote!(catalogue.add_sharded::<Self>(); #cached #timeline)
+        }
+    };
+    quote! {
+        #[automatically_derived]
+        impl ::tripod::app::Registered for Entity {
+            fn register(catalogue: &mut ::tripod::app::Catalogue) {
+                #added
+            }
+        }
+    }
+}
+
+fn attribute<'a>(input: &'a DeriveInput, name: &str) -> Option<&'a Attribute> {
+    input.attrs.iter().find(|attribute| attribute.path().is_ident(name))
+}
+
+/// Rows that are found by a text have no id, by which others are cached and stand in timelines.
+fn refuse_beside_a_text(input: &DeriveInput, errors: &mut Errors) {
+    if let Some(cached) = attribute(input, "cached") {
+        errors.at(cached, "rows are cached by their ids, and a row that is found by a text has none");
+    }
+    if let Some(timeline) = attribute(input, "timeline") {
+        errors.at(timeline, "timelines hold ids, and a row that is found by a text has none");
+    }
 }
 
 fn by_owner_impl(id: Option<&Column>, owner: Option<&Column>, any: &Column) -> TokenStream {
@@ -110,7 +149,7 @@ fn check_id(input: &DeriveInput, model: &Model, errors: &mut Errors) {
         None => errors
             .at(id.field, "`id` is the primary key: add `#[sea_orm(primary_key, auto_increment = false)]`"),
         Some(word) if id.auto_increment != Some(false) => {
-            errors.at(word, "ids are minted, not counted by the database: add `auto_increment = false`");
+            errors.at(word, "ids are generated before the row is written, not by the database: add `auto_increment = false`");
         }
         Some(_) => {}
     }

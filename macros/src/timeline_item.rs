@@ -15,6 +15,13 @@ const GRAMMAR: Grammar = Grammar {
     options: &[("name", r#"name = "home""#), ("audience", "audience = Follow")],
 };
 
+/// Whether the struct has the attribute with all that the impl is made of; what is wrong with it this derive
+/// reports.
+pub(crate) fn is_implemented(input: &DeriveInput) -> bool {
+    let mut errors = Errors::default();
+    Options::read(input, &GRAMMAR, &mut errors).ty("audience", &mut errors).is_some()
+}
+
 pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     if model::is_copy(input) {
         return TokenStream::new();

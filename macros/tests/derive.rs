@@ -18,10 +18,11 @@ mod place;
 use std::any::TypeId;
 
 use sea_orm::ColumnTrait;
+use tripod::app::{Catalogue, Registered};
 use tripod::graph::Edge;
 use tripod::id::Id;
 use tripod::queue::Job;
-use tripod::shard::{Sharded, TextSharded};
+use tripod::shard::{Placement, Sharded, TextSharded};
 use tripod::timeline::TimelineItem;
 
 fn same<A: 'static, B: 'static>() -> bool {
@@ -57,6 +58,23 @@ fn a_column_goes_by_the_names_sea_orm_gives_it() {
 fn a_row_lives_by_its_text() {
     assert_eq!(column(name::Entity::SHARD), "shard");
     assert_eq!(column(name::Entity::TEXT), "user_name");
+}
+
+#[test]
+fn an_entity_registers_its_table() {
+    let mut catalogue = Catalogue::default();
+    author::Entity::register(&mut catalogue);
+    note::Entity::register(&mut catalogue);
+    name::Entity::register(&mut catalogue);
+    let [authors, notes, names] = catalogue.tables.as_slice() else { panic!("{:?}", catalogue.tables) };
+    assert_eq!((authors.name, notes.name, names.name), ("author", "note", "name"));
+    assert_eq!(
+        (&authors.placement, &notes.placement),
+        (&Placement::Id("id".into()), &Placement::Id("id".into()))
+    );
+    assert_eq!(names.placement, Placement::Shard("shard".into()));
+    assert_eq!((&authors.owner, &notes.owner), (&None, &Some(("author_id".to_owned(), "author"))));
+    assert_eq!(names.owner, None);
 }
 
 #[test]

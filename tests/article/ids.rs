@@ -111,7 +111,7 @@ async fn clock_set_back() -> usize {
     assert!(restarted.clock.now_ms() < stores.clock.now_ms(), "the clock was not set back");
     let after = write(&restarted, "after").await;
     let both = [before.clone(), after.clone()].concat();
-    let found = restarted.shards.find_many(&both).await.expect("the databases answer");
+    let found = restarted.primary().find_many(&both).await.expect("the databases answer");
     let texts: Vec<String> = found.iter().map(|note| note.peek().text.clone()).collect();
     let expected: Vec<String> =
         ["before", "after"].iter().flat_map(|text| (0..ROWS).map(move |n| format!("{text} {n}"))).collect();

@@ -43,7 +43,7 @@ async fn main() {
     let scripts = tempfile::tempdir().expect("a temporary directory");
     progress("writing rows to read");
     let authors = Arc::new(authors(1_000));
-    let shards = notes.stores.shards.clone();
+    let shards = notes.shards.clone();
     let mut ids: Vec<Id<Note>> = Vec::with_capacity(ROWS);
     for chunk in (0..ROWS).collect::<Vec<_>>().chunks(500) {
         let inserts = chunk.iter().map(|row| insert(&shards, authors[row % authors.len()]));
@@ -56,7 +56,7 @@ async fn main() {
         let (mut writes, mut pgbench_writes, mut bare) = (Vec::new(), Vec::new(), Vec::new());
         let (mut reads, mut pgbench_reads) = (Vec::new(), Vec::new());
         for round in 1..=ROUNDS {
-            let (shards, authors) = (notes.stores.shards.clone(), authors.clone());
+            let (shards, authors) = (notes.shards.clone(), authors.clone());
             let write = move |_| {
                 let (shards, author) = (shards.clone(), authors[rand::random_range(0..authors.len())]);
                 async move {
@@ -66,11 +66,11 @@ async fn main() {
             writes.push(rate(clients, WINDOW, write).await);
             pgbench_writes.push(pgbench(&url, scripts.path(), WRITE, clients));
             bare.push(pgbench(&url, scripts.path(), BARE_WRITE, clients));
-            let (shards, ids) = (notes.stores.shards.clone(), ids.clone());
+            let (rows, ids) = (notes.read(), ids.clone());
             let read = move |_| {
-                let (shards, id) = (shards.clone(), ids[rand::random_range(0..ids.len())]);
+                let (rows, id) = (rows.clone(), ids[rand::random_range(0..ids.len())]);
                 async move {
-                    let found = shards.find(id).await.expect("a row can be read");
+                    let found = rows.find(id).await.expect("a row can be read");
                     assert!(found.is_some(), "a row is missing");
                 }
             };

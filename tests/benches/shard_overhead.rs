@@ -35,20 +35,20 @@ async fn main() {
     let authors = authors(500);
     let mut ids = Vec::new();
     for author in &authors {
-        ids.push(insert(&notes.stores.shards, *author).await.expect("a row is written"));
+        ids.push(insert(&notes.shards, *author).await.expect("a row is written"));
     }
     let minter = Minter::new(Clock::system());
 
     let (mut routed, mut direct) = (Vec::new(), Vec::new());
     let (mut fenced, mut same, mut unfenced, mut fences) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        let shards = &notes.stores.shards;
+        let (shards, rows) = (&notes.shards, notes.read());
         let id = |n: usize| ids[n % ids.len()];
         // Which one is first changes each round.
         for turn in 0..2 {
             if (round + turn) % 2 == 0 {
                 routed.push(
-                    each(READS, async |n| assert!(shards.find(id(n)).await.expect("a read").is_some())).await,
+                    each(READS, async |n| assert!(rows.find(id(n)).await.expect("a read").is_some())).await,
                 );
             } else {
                 direct.push(each(READS, async |n| assert!(find(&bare, id(n)).await)).await);

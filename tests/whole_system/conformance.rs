@@ -54,8 +54,8 @@ mod forms {
         conformance::timelines::an_item_reaches_its_readers_once(&stores("a").await).await;
         conformance::timelines::edges_bring_items_in_and_take_them_out(&stores("b").await).await;
         conformance::timelines::a_large_audience_is_pulled(&stores("c").await).await;
-        conformance::kept::what_is_trimmed_raises_the_mark(&stores("d").await).await;
-        conformance::kept::a_drop_while_building_is_obeyed(&stores("e").await).await;
+        conformance::timeline_store::what_is_trimmed_raises_the_mark(&stores("d").await).await;
+        conformance::timeline_store::a_drop_while_building_is_obeyed(&stores("e").await).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,18 +13,17 @@ mod timelines;
 
 use std::time::Duration;
 
-use tripod::graph::EdgePage;
 use tripod::id::Id;
-use tripod::shard::Page;
+use tripod::shard::Keyset;
 use tripod::testing::{Author, Note, Reads, Stores, eventually};
 
 /// What a reader's timeline must be, from the databases.
 async fn expected(stores: &Stores, reader: Id<Author>) -> Vec<Id<Note>> {
-    let page = EdgePage { after: None, limit: 1_000 };
-    let links = stores.graph.targets::<Reads>(reader, page).await.unwrap();
-    let authors: Vec<_> = links.into_iter().map(|link| link.id).chain([reader]).collect();
-    let rows = stores.shards.list_many(&authors, Page::<Note>::first(1_000)).await.unwrap();
-    rows.iter().map(|row| row.peek().id).collect()
+    let read = stores.primary();
+    let followed = read.targets::<Reads>(reader, Keyset::newest(1_000)).await.unwrap();
+    let authors: Vec<_> = followed.into_items().into_iter().chain([reader]).collect();
+    let rows = read.list_many::<Note>(&authors, Keyset::newest(1_000)).await.unwrap();
+    rows.items.iter().map(|(_, row)| row.peek().id).collect()
 }
 
 /// The seed of a random test: `TEST_SEED`, or a new one, which it prints.

@@ -66,6 +66,29 @@ pub trait Policy<T> {
     fn allows(&self, viewer: Viewer, item: &T) -> bool;
 }
 
+/// A function is a policy that needs no facts.
+///
+/// ```
+/// use tripod::access::{Policy, Viewer};
+/// fn even(_: Viewer, number: &i64) -> bool { number % 2 == 0 }
+/// assert!(even.allows(Viewer::Anonymous, &2));
+/// ```
+impl<T, F: Fn(Viewer, &T) -> bool> Policy<T> for F {
+    fn allows(&self, viewer: Viewer, item: &T) -> bool {
+        self(viewer, item)
+    }
+}
+
+/// The policy for what everybody may see.
+#[derive(Clone, Copy, Debug)]
+pub struct Everybody;
+
+impl<T> Policy<T> for Everybody {
+    fn allows(&self, _: Viewer, _: &T) -> bool {
+        true
+    }
+}
+
 /// A row as it was read, not yet anybody's to see.
 #[derive(Debug)]
 pub struct Unchecked<T>(Arc<T>);
@@ -92,7 +115,7 @@ impl<T> Unchecked<T> {
     }
 
     /// Takes the row out unchecked: for jobs and for changes, which answer nobody.
-    pub fn unguarded(self) -> T
+    pub fn into_inner_unchecked(self) -> T
     where
         T: Clone,
     {

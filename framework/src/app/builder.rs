@@ -2,22 +2,24 @@
 
 use std::time::Duration;
 
-use sea_orm::EntityTrait;
+use futures::future::BoxFuture;
+use serde::de::DeserializeOwned;
 use utoipa_axum::router::OpenApiRouter;
 
+use super::catalogue::{Catalogue, Registered};
 use super::demo::{Demo, Fill};
-use super::{Pages, Tripod, role};
-use crate::cache::Cached;
+use super::{App, Pages, Services, role};
 use crate::db::Migration;
-use crate::error::Result;
-use crate::graph::{self, Edge, WriteFarEnd};
+use crate::error::{Error, Result};
+use crate::graph::{self, Edge, RemoveEdges, WriteInverse};
 use crate::media::DeleteUpload;
-use crate::queue::{self, Registry, Run};
-use crate::shard::{Sharded, Shards};
-use crate::timeline::{self, FanOut, TimelineItem};
+use crate::queue::{self, Lane, Registry, Run};
+use crate::timeline::{self, FanOut};
+use crate::web::ExpireKeys;
 use crate::{shard, web};
 
-/// A product on Tripod.
+/// A product on Tripod, before it runs. `S` is its own state, which handlers and jobs find at
+/// [`App::state`].
 ///
 /// ```no_run
 /// use axum::routing::get;
@@ -26,50 +28,120 @@ use crate::{shard, web};
 ///
 /// #[tokio::main]
 /// async fn main() -> std::process::ExitCode {
-///     App::new("hello", "1.0.0")
+///     App::builder("hello", "1.0.0")
 ///         .routes(OpenApiRouter::new().route("/", get(|| async { "hello" })))
 ///         .run()
 ///         .await
 /// }
 /// ```
-pub struct App {
+pub struct AppBuilder<S = ()> {
     pub(super) name: &'static str,
     pub(super) version: &'static str,
+    pub(super) license: Option<(&'static str, &'static str)>,
     pub(super) migrations: Vec<Migration>,
-    pub(super) tables: Vec<String>,
-    pub(super) cached: Vec<fn(&Shards)>,
-    pub(super) edges: Vec<&'static str>,
-    pub(super) timelines: Vec<timeline::Kind>,
-    pub(super) jobs: Registry<Tripod>,
-    pub(super) routes: OpenApiRouter<Tripod>,
-    pub(super) uploads: OpenApiRouter<Tripod>,
-    pub(super) pages: Option<Pages>,
-    pub(super) demo: Option<Fill>,
+    pub(super) catalogue: Catalogue,
+    pub(super) jobs: Registry<App<S>>,
+    pub(super) routes: OpenApiRouter<App<S>>,
+    pub(super) uploads: OpenApiRouter<App<S>>,
+    pub(super) pages: Option<Pages<S>>,
+    pub(super) demo: Option<Fill<S>>,
+    pub(super) open: Open<S>,
+    pub(super) close: Option<Close<S>>,
 }
 
-impl App {
-    /// An app of this name and version, with the framework's own tables and jobs.
-    pub fn new(name: &'static str, version: &'static str) -> Self {
+pub(super) type Open<S> = Box<dyn Fn(Services) -> BoxFuture<'static, Result<S>> + Send + Sync>;
+pub(super) type Close<S> = Box<dyn Fn(App<S>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+impl AppBuilder {
+    pub(super) fn new(name: &'static str, version: &'static str) -> Self {
+        Self::opening(name, version, Box::new(|_| Box::pin(async { Ok(()) })))
+    }
+}
+
+impl<S: Send + Sync + 'static> AppBuilder<S> {
+    /// Begins an app with a state of its own: `open` makes it when the framework's parts are open, of the
+    /// section `[app]` of the settings file (and the environment's `TRIPOD_APP__...`). What the section
+    /// lacks is the type's to default.
+    ///
+    /// ```no_run
+    /// use serde::Deserialize;
+    /// use tripod::app::{AppBuilder, Services};
+    ///
+    /// #[derive(Deserialize)]
+    /// #[serde(default, deny_unknown_fields)]
+    /// struct Settings { greeting: String }
+    /// impl Default for Settings {
+    ///     fn default() -> Self { Self { greeting: "hello".into() } }
+    /// }
+    /// struct Greeter { greeting: String }
+    ///
+    /// async fn open(_: Services, settings: Settings) -> tripod::Result<Greeter> {
+    ///     Ok(Greeter { greeting: settings.greeting })
+    /// }
+    /// # async fn f() {
+    /// AppBuilder::with_state("greeter", "1.0.0", open).run().await;
+    /// # }
+    /// ```
+    pub fn with_state<T, Opened>(
+        name: &'static str,
+        version: &'static str,
+        open: impl Fn(Services, T) -> Opened + Send + Sync + 'static,
+    ) -> Self
+    where
+        T: DeserializeOwned + Send,
+        Opened: Future<Output = Result<S>> + Send + 'static,
+    {
+        let open = move |services: Services| match services.config.app_section::<T>() {
+            Ok(section) => Box::pin(open(services, section)) as BoxFuture<'static, Result<S>>,
+            Err(error) => Box::pin(async { Err(error) }),
+        };
+        Self::opening(name, version, Box::new(open))
+    }
+
+    /// An app with the framework's own tables and jobs.
+    fn opening(name: &'static str, version: &'static str, open: Open<S>) -> Self {
         let mut jobs = Registry::new();
-        jobs.register::<WriteFarEnd>();
+        jobs.register::<WriteInverse>();
+        jobs.register::<RemoveEdges>();
         jobs.register::<FanOut>();
         jobs.register::<DeleteUpload>();
+        jobs.register::<ExpireKeys>();
+        jobs.schedule("17 * * * *", || ExpireKeys {});
         let mut migrations = vec![shard::MIGRATION, queue::MIGRATION, graph::MIGRATION, timeline::MIGRATION];
         migrations.extend(web::MIGRATIONS);
+        migrations.extend([shard::NAME_MIGRATION, queue::SCHEDULE_MIGRATION]);
         Self {
             name,
             version,
+            license: None,
             migrations,
-            tables: Vec::new(),
-            cached: Vec::new(),
-            edges: Vec::new(),
-            timelines: Vec::new(),
+            catalogue: Catalogue::default(),
             jobs,
             routes: OpenApiRouter::new(),
             uploads: OpenApiRouter::new(),
             pages: None,
             demo: None,
+            open,
+            close: None,
         }
+    }
+
+    /// What is done with the state when the process shuts down, after the last request and job.
+    #[must_use]
+    pub fn on_shutdown<F, Done>(mut self, close: F) -> Self
+    where
+        F: Fn(App<S>) -> Done + Send + Sync + 'static,
+        Done: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.close = Some(Box::new(move |app| Box::pin(close(app))));
+        self
+    }
+
+    /// The licence that the OpenAPI document names: its name, and its SPDX identifier.
+    #[must_use]
+    pub fn license(mut self, name: &'static str, identifier: &'static str) -> Self {
+        self.license = Some((name, identifier));
+        self
     }
 
     /// Migrations, after those given before.
@@ -79,61 +151,57 @@ impl App {
         self
     }
 
-    /// An entity: its table must be there when the app starts.
+    /// An entity, with all that is derived for it: that it is cached, that it appears in timelines.
     #[must_use]
-    pub fn entity<E: EntityTrait>(mut self) -> Self {
-        self.tables.push(E::default().table_name().to_owned());
+    pub fn entity<E: Registered>(mut self) -> Self {
+        E::register(&mut self.catalogue);
         self
-    }
-
-    /// An entity whose rows are read through the cache, with [`Shards::get`]. It is also one of the
-    /// app's entities.
-    #[must_use]
-    pub fn cached<E>(mut self) -> Self
-    where
-        E: Sharded,
-        E::Model: Cached,
-    {
-        self.cached.push(Shards::cache_rows::<E>);
-        self.entity::<E>()
     }
 
     /// A kind of edge.
     #[must_use]
     pub fn edge<E: Edge>(mut self) -> Self {
-        self.edges.push(E::NAME);
+        self.catalogue.add_edge::<E>();
         self
     }
 
-    /// An entity whose rows appear in timelines.
-    #[must_use]
-    pub fn timeline<E: TimelineItem>(mut self) -> Self {
-        self.timelines.push(timeline::Kind::of::<E>());
-        self.entity::<E>()
-    }
-
     /// A kind of job.
-    ///
-    /// # Panics
-    /// When another one has the same name.
     #[must_use]
-    pub fn job<J: Run<Tripod>>(mut self) -> Self {
+    pub fn job<J: Run<App<S>>>(mut self) -> Self {
         self.jobs.register::<J>();
         self
     }
 
-    /// Routes with small bodies, with their part of the OpenAPI document. Requests that carry an
-    /// `Idempotency-Key` run once.
+    /// A lane of the queue, for jobs that are not to hold up others or that must not run too often.
     #[must_use]
-    pub fn routes(mut self, routes: OpenApiRouter<Tripod>) -> Self {
+    pub fn lane(mut self, lane: Lane) -> Self {
+        self.jobs.add_lane(lane);
+        self
+    }
+
+    /// A job that is enqueued at the times of a cron pattern, in UTC, such as `"0 3 * * *"` for three
+    /// o'clock each night. There is one run a time, however many processes there are; the job is also to
+    /// be registered with [`Self::job`].
+    #[must_use]
+    pub fn schedule<J: Run<App<S>>>(mut self, pattern: &str, job: impl Fn() -> J + Send + Sync + 'static) -> Self {
+        self.jobs.schedule(pattern, job);
+        self
+    }
+
+    /// Routes with small bodies, with their part of the OpenAPI document. A body may have up to
+    /// [`DEFAULT_LIMIT_BYTES`](crate::web::body::DEFAULT_LIMIT_BYTES); a layer of
+    /// [`limit`](crate::web::body::limit) on a route changes that.
+    #[must_use]
+    pub fn routes(mut self, routes: OpenApiRouter<App<S>>) -> Self {
         self.routes = self.routes.merge(routes);
         self
     }
 
-    /// Routes that take files. Their bodies are too large to be held for telling repeats, so they
-    /// call [`crate::web::Idempotency::once`] with what they made of the body.
+    /// Routes that take files. A body may have up to
+    /// [`UPLOAD_LIMIT_BYTES`](crate::web::body::UPLOAD_LIMIT_BYTES), and all uploads of the process share
+    /// a bound on the memory they hold.
     #[must_use]
-    pub fn uploads(mut self, routes: OpenApiRouter<Tripod>) -> Self {
+    pub fn uploads(mut self, routes: OpenApiRouter<App<S>>) -> Self {
         self.uploads = self.uploads.merge(routes);
         self
     }
@@ -141,7 +209,7 @@ impl App {
     /// Web pages, for browsers. They share the API's sessions (by cookie) and its limits, are no
     /// part of the OpenAPI document, and a form that another site sends is refused.
     #[must_use]
-    pub fn pages(mut self, pages: Pages) -> Self {
+    pub fn pages(mut self, pages: Pages<S>) -> Self {
         self.pages = Some(pages);
         self
     }
@@ -153,7 +221,7 @@ impl App {
     #[must_use]
     pub fn demo<F, Done>(mut self, span: Duration, fill: F) -> Self
     where
-        F: FnOnce(Demo) -> Done + Send + 'static,
+        F: FnOnce(Demo<S>) -> Done + Send + 'static,
         Done: Future<Output = anyhow::Result<Vec<(&'static str, String)>>> + Send + 'static,
     {
         self.demo = Some(Fill { span, run: Box::new(move |demo| Box::pin(fill(demo))) });
@@ -163,7 +231,7 @@ impl App {
     /// Plays the role that the command line asks for, `serve` by default. Failures are printed,
     /// as sentences.
     pub async fn run(self) -> std::process::ExitCode {
-        match self.play().await {
+        match role::play(self).await {
             Ok(()) => std::process::ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("error: {}", error.chain());
@@ -172,7 +240,13 @@ impl App {
         }
     }
 
-    async fn play(self) -> Result<()> {
-        role::play(self).await
+    /// Refuses an app whose parts contradict each other, naming all that does at once.
+    pub(crate) fn check(&self) -> Result<()> {
+        let mut mistakes = self.catalogue.mistakes();
+        mistakes.extend(self.jobs.mistakes());
+        if mistakes.is_empty() {
+            return Ok(());
+        }
+        Err(Error::configuration(format!("{} is put together wrongly:\n- {}", self.name, mistakes.join("\n- "))))
     }
 }

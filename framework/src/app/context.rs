@@ -1,28 +1,55 @@
-//! The handle that handlers and jobs are given: every part of the framework, ready for use.
+//! The handle that handlers and jobs are given: every part of the framework and the app's own state.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use tokio_util::sync::CancellationToken;
 
+use super::AppBuilder;
 use crate::config::Config;
-use crate::graph::Graph;
-use crate::media::{MediaStore, Processor, Uploads};
+use crate::error::Result;
+use crate::graph::{Edge, Graph};
+use crate::id::{Id, Shard};
+use crate::media::{MediaStore, Picture, Processed, Processor, Upload, Uploads};
 use crate::queue::Queue;
 use crate::redis::Redis;
-use crate::shard::Shards;
+use crate::shard::{Consistency, Read, Shards, Tx};
 use crate::telemetry::Metrics;
 use crate::timeline::Timelines;
-use crate::web::{Idempotency, Passwords, RateLimits, SessionCookie, Sessions};
+use crate::web::{Passwords, RateLimits, SessionCookie, Sessions};
 
-/// Everything an app stands on: its [`Parts`]. Clones are cheap, as each layer of each request makes
-/// some, and share everything.
-#[derive(Clone)]
-pub struct Tripod(Arc<Parts>);
+/// A running app: the framework's [`Services`], and beside them `S`, the app's own state. Handlers get it
+/// as `State(app): State<App>` and jobs as their context; clones are cheap and share everything.
+///
+/// ```no_run
+/// use axum::extract::State;
+/// use tripod::App;
+/// use tripod::shard::Keyset;
+/// use tripod::web::{Json, SignedIn};
+/// # use tripod::testing::note;
+///
+/// async fn count_notes(State(app): State<App>, me: SignedIn) -> tripod::Result<Json<usize>> {
+///     let notes = app.cached().list::<note::Entity>(me.id(), Keyset::newest(100)).await?;
+///     Ok(Json(notes.items.len()))
+/// }
+/// ```
+pub struct App<S = ()>(Arc<Inner<S>>);
 
-/// What an app stands on.
+struct Inner<S> {
+    services: Services,
+    state: S,
+}
+
+impl<S> Clone for App<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// The parts of the framework, open and ready for use.
 #[derive(Clone)]
-pub struct Parts {
+pub struct Services {
     /// The settings.
     pub config: Arc<Config>,
     /// All data.
@@ -45,73 +72,146 @@ pub struct Parts {
     pub pictures: Processor,
     /// Signed-in devices.
     pub sessions: Sessions,
-    /// Requests that are safe to repeat.
-    pub idempotency: Idempotency,
     /// Rate limits.
     pub limits: RateLimits,
     /// Hashes and checks passwords.
     pub passwords: Passwords,
+    /// Cancelled when the process is told to stop: what takes long should end then.
+    pub shutdown: CancellationToken,
 }
 
-impl From<Parts> for Tripod {
-    fn from(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+impl App {
+    /// Begins an app of this name and version that has no state of its own.
+    pub fn builder(name: &'static str, version: &'static str) -> AppBuilder {
+        AppBuilder::new(name, version)
     }
 }
 
-impl Deref for Tripod {
-    type Target = Parts;
-
-    fn deref(&self) -> &Parts {
-        &self.0
+impl<S> App<S> {
+    pub(crate) fn new(services: Services, state: S) -> Self {
+        Self(Arc::new(Inner { services, state }))
     }
-}
 
-impl Tripod {
+    /// The app's own state.
+    pub fn state(&self) -> &S {
+        &self.0.state
+    }
+
+    /// Reads with this consistency; see [`Read`].
+    pub fn read(&self, consistency: Consistency) -> Read {
+        self.shards.read(consistency)
+    }
+
+    /// Reads that are at most 100 ms stale: [`Self::read`] with [`Consistency::Cached`].
+    pub fn cached(&self) -> Read {
+        self.read(Consistency::Cached)
+    }
+
+    /// Reads from the primary databases: [`Self::read`] with [`Consistency::Primary`].
+    pub fn primary(&self) -> Read {
+        self.read(Consistency::Primary)
+    }
+
+    /// Runs `work` in one transaction on a shard, such as the one that an id carries; see
+    /// [`Shards::write`].
+    ///
+    /// # Errors
+    /// Those of [`Shards::write`].
+    pub async fn write<R, F, Done>(&self, shard: impl Into<Shard>, work: F) -> Result<R>
+    where
+        F: FnOnce(Tx) -> Done + Send + 'static,
+        Done: Future<Output = Result<R>> + Send + 'static,
+        R: Send + 'static,
+    {
+        self.shards.write(shard, work).await
+    }
+
+    /// Makes an edge in a transaction of its own; tells whether it was not there. See [`Tx::connect`].
+    ///
+    /// # Errors
+    /// Those of [`Tx::connect`].
+    pub async fn connect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
+        self.graph.connect::<E>(from, to).await
+    }
+
+    /// Removes an edge in a transaction of its own; tells whether it was there. See [`Tx::disconnect`].
+    ///
+    /// # Errors
+    /// Those of [`Tx::disconnect`].
+    pub async fn disconnect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
+        self.graph.disconnect::<E>(from, to).await
+    }
+
+    /// Stores pictures for a row on this shard; see [`Uploads::store_pictures`].
+    ///
+    /// # Errors
+    /// Those of [`Uploads::store_pictures`].
+    pub async fn store_pictures(
+        &self,
+        shard: impl Into<Shard>,
+        pictures: impl IntoIterator<Item = (Processed, String)>,
+    ) -> Result<(Vec<Picture>, Upload)> {
+        self.uploads.store_pictures(&self.media, shard, pictures).await
+    }
+
     /// Where clients find a media file: below the public address, or relative to the server.
     pub fn media_url(&self, key: &str) -> String {
         format!("{}/media/{key}", self.config.public_url)
     }
 }
 
-impl AsRef<Graph> for Tripod {
+impl<S> Deref for App<S> {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.0.services
+    }
+}
+
+impl<S> AsRef<Graph> for App<S> {
     fn as_ref(&self) -> &Graph {
         &self.graph
     }
 }
 
-impl AsRef<Timelines> for Tripod {
+impl<S> AsRef<Timelines> for App<S> {
     fn as_ref(&self) -> &Timelines {
         &self.timelines
     }
 }
 
-impl AsRef<MediaStore> for Tripod {
+impl<S> AsRef<MediaStore> for App<S> {
     fn as_ref(&self) -> &MediaStore {
         &self.media
     }
 }
 
-impl FromRef<Tripod> for Sessions {
-    fn from_ref(tripod: &Tripod) -> Self {
-        tripod.sessions.clone()
+impl<S> FromRef<App<S>> for Services {
+    fn from_ref(app: &App<S>) -> Self {
+        app.0.services.clone()
     }
 }
 
-impl FromRef<Tripod> for SessionCookie {
-    fn from_ref(tripod: &Tripod) -> Self {
-        Self::new(&tripod.config.public_url)
+impl<S> FromRef<App<S>> for Shards {
+    fn from_ref(app: &App<S>) -> Self {
+        app.shards.clone()
     }
 }
 
-impl FromRef<Tripod> for RateLimits {
-    fn from_ref(tripod: &Tripod) -> Self {
-        tripod.limits.clone()
+impl<S> FromRef<App<S>> for Sessions {
+    fn from_ref(app: &App<S>) -> Self {
+        app.sessions.clone()
     }
 }
 
-impl FromRef<Tripod> for Idempotency {
-    fn from_ref(tripod: &Tripod) -> Self {
-        tripod.idempotency.clone()
+impl<S> FromRef<App<S>> for SessionCookie {
+    fn from_ref(app: &App<S>) -> Self {
+        Self::new(&app.config.public_url)
+    }
+}
+
+impl<S> FromRef<App<S>> for RateLimits {
+    fn from_ref(app: &App<S>) -> Self {
+        app.limits.clone()
     }
 }

@@ -1,28 +1,28 @@
 //! `serve --demo`: an empty service is filled with data to look at, and then served.
 //!
-//! The product says what there is ([`App::demo`]); this opens the stores on a clock that the
+//! The product says what there is ([`AppBuilder::demo`]); this opens the stores on a clock that the
 //! filling moves through the past, so that ids carry the times which the data speaks of. What is
 //! made goes the way of everything else, jobs included: they are worked before the service says
 //! that it is ready. A service that has data is left as it is. A filling that was cut short leaves
 //! a mark, by which the next one says what to do instead of going on with half of it.
 
 use std::fs::File;
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use indicatif::{ProgressBar, ProgressStyle};
 use sea_orm::ConnectionTrait;
 
 use super::sole::{Sole, create_directory};
 use super::start::{self, Access};
-use super::{App, Tripod};
+use super::{App, AppBuilder, Catalogue, Services};
 use crate::config::Config;
 use crate::db::statement;
 use crate::error::{Error, Result};
 use crate::id::Clock;
 use crate::queue::Queue;
+use crate::shard::Table;
 
 /// Between two looks at whether the queue has run empty.
 const LOOK: Duration = Duration::from_millis(20);
@@ -30,84 +30,67 @@ const LOOK: Duration = Duration::from_millis(20);
 type Lines = Vec<(&'static str, String)>;
 
 /// How a product fills itself.
-pub(super) struct Fill {
+pub(super) struct Fill<S> {
     pub(super) span: Duration,
-    pub(super) run: Box<dyn FnOnce(Demo) -> BoxFuture<'static, anyhow::Result<Lines>> + Send>,
+    pub(super) run: Box<dyn FnOnce(Demo<S>) -> BoxFuture<'static, anyhow::Result<Lines>> + Send>,
 }
 
 /// What the filling of a demo is given. Clones share everything.
-#[derive(Clone)]
-pub struct Demo {
-    /// Every store, on the demo's clock.
-    pub tripod: Tripod,
+pub struct Demo<S = ()> {
+    /// The app, on the demo's clock.
+    pub app: App<S>,
     /// When it ends: the present.
     end_ms: u64,
-    bar: ProgressBar,
 }
 
-impl Demo {
+impl<S> Clone for Demo<S> {
+    fn clone(&self) -> Self {
+        Self { app: self.app.clone(), end_ms: self.end_ms }
+    }
+}
+
+impl<S> Demo<S> {
     /// Moves the clock on to so long before the present. It never goes back.
     pub fn move_to(&self, ago: Duration) {
-        let clock = self.tripod.shards.clock();
+        let clock = self.app.shards.clock();
         let to_ms = self.end_ms.saturating_sub(ago.as_millis() as u64);
         clock.advance(Duration::from_millis(to_ms.saturating_sub(clock.now_ms())));
-    }
-
-    /// Begins a part of the work that takes so many steps.
-    pub fn begin(&self, what: &'static str, steps: usize) {
-        if std::io::stderr().is_terminal() {
-            self.bar.reset();
-            self.bar.set_length(steps as u64);
-            self.bar.set_message(what);
-        } else {
-            eprintln!("demo: {what} ({steps})");
-        }
-    }
-
-    /// One step is done.
-    pub fn step(&self) {
-        self.bar.inc(1);
     }
 }
 
 /// Fills and serves.
-pub(super) async fn serve(mut app: App, config: Config) -> Result<()> {
-    let fill = app
+pub(super) async fn serve<S: Send + Sync + 'static>(mut builder: AppBuilder<S>, config: Config) -> Result<()> {
+    let fill = builder
         .demo
         .take()
-        .ok_or_else(|| Error::configuration(format!("{} has no demo: start it without --demo", app.name)))?;
+        .ok_or_else(|| Error::configuration(format!("{} has no demo: start it without --demo", builder.name)))?;
     let sole = Sole::of_files(&config)?;
     create_directory(&config.data_dir)?;
     let mark = Mark(config.data_dir.join("demo-unfinished"));
     let end_ms = Clock::system().now_ms();
     let clock = Clock::manual(end_ms.saturating_sub(fill.span.as_millis() as u64));
-    let tripod = start::open(&app, config.clone(), clock, Access::Serve).await?;
-    refuse_data(&app, &tripod, &mark).await?;
+    let services = start::open(&builder, config.clone(), clock, Access::Serve).await?;
+    refuse_data(&builder.catalogue, &services, &mark).await?;
     // An address that is taken is told before the work rather than after it.
     drop(start::bind(&config).await?);
 
     mark.set()?;
-    let style = ProgressStyle::with_template("{msg:>12} {bar:32} {pos}/{len}")
-        .map_err(|error| Error::internal("the progress bar has no style").because(error))?;
-    let bar = ProgressBar::new(0).with_style(style);
-    let demo = Demo { tripod: tripod.clone(), end_ms, bar: bar.clone() };
+    let app = App::new(services.clone(), (builder.open)(services).await?);
+    let demo = Demo { app: app.clone(), end_ms };
     let lines = (fill.run)(demo)
         .await
         .map_err(|error| Error::internal("the demo cannot be made").because(format!("{error:#}")))?;
-    bar.finish_and_clear();
-    for database in tripod.shards.databases() {
-        database.close().await?;
-    }
-    drop(tripod);
+    start::close(&app, builder.close.as_ref()).await?;
+    drop(app);
 
-    let started = start::start_locked(app, config, Clock::system(), Access::Serve, sole).await?;
+    let started = start::start_locked(builder, config, Clock::system(), Access::Serve, sole).await?;
     start::serve(started, true, Some(Filled { lines, mark })).await
 }
 
 /// Only an empty service is filled: one without a row in any of the app's own tables.
-async fn refuse_data(app: &App, tripod: &Tripod, mark: &Mark) -> Result<()> {
-    let data = tripod.config.data_dir.display();
-    let names: Vec<&str> = tripod.shards.databases().iter().map(|database| database.name()).collect();
+async fn refuse_data(catalogue: &Catalogue, services: &Services, mark: &Mark) -> Result<()> {
+    let data = services.config.data_dir.display();
+    let names: Vec<&str> = services.shards.databases().iter().map(|database| database.name()).collect();
     if mark.0.exists() {
         return Err(Error::configuration(format!(
             "an earlier --demo was cut short and has left half of its data: delete {} and {}, then start it again, \
@@ -116,8 +99,8 @@ async fn refuse_data(app: &App, tripod: &Tripod, mark: &Mark) -> Result<()> {
             names.join(", ")
         )));
     }
-    for database in tripod.shards.databases() {
-        for table in &app.tables {
+    for database in services.shards.databases() {
+        for Table { name: table, .. } in &catalogue.tables {
             let any = statement(database.reader(), &format!("SELECT 1 FROM \"{table}\" LIMIT 1"), []);
             if database.reader().query_one_raw(any).await?.is_some() {
                 return Err(Error::configuration(format!(

@@ -13,62 +13,69 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::pages::dressed;
-use super::{Pages, Tripod, openapi};
+use super::pages::{Pages, dressed};
+use super::{App, openapi};
 use crate::error::Result;
 use crate::media::MediaKey;
 use crate::telemetry::Metrics;
 use crate::web::body::UploadBudget;
 use crate::web::{
-    Path, Problem, authenticate, body, fallback, idempotent, limit_requests, limit_tokens,
+    Path, Problem, authenticate, body, fallback, limit_requests, limit_tokens,
     method_not_allowed, observe, panicked, refuse_unproven,
 };
 
-pub(super) fn router(
-    name: &str,
-    version: &str,
-    (routes, uploads): (OpenApiRouter<Tripod>, OpenApiRouter<Tripod>),
-    pages: Option<Pages>,
-    tripod: Tripod,
-) -> Result<Router> {
+/// What of an app the router is made of.
+pub(super) struct Parts<S> {
+    pub(super) about: openapi::About,
+    pub(super) routes: OpenApiRouter<App<S>>,
+    pub(super) uploads: OpenApiRouter<App<S>>,
+    pub(super) pages: Option<Pages<S>>,
+}
+
+pub(super) fn router<S: Send + Sync + 'static>(parts: Parts<S>, app: App<S>) -> Result<Router> {
     let budget = UploadBudget::default();
-    let budgeted = || from_fn_with_state(budget.clone(), body::budgeted);
-    let ((routes, document), (uploads, more)) = (routes.split_for_parts(), uploads.split_for_parts());
-    let document = openapi::finish(document.merge_from(more), name, version);
-    let api = routes.layer(from_fn_with_state(tripod.clone(), idempotent)).merge(uploads.layer(budgeted()));
-    let known = |router: Router<Tripod>| {
+    let large = |router: Router<App<S>>| {
         router
-            .layer(from_fn_with_state(tripod.clone(), limit_requests))
-            .layer(from_fn_with_state(tripod.clone(), authenticate))
-            .layer(from_fn_with_state(tripod.clone(), limit_tokens))
+            .layer(from_fn_with_state(budget.clone(), body::budgeted))
+            .layer(body::limit(body::UPLOAD_LIMIT_BYTES))
     };
-    let mut app = known(api.layer(from_fn(refuse_unproven)));
-    if let Some(pages) = pages {
+    let (routes, document) = parts.routes.split_for_parts();
+    let (uploads, more) = parts.uploads.split_for_parts();
+    let document = openapi::finish(document.merge_from(more), parts.about);
+    let api = routes.merge(large(uploads));
+    let known = |router: Router<App<S>>| {
+        router
+            .layer(from_fn_with_state(app.clone(), limit_requests))
+            .layer(from_fn_with_state(app.clone(), authenticate))
+            .layer(from_fn_with_state(app.clone(), limit_tokens))
+    };
+    let mut all = known(api.layer(from_fn(refuse_unproven)));
+    if let Some(pages) = parts.pages {
         let Pages { routes, files, uploads, problem } = pages.guarded();
-        app = app.merge(dressed(known(routes.merge(uploads.layer(budgeted()))).merge(files), problem));
+        all = all.merge(dressed(known(routes.merge(large(uploads))).merge(files), problem));
     } else {
-        app = app.fallback(fallback);
+        all = all.fallback(fallback);
     }
     let router = Router::new()
-        .merge(app)
+        .merge(all)
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .route("/media/{key}", get(media))
+        .route("/readyz", get(ready::<S>))
+        .route("/metrics", get(metrics::<S>))
+        .route("/media/{key}", get(media::<S>))
         .merge(openapi::pages(document)?)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(body::limit(body::DEFAULT_LIMIT_BYTES))
         .layer(from_fn(observe))
-        .with_state(tripod);
+        .with_state(app);
     Ok(router)
 }
 
 /// Whether requests can be served: the media store answers and some database does. One that does not
 /// is named; while others do, this process is worth its requests. Redis is told of and not needed.
-async fn ready(State(tripod): State<Tripod>) -> Response {
-    let (databases, media) = futures::future::join(tripod.shards.ping(), tripod.media.check()).await;
+async fn ready<S>(State(app): State<App<S>>) -> Response {
+    let (databases, media) = futures::future::join(app.shards.ping(), app.media.check()).await;
     let mut down = Vec::new();
     for (database, error) in
         databases.iter().filter_map(|(database, answer)| Some((database, answer.as_ref().err()?)))
@@ -91,21 +98,21 @@ async fn ready(State(tripod): State<Tripod>) -> Response {
     if !down.is_empty() {
         state["down"] = down.into();
     }
-    if let Some(redis) = &tripod.redis {
+    if let Some(redis) = &app.redis {
         state["redis"] = redis.is_up().into();
     }
     Json(state).into_response()
 }
 
 /// The figures of this process, for Prometheus: counts and sizes, nothing of anybody.
-async fn metrics(State(tripod): State<Tripod>) -> Result<Response, Problem> {
-    Ok(([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], tripod.metrics.text()?).into_response())
+async fn metrics<S>(State(app): State<App<S>>) -> Result<Response, Problem> {
+    Ok(([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], app.metrics.text()?).into_response())
 }
 
-async fn media(State(tripod): State<Tripod>, Path(key): Path<String>) -> Result<Response, Problem> {
+async fn media<S>(State(app): State<App<S>>, Path(key): Path<String>) -> Result<Response, Problem> {
     let absent = || Problem::absent("There is no such file.");
     let key = MediaKey::parse(&key).map_err(|_| absent())?;
-    let bytes = tripod.media.get(&key).await?.ok_or_else(absent)?;
+    let bytes = app.media.get(&key).await?.ok_or_else(absent)?;
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, axum::http::HeaderValue::from_static(key.content_type()));
     headers.insert(CACHE_CONTROL, axum::http::HeaderValue::from_static(MediaKey::CACHE_CONTROL));

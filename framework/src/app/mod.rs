@@ -1,10 +1,11 @@
 //! The app: what a product tells Tripod of itself, and the roles every app gets.
 //!
-//! [`App`] collects entities, edges, timelines, jobs, migrations and routes; [`App::run`] reads
-//! the command line and the settings and plays the role asked for. [`Tripod`] is the handle that
+//! [`AppBuilder`] collects entities, edges, jobs, migrations and routes; [`AppBuilder::run`] reads
+//! the command line and the settings and plays the role asked for. [`App`] is the handle that
 //! handlers and jobs are given. Nothing here knows a product.
 
 mod builder;
+mod catalogue;
 mod context;
 mod demo;
 mod http;
@@ -12,9 +13,10 @@ mod openapi;
 mod pages;
 mod role;
 mod sole;
-mod start;
+pub(crate) mod start;
 
-pub use builder::App;
-pub use context::{Parts, Tripod};
+pub use builder::AppBuilder;
+pub use catalogue::{Catalogue, EdgeKind, Registered};
+pub use context::{App, Services};
 pub use demo::Demo;
 pub use pages::{Asked, Pages, ProblemPage};

@@ -3,9 +3,9 @@
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     Components, Content, ContentBuilder, InfoBuilder, License, ObjectBuilder, OpenApi, PathItem, Ref, RefOr,
     Required, Response, ResponseBuilder,
@@ -15,14 +15,28 @@ use utoipa_swagger_ui::SwaggerUi;
 
 mod schemas;
 
-use super::{App, Tripod};
+use super::{App, AppBuilder};
 use crate::error::{Error, Result};
 use crate::web::{FieldError, PROBLEM_JSON, Problem};
 
+/// What the document says of the app as a whole.
+#[derive(Clone, Copy)]
+pub(super) struct About {
+    pub(super) name: &'static str,
+    pub(super) version: &'static str,
+    pub(super) license: Option<(&'static str, &'static str)>,
+}
+
+impl<S> AppBuilder<S> {
+    pub(super) fn about(&self) -> About {
+        About { name: self.name, version: self.version, license: self.license }
+    }
+}
+
 /// The document of an app, as JSON, without starting it.
-pub(super) fn document(app: App) -> Result<String> {
-    let document = finish(app.routes.merge(app.uploads).into_openapi(), app.name, app.version);
-    to_json(&document)
+pub(super) fn document<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result<String> {
+    let about = app.about();
+    to_json(&finish(app.routes.merge(app.uploads).into_openapi(), about))
 }
 
 fn to_json(document: &OpenApi) -> Result<String> {
@@ -32,7 +46,7 @@ fn to_json(document: &OpenApi) -> Result<String> {
 }
 
 /// The document and the page to browse it, all served from the binary.
-pub(super) fn pages(document: OpenApi) -> Result<Router<Tripod>> {
+pub(super) fn pages<S: Send + Sync + 'static>(document: OpenApi) -> Result<Router<App<S>>> {
     let json = to_json(&document)?;
     let serve = move || async move { ([(CONTENT_TYPE, "application/json")], json) };
     let page = SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json"));
@@ -41,15 +55,20 @@ pub(super) fn pages(document: OpenApi) -> Result<Router<Tripod>> {
 
 /// Adds to the routes' document what holds of all of them: who it is, how to log in, how errors
 /// look.
-pub(super) fn finish(mut document: OpenApi, name: &str, version: &str) -> OpenApi {
-    let mut license = License::new("MIT OR Apache-2.0");
-    license.identifier = Some("MIT OR Apache-2.0".to_owned());
+pub(super) fn finish(mut document: OpenApi, About { name, version, license }: About) -> OpenApi {
+    let license = license.map(|(name, identifier)| {
+        let mut license = License::new(name);
+        license.identifier = Some(identifier.to_owned());
+        license
+    });
     document.info = InfoBuilder::new()
         .title(name)
         .version(version)
         .description(Some(format!("The HTTP API of {name}. Ids are strings; times are RFC 3339 in UTC; errors are RFC 9457 problems.")))
-        .license(Some(license))
+        .license(license)
         .build();
+    // What holds of an operation that does not say otherwise, as `security(())` does.
+    document.security = Some(vec![SecurityRequirement::new::<_, _, String>("bearer", [])]);
     let components = document.components.get_or_insert_with(Components::new);
     components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     for (name, schema) in [(Problem::name(), Problem::schema()), (FieldError::name(), FieldError::schema())] {
@@ -65,9 +84,6 @@ pub(super) fn finish(mut document: OpenApi, name: &str, version: &str) -> OpenAp
                 body.content.values_mut().for_each(describe_bytes);
             }
             add_problems(operation, is_unsafe);
-            if is_unsafe {
-                operation.parameters.get_or_insert_default().push(RefOr::T(idempotency_key()));
-            }
         }
     }
     document
@@ -92,20 +108,6 @@ fn describe_bytes(content: &mut RefOr<Content>) {
         let binary = SchemaFormat::KnownFormat(KnownFormat::Binary);
         ObjectBuilder::new().schema_type(Type::String).format(Some(binary)).into()
     });
-}
-
-fn idempotency_key() -> Parameter {
-    ParameterBuilder::new()
-        .name("Idempotency-Key")
-        .parameter_in(ParameterIn::Header)
-        .required(Required::False)
-        .description(Some(
-            "Makes the request safe to repeat: the same key and content give the first reply again.",
-        ))
-        .schema(Some(
-            ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)),
-        ))
-        .build()
 }
 
 /// Every error that the operation's shape makes possible. What a handler lists itself stands.

@@ -8,10 +8,10 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::Tripod;
+use super::App;
 use crate::web::{Problem, fallback, method_not_allowed, panicked, refuse_cross_site};
 
-/// An app's web pages, for [`super::App::pages`].
+/// An app's web pages, for [`super::AppBuilder::pages`].
 ///
 /// ```no_run
 /// use axum::Router;
@@ -34,17 +34,17 @@ use crate::web::{Problem, fallback, method_not_allowed, panicked, refuse_cross_s
 /// # async fn run() {
 /// let routes = Router::new().route("/", get(home));
 /// let pages = Pages { routes, files: Router::new(), uploads: Router::new(), problem };
-/// App::new("hello", "1.0.0").pages(pages).run().await;
+/// App::builder("hello", "1.0.0").pages(pages).run().await;
 /// # }
 /// ```
-pub struct Pages {
+pub struct Pages<S = ()> {
     /// The pages and their forms.
-    pub routes: Router<Tripod>,
+    pub routes: Router<App<S>>,
     /// The files that pages load. They are everybody's: no session is looked up for them and no limit
     /// of requests is counted, so that also the page that says so has its style.
-    pub files: Router<Tripod>,
-    /// Forms that take files.
-    pub uploads: Router<Tripod>,
+    pub files: Router<App<S>>,
+    /// Forms that take files, as [`super::AppBuilder::uploads`].
+    pub uploads: Router<App<S>>,
     /// The page that says what went wrong, also for addresses where nothing is.
     pub problem: ProblemPage,
 }
@@ -63,16 +63,19 @@ pub struct Asked {
     pub headers: HeaderMap,
 }
 
-impl Pages {
+impl<S: Send + Sync + 'static> Pages<S> {
     /// The same pages, which refuse what other sites send.
     pub(super) fn guarded(self) -> Self {
-        let guarded = |router: Router<Tripod>| router.layer(from_fn(refuse_cross_site));
+        let guarded = |router: Router<App<S>>| router.layer(from_fn(refuse_cross_site));
         Self { routes: guarded(self.routes), uploads: guarded(self.uploads), ..self }
     }
 }
 
 /// Shows problems as pages to browsers; to others they stay problem+json.
-pub(super) fn dressed(router: Router<Tripod>, page: ProblemPage) -> Router<Tripod> {
+pub(super) fn dressed<S: Send + Sync + 'static>(
+    router: Router<App<S>>,
+    page: ProblemPage,
+) -> Router<App<S>> {
     router
         .fallback(fallback)
         .method_not_allowed_fallback(method_not_allowed)

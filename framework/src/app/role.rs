@@ -6,10 +6,11 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::start::{self, Access, Started};
-use super::{App, demo};
+use super::{AppBuilder, demo};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::id::Clock;
+use crate::queue::JobId;
 use crate::shard::Holding;
 use crate::telemetry;
 
@@ -76,7 +77,7 @@ enum Jobs {
 }
 
 /// Plays the role that the command line asks for.
-pub(super) async fn play(app: App) -> Result<()> {
+pub(super) async fn play<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result<()> {
     let mut command = Arguments::command().name(app.name).bin_name(app.name).version(app.version);
     let arguments =
         command.clone().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
@@ -94,6 +95,7 @@ pub(super) async fn play(app: App) -> Result<()> {
         }
         Some(role) => role,
     };
+    app.check()?;
     let role = match role {
         Role::Openapi => return print(&super::openapi::document(app)?),
         Role::Settings => return print(crate::config::DEFAULTS),
@@ -131,8 +133,8 @@ pub(super) async fn play(app: App) -> Result<()> {
     }
 }
 
-async fn shards(started: &Started) -> Result<()> {
-    for database in started.tripod.shards.databases() {
+async fn shards<S>(started: &Started<S>) -> Result<()> {
+    for database in started.app.shards.databases() {
         let holding = Holding::read(database).await?;
         let ranges = holding.map_or_else(|| "none".to_owned(), |holding| holding.ranges());
         print(&format!("{}  shards {ranges}\n", database.name()))?;
@@ -140,8 +142,8 @@ async fn shards(started: &Started) -> Result<()> {
     Ok(())
 }
 
-async fn jobs(started: &Started) -> Result<()> {
-    let queue = &started.tripod.queue;
+async fn jobs<S>(started: &Started<S>) -> Result<()> {
+    let queue = &started.app.queue;
     for (name, count) in queue.waiting().await? {
         print(&format!("waiting  {count}  {name}\n"))?;
     }
@@ -155,11 +157,11 @@ async fn jobs(started: &Started) -> Result<()> {
     Ok(())
 }
 
-async fn change_job(started: &Started, act: Jobs) -> Result<()> {
-    let queue = &started.tripod.queue;
+async fn change_job<S>(started: &Started<S>, act: Jobs) -> Result<()> {
+    let queue = &started.app.queue;
     let (id, done) = match act {
-        Jobs::Retry { id } => (id, queue.retry(id).await?),
-        Jobs::Discard { id } => (id, queue.discard(id).await?),
+        Jobs::Retry { id } => (id, queue.retry(JobId::from_raw(id)).await?),
+        Jobs::Discard { id } => (id, queue.discard(JobId::from_raw(id)).await?),
     };
     if done { Ok(()) } else { Err(Error::invalid(format!("no dead job has the id {id}; `jobs` lists them"))) }
 }

@@ -5,7 +5,6 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::ConnectionTrait;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -13,28 +12,30 @@ use tokio_util::sync::CancellationToken;
 
 use super::demo::Filled;
 use super::sole::Sole;
-use super::{App, Parts, Tripod, http};
+use super::builder::Close;
+use super::{App, AppBuilder, Services, http};
 use crate::cache::Cache;
 use crate::config::Config;
-use crate::db::{Database, check_schema, migrate};
+use crate::db::{Database, check_schema, columns, migrate};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::id::Clock;
 use crate::media::{Bounds, MediaStore, Processor, Uploads};
 use crate::queue::{Queue, Worker};
 use crate::redis::Redis;
-use crate::shard::{Shards, divide};
+use crate::shard::{Shards, Table, divide};
 use crate::telemetry::Metrics;
 use crate::timeline::Timelines;
-use crate::web::{Idempotency, Passwords, RateLimits, Sessions, server};
+use crate::web::{Passwords, RateLimits, Sessions, server};
 
 /// An app with all its stores open.
-pub(crate) struct Started {
-    pub(crate) tripod: Tripod,
+pub(crate) struct Started<S> {
+    pub(crate) app: App<S>,
     pub(crate) router: axum::Router,
-    pub(crate) worker: Worker<Tripod>,
+    pub(crate) worker: Worker<App<S>>,
     name: &'static str,
     sole: Sole,
+    close: Option<Close<S>>,
 }
 
 /// What a process is to the stores.
@@ -47,33 +48,41 @@ pub(crate) enum Access {
 }
 
 /// Opens the stores. After this nothing that the app needs can turn out to be missing.
-pub(crate) async fn start(app: App, config: Config, clock: Clock, access: Access) -> Result<Started> {
+pub(crate) async fn start<S: Send + Sync + 'static>(
+    builder: AppBuilder<S>,
+    config: Config,
+    clock: Clock,
+    access: Access,
+) -> Result<Started<S>> {
     let sole = match access {
         Access::Serve => Sole::of_files(&config)?,
         Access::Beside => Sole::NotNeeded,
     };
-    start_locked(app, config, clock, access, sole).await
+    start_locked(builder, config, clock, access, sole).await
 }
 
 /// As [`start`], of a data directory that is locked already where it must be.
-pub(super) async fn start_locked(
-    app: App,
+pub(super) async fn start_locked<S: Send + Sync + 'static>(
+    builder: AppBuilder<S>,
     config: Config,
     clock: Clock,
     access: Access,
     mut sole: Sole,
-) -> Result<Started> {
-    let tripod = open(&app, config, clock, access).await?;
+) -> Result<Started<S>> {
+    let services = open(&builder, config, clock, access).await?;
     if access == Access::Serve {
-        sole = sole.of_servers(&tripod.config, tripod.shards.databases()).await?;
+        sole = sole.of_servers(&services.config, services.shards.databases()).await?;
     }
-    let worker = Worker::new(tripod.queue.clone(), app.jobs, tripod.clone(), &tripod.config.queue);
-    let router = http::router(app.name, app.version, (app.routes, app.uploads), app.pages, tripod.clone())?;
-    Ok(Started { tripod, router, worker, name: app.name, sole })
+    let about = builder.about();
+    let app = App::new(services.clone(), (builder.open)(services).await?);
+    let worker = Worker::new(app.queue.clone(), builder.jobs, app.clone(), &app.config.queue);
+    let AppBuilder { name, routes, uploads, pages, close, .. } = builder;
+    let router = http::router(http::Parts { about, routes, uploads, pages }, app.clone())?;
+    Ok(Started { app, router, worker, name, sole, close })
 }
 
 /// Brings all databases to this version's schema, and divides a new installation among them.
-pub(super) async fn migrate_all(app: &App, config: &Config) -> Result<()> {
+pub(crate) async fn migrate_all<S>(app: &AppBuilder<S>, config: &Config) -> Result<()> {
     let _sole = Sole::of_files(config)?;
     let mut databases = Vec::new();
     for url in config.database_urls() {
@@ -93,7 +102,12 @@ pub(super) async fn migrate_all(app: &App, config: &Config) -> Result<()> {
 }
 
 /// Opens what an app stands on.
-pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access) -> Result<Tripod> {
+pub(super) async fn open<S: Send + Sync + 'static>(
+    app: &AppBuilder<S>,
+    config: Config,
+    clock: Clock,
+    access: Access,
+) -> Result<Services> {
     let mut databases = Vec::new();
     for url in config.database_urls() {
         let database = Database::open(&url, &config.database).await?;
@@ -103,9 +117,9 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
             migrate(&database, &app.migrations).await?;
         }
         check_schema(&database, &app.migrations, app.name).await?;
-        check_tables(&database, &app.tables).await?;
         databases.push(database);
     }
+    check_tables(&databases, &app.catalogue.tables).await?;
     if access == Access::Serve && databases.iter().all(Database::is_embedded) {
         divide(&databases).await?;
     }
@@ -113,30 +127,29 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
     let metrics = Metrics::default();
     let cache = Cache::open(redis.clone(), clock.clone(), &config.cache, &metrics)?;
     let shards = Shards::open(databases, clock, cache).await?;
-    app.cached.iter().for_each(|cache_rows| cache_rows(&shards));
+    app.catalogue.cached.iter().for_each(|cache_rows| cache_rows(&shards));
     let queue = Queue::new(shards.clone(), &app.jobs, &config.queue);
     match queue.check_registered().await {
         // Another process, of another version, may know them.
         Err(error) if config.is_shared() => tracing::warn!("{error}"),
         checked => checked?,
     }
-    let graph = Graph::new(shards.clone(), queue.clone(), &app.edges);
+    let edges: Vec<&'static str> = app.catalogue.edges.iter().map(|edge| edge.name).collect();
+    let graph = Graph::new(shards.clone(), queue.clone(), &edges);
     let timelines = Timelines::open(
-        &app.timelines,
+        &app.catalogue.timelines,
         shards.clone(),
         graph.clone(),
-        queue.clone(),
         redis.clone(),
         config.timeline.clone(),
     )
     .await?;
     let abandoned_after = Duration::from_secs(config.uploads.abandoned_seconds.into());
-    Ok(Tripod::from(Parts {
+    Ok(Services {
         uploads: Uploads::new(shards.clone(), queue.clone(), abandoned_after),
         media: MediaStore::open(&config.media_location()).await?,
         pictures: Processor::new(Bounds::default()),
         sessions: Sessions::new(shards.clone()),
-        idempotency: Idempotency::new(shards.clone()),
         limits: RateLimits::new(config.limits, redis.clone()),
         passwords: Passwords::new()?,
         config: Arc::new(config),
@@ -146,19 +159,24 @@ pub(super) async fn open(app: &App, config: Config, clock: Clock, access: Access
         timelines,
         redis,
         metrics,
-    }))
+        shutdown: CancellationToken::new(),
+    })
 }
 
 /// Serves, and works the queue if told to, until Ctrl-C or SIGTERM, then finishes what is open. A
 /// service that was filled just now is announced when the jobs of that are done.
-pub(super) async fn serve(started: Started, work: bool, filled: Option<Filled>) -> Result<()> {
-    let Started { tripod, router, worker, name, sole } = started;
-    let config = &tripod.config;
+pub(super) async fn serve<S: Send + Sync + 'static>(
+    started: Started<S>,
+    work: bool,
+    filled: Option<Filled>,
+) -> Result<()> {
+    let Started { app, router, worker, name, sole, close } = started;
+    let config = &app.config;
     let listener = bind(config).await?;
     let address = listener
         .local_addr()
         .map_err(|error| Error::internal("the listener has no address").because(error))?;
-    let stop = CancellationToken::new();
+    let stop = app.shutdown.clone();
     stop_on_signal(stop.clone())?;
     let watching = tokio::spawn(sole.watch(stop.clone()));
     let working = match work {
@@ -167,7 +185,7 @@ pub(super) async fn serve(started: Started, work: bool, filled: Option<Filled>) 
     };
     if let Some(filled) = &filled {
         tokio::select! {
-            finished = filled.finish(&tripod.queue) => finished?,
+            finished = filled.finish(&app.queue) => finished?,
             // Told to stop meanwhile: the mark stays, and the next start says that half is there.
             () = stop.cancelled() => return Ok(()),
         }
@@ -175,31 +193,44 @@ pub(super) async fn serve(started: Started, work: bool, filled: Option<Filled>) 
     announce(name, address, config, filled.as_ref())?;
     server::serve(listener, router, limits(config), stop.cancelled()).await?;
     stop.cancel();
-    finish(&tripod, working, watching).await
+    finish(&app, working, watching, close).await
 }
 
 /// Works the queue until Ctrl-C or SIGTERM.
-pub(super) async fn work(started: Started) -> Result<()> {
-    let Started { tripod, worker, name, sole, .. } = started;
-    let stop = CancellationToken::new();
+pub(super) async fn work<S: Send + Sync + 'static>(started: Started<S>) -> Result<()> {
+    let Started { app, worker, name, sole, close, .. } = started;
+    let stop = app.shutdown.clone();
     stop_on_signal(stop.clone())?;
     let watching = tokio::spawn(sole.watch(stop.clone()));
     let working = tokio::spawn(worker.run(stop.clone()));
     say(&format!("{name} works the queue\n"))?;
     stop.cancelled().await;
-    finish(&tripod, working, watching).await
+    finish(&app, working, watching, close).await
 }
 
 /// Waits for what is under way, as long as requests are waited for, and closes the databases.
-async fn finish(tripod: &Tripod, working: JoinHandle<()>, watching: JoinHandle<()>) -> Result<()> {
-    let drain = Duration::from_secs(tripod.config.http.drain_seconds.into());
+async fn finish<S>(
+    app: &App<S>,
+    working: JoinHandle<()>,
+    watching: JoinHandle<()>,
+    close_state: Option<Close<S>>,
+) -> Result<()> {
+    let drain = Duration::from_secs(app.config.http.drain_seconds.into());
     if tokio::time::timeout(drain, working).await.is_err() {
         tracing::warn!("jobs that were still running will be taken over by another process");
     }
     if let Err(error) = watching.await {
         tracing::warn!(%error, "the lock of this process was not watched to the end");
     }
-    for database in tripod.shards.databases() {
+    close(app, close_state.as_ref()).await
+}
+
+/// Closes the app's state, and then the databases.
+pub(super) async fn close<S>(app: &App<S>, state: Option<&Close<S>>) -> Result<()> {
+    if let Some(close) = state {
+        close(app.clone()).await?;
+    }
+    for database in app.shards.databases() {
         database.close().await?;
     }
     Ok(())
@@ -272,17 +303,33 @@ fn stop_on_signal(stop: CancellationToken) -> Result<()> {
     Ok(())
 }
 
-/// A table that nobody migrated is an error at start, not at the first request.
-async fn check_tables(database: &Database, tables: &[String]) -> Result<()> {
-    for table in tables {
-        let probe = format!("SELECT 1 FROM \"{table}\" LIMIT 1");
-        database.reader().execute_unprepared(&probe).await.map_err(|error| {
-            Error::configuration(format!(
-                "the database {} has no table {table:?}: add a migration that creates it to the app",
-                database.name()
-            ))
-            .because(error)
-        })?;
+/// What the databases lack of the entities' tables is an error at start, not at the first request; all
+/// of it is told at once.
+async fn check_tables(databases: &[Database], tables: &[Table]) -> Result<()> {
+    let mut mistakes = Vec::new();
+    for database in databases {
+        for table in tables {
+            let Some(present) = columns(database, table.name).await? else {
+                mistakes.push(format!(
+                    "the database {} has no table {:?}: add a migration that creates it to the app",
+                    database.name(),
+                    table.name
+                ));
+                continue;
+            };
+            for column in table.columns.iter().filter(|column| !present.contains(&column.name)) {
+                mistakes.push(format!(
+                    "the table {:?} of {} has no column {:?}: add a migration that adds it to the app",
+                    table.name,
+                    database.name(),
+                    column.name
+                ));
+            }
+        }
     }
-    Ok(())
+    match mistakes.len() {
+        0 => Ok(()),
+        1 => Err(Error::configuration(mistakes.remove(0))),
+        _ => Err(Error::configuration(format!("the tables are not those of the entities:\n- {}", mistakes.join("\n- ")))),
+    }
 }

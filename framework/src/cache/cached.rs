@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 /// A type whose values are cached. Derived by [`crate::Cached`]; on the `Model` of an entity it lets
-/// [`crate::shard::Shards::get`] read rows through the cache.
-pub trait Cached: Serialize + DeserializeOwned + Send + Sync + 'static {
+/// [`Read`](crate::shard::Read) find rows through the cache.
+///
+/// A `Model` need not be `Serialize` for it, and should not be: replies are made of views.
+pub trait Cached: Sized + Send + Sync + 'static {
     /// What stands in the keys: an entity's table.
     const NAME: &'static str;
     /// Tells values of this shape from those of other versions of the program: the derive makes it of
@@ -16,7 +15,32 @@ pub trait Cached: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The age at which a value is no longer given, whatever has happened. From half of it on one
     /// reader loads it anew while the others still get it.
     const TTL: Duration;
+
+    /// The value as Redis keeps it: JSON.
+    ///
+    /// # Errors
+    /// Those of a field that can't be written as JSON.
+    fn encode(&self) -> serde_json::Result<Vec<u8>>;
+
+    /// The value that Redis has kept.
+    ///
+    /// # Errors
+    /// When it is not one of this type.
+    fn decode(json: &[u8]) -> serde_json::Result<Self>;
 }
+
+/// How values of a type are written and read.
+pub(super) struct Codec<T> {
+    pub(super) encode: fn(&T) -> serde_json::Result<Vec<u8>>,
+    pub(super) decode: fn(&[u8]) -> serde_json::Result<T>,
+}
+
+impl<T> Clone for Codec<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Codec<T> {}
 
 /// What the values of a region have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]

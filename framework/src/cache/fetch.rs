@@ -7,8 +7,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::flight::Loading;
@@ -39,7 +37,7 @@ enum Keeping {
     Nothing(Refusal),
 }
 
-impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
+impl<T: Send + Sync + 'static> Region<T> {
     /// Sees to it that these loads land.
     pub(super) async fn fetch(&self, loads: Vec<Load>) {
         let Some(shared) = self.cache.0.shared.clone() else { return self.begin(loads, Keeping::Here) };
@@ -213,7 +211,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
             }
         };
         if let Some(value) = &value {
-            match serde_json::to_vec(&**value) {
+            match (self.codec.encode)(value) {
                 Ok(json) => brought.json = json,
                 Err(error) => {
                     brought.answer = Err(Arc::new(Error::internal("a value can't be cached").because(error)));
@@ -281,7 +279,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
             return None;
         }
         let (what, bytes) = match known.value {
-            Some(json) => (What::Value(Arc::new(serde_json::from_slice::<T>(json).ok()?)), json.len()),
+            Some(json) => (What::Value(Arc::new((self.codec.decode)(json).ok()?)), json.len()),
             None => (What::Absent, 0),
         };
         let Known { loaded_ms, fresh_until_ms, .. } = known;

@@ -1,18 +1,18 @@
 //! A region: the cached values of one type, each under an id, with the loader that brings them.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::cached::Codec;
 use super::flight::{Turn, Waiting};
 use super::listener::BELIEVED_MS;
 use super::local::{Answer, Entry, Erased, Key, What};
 use super::shared::Space;
 use super::stats::{Level, Stats};
-use super::{Cache, Policy};
+use super::{Cache, Cached, Policy};
 use crate::error::{Error, Result};
 
 /// What one database gave of the ids that it was asked for: ids it has no value for are left out.
@@ -33,7 +33,7 @@ pub struct Region<T> {
     pub(super) space: Arc<Space>,
     pub(super) stats: Arc<Stats>,
     pub(super) load: Arc<Load<T>>,
-    _values: PhantomData<fn() -> T>,
+    pub(super) codec: Codec<T>,
 }
 
 impl<T> Clone for Region<T> {
@@ -44,7 +44,7 @@ impl<T> Clone for Region<T> {
             space: self.space.clone(),
             stats: self.stats.clone(),
             load: self.load.clone(),
-            _values: PhantomData,
+            codec: self.codec,
         }
     }
 }
@@ -62,6 +62,34 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
     where
         F: Future<Output = Vec<Batch<T>>> + Send + 'static,
     {
+        let codec = Codec { encode: |value| serde_json::to_vec(value), decode: |json| serde_json::from_slice(json) };
+        Self::with_codec(cache, policy, codec, load)
+    }
+}
+
+impl<T: Cached> Region<T> {
+    /// The region of the values of a cached type; see [`Self::new`].
+    ///
+    /// # Panics
+    /// When there is a region of its name.
+    pub fn of_cached<F>(cache: &Cache, load: impl Fn(Vec<i64>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Vec<Batch<T>>> + Send + 'static,
+    {
+        Self::with_codec(cache, Policy::of::<T>(), Codec { encode: T::encode, decode: T::decode }, load)
+    }
+}
+
+impl<T: Send + Sync + 'static> Region<T> {
+    fn with_codec<F>(
+        cache: &Cache,
+        policy: Policy,
+        codec: Codec<T>,
+        load: impl Fn(Vec<i64>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Vec<Batch<T>>> + Send + 'static,
+    {
         let Policy { name, version, ttl } = policy;
         let number = cache.0.add_region(&name);
         Self {
@@ -70,7 +98,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
             cache: cache.clone(),
             space: Arc::new(Space { name, version, ttl }),
             load: Arc::new(move |ids| Box::pin(load(ids))),
-            _values: PhantomData,
+            codec,
         }
     }
 

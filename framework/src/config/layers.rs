@@ -32,6 +32,10 @@ pub(super) fn merge(
 
 fn overlay(table: &mut Table, over: Table, source: &str, prefix: &str) -> Result<()> {
     for (key, value) in over {
+        if prefix.is_empty() && key == APP && value.is_table() {
+            table.insert(key, value);
+            continue;
+        }
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         let known: Vec<String> = table.keys().cloned().collect();
         let Some(slot) = table.get_mut(&key) else {
@@ -68,8 +72,23 @@ fn check_range(value: &Value, path: &str, source: &str) -> Result<()> {
     }
 }
 
+/// The section that is the app's own: its keys and types are not ours to know.
+const APP: &str = "app";
+
 fn set_from_environment(table: &mut Table, name: &str, text: &str) -> Result<()> {
     let path = name[PREFIX.len()..].to_lowercase().replace("__", ".");
+    if let Some(own) = path.strip_prefix("app.") {
+        let mut inner = table;
+        let (key, sections) = own.split('.').collect::<Vec<_>>().split_last().map(|(key, rest)| (*key, rest.to_vec())).unwrap_or_default();
+        for section in std::iter::once(APP).chain(sections) {
+            let slot = inner.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            inner = slot.as_table_mut().ok_or_else(|| {
+                Error::configuration(format!("{name}: {section} is a setting, not a section of settings"))
+            })?;
+        }
+        inner.insert(key.to_owned(), of_any_type(text.trim()));
+        return Ok(());
+    }
     let every = leaves(table, "");
     if !every.contains(&path) {
         let hint = nearest(&path, every.iter().map(String::as_str)).map(variable);
@@ -90,6 +109,12 @@ fn set_from_environment(table: &mut Table, name: &str, text: &str) -> Result<()>
         inner = slot.as_table_mut().expect("leaves() descends only into tables");
     }
     Ok(())
+}
+
+/// A variable's text as a value of whatever type it looks like: a text, if nothing else.
+fn of_any_type(text: &str) -> Value {
+    let parsed = format!("value = {text}").parse::<Table>().ok();
+    parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| text.into())
 }
 
 /// A variable's text as a value of the default's type.

@@ -35,6 +35,9 @@ pub struct Config {
     pub timeline: Timeline,
     pub queue: Queue,
     pub uploads: Uploads,
+    /// The app's own section: what it must hold is the app's to say.
+    #[serde(default)]
+    pub app: toml::Table,
 }
 
 /// `[http]`: what the server grants a connection.
@@ -129,6 +132,29 @@ impl Config {
             })
             .collect::<Result<Vec<_>>>()?;
         Self::from_layers(text.as_deref().map(|text| (source.as_str(), text)), environment)
+    }
+
+    /// The defaults with these environment variables over them, and no file: for tests.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn of_environment(
+        environment: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Result<Self> {
+        Self::from_layers(None, environment.into_iter().map(|(name, value)| (name.to_owned(), value)))
+    }
+
+    /// The section `[app]` as the app's own type.
+    ///
+    /// # Errors
+    /// Configuration, naming the key.
+    pub fn app_section<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
+        serde_path_to_error::deserialize(toml::Value::Table(self.app.clone())).map_err(|error| {
+            let path = format!("app.{}", error.path());
+            let variable = layers::variable(&path);
+            Error::configuration(format!("{path} (or {variable}): {}", error.inner().message()))
+        })
     }
 
     fn from_layers(

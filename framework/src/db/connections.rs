@@ -1,4 +1,4 @@
-//! A bounded pool of connections that read.
+//! A bounded pool of connections: those that read, and those that write to a server.
 //!
 //! deadpool keeps them, and not sqlx's own pool: that one asks the server after each use whether the
 //! connection is well, which on PostgreSQL is a second round trip for each query and on SQLite a second
@@ -73,7 +73,7 @@ impl<DB: sqlx::Database> Connections<DB> {
         self.lease().await?.end(Ok(()))
     }
 
-    async fn lease(&self) -> Result<Leased<DB>, DbErr> {
+    pub(super) async fn lease(&self) -> Result<Leased<DB>, DbErr> {
         match self.0.get().await {
             Ok(connection) => Ok(Leased(Some(connection))),
             Err(PoolError::Timeout(TimeoutType::Wait)) => {
@@ -131,7 +131,7 @@ where
 }
 
 /// sea-orm's statement as sqlx's, as sea-orm's own connections make it.
-fn query<DB>(statement: &Statement) -> sqlx::query::Query<'_, DB, SqlxValues>
+pub(super) fn query<DB>(statement: &Statement) -> sqlx::query::Query<'_, DB, SqlxValues>
 where
     DB: sqlx::Database,
     SqlxValues: IntoArguments<DB>,
@@ -140,21 +140,21 @@ where
     sqlx::query_with(AssertSqlSafe(statement.sql.as_str()), SqlxValues(values))
 }
 
-fn query_error(error: sqlx::Error) -> DbErr {
+pub(super) fn query_error(error: sqlx::Error) -> DbErr {
     DbErr::Query(RuntimeErr::SqlxError(error.into()))
 }
 
 /// A connection in use. One that is dropped in the middle of a call has half of an answer still to
 /// come: it is closed.
-struct Leased<DB: sqlx::Database>(Option<Object<Opener<DB>>>);
+pub(super) struct Leased<DB: sqlx::Database>(Option<Object<Opener<DB>>>);
 
 impl<DB: sqlx::Database> Leased<DB> {
-    fn get(&mut self) -> &mut DB::Connection {
+    pub(super) fn get(&mut self) -> &mut DB::Connection {
         self.0.as_mut().expect("it is there until the end")
     }
 
     /// Gives the connection back after a call that has ended so, unless it is that which failed.
-    fn end<T>(mut self, result: Result<T, sqlx::Error>) -> Result<T, DbErr> {
+    pub(super) fn end<T>(mut self, result: Result<T, sqlx::Error>) -> Result<T, DbErr> {
         if matches!(result, Ok(_) | Err(sqlx::Error::Database(_))) {
             drop(self.0.take());
         }

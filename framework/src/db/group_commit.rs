@@ -14,7 +14,7 @@ use sea_orm::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::WORK_DEADLINE;
+use super::{Transaction, WORK_DEADLINE};
 use crate::error::{Error, Result};
 
 /// Writes that share a commit at most: bounds how long the first of them waits for the last.
@@ -31,7 +31,7 @@ pub(super) struct GroupCommit {
 }
 
 /// Runs inside the transaction; what it returns tells whether to keep its changes.
-type Work = Box<dyn for<'t> FnOnce(&'t DatabaseTransaction) -> BoxFuture<'t, Outcome> + Send>;
+type Work = Box<dyn FnOnce(Transaction) -> BoxFuture<'static, Outcome> + Send>;
 
 struct Outcome {
     keep: bool,
@@ -47,13 +47,13 @@ impl GroupCommit {
         Self { queue, name }
     }
 
-    pub(super) async fn write<R, E, F>(&self, work: F) -> Result<R, E>
+    pub(super) async fn write<R, F, Done>(&self, work: F) -> Result<R>
     where
-        F: for<'t> FnOnce(&'t DatabaseTransaction) -> BoxFuture<'t, Result<R, E>> + Send + 'static,
+        F: FnOnce(Transaction) -> Done + Send + 'static,
+        Done: Future<Output = Result<R>> + Send + 'static,
         R: Send + 'static,
-        E: From<Error> + Send + 'static,
     {
-        let (answer, answered) = oneshot::channel::<Result<R, E>>();
+        let (answer, answered) = oneshot::channel::<Result<R>>();
         let name = self.name.clone();
         let work: Work = Box::new(move |transaction| {
             async move {
@@ -62,18 +62,17 @@ impl GroupCommit {
                 let result = match bounded.await {
                     Ok(Ok(result)) => result,
                     Ok(Err(_)) => {
-                        Err(Error::internal(format!("a write to {name} panicked and was undone")).into())
+                        Err(Error::internal(format!("a write to {name} panicked and was undone")))
                     }
                     Err(_) => Err(Error::unavailable(format!(
                         "a write to {name} took longer than {} s and was undone",
                         WORK_DEADLINE.as_secs()
-                    ))
-                    .into()),
+                    ))),
                 };
                 let keep = result.is_ok();
                 // A caller that has gone away needs no answer.
                 let settle = Box::new(move |committed: Result<()>| {
-                    drop(answer.send(committed.map_err(E::from).and(result)));
+                    drop(answer.send(committed.and(result)));
                 });
                 Outcome { keep, settle }
             }
@@ -82,7 +81,7 @@ impl GroupCommit {
         let full = |_| Error::overloaded(format!("too many writes wait for {}; try again", self.name));
         self.queue.send_timeout(work, QUEUE_WAIT).await.map_err(full)?;
         answered.await.unwrap_or_else(|_| {
-            Err(Error::unavailable(format!("the writer of {} ended before it answered", self.name)).into())
+            Err(Error::unavailable(format!("the writer of {} ended before it answered", self.name)))
         })
     }
 }
@@ -111,7 +110,7 @@ async fn run(name: std::sync::Arc<str>, connection: DatabaseConnection, mut work
 /// Runs the group and commits it. Works that never began are dropped, which their callers see.
 async fn commit(
     connection: &DatabaseConnection,
-    group: impl ExactSizeIterator<Item = Work>,
+    mut group: impl ExactSizeIterator<Item = Work>,
     outcomes: &mut Vec<Outcome>,
 ) -> Result<(), sea_orm::DbErr> {
     let options = TransactionOptions {
@@ -119,21 +118,28 @@ async fn commit(
         ..Default::default()
     };
     let transaction = connection.begin_with_options(options).await?;
-    let alone = group.len() == 1;
+    if group.len() == 1
+        && let Some(work) = group.next()
+    {
+        return run_one(transaction, work, outcomes).await;
+    }
     for work in group {
-        if alone {
-            let outcome = work(&transaction).await;
-            let keep = outcome.keep;
-            outcomes.push(outcome);
-            return if keep { transaction.commit().await } else { transaction.rollback().await };
-        }
-        let savepoint = transaction.begin().await?;
-        let outcome = work(&savepoint).await;
-        let keep = outcome.keep;
-        outcomes.push(outcome);
-        if keep { savepoint.commit().await? } else { savepoint.rollback().await? }
+        run_one(transaction.begin().await?, work, outcomes).await?;
     }
     transaction.commit().await
+}
+
+/// Runs one work in a transaction or a savepoint, and keeps its changes if the work says so.
+async fn run_one(
+    begun: DatabaseTransaction,
+    work: Work,
+    outcomes: &mut Vec<Outcome>,
+) -> Result<(), sea_orm::DbErr> {
+    let transaction = Transaction::sqlite(begun);
+    let outcome = work(transaction.clone()).await;
+    let keep = outcome.keep;
+    outcomes.push(outcome);
+    if keep { transaction.commit().await } else { transaction.rollback().await }
 }
 
 #[cfg(test)]
@@ -150,10 +156,8 @@ mod tests {
         let url = format!("sqlite://{}", directory.path().join("a.db").display());
         let database = Database::open(&url, &settings).await.unwrap();
         database
-            .write::<_, Error, _>(|tx| {
-                Box::pin(
-                    async move { Ok(tx.execute_unprepared("CREATE TABLE t (n INTEGER PRIMARY KEY)").await?) },
-                )
+            .write(|tx| async move {
+                Ok(tx.execute_unprepared("CREATE TABLE t (n INTEGER PRIMARY KEY)").await?)
             })
             .await
             .unwrap();
@@ -162,11 +166,9 @@ mod tests {
 
     async fn insert(database: &Database, n: i64, fail: bool) -> Result<()> {
         database
-            .write(move |tx| {
-                Box::pin(async move {
-                    tx.execute_unprepared(&format!("INSERT INTO t VALUES ({n})")).await?;
-                    if fail { Err(Error::invalid("on purpose")) } else { Ok(()) }
-                })
+            .write(move |tx| async move {
+                tx.execute_unprepared(&format!("INSERT INTO t VALUES ({n})")).await?;
+                if fail { Err(Error::invalid("on purpose")) } else { Ok(()) }
             })
             .await
     }
@@ -198,22 +200,30 @@ mod tests {
         let (_directory, database) = open().await;
         insert(&database, 1, false).await.unwrap();
         assert!(insert(&database, 1, false).await.unwrap_err().is_conflict());
-        let panicked = database.write::<(), Error, _>(|_| Box::pin(async { panic!("on purpose") })).await;
+        let panicked = database.write::<(), _, _>(|_| async { panic!("on purpose") }).await;
         assert!(panicked.unwrap_err().to_string().contains("panicked"));
         insert(&database, 2, false).await.unwrap();
         assert_eq!(numbers(&database).await, [1, 2]);
     }
 
     #[tokio::test]
+    async fn a_transaction_that_outlives_its_work_refuses_every_statement() {
+        let (_directory, database) = open().await;
+        let kept = database.write(|tx| async move { Ok(tx) }).await.unwrap();
+        let refused = kept.execute_unprepared("INSERT INTO t VALUES (1)").await.unwrap_err();
+        assert!(refused.to_string().contains("has ended"), "{refused}");
+        insert(&database, 2, false).await.unwrap();
+        assert_eq!(numbers(&database).await, [2]);
+    }
+
+    #[tokio::test]
     async fn a_write_ends_though_its_caller_is_gone() {
         let (_directory, database) = open().await;
         let (began, begun) = tokio::sync::oneshot::channel();
-        let write = database.write::<(), Error, _>(move |tx| {
-            Box::pin(async move {
-                began.send(()).unwrap();
-                tx.execute_unprepared("INSERT INTO t VALUES (7)").await?;
-                Ok(())
-            })
+        let write = database.write(move |tx| async move {
+            began.send(()).unwrap();
+            tx.execute_unprepared("INSERT INTO t VALUES (7)").await?;
+            Ok(())
         });
         tokio::select! {
             biased;
@@ -227,21 +237,18 @@ mod tests {
     /// As when a disk is full: the statement fails, and SQLite rolls the transaction back by itself.
     async fn fill(database: &Database) -> Result<()> {
         database
-            .write(|tx| {
-                Box::pin(async move {
-                    tx.execute_unprepared("CREATE TABLE big (b BLOB)").await?;
-                    tx.execute_unprepared("INSERT INTO big VALUES (zeroblob(10000000))").await?;
-                    Ok(())
-                })
+            .write(|tx| async move {
+                tx.execute_unprepared("CREATE TABLE big (b BLOB)").await?;
+                tx.execute_unprepared("INSERT INTO big VALUES (zeroblob(10000000))").await?;
+                Ok(())
             })
             .await
     }
 
     async fn limit_pages(database: &Database, pages: u32) {
         let pragma = format!("PRAGMA max_page_count = {pages}");
-        let limited = database.write::<_, Error, _>(move |tx| {
-            Box::pin(async move { Ok(tx.execute_unprepared(&pragma).await.map(drop)?) })
-        });
+        let limited =
+            database.write(move |tx| async move { Ok(tx.execute_unprepared(&pragma).await.map(drop)?) });
         limited.await.unwrap();
     }
 

@@ -14,16 +14,20 @@ mod postgres;
 mod reader;
 mod schema;
 mod sqlite;
+mod table;
+mod transaction;
 
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, Value};
 
 pub use lock::Lock;
 pub use reader::Reader;
 pub(crate) use schema::by_code_point;
+pub(crate) use schema::columns;
 pub use schema::{CreateTables, Migration, check_schema, migrate};
+pub use table::TableDef;
+pub use transaction::Transaction;
 
 use crate::config;
 use crate::error::{Error, Result};
@@ -36,7 +40,7 @@ use pooled::Pooled;
 pub struct Database {
     name: String,
     reader: Reader,
-    /// What writes, for migrations and locks.
+    /// What migrations and locks go through; on a file, what writes.
     connection: DatabaseConnection,
     writer: Writer,
 }
@@ -70,9 +74,9 @@ impl Database {
     }
 
     async fn open_server(address: &Address, settings: &config::Database) -> Result<Self> {
-        let (reads, pool, server) = postgres::open(address, settings).await?;
+        let postgres::Opened { reads, writes, pool, server } = postgres::open(address, settings).await?;
         let connection = DatabaseConnection::from(pool);
-        let writer = Writer::Pool(Pooled::new(&address.name, connection.clone(), server.clone()));
+        let writer = Writer::Pool(Pooled::new(&address.name, writes, server.clone()));
         let reader = Reader::server(reads, server);
         Ok(Self { name: address.name.clone(), reader, connection, writer })
     }
@@ -120,15 +124,39 @@ impl Database {
     /// Those of `work`; overloaded, when too many writes wait; unavailable, when the work takes
     /// longer than [`WORK_DEADLINE`] or the commit fails, and then nothing has happened; unconfirmed,
     /// when the server goes away while it commits.
-    pub async fn write<R, E, F>(&self, work: F) -> Result<R, E>
+    pub async fn write<R, F, Done>(&self, work: F) -> Result<R>
     where
-        F: for<'t> FnOnce(&'t DatabaseTransaction) -> BoxFuture<'t, Result<R, E>> + Send + 'static,
+        F: FnOnce(Transaction) -> Done + Send + 'static,
+        Done: Future<Output = Result<R>> + Send + 'static,
         R: Send + 'static,
-        E: From<Error> + Send + 'static,
     {
         match &self.writer {
             Writer::Group(writer) => writer.write(work).await,
-            Writer::Pool(writer) => writer.write(work).await,
+            Writer::Pool(writer) => writer.write(None, |transaction, _| work(transaction)).await,
+        }
+    }
+
+    /// As [`Self::write`]; before the work, `first` is asked in the transaction, a query that gives one text
+    /// or none. On a server it takes no round trip of its own.
+    ///
+    /// # Errors
+    /// As [`Self::write`], and those of the query.
+    pub(crate) async fn write_after<R, F, Done>(&self, first: String, work: F) -> Result<R>
+    where
+        F: FnOnce(Transaction, Option<String>) -> Done + Send + 'static,
+        Done: Future<Output = Result<R>> + Send + 'static,
+        R: Send + 'static,
+    {
+        match &self.writer {
+            Writer::Group(writer) => {
+                let ask = move |transaction: Transaction| async move {
+                    let row = transaction.query_one_raw(statement(&transaction, &first, [])).await?;
+                    let answer = row.map(|row| row.try_get_by_index(0)).transpose()?;
+                    work(transaction, answer).await
+                };
+                writer.write(ask).await
+            }
+            Writer::Pool(writer) => writer.write(Some(first), work).await,
         }
     }
 
@@ -140,6 +168,9 @@ impl Database {
     pub async fn close(&self) -> Result<()> {
         // The writer is last: it is what puts the log back.
         self.reader.close().await?;
+        if let Writer::Pool(writer) = &self.writer {
+            writer.close().await?;
+        }
         Ok(self.connection.close_by_ref().await?)
     }
 

@@ -1,47 +1,59 @@
 //! Write transactions on a server: each on a connection of its own, at the same time as others.
 
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
-use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
+use sea_orm::sqlx::{self, Executor as _, Postgres, Row as _};
+use sea_orm::DbErr;
 use tokio::sync::Semaphore;
 
-use super::WORK_DEADLINE;
 use super::availability::Availability;
+use super::connections::{Connections, query_error};
+use super::{Transaction, WORK_DEADLINE};
 use crate::error::{Error, Result, is_broken};
 
 /// Writes to one database that run or wait for a connection; one more is refused.
 const WRITES: usize = 1024;
 
 /// A handle on the pool, for writing.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Pooled(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     name: String,
-    pool: DatabaseConnection,
+    connections: Connections<Postgres>,
     server: Availability,
     places: Arc<Semaphore>,
 }
 
+impl fmt::Debug for Pooled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pooled").field("name", &self.0.name).finish_non_exhaustive()
+    }
+}
+
 impl Pooled {
-    pub(super) fn new(name: &str, pool: DatabaseConnection, server: Availability) -> Self {
+    pub(super) fn new(name: &str, connections: Connections<Postgres>, server: Availability) -> Self {
         Self(Arc::new(Inner {
             name: name.to_owned(),
-            pool,
+            connections,
             server,
             places: Arc::new(Semaphore::new(WRITES)),
         }))
     }
 
-    pub(super) async fn write<R, E, F>(&self, work: F) -> Result<R, E>
+    pub(super) async fn close(&self) -> Result<(), DbErr> {
+        self.0.connections.close().await
+    }
+
+    /// As [`super::Database::write_after`].
+    pub(super) async fn write<R, F, Done>(&self, first: Option<String>, work: F) -> Result<R>
     where
-        F: for<'t> FnOnce(&'t DatabaseTransaction) -> BoxFuture<'t, Result<R, E>> + Send + 'static,
+        F: FnOnce(Transaction, Option<String>) -> Done + Send + 'static,
+        Done: Future<Output = Result<R>> + Send + 'static,
         R: Send + 'static,
-        E: From<Error> + Send + 'static,
     {
         let name = &self.0.name;
         let place = self
@@ -53,25 +65,25 @@ impl Pooled {
         let this = self.clone();
         // A task of its own: it goes on though its caller is gone.
         let task = tokio::spawn(async move {
-            let result = AssertUnwindSafe(this.run(work)).catch_unwind().await;
+            let result = AssertUnwindSafe(this.run(first, work)).catch_unwind().await;
             drop(place);
             result
         });
         match task.await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Error::internal(format!("a write to {name} panicked and was undone")).into()),
-            Err(_) => Err(Error::unavailable(format!("the process ended before {name} answered")).into()),
+            Ok(Err(_)) => Err(Error::internal(format!("a write to {name} panicked and was undone"))),
+            Err(_) => Err(Error::unavailable(format!("the process ended before {name} answered"))),
         }
     }
 
-    async fn run<R, E, F>(&self, work: F) -> Result<R, E>
+    async fn run<R, F, Done>(&self, first: Option<String>, work: F) -> Result<R>
     where
-        F: for<'t> FnOnce(&'t DatabaseTransaction) -> BoxFuture<'t, Result<R, E>>,
-        E: From<Error>,
+        F: FnOnce(Transaction, Option<String>) -> Done,
+        Done: Future<Output = Result<R>>,
     {
         let Inner { name, server, .. } = &*self.0;
-        let transaction = self.begin().await?;
-        let result = match server.bounded(WORK_DEADLINE, work(&transaction)).await {
+        let (transaction, answer) = self.begin(first.as_deref()).await?;
+        let result = match server.bounded(WORK_DEADLINE, work(transaction.clone(), answer)).await {
             Ok(Ok(result)) => result,
             Ok(Err(error)) => {
                 // Its failure may be the connection's, which rolling back tells.
@@ -81,7 +93,7 @@ impl Pooled {
                 return Err(error);
             }
             Err(why) => {
-                return Err(Error::unavailable(format!("a write to {name} was undone")).because(why).into());
+                return Err(Error::unavailable(format!("a write to {name} was undone")).because(why));
             }
         };
         match server.guard(transaction.commit()).await {
@@ -90,18 +102,31 @@ impl Pooled {
             Err(error) if is_broken(&error) || matches!(error, DbErr::Conn(_)) => Err(Error::unconfirmed(
                 format!("{name} went away while it committed: it is not known whether anything was changed"),
             )
-            .because(error)
-            .into()),
-            Err(error) => Err(Error::from(error).into()),
+            .because(error)),
+            Err(error) => Err(Error::from(error)),
         }
     }
 
     /// Nothing has been done yet, so a connection that turns out to be dead is worth another.
-    async fn begin(&self) -> Result<DatabaseTransaction> {
-        let Inner { pool, server, .. } = &*self.0;
-        match server.guard(pool.begin()).await {
-            Err(error) if server.is_worth_repeating(&error) => Ok(server.guard(pool.begin()).await?),
+    async fn begin(&self, first: Option<&str>) -> Result<(Transaction, Option<String>)> {
+        let server = &self.0.server;
+        match server.guard(self.open(first)).await {
+            Err(error) if server.is_worth_repeating(&error) => Ok(server.guard(self.open(first)).await?),
             begun => Ok(begun?),
+        }
+    }
+
+    /// Opens a transaction, together with its first query: one round trip.
+    async fn open(&self, first: Option<&str>) -> Result<(Transaction, Option<String>), DbErr> {
+        let mut connection = self.0.connections.lease().await?;
+        let sql = format!("BEGIN; {}", first.unwrap_or_default());
+        match connection.get().fetch_all(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.as_str()))).await {
+            Ok(rows) => {
+                let answer = rows.first().map(|row| row.try_get(0)).transpose().map_err(query_error)?;
+                Ok((Transaction::postgres(connection), answer.flatten()))
+            }
+            // The connection is closed: it may be in a transaction.
+            Err(error) => Err(query_error(error)),
         }
     }
 }

@@ -14,15 +14,22 @@ use crate::error::{Error, Result};
 
 /// The oldest server whose behaviour is tested.
 const OLDEST: i32 = 150_000;
+/// Locks that a process holds at once, each on a connection of its own.
+const LOCKS: u32 = 4;
 /// Statements prepared on two connections in turn: a pooler that mixes them up is found by the second,
 /// unless it hands out its connections in rotation.
 const POOLER_ROUNDS: usize = 8;
 
-/// What reads, what writes, and whether their server answers.
-pub(super) async fn open(
-    address: &Address,
-    settings: &config::Database,
-) -> Result<(Connections<Postgres>, PgPool, Availability)> {
+/// The connections to a server, and whether it answers.
+pub(super) struct Opened {
+    pub(super) reads: Connections<Postgres>,
+    pub(super) writes: Connections<Postgres>,
+    /// For migrations and locks, which are few.
+    pub(super) pool: PgPool,
+    pub(super) server: Availability,
+}
+
+pub(super) async fn open(address: &Address, settings: &config::Database) -> Result<Opened> {
     let wait = settings.wait();
     let cannot = |error: sqlx::Error| refused(&address.name, error);
     let options = address.pooled.clone().disable_statement_logging();
@@ -30,9 +37,11 @@ pub(super) async fn open(
     check_pooler(&address.name, &address.pooled, wait).await?;
     let server = Availability::new(&address.name, address.pooled.clone(), settings.statement());
     let fresh = server.clone();
-    let reads = Connections::new(options.clone(), Some(server.clone()), settings.connections as usize, wait);
+    let connections =
+        || Connections::new(options.clone(), Some(server.clone()), settings.connections as usize, wait);
+    let (reads, writes) = (connections(), connections());
     let pool = PgPoolOptions::new()
-        .max_connections(settings.connections)
+        .max_connections(LOCKS)
         .min_connections(1)
         .acquire_timeout(wait)
         .test_before_acquire(false)
@@ -44,10 +53,10 @@ pub(super) async fn open(
             let fresh = fresh.is_fresh(connection.age);
             Box::pin(async move { Ok(fresh) })
         })
-        .connect_with(options)
+        .connect_with(options.clone())
         .await
         .map_err(cannot)?;
-    Ok((reads, pool, server))
+    Ok(Opened { reads, writes, pool, server })
 }
 
 /// One connection outside of any pool, for checks.

@@ -4,7 +4,7 @@ use sea_orm::sea_query::{IndexCreateStatement, IntoIden, TableCreateStatement};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, DynIden, TransactionTrait};
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTraitSelf, SchemaManager, async_trait};
 
-use super::{Database, statement};
+use super::{Database, TableDef, statement};
 use crate::error::{Error, Result};
 
 /// The number of the lock under which a database is migrated.
@@ -53,7 +53,16 @@ impl CreateTables {
         }
     }
 
-    /// Creates this table.
+    /// Creates this table with its indexes.
+    #[must_use]
+    pub fn add(mut self, table: TableDef) -> Self {
+        let (table, indexes) = table.into_parts();
+        self.tables.push(table);
+        self.indexes.extend(indexes);
+        self
+    }
+
+    /// Creates this table, of sea-query's own making.
     #[must_use]
     pub fn table(mut self, table: TableCreateStatement) -> Self {
         self.tables.push(table);
@@ -127,6 +136,22 @@ impl MigrationTrait for CreateTables {
     fn use_transaction(&self) -> Option<bool> {
         Some(true)
     }
+}
+
+/// The names of a table's columns; `None` when there is no such table.
+pub(crate) async fn columns(database: &Database, table: &str) -> Result<Option<Vec<String>>> {
+    let reader = database.reader();
+    let sql = match reader.get_database_backend() {
+        DbBackend::Postgres => {
+            "SELECT column_name::text FROM information_schema.columns \
+             WHERE table_schema = ANY (current_schemas(false)) AND table_name = $1"
+        }
+        _ => "SELECT name FROM pragma_table_info($1)",
+    };
+    let rows = reader.query_all_raw(statement(reader, sql, [table.into()])).await?;
+    let names: Vec<String> =
+        rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, DbErr>>()?;
+    Ok((!names.is_empty()).then_some(names))
 }
 
 /// A text column, as SQL, that compares by code points.

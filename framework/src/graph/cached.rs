@@ -7,12 +7,12 @@ use std::collections::HashMap;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::EdgePage;
-use super::read::{counts_in, links};
+use super::Ends;
+use super::read::{counts_in, ends};
 use super::table::Direction;
 use crate::cache::{Batch, Changed, Policy, Region};
 use crate::id::{Id, timestamp_ms};
-use crate::shard::Shards;
+use crate::shard::{Keyset, Shards};
 
 /// How long a count and a list are given at most, should nobody say that they have changed.
 const TTL: std::time::Duration = std::time::Duration::from_secs(600);
@@ -55,8 +55,8 @@ impl Regions {
             let shards = loaded.clone();
             async move {
                 join_all(ids.into_iter().map(async |id| {
-                    let page = EdgePage { after: None, limit: LISTED };
-                    let newest = links::<(), ()>(&shards, kind, Direction::Out, Id::from_raw(id), page).await;
+                    let newest = Keyset::newest(LISTED);
+                    let newest = ends::<(), ()>(&shards, kind, Direction::Out, Id::from_raw(id), newest).await;
                     let found = newest.map(|newest| vec![(id, Neighbours::of(newest))]);
                     Batch { asked: vec![id], found }
                 }))
@@ -78,11 +78,9 @@ impl Regions {
 }
 
 impl Neighbours {
-    fn of(newest: Vec<super::Link<()>>) -> Self {
-        let is_full = newest.len() as u64 == LISTED;
-        let oldest = newest.last().filter(|_| is_full);
-        let since_ms = oldest.map_or(0, |oldest| timestamp_ms(oldest.version));
-        let mut ids: Vec<i64> = newest.iter().map(|link| link.id.raw()).collect();
+    fn of(newest: Ends<()>) -> Self {
+        let since_ms = newest.next.map_or(0, |oldest| timestamp_ms(oldest.version));
+        let mut ids: Vec<i64> = newest.items.iter().map(|(_, id)| id.raw()).collect();
         ids.sort_unstable();
         Self { ids, since_ms }
     }
@@ -120,7 +118,7 @@ async fn load_counts(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Link;
+    use crate::graph::EdgePosition;
     use crate::id::{Clock, EPOCH_MS, Minter, Shard};
 
     #[test]
@@ -129,17 +127,18 @@ mod tests {
         let (minter, shard) = (Minter::new(clock.clone()), Shard::new(3).unwrap());
         let mint = || minter.mint::<()>(shard).unwrap();
         let before = mint();
-        let mut links: Vec<Link<()>> = (0..LISTED)
+        let mut edges: Vec<(EdgePosition, Id<()>)> = (0..LISTED)
             .map(|_| {
                 clock.advance(std::time::Duration::from_millis(1));
-                Link { id: mint(), version: mint().raw() }
+                let (id, version) = (mint(), mint().raw());
+                (EdgePosition { version, id: id.raw() }, id)
             })
             .collect();
-        links.reverse();
-        let liked = links[7].id;
-        let short = Neighbours::of(links[1..].to_vec());
+        edges.reverse();
+        let liked = edges[7].1;
+        let short = Neighbours::of(Ends::new(edges[1..].to_vec(), LISTED));
         assert_eq!((short.contains(liked.raw()), short.contains(before.raw())), (Some(true), Some(false)));
-        let full = Neighbours::of(links);
+        let full = Neighbours::of(Ends::new(edges, LISTED));
         assert_eq!((full.contains(liked.raw()), full.contains(before.raw())), (Some(true), None));
         assert_eq!(full.contains(mint().raw()), None, "another clock may have been behind");
         clock.advance(std::time::Duration::from_millis(CLOCKS_APART_MS + 1_000));

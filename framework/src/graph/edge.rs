@@ -1,132 +1,187 @@
-//! Kinds of edges, and the handle that makes and removes them.
+//! Kinds of edges, and making and removing them inside a transaction.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use sea_orm::EntityTrait;
 
 use super::cached::Regions;
-use super::far::WriteFarEnd;
+use super::inverse::WriteInverse;
 use super::table::{self, Direction, End};
 use crate::error::{Error, Result};
 use crate::id::Id;
-use crate::queue::Queue;
-use crate::shard::Shards;
+use crate::queue::{JobId, Queue};
+use crate::shard::{Shards, Tx};
 
 /// A kind of edge. Derived by [`crate::Edge`].
 pub trait Edge: Send + Sync + 'static {
-    /// What it starts at; this end decides.
-    type From;
+    /// What it starts at; the shard of this end orders the changes of an edge.
+    type From: EntityTrait;
     /// What it points to.
-    type To;
+    type To: EntityTrait;
     /// Its name in the tables, written by hand: renaming the type loses no edge.
     const NAME: &'static str;
 }
 
-/// How long a far end may be unwritten before its job writes it: the crash, or an unreachable
-/// shard. Ordinarily it is written before the reply.
-const FAR_END_GRACE: Duration = Duration::from_secs(3);
+/// How long an inverse edge may be unwritten before its job writes it: after a crash, or while its
+/// shard is unreachable. Ordinarily it is written before the reply.
+const INVERSE_GRACE: Duration = Duration::from_secs(3);
 
-/// Makes, removes, lists and counts edges; clones share everything.
+/// The kinds of edges; clones share everything. Edges are changed with [`Tx::connect`] and
+/// [`Tx::disconnect`], and read with [`Read`](crate::shard::Read).
 #[derive(Clone)]
-pub struct Graph {
-    pub(super) shards: Shards,
+pub struct Graph(Arc<Inner>);
+
+pub(super) struct Inner {
+    shards: Shards,
     queue: Queue,
-    kinds: Arc<HashMap<&'static str, Regions>>,
-    hooks: Arc<RwLock<HashMap<&'static str, Vec<Hook>>>>,
+    kinds: HashMap<&'static str, Regions>,
+    hooks: RwLock<HashMap<&'static str, Vec<Hook>>>,
 }
 
 /// Told of the `from` of each edge of a kind that was made or removed.
 type Hook = Arc<dyn Fn(i64) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
+impl Tx {
+    /// Makes the edge, if this transaction commits; tells whether it was not there. Safe to repeat. The
+    /// forward edge commits with this transaction; the inverse edge is written on the shard of `to`
+    /// right after, by a job if that shard can't be reached.
+    ///
+    /// # Errors
+    /// Internal, when `from` lives on another shard than this transaction; configuration, when the kind
+    /// of edge is not registered.
+    pub async fn connect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
+        let graph = Graph(self.shards().service::<Inner>()?);
+        graph.change_in(self, E::NAME, (from.raw(), to.raw()), true).await
+    }
+
+    /// Removes the edge, if this transaction commits; tells whether it was there. Safe to repeat. See
+    /// [`Self::connect`].
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn disconnect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
+        let graph = Graph(self.shards().service::<Inner>()?);
+        graph.change_in(self, E::NAME, (from.raw(), to.raw()), false).await
+    }
+}
+
 impl Graph {
-    /// A graph of these kinds of edges. [`WriteFarEnd`] must be among the queue's jobs.
+    /// A graph of these kinds of edges. [`WriteInverse`] and [`super::RemoveEdges`] must be among the
+    /// queue's jobs.
     ///
     /// # Panics
     /// When two kinds have the same name: a mistake that must not get past the first start.
     pub fn new(shards: Shards, queue: Queue, kinds: &[&'static str]) -> Self {
         let names: HashSet<&str> = kinds.iter().copied().collect();
         assert_eq!(names.len(), kinds.len(), "two kinds of edge have the same name in {kinds:?}");
-        let named: HashMap<_, _> = kinds.iter().map(|name| (*name, Regions::new(&shards, name))).collect();
-        Self { shards, queue, kinds: Arc::new(named), hooks: Arc::default() }
+        let kinds = kinds.iter().map(|name| (*name, Regions::new(&shards, name))).collect();
+        let inner = Arc::new(Inner { shards: shards.clone(), queue, kinds, hooks: RwLock::default() });
+        shards.provide(&inner);
+        Self(inner)
     }
 
-    /// Makes the edge; tells whether it was not there. Safe to repeat.
+    /// The graph that these shards know.
+    pub(super) fn of(shards: &Shards) -> Result<Self> {
+        shards.service().map(Self)
+    }
+
+    /// Makes the edge in a transaction of its own; see [`Tx::connect`].
     ///
     /// # Errors
-    /// Those of the near end's database; the far end may lag behind an error of its own.
+    /// Those of the database of `from`; the inverse edge may lag behind an error of its own.
     pub async fn connect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
-        self.change::<E>(from, to, true).await
+        self.0.shards.write(from, move |tx| async move { tx.connect::<E>(from, to).await }).await
     }
 
-    /// Removes the edge; tells whether it was there. Safe to repeat.
+    /// Removes the edge in a transaction of its own; see [`Tx::disconnect`].
     ///
     /// # Errors
     /// As [`Self::connect`].
     pub async fn disconnect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
-        self.change::<E>(from, to, false).await
+        self.0.shards.write(from, move |tx| async move { tx.disconnect::<E>(from, to).await }).await
     }
 
-    async fn change<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>, live: bool) -> Result<bool> {
-        let Some((job, queued)) = self.decide::<E>(from, to, live).await? else { return Ok(false) };
-        // The edge is made. What can't be done about it now is done by the job.
-        let far = self.write_far_end(&job).await;
-        let told = self.changed(&job).await;
-        match far.and(told) {
-            Ok(()) => {
-                if let Err(error) = self.queue.take_back(queued).await {
-                    tracing::warn!(
-                        error = error.chain(),
-                        "the job of a far end that is written will run for nothing"
-                    );
-                }
-            }
-            Err(error) => tracing::warn!(error = error.chain(), "an edge's far end is left to its job"),
-        }
-        Ok(true)
-    }
-
-    /// Changes the near end, and queues the job for the far end in the same transaction. Nothing
-    /// when the edge is as wanted.
-    async fn decide<E: Edge>(
-        &self,
-        from: Id<E::From>,
-        to: Id<E::To>,
-        live: bool,
-    ) -> Result<Option<(WriteFarEnd, i64)>> {
-        let (kind, regions) = (self.registered(E::NAME)?, self.regions(E::NAME)?.clone());
-        let near = End { near: from.raw(), kind, direction: Direction::Out, far: to.raw() };
-        let queue = self.queue.clone();
-        self.shards
-            .write(from.shard(), move |tx| {
-                Box::pin(async move {
-                    let minted = tx.mint::<E>()?.raw();
-                    let Some(version) = table::decide(tx, near, live, minted).await? else { return Ok(None) };
-                    regions.changed(near.direction, near.near).for_each(|changed| tx.changes(changed));
-                    let job =
-                        WriteFarEnd { kind: kind.to_owned(), from: near.near, to: near.far, version, live };
-                    let queued = queue.enqueue_after(tx, &job, FAR_END_GRACE).await?;
-                    Ok(Some((job, queued)))
-                })
-            })
+    /// Removes an edge known by the name of its kind, for jobs.
+    pub(super) async fn disconnect_named(&self, kind: &str, from: i64, to: i64) -> Result<bool> {
+        let (graph, kind) = (self.clone(), self.registered(kind)?);
+        let shard = Id::<()>::from_raw(from);
+        self.0
+            .shards
+            .write(shard, move |tx| async move { graph.change_in(&tx, kind, (from, to), false).await })
             .await
     }
 
-    /// A change whose process dies before it writes the far end, for tests.
+    async fn change_in(&self, tx: &Tx, kind: &str, ends: (i64, i64), live: bool) -> Result<bool> {
+        let Some((job, queued)) = self.change_forward(tx, kind, ends, live).await? else { return Ok(false) };
+        let graph = self.clone();
+        tx.after_commit(async move { graph.follow_up(job, queued).await });
+        Ok(true)
+    }
+
+    /// Once the forward edge is committed: what can't be done about it now is done by the job.
+    async fn follow_up(&self, job: WriteInverse, queued: JobId) {
+        let written = self.write_inverse(&job).await;
+        let told = self.changed(&job).await;
+        match written.and(told) {
+            Ok(()) => {
+                if let Err(error) = self.0.queue.cancel(queued).await {
+                    tracing::warn!(
+                        error = error.chain(),
+                        "the job of an inverse edge that is written will run for nothing"
+                    );
+                }
+            }
+            Err(error) => tracing::warn!(error = error.chain(), "an inverse edge is left to its job"),
+        }
+    }
+
+    /// Changes the forward edge, and queues the job for the inverse edge in the same transaction.
+    /// Nothing when the edge is as wanted.
+    async fn change_forward(
+        &self,
+        tx: &Tx,
+        kind: &str,
+        (from, to): (i64, i64),
+        live: bool,
+    ) -> Result<Option<(WriteInverse, JobId)>> {
+        let (kind, regions) = (self.registered(kind)?, self.regions(kind)?);
+        let shard = Id::<()>::from_raw(from).shard();
+        if shard != tx.shard() {
+            return Err(Error::internal(format!(
+                "an edge {kind:?} from {from}, which lives on {shard}, can't be changed on {}",
+                tx.shard()
+            )));
+        }
+        let near = End { near: from, kind, direction: Direction::Out, far: to };
+        let generated = tx.generate_id::<()>()?.raw();
+        let Some(version) = table::change_forward(tx, near, live, generated).await? else { return Ok(None) };
+        regions.changed(near.direction, near.near).for_each(|changed| tx.changes(changed));
+        let job = WriteInverse { kind: kind.to_owned(), from, to, version, live };
+        let queued = tx.enqueue_after(job.clone(), INVERSE_GRACE).await?;
+        Ok(Some((job, queued)))
+    }
+
+    /// A change whose process dies before it writes the inverse edge, for tests.
     #[cfg(any(test, feature = "testing"))]
-    pub(crate) async fn decide_only<E: Edge>(
+    pub(crate) async fn change_forward_only<E: Edge>(
         &self,
         from: Id<E::From>,
         to: Id<E::To>,
         live: bool,
-    ) -> Result<Option<WriteFarEnd>> {
-        Ok(self.decide::<E>(from, to, live).await?.map(|(job, _)| job))
+    ) -> Result<Option<WriteInverse>> {
+        let (graph, ends) = (self.clone(), (from.raw(), to.raw()));
+        let changed = self.0.shards.write(from, move |tx| async move {
+            graph.change_forward(&tx, E::NAME, ends, live).await
+        });
+        Ok(changed.await?.map(|(job, _)| job))
     }
 
-    /// Has `hook` told the `from` of each edge of this kind that was made or removed: once its far
-    /// end is written, or at once where that is left to the job, and again by the job. The job is
-    /// there until the hook has succeeded after the far end was written.
+    /// Has `hook` told the `from` of each edge of this kind that was made or removed: once its inverse
+    /// is written, or at once where that is left to the job, and again by the job. The job is
+    /// there until the hook has succeeded after the inverse edge was written.
     pub(crate) fn when_changed<F>(
         &self,
         kind: &str,
@@ -136,14 +191,14 @@ impl Graph {
         F: Future<Output = Result<()>> + Send + 'static,
     {
         let kind = self.registered(kind)?;
-        let mut hooks = self.hooks.write().unwrap_or_else(|broken| broken.into_inner());
+        let mut hooks = self.0.hooks.write().unwrap_or_else(|broken| broken.into_inner());
         hooks.entry(kind).or_default().push(Arc::new(move |from| Box::pin(hook(from))));
         Ok(())
     }
 
-    pub(super) async fn changed(&self, job: &WriteFarEnd) -> Result<()> {
+    pub(super) async fn changed(&self, job: &WriteInverse) -> Result<()> {
         let hooks = {
-            let hooks = self.hooks.read().unwrap_or_else(|broken| broken.into_inner());
+            let hooks = self.0.hooks.read().unwrap_or_else(|broken| broken.into_inner());
             hooks.get(job.kind.as_str()).cloned().unwrap_or_default()
         };
         for hook in hooks {
@@ -152,28 +207,31 @@ impl Graph {
         Ok(())
     }
 
-    pub(crate) async fn write_far_end(&self, job: &WriteFarEnd) -> Result<()> {
+    pub(crate) async fn write_inverse(&self, job: &WriteInverse) -> Result<()> {
         let (kind, regions) = (self.registered(&job.kind)?, self.regions(&job.kind)?.clone());
         let far = End { near: job.to, kind, direction: Direction::In, far: job.from };
         let (live, version) = (job.live, job.version);
-        self.shards
-            .write(Id::<()>::from_raw(job.to).shard(), move |tx| {
-                Box::pin(async move {
-                    if table::follow(tx, far, live, version).await? {
-                        regions.changed(far.direction, far.near).for_each(|changed| tx.changes(changed));
-                    }
-                    Ok(())
-                })
+        self.0
+            .shards
+            .write(Id::<()>::from_raw(job.to), move |tx| async move {
+                if table::write_inverse(&tx, far, live, version).await? {
+                    regions.changed(far.direction, far.near).for_each(|changed| tx.changes(changed));
+                }
+                Ok(())
             })
             .await
     }
 
+    pub(super) fn shards(&self) -> &Shards {
+        &self.0.shards
+    }
+
     pub(super) fn regions(&self, name: &str) -> Result<&Regions> {
-        self.kinds.get(name).ok_or_else(|| unregistered(name))
+        self.0.kinds.get(name).ok_or_else(|| unregistered(name))
     }
 
     fn registered(&self, name: &str) -> Result<&'static str> {
-        self.kinds.get_key_value(name).map(|(name, _)| *name).ok_or_else(|| unregistered(name))
+        self.0.kinds.get_key_value(name).map(|(name, _)| *name).ok_or_else(|| unregistered(name))
     }
 }
 

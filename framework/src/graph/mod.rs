@@ -1,18 +1,20 @@
 //! Edges between rows: follows, likes, memberships. Kept on both ends' shards, counted exactly.
 //!
-//! As in TAO (Bronson et al., 2013) each edge is stored twice: at `from` for "whom do I ...", at
-//! `to` for "who ... me". The near end, at `from`, is the authority: it commits together with a
-//! job that writes the far end, and the far end is also written at once where it can be reached,
-//! so that the job is for the crash. Changes of one edge apply in order: each carries a version,
-//! kept for removed edges too, and an older one never overwrites a newer.
+//! As in TAO (Bronson et al., 2013) each edge is stored twice: at `from` as a forward edge, for "whom
+//! do I ...", and at `to` as its inverse, for "who ... me". The forward edge is the authority: it
+//! commits together with a job that writes the inverse, and the inverse is also written at once where
+//! its shard can be reached, so that the job is for the crash. Changes of one edge apply in order: each
+//! carries a version, kept for removed edges too, and an older one never overwrites a newer.
 
 mod cached;
 mod edge;
-mod far;
+mod inverse;
 mod read;
 mod table;
+mod walk;
 
 pub use edge::{Edge, Graph};
-pub use far::WriteFarEnd;
-pub use read::{EdgePage, Link};
+pub use inverse::{RemoveEdges, WriteInverse};
+pub use read::{EdgePosition, Ends};
 pub use table::MIGRATION;
+pub use walk::SourceWalk;

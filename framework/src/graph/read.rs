@@ -1,4 +1,4 @@
-//! Reads of edges: pages of neighbours, which of many are neighbours, and counts.
+//! Reads of edges: lists of the ends, which of many are ends, and counts.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,153 +6,158 @@ use sea_orm::{ConnectionTrait, QueryResult, Value};
 
 use super::table::Direction;
 use super::{Edge, Graph};
+use crate::access::Unchecked;
 use crate::db::{Database, Reader, statement};
 use crate::error::{Error, Result};
 use crate::id::Id;
-use crate::shard::Shards;
+use crate::shard::{Consistency, Keyset, List, Order, Position, Read, Sharded, Shards};
 
-/// One neighbour, and since when.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Link<T> {
-    /// What is at the other end.
-    pub id: Id<T>,
-    /// Orders the neighbours of one end by when the edge was made.
+/// The place of an edge in the list of its end: edges are ordered by when they were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct EdgePosition {
+    /// The edge's version, an id's 64 bits: the milliseconds at which it was made are in it.
     pub version: i64,
+    /// The raw id of the other end.
+    pub id: i64,
 }
 
-impl<T> Clone for Link<T> {
-    fn clone(&self) -> Self {
-        *self
+impl Position for EdgePosition {
+    fn numbers(self) -> Vec<i64> {
+        vec![self.version, self.id]
+    }
+
+    fn from_numbers(numbers: &[i64]) -> Option<Self> {
+        match numbers {
+            [version, id] => Some(Self { version: *version, id: *id }),
+            _ => None,
+        }
     }
 }
-impl<T> Copy for Link<T> {}
 
-/// A page of neighbours, newest first, by keyset.
-#[derive(Clone, Copy, Debug)]
-pub struct EdgePage {
-    /// Only those after this one: its version and raw id.
-    pub after: Option<(i64, i64)>,
-    /// Neighbours at most.
-    pub limit: u64,
-}
+/// The other ends of edges, each with the place of its edge in their list.
+pub type Ends<T> = List<EdgePosition, Id<T>>;
 
-impl Graph {
-    /// Whom `from` points to, newest first.
+impl Read {
+    /// The ends that the edges from `from` point to.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn targets<E: Edge>(&self, from: Id<E::From>, page: EdgePage) -> Result<Vec<Link<E::To>>> {
-        links(&self.shards, E::NAME, Direction::Out, from, page).await
-    }
-
-    /// Who points to `to`, newest first.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn sources<E: Edge>(&self, to: Id<E::To>, page: EdgePage) -> Result<Vec<Link<E::From>>> {
-        links(&self.shards, E::NAME, Direction::In, to, page).await
-    }
-
-    /// Which of `among` `from` points to, through the cache: as it was at most 100 ms ago.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn targets_among<E: Edge>(
+    pub async fn targets<E: Edge>(
         &self,
         from: Id<E::From>,
+        keyset: Keyset<EdgePosition>,
+    ) -> Result<Ends<E::To>> {
+        ends(self.shards(), E::NAME, Direction::Out, from, keyset).await
+    }
+
+    /// The ends whose edges point to `to`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn sources<E: Edge>(
+        &self,
+        to: Id<E::To>,
+        keyset: Keyset<EdgePosition>,
+    ) -> Result<Ends<E::From>> {
+        ends(self.shards(), E::NAME, Direction::In, to, keyset).await
+    }
+
+    /// The rows that the edges from `from` point to. Rows that are gone are left out.
+    ///
+    /// # Errors
+    /// Those of the databases.
+    pub async fn target_rows<E>(
+        &self,
+        from: Id<E::From>,
+        keyset: Keyset<EdgePosition>,
+    ) -> Result<List<EdgePosition, Unchecked<<E::To as sea_orm::EntityTrait>::Model>>>
+    where
+        E: Edge,
+        E::To: Sharded,
+    {
+        let ends = self.targets::<E>(from, keyset).await?;
+        self.rows_of(ends).await
+    }
+
+    /// The rows whose edges point to `to`. Rows that are gone are left out.
+    ///
+    /// # Errors
+    /// Those of the databases.
+    pub async fn source_rows<E>(
+        &self,
+        to: Id<E::To>,
+        keyset: Keyset<EdgePosition>,
+    ) -> Result<List<EdgePosition, Unchecked<<E::From as sea_orm::EntityTrait>::Model>>>
+    where
+        E: Edge,
+        E::From: Sharded,
+    {
+        let ends = self.sources::<E>(to, keyset).await?;
+        self.rows_of(ends).await
+    }
+
+    async fn rows_of<T: Sharded>(&self, ends: Ends<T>) -> Result<List<EdgePosition, Unchecked<T::Model>>> {
+        let ids: Vec<Id<T>> = ends.items.iter().map(|(_, id)| *id).collect();
+        let rows = self.find_many(&ids).await?;
+        let mut rows: HashMap<Id<T>, Unchecked<T::Model>> =
+            rows.into_iter().map(|row| (T::id(row.peek()), row)).collect();
+        let items = ends.items.into_iter().filter_map(|(place, id)| Some((place, rows.remove(&id)?)));
+        Ok(List { items: items.collect(), next: ends.next })
+    }
+
+    /// Which of `among` have an edge from `from`; none of them, when there is no `from`, as for a viewer
+    /// who is not signed in.
+    ///
+    /// # Errors
+    /// Those of the database; see [`Completeness`](crate::shard::Completeness).
+    pub async fn targets_among<E: Edge>(
+        &self,
+        from: impl Into<Option<Id<E::From>>>,
         among: &[Id<E::To>],
     ) -> Result<HashSet<Id<E::To>>> {
-        if among.is_empty() {
-            return Ok(HashSet::new());
+        let Some(from) = from.into().filter(|_| !among.is_empty()) else { return Ok(HashSet::new()) };
+        let (mut targets, mut unknown) = (HashSet::new(), among.to_vec());
+        if self.consistency() == Consistency::Cached {
+            let neighbours = Graph::of(self.shards())?.regions(E::NAME)?.targets.get(from.raw()).await;
+            let neighbours = self.or_without(neighbours)?.flatten();
+            let known = |id: &Id<E::To>| neighbours.as_ref().and_then(|listed| listed.contains(id.raw()));
+            targets.extend(among.iter().filter(|id| known(id) == Some(true)));
+            unknown.retain(|id| known(id).is_none());
         }
-        let neighbours = self.regions(E::NAME)?.targets.get(from.raw()).await?;
-        let known = |id: &Id<E::To>| neighbours.as_ref().and_then(|neighbours| neighbours.contains(id.raw()));
-        let mut targets: HashSet<Id<E::To>> =
-            among.iter().filter(|id| known(id) == Some(true)).copied().collect();
-        let older: Vec<Id<E::To>> = among.iter().filter(|id| known(id).is_none()).copied().collect();
-        targets.extend(self.links_among(E::NAME, Direction::Out, from, &older).await?);
+        let found = ends_among(self.shards(), E::NAME, Direction::Out, from, &unknown).await;
+        targets.extend(self.or_without(found)?.into_iter().flatten());
         Ok(targets)
     }
 
-    /// Which of `among` point to `to`.
+    /// Which of `among` have an edge to `to`; none of them, when there is no `to`.
     ///
     /// # Errors
-    /// Those of the database.
+    /// As [`Self::targets_among`].
     pub async fn sources_among<E: Edge>(
         &self,
-        to: Id<E::To>,
+        to: impl Into<Option<Id<E::To>>>,
         among: &[Id<E::From>],
     ) -> Result<HashSet<Id<E::From>>> {
-        self.links_among(E::NAME, Direction::In, to, among).await
+        let Some(to) = to.into() else { return Ok(HashSet::new()) };
+        let found = ends_among(self.shards(), E::NAME, Direction::In, to, among).await;
+        Ok(self.or_without(found)?.unwrap_or_default())
     }
 
-    /// How many each of these points to, through the cache: as it was at most 100 ms ago.
+    /// How many edges each of these has. One that a database which does not answer would have counted is
+    /// left out of an answer of what is [`available`](Self::available).
     ///
     /// # Errors
-    /// Those of any of the databases.
+    /// Those of the databases.
     pub async fn target_counts<E: Edge>(&self, from: &[Id<E::From>]) -> Result<HashMap<Id<E::From>, u64>> {
         self.counts(E::NAME, Direction::Out, from).await
     }
 
-    /// How many point to each of these, through the cache: as it was at most 100 ms ago.
+    /// How many edges point to each of these; see [`Self::target_counts`].
     ///
     /// # Errors
-    /// Those of any of the databases.
+    /// Those of the databases.
     pub async fn source_counts<E: Edge>(&self, to: &[Id<E::To>]) -> Result<HashMap<Id<E::To>, u64>> {
         self.counts(E::NAME, Direction::In, to).await
-    }
-
-    /// [`Self::sources`] of an edge known by its name, for jobs.
-    pub(crate) async fn sources_named(&self, kind: &str, to: i64, page: EdgePage) -> Result<Vec<Link<()>>> {
-        links(&self.shards, kind, Direction::In, Id::<()>::from_raw(to), page).await
-    }
-
-    /// [`Self::sources_among`] of an edge known by its name, for jobs.
-    pub(crate) async fn sources_among_named(
-        &self,
-        kind: &str,
-        to: i64,
-        among: &[Id<()>],
-    ) -> Result<HashSet<Id<()>>> {
-        self.links_among(kind, Direction::In, Id::<()>::from_raw(to), among).await
-    }
-
-    /// Whose edges of this name to `to` were removed by a change later than `version`.
-    pub(crate) async fn sources_gone_named(&self, kind: &str, to: i64, version: i64) -> Result<Vec<i64>> {
-        let to = Id::<()>::from_raw(to);
-        let sql = "SELECT far_id FROM tripod_edge WHERE near_id = $1 AND kind = $2 AND direction = $3 \
-                   AND live = FALSE AND version > $4";
-        let values = [to.into(), kind.into(), (Direction::In as i16).into(), version.into()];
-        let rows = query(self.shards.reader(to.shard()), sql, values).await?;
-        rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
-    }
-
-    /// How many edges of this name point to `to`, for jobs.
-    pub(crate) async fn source_count_named(&self, kind: &str, to: i64) -> Result<u64> {
-        let to = Id::<()>::from_raw(to);
-        let counted = counts_in(self.shards.database(to.shard()), kind, Direction::In, &[to]).await?;
-        Ok(counted.first().map_or(0, |(_, count)| *count))
-    }
-
-    async fn links_among<N, F>(
-        &self,
-        kind: &str,
-        direction: Direction,
-        near: Id<N>,
-        among: &[Id<F>],
-    ) -> Result<HashSet<Id<F>>> {
-        if among.is_empty() {
-            return Ok(HashSet::new());
-        }
-        let sql = format!(
-            "SELECT far_id FROM tripod_edge WHERE near_id = $1 AND kind = $2 AND direction = $3 AND live = TRUE \
-             AND far_id IN ({})",
-            places(4, among.len())
-        );
-        let key = [near.into(), kind.into(), (direction as i16).into()];
-        let values = key.into_iter().chain(among.iter().map(|id| Value::from(*id)));
-        let rows = query(self.shards.reader(near.shard()), &sql, values).await?;
-        rows.iter().map(|row| Ok(Id::from_raw(row.try_get_by_index(0)?))).collect()
     }
 
     async fn counts<N>(
@@ -161,32 +166,146 @@ impl Graph {
         direction: Direction,
         near: &[Id<N>],
     ) -> Result<HashMap<Id<N>, u64>> {
-        let ids: Vec<i64> = near.iter().map(|id| id.raw()).collect();
-        let counts = self.regions(kind)?.counts(direction).get_many(&ids).await?;
-        let counts = counts.into_iter().map(|count| count.map_or(0, |count| *count));
-        Ok(near.iter().copied().zip(counts).collect())
+        if near.is_empty() {
+            return Ok(HashMap::new());
+        }
+        if self.consistency() == Consistency::Cached {
+            let graph = Graph::of(self.shards())?;
+            let ids: Vec<i64> = near.iter().map(|id| id.raw()).collect();
+            let counts = graph.regions(kind)?.counts(direction).get_each(&ids).await;
+            let counts = near.iter().zip(counts).map(|(id, count)| {
+                count.map(|count| (*id, count.map_or(0, |count| *count)))
+            });
+            return Ok(self.answered(counts.collect())?.into_iter().collect());
+        }
+        let queries = self.shards().by_database(near).into_iter().map(async |(database, ids)| {
+            let counted: HashMap<i64, u64> = counts_in(database, kind, direction, &ids).await?.into_iter().collect();
+            // Where nothing was ever counted there is no row.
+            let counts = ids.into_iter().map(|id| (id, counted.get(&id.raw()).copied().unwrap_or_default()));
+            Ok::<_, Error>(counts.collect::<Vec<_>>())
+        });
+        let counts = self.answered(futures::future::join_all(queries).await)?;
+        Ok(counts.into_iter().flatten().collect())
+    }
+
+    /// The answer of one database; none when it does not answer and what is available is enough.
+    fn or_without<T>(&self, answer: Result<T>) -> Result<Option<T>> {
+        match answer {
+            Err(error)
+                if error.is_unavailable() && self.completeness() == crate::shard::Completeness::Available =>
+            {
+                tracing::warn!(error = error.chain(), "an answer leaves out edges of a database that does not answer");
+                Ok(None)
+            }
+            answer => answer.map(Some),
+        }
     }
 }
 
-pub(super) async fn links<N, F>(
+impl Graph {
+    /// The ends of edges of this name that point to `to`, for jobs.
+    pub(crate) async fn sources_named(
+        &self,
+        kind: &str,
+        to: i64,
+        keyset: Keyset<EdgePosition>,
+    ) -> Result<Ends<()>> {
+        ends(self.shards(), kind, Direction::In, Id::<()>::from_raw(to), keyset).await
+    }
+
+    /// [`Read::sources_among`] of an edge known by its name, for jobs.
+    pub(crate) async fn sources_among_named(
+        &self,
+        kind: &str,
+        to: i64,
+        among: &[Id<()>],
+    ) -> Result<HashSet<Id<()>>> {
+        ends_among(self.shards(), kind, Direction::In, Id::<()>::from_raw(to), among).await
+    }
+
+    /// Whose edges of this name to `to` were removed by a change later than `version`.
+    pub(crate) async fn sources_gone_named(&self, kind: &str, to: i64, version: i64) -> Result<Vec<i64>> {
+        let to = Id::<()>::from_raw(to);
+        let sql = "SELECT far_id FROM tripod_edge WHERE near_id = $1 AND kind = $2 AND direction = $3 \
+                   AND live = FALSE AND version > $4";
+        let values = [to.into(), kind.into(), (Direction::In as i16).into(), version.into()];
+        let rows = query(self.shards().reader(to.shard()), sql, values).await?;
+        rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+    }
+
+    /// How many edges of this name point to `to`, for jobs.
+    pub(crate) async fn source_count_named(&self, kind: &str, to: i64) -> Result<u64> {
+        let to = Id::<()>::from_raw(to);
+        let counted = counts_in(self.shards().database(to.shard()), kind, Direction::In, &[to]).await?;
+        Ok(counted.first().map_or(0, |(_, count)| *count))
+    }
+
+    /// Some of the edges at this row, of any kind: the kind, `from` and `to`.
+    pub(super) async fn any_edges(&self, row: Id<()>, limit: u64) -> Result<Vec<(String, i64, i64)>> {
+        let sql = "SELECT kind, direction, far_id FROM tripod_edge WHERE near_id = $1 AND live = TRUE LIMIT $2";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = query(self.shards().reader(row.shard()), sql, [row.into(), limit.into()]).await?;
+        let edges = rows.iter().map(|edge| {
+            let (kind, direction, far): (String, i16, i64) =
+                (edge.try_get_by_index(0)?, edge.try_get_by_index(1)?, edge.try_get_by_index(2)?);
+            let is_forward = direction == Direction::Out as i16;
+            Ok(if is_forward { (kind, row.raw(), far) } else { (kind, far, row.raw()) })
+        });
+        edges.collect()
+    }
+}
+
+pub(super) async fn ends<N, F>(
     shards: &Shards,
     kind: &str,
     direction: Direction,
     near: Id<N>,
-    page: EdgePage,
-) -> Result<Vec<Link<F>>> {
-    let sql = "SELECT far_id, version FROM tripod_edge WHERE near_id = $1 AND kind = $2 AND direction = $3 \
-               AND live = TRUE AND (version < $4 OR (version = $4 AND far_id < $5)) \
-               ORDER BY version DESC, far_id DESC LIMIT $6";
-    let (version, far) = page.after.unwrap_or((i64::MAX, i64::MAX));
-    let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
+    keyset: Keyset<EdgePosition>,
+) -> Result<Ends<F>> {
+    let (past, order) = match keyset.order {
+        Order::NewestFirst => ("<", "DESC"),
+        Order::OldestFirst => (">", "ASC"),
+    };
+    let sql = format!(
+        "SELECT far_id, version FROM tripod_edge WHERE near_id = $1 AND kind = $2 AND direction = $3 \
+         AND live = TRUE AND (version {past} $4 OR (version = $4 AND far_id {past} $5)) \
+         ORDER BY version {order}, far_id {order} LIMIT $6"
+    );
+    let beginning = match keyset.order {
+        Order::NewestFirst => EdgePosition { version: i64::MAX, id: i64::MAX },
+        Order::OldestFirst => EdgePosition { version: -1, id: -1 },
+    };
+    let EdgePosition { version, id } = keyset.after.unwrap_or(beginning);
+    let limit = i64::try_from(keyset.limit).unwrap_or(i64::MAX);
     let values =
-        [near.into(), kind.into(), (direction as i16).into(), version.into(), far.into(), limit.into()];
-    let rows = query(shards.reader(near.shard()), sql, values).await?;
-    let links = rows.iter().map(|row| {
-        Ok(Link { id: Id::from_raw(row.try_get_by_index(0)?), version: row.try_get_by_index(1)? })
+        [near.into(), kind.into(), (direction as i16).into(), version.into(), id.into(), limit.into()];
+    let rows = query(shards.reader(near.shard()), &sql, values).await?;
+    let ends = rows.iter().map(|row| {
+        let (id, version) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        Ok((EdgePosition { version, id }, Id::from_raw(id)))
     });
-    links.collect()
+    Ok(List::new(ends.collect::<Result<_>>()?, keyset.limit))
+}
+
+async fn ends_among<N, F>(
+    shards: &Shards,
+    kind: &str,
+    direction: Direction,
+    near: Id<N>,
+    among: &[Id<F>],
+) -> Result<HashSet<Id<F>>> {
+    if among.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let sql = format!(
+        "SELECT far_id FROM tripod_edge WHERE near_id = $1 AND kind = $2 AND direction = $3 AND live = TRUE \
+         AND far_id IN ({})",
+        places(4, among.len())
+    );
+    let key = [near.into(), kind.into(), (direction as i16).into()];
+    let values = key.into_iter().chain(among.iter().map(|id| Value::from(*id)));
+    let rows = query(shards.reader(near.shard()), &sql, values).await?;
+    rows.iter().map(|row| Ok(Id::from_raw(row.try_get_by_index(0)?))).collect()
 }
 
 /// The counts that one database has of these ends: those of whom nothing was ever counted are left out.

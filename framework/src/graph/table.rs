@@ -68,9 +68,9 @@ impl End {
 
 const KEY: &str = "near_id = $1 AND kind = $2 AND direction = $3 AND far_id = $4";
 
-/// Changes an edge at the end that decides. Gives the change's version, or nothing when the edge
+/// Changes a forward edge. Gives the change's version, or nothing when the edge
 /// is already as wanted. The row's lock orders concurrent changes.
-pub(super) async fn decide(tx: &Tx<'_>, end: End, live: bool, minted: i64) -> Result<Option<i64>> {
+pub(super) async fn change_forward(tx: &Tx, end: End, live: bool, generated: i64) -> Result<Option<i64>> {
     if live {
         claim_row(tx, end).await?;
     }
@@ -78,7 +78,7 @@ pub(super) async fn decide(tx: &Tx<'_>, end: End, live: bool, minted: i64) -> Re
         "UPDATE tripod_edge SET live = $5, version = CASE WHEN version < $6 THEN $6 ELSE version + 1 END \
          WHERE {KEY} AND live <> $5 RETURNING version"
     );
-    let values = end.key().into_iter().chain([live.into(), minted.into()]);
+    let values = end.key().into_iter().chain([live.into(), generated.into()]);
     let Some(row) = tx.connection().query_one_raw(statement(tx.connection(), &sql, values)).await? else {
         return Ok(None);
     };
@@ -86,8 +86,8 @@ pub(super) async fn decide(tx: &Tx<'_>, end: End, live: bool, minted: i64) -> Re
     Ok(Some(row.try_get_by_index(0)?))
 }
 
-/// Brings the other end to a version, unless it is there or further; tells whether the count has changed.
-pub(super) async fn follow(tx: &Tx<'_>, end: End, live: bool, version: i64) -> Result<bool> {
+/// Brings an inverse edge to a version, unless it is there or further; tells whether the count has changed.
+pub(super) async fn write_inverse(tx: &Tx, end: End, live: bool, version: i64) -> Result<bool> {
     lock_row(tx, end).await?;
     let values = || end.key().into_iter().chain([live.into(), version.into()]);
     let change =
@@ -102,7 +102,7 @@ pub(super) async fn follow(tx: &Tx<'_>, end: End, live: bool, version: i64) -> R
 }
 
 /// Makes sure that there is a row to lock; a new one is an edge that was never there.
-async fn claim_row(tx: &Tx<'_>, end: End) -> Result<()> {
+async fn claim_row(tx: &Tx, end: End) -> Result<()> {
     let sql = "INSERT INTO tripod_edge (near_id, kind, direction, far_id, version, live) \
                VALUES ($1, $2, $3, $4, 0, FALSE) ON CONFLICT DO NOTHING";
     execute(tx, sql, end.key()).await.map(drop)
@@ -111,14 +111,14 @@ async fn claim_row(tx: &Tx<'_>, end: End) -> Result<()> {
 /// The same, with the row locked to the end of the transaction: of what follows, the first statement
 /// may find nothing to change where an older version is just being written, and the second one too
 /// once it has been.
-async fn lock_row(tx: &Tx<'_>, end: End) -> Result<()> {
+async fn lock_row(tx: &Tx, end: End) -> Result<()> {
     let sql = "INSERT INTO tripod_edge (near_id, kind, direction, far_id, version, live) \
                VALUES ($1, $2, $3, $4, 0, FALSE) \
                ON CONFLICT (near_id, kind, direction, far_id) DO UPDATE SET version = tripod_edge.version";
     execute(tx, sql, end.key()).await.map(drop)
 }
 
-async fn count(tx: &Tx<'_>, end: End, live: bool) -> Result<()> {
+async fn count(tx: &Tx, end: End, live: bool) -> Result<()> {
     let step: i64 = if live { 1 } else { -1 };
     let sql = "INSERT INTO tripod_edge_count (near_id, kind, direction, count) VALUES ($1, $2, $3, $4) \
                ON CONFLICT (near_id, kind, direction) DO UPDATE SET count = tripod_edge_count.count + excluded.count";
@@ -126,6 +126,6 @@ async fn count(tx: &Tx<'_>, end: End, live: bool) -> Result<()> {
     execute(tx, sql, [near, kind, direction, step.into()]).await.map(drop)
 }
 
-async fn execute(tx: &Tx<'_>, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
+async fn execute(tx: &Tx, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
     Ok(tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?.rows_affected())
 }

@@ -73,6 +73,16 @@ impl fmt::Display for Shard {
     }
 }
 
+/// The number of the shard that the id in a column carries, as SQL that SQLite and PostgreSQL both
+/// understand.
+///
+/// ```
+/// assert_eq!(tripod::id::shard_of_id_sql("note.id"), "((note.id >> 10) & 8191)");
+/// ```
+pub fn shard_of_id_sql(column: &str) -> String {
+    format!("(({column} >> {SEQUENCE_BITS}) & {SHARD_MASK})")
+}
+
 /// When an id was minted, in milliseconds since the Unix epoch.
 pub fn timestamp_ms(id: i64) -> u64 {
     (id as u64 >> (SEQUENCE_BITS + SHARD_BITS)) + EPOCH_MS

@@ -2,7 +2,7 @@
 //!
 //! 41 bits of milliseconds, 13 bits of logical shard, 10 bits of sequence: the layout that
 //! Instagram published in 2012. `id` knows no database: what it mints is only a proposal until a
-//! row is claimed under it ([`crate::shard::Tx::insert_new`]). An id never turns negative: the
+//! row is claimed under it ([`crate::shard::Tx::insert`]). An id never turns negative: the
 //! highest of the 41 bits is the sign, and minting past it is an error, not a wrap.
 
 mod clock;
@@ -12,6 +12,6 @@ mod sql;
 mod typed;
 
 pub use clock::Clock;
-pub use layout::{EPOCH_MS, LAST_INSTANT_MS, SEQUENCES_PER_MS, SHARDS, Shard, timestamp_ms};
+pub use layout::{EPOCH_MS, LAST_INSTANT_MS, SEQUENCES_PER_MS, SHARDS, Shard, shard_of_id_sql, timestamp_ms};
 pub use minter::Minter;
 pub use typed::{Id, IdOf};

@@ -51,6 +51,12 @@ impl<T> Id<T> {
     }
 }
 
+impl<T> From<Id<T>> for Shard {
+    fn from(id: Id<T>) -> Self {
+        id.shard()
+    }
+}
+
 /// What an id type is the id of; for derives, which see only the name of a field's type.
 pub trait IdOf {
     /// The `T` of `Id<T>`.

@@ -14,7 +14,7 @@ use super::{MediaKey, MediaStore};
 use crate::Job;
 use crate::error::{Error, Result};
 use crate::id::Shard;
-use crate::queue::{JobRun, Queue, Run};
+use crate::queue::{JobId, JobRun, Queue, Run};
 use crate::shard::{Shards, Tx};
 
 /// Begins uploads; clones share everything.
@@ -26,12 +26,20 @@ pub struct Uploads {
     abandoned_after: Duration,
 }
 
-/// Files under way to a row, which are deleted unless that commits with [`Upload::keep`].
-#[derive(Clone)]
+/// Files under way to a row. They are deleted unless a transaction commits that has kept them
+/// ([`Tx::keep`]): right away when this is dropped, later when the process dies.
 #[must_use = "files that are not kept are deleted"]
 pub struct Upload {
     queue: Queue,
-    job: i64,
+    job: JobId,
+    is_kept: bool,
+}
+
+impl Upload {
+    /// Its files have their row: they stay.
+    fn stay(mut self) {
+        self.is_kept = true;
+    }
 }
 
 impl Uploads {
@@ -44,35 +52,56 @@ impl Uploads {
     ///
     /// # Errors
     /// Those of the shard's database.
-    pub async fn begin(&self, shard: Shard, keys: Vec<MediaKey>) -> Result<Upload> {
-        let (queue, delay) = (self.queue.clone(), self.abandoned_after);
-        let queued = self.shards.write::<_, Error, _>(shard, move |tx| {
-            Box::pin(async move { queue.enqueue_after(tx, &DeleteUpload { keys }, delay).await })
+    pub async fn begin(&self, shard: impl Into<Shard>, keys: Vec<MediaKey>) -> Result<Upload> {
+        let delay = self.abandoned_after;
+        let queued = self.shards.write(shard, move |tx| async move {
+            tx.enqueue_after(DeleteUpload { keys }, delay).await
         });
-        Ok(Upload { job: queued.await?, queue: self.queue.clone() })
+        Ok(Upload { job: queued.await?, queue: self.queue.clone(), is_kept: false })
     }
 }
 
-impl Upload {
-    /// Keeps the files, in the transaction that writes their row.
+impl Tx {
+    /// Keeps the files of an upload, if this transaction commits: to be called where their row is
+    /// written. Otherwise they are deleted.
     ///
     /// # Errors
     /// Unavailable, when they were announced so long ago that they may be deleted at this moment;
     /// internal, on another shard than they were announced on.
-    pub async fn keep(&self, tx: &Tx<'_>) -> Result<()> {
-        match self.queue.take_back_in(tx, self.job).await? {
-            true => Ok(()),
-            false => Err(Error::unavailable("it took too long until the files had their row; try again")),
+    pub async fn keep(&self, upload: Upload) -> Result<()> {
+        if !self.cancel(upload.job).await? {
+            return Err(Error::unavailable("it took too long until the files had their row; try again"));
         }
+        // The hook is dropped with the upload when there is no commit.
+        self.after_commit(async move { upload.stay() });
+        Ok(())
     }
+}
 
-    /// Has the files deleted now rather than later: their row was refused. It was not when it is
-    /// unconfirmed whether it is there.
+impl Tx {
+    /// Deletes files by a job, if this transaction commits: those of a row that it deletes or changes.
     ///
     /// # Errors
-    /// Those of the database; then they are deleted later.
-    pub async fn abandon(self) -> Result<()> {
-        self.queue.hasten(self.job).await
+    /// Those of [`Tx::enqueue`].
+    pub async fn delete_files(&self, keys: Vec<MediaKey>) -> Result<()> {
+        if keys.is_empty() { Ok(()) } else { self.enqueue(DeleteUpload { keys }).await.map(drop) }
+    }
+}
+
+impl Drop for Upload {
+    /// Has the files deleted now rather than later. That does no harm where it is not confirmed whether
+    /// they were kept: the job that deletes them is gone with that commit.
+    fn drop(&mut self) {
+        if self.is_kept {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (queue, job) = (self.queue.clone(), self.job);
+        runtime.spawn(async move {
+            if let Err(error) = queue.run_now(job).await {
+                tracing::debug!(error = error.chain(), "the files of an upload that was given up are deleted later");
+            }
+        });
     }
 }
 

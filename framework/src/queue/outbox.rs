@@ -8,19 +8,63 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::job::encode;
-use super::store::Store;
+use super::store::{Queued, Store};
+use super::job::Kind;
 use super::{Job, Registry};
 use crate::config;
 use crate::error::{Error, Result};
+use crate::id::Id;
 use crate::shard::{Shards, Tx};
 
-/// Enqueues jobs; clones share everything.
+/// The id of a queued job. It carries the shard that the job was enqueued on.
+pub type JobId = Id<Queued>;
+
+impl Tx {
+    /// Enqueues a job: it will run if, and only if, this transaction commits. Gives its id, or that of the
+    /// job that is there already where this one is [unique](Job::unique).
+    ///
+    /// # Errors
+    /// Configuration, when its kind is not registered.
+    pub async fn enqueue<J: Job>(&self, job: J) -> Result<JobId> {
+        self.enqueue_after(job, Duration::ZERO).await
+    }
+
+    /// The same, to begin no sooner than after `delay`.
+    ///
+    /// # Errors
+    /// As [`Self::enqueue`].
+    pub async fn enqueue_after<J: Job>(&self, job: J, delay: Duration) -> Result<JobId> {
+        let queue = Queue(self.shards().service::<Inner>()?);
+        if !queue.0.kinds.contains_key(J::NAME) {
+            return Err(Error::configuration(format!(
+                "no job named {:?} is registered: add it to the app with .job::<...>()",
+                J::NAME
+            )));
+        }
+        let delay_ms = delay.as_millis() as u64;
+        let id = queue.store().insert(self, J::NAME, encode(&job)?, delay_ms, job.unique()).await?;
+        if delay.is_zero() {
+            self.after_commit(async move { queue.0.wake.notify_waiters() });
+        }
+        Ok(id)
+    }
+
+    /// Cancels a job of this shard that no worker has begun; `false` when one has, or the job is gone.
+    ///
+    /// # Errors
+    /// Those of its database; internal, on another shard.
+    pub async fn cancel(&self, job: JobId) -> Result<bool> {
+        Queue(self.shards().service::<Inner>()?).store().cancel_in(self, job.raw()).await
+    }
+}
+
+/// Looks after the queued jobs; clones share everything. Jobs are enqueued with [`Tx::enqueue`].
 #[derive(Clone)]
 pub struct Queue(Arc<Inner>);
 
 struct Inner {
     store: Store,
-    retries: HashMap<&'static str, u32>,
+    kinds: HashMap<&'static str, Kind>,
     wake: Notify,
 }
 
@@ -28,7 +72,7 @@ struct Inner {
 #[derive(Clone, Debug)]
 pub struct DeadJob {
     /// Its id, for [`Queue::retry`] and [`Queue::discard`].
-    pub id: i64,
+    pub id: JobId,
     /// Its kind.
     pub name: String,
     /// What it was to do, in JSON.
@@ -46,61 +90,27 @@ impl Queue {
         registry: &Registry<C>,
         settings: &config::Queue,
     ) -> Self {
-        let store = Store { shards, lease_ms: u64::from(settings.lease_seconds) * 1000 };
-        Self(Arc::new(Inner { store, retries: registry.retries.clone(), wake: Notify::new() }))
+        let store = Store { shards: shards.clone(), lease_ms: u64::from(settings.lease_seconds) * 1000 };
+        let inner = Arc::new(Inner { store, kinds: registry.kinds.clone(), wake: Notify::new() });
+        shards.provide(&inner);
+        Self(inner)
     }
 
-    /// Writes a job into the transaction: it will run if, and only if, that commits.
-    ///
-    /// # Errors
-    /// Configuration, when its kind is not registered.
-    pub async fn enqueue<J: Job + Sync>(&self, tx: &Tx<'_>, job: &J) -> Result<i64> {
-        self.enqueue_after(tx, job, Duration::ZERO).await
-    }
-
-    /// The same, to begin no sooner than after `delay`.
-    ///
-    /// # Errors
-    /// As [`Self::enqueue`].
-    pub async fn enqueue_after<J: Job + Sync>(&self, tx: &Tx<'_>, job: &J, delay: Duration) -> Result<i64> {
-        if !self.0.retries.contains_key(J::NAME) {
-            return Err(Error::configuration(format!(
-                "no job named {:?} is registered: add it to the app with .job::<...>()",
-                J::NAME
-            )));
-        }
-        let id = self.store().insert(tx, J::NAME, encode(job)?, delay.as_millis() as u64).await?;
-        if delay.is_zero() {
-            let queue = self.clone();
-            tx.after_commit(async move { queue.0.wake.notify_waiters() });
-        }
-        Ok(id)
-    }
-
-    /// Takes back a job that no worker has begun, because its effect has been written already.
-    /// One that has begun does no harm: effects are idempotent.
+    /// Cancels a job that no worker has begun, because its effect has been written already. One that has
+    /// begun does no harm: effects are idempotent.
     ///
     /// # Errors
     /// Those of its database.
-    pub async fn take_back(&self, job: i64) -> Result<()> {
-        self.store().take_back(job).await.map(drop)
-    }
-
-    /// The same in a transaction on the job's shard, whose effect it is that the job has nothing left
-    /// to do. `false` when a worker has begun it.
-    ///
-    /// # Errors
-    /// Those of its database; internal, on another shard.
-    pub async fn take_back_in(&self, tx: &Tx<'_>, job: i64) -> Result<bool> {
-        self.store().take_back_in(tx, job).await
+    pub async fn cancel(&self, job: JobId) -> Result<()> {
+        self.store().cancel(job.raw()).await.map(drop)
     }
 
     /// Lets a job begin now that was to begin later. Nothing happens when it has begun or is gone.
     ///
     /// # Errors
     /// Those of its database.
-    pub async fn hasten(&self, job: i64) -> Result<()> {
-        if self.store().hasten(job).await? {
+    pub async fn run_now(&self, job: JobId) -> Result<()> {
+        if self.store().run_now(job.raw()).await? {
             self.0.wake.notify_waiters();
         }
         Ok(())
@@ -126,7 +136,7 @@ impl Queue {
         let dead = self.store().dead().await?.into_iter();
         Ok(dead
             .map(|job| DeadJob {
-                id: job.id,
+                id: JobId::from_raw(job.id),
                 name: job.name,
                 payload: job.payload,
                 attempts: job.attempt,
@@ -139,16 +149,16 @@ impl Queue {
     ///
     /// # Errors
     /// Those of its database.
-    pub async fn retry(&self, job: i64) -> Result<bool> {
-        self.store().retry(job).await
+    pub async fn retry(&self, job: JobId) -> Result<bool> {
+        self.store().retry(job.raw()).await
     }
 
     /// Deletes a dead job. `false` when there is none of this id.
     ///
     /// # Errors
     /// Those of its database.
-    pub async fn discard(&self, job: i64) -> Result<bool> {
-        self.store().discard(job).await
+    pub async fn discard(&self, job: JobId) -> Result<bool> {
+        self.store().discard(job.raw()).await
     }
 
     /// Refuses jobs in the outbox that this program does not know.
@@ -157,7 +167,7 @@ impl Queue {
     /// Configuration, naming them.
     pub async fn check_registered(&self) -> Result<()> {
         for (name, count) in self.waiting().await? {
-            if !self.0.retries.contains_key(name.as_str()) {
+            if !self.0.kinds.contains_key(name.as_str()) {
                 return Err(Error::configuration(format!(
                     "{count} job(s) named {name:?} are queued, but this program has none of that name: \
                      register it with .job::<...>(), or run the version that knows it until they are done"
@@ -172,11 +182,12 @@ impl Queue {
     }
 
     pub(super) fn retries(&self, name: &str) -> u32 {
-        self.0.retries.get(name).copied().unwrap_or_default()
+        self.0.kinds.get(name).map_or(0, |kind| kind.retries)
     }
 
-    pub(super) fn names(&self) -> Vec<&'static str> {
-        self.0.retries.keys().copied().collect()
+    /// Tells the workers of this process that there is something to do.
+    pub(super) fn wake(&self) {
+        self.0.wake.notify_waiters();
     }
 
     /// Ends when a job has been enqueued by this process since it was enabled.

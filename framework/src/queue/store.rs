@@ -8,9 +8,10 @@ use futures::future::try_join_all;
 use sea_orm::sea_query::{ColumnDef, Index, Table};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Value};
 
+use super::Unique;
 use crate::db::{CreateTables, Database, Migration, statement};
 use crate::error::{Error, Result};
-use crate::id::{Id, Shard};
+use crate::id::{Id, Shard, shard_of_id_sql};
 use crate::shard::{Shards, Tx};
 
 /// The outbox.
@@ -29,9 +30,9 @@ pub const MIGRATION: Migration = || {
     CreateTables::new("m20261122_000002_tripod_job").table(job).index(due).boxed()
 };
 
-/// Marks the id of a job.
+/// What a [`JobId`](super::JobId) is the id of.
 #[derive(Debug)]
-pub(super) struct Queued;
+pub struct Queued;
 
 /// A job that this process holds the lease of.
 #[derive(Clone, Debug)]
@@ -83,15 +84,42 @@ pub(super) struct Store {
 impl Store {
     pub(super) async fn insert(
         &self,
-        tx: &Tx<'_>,
+        tx: &Tx,
         name: &str,
         payload: String,
         delay_ms: u64,
-    ) -> Result<i64> {
+        unique: Option<Unique>,
+    ) -> Result<Id<Queued>> {
+        let unique_key = unique.map(|unique| unique_key(tx.shard(), name, unique));
+        if let Some(key) = &unique_key
+            && let Some(there) = self.find_unique(tx, key).await?
+        {
+            return Ok(there);
+        }
         let run_at_ms = self.now_ms() + delay_ms;
-        let sql = "INSERT INTO tripod_job (id, name, payload, run_at_ms, attempt, dead) VALUES ($1, $2, $3, $4, 0, FALSE)";
-        let row = |id: Id<Queued>| vec![id.into(), name.into(), payload.clone().into(), int(run_at_ms)];
-        Ok(tx.claim_id(sql, row).await?.raw())
+        let sql = "INSERT INTO tripod_job (id, name, payload, run_at_ms, attempt, dead, unique_key) \
+                   VALUES ($1, $2, $3, $4, 0, FALSE, $5)";
+        let row = |id: Id<Queued>| {
+            vec![id.into(), name.into(), payload.clone().into(), int(run_at_ms), unique_key.clone().into()]
+        };
+        tx.insert_raw(sql, row).await
+    }
+
+    /// The job of this key. Locked, so that it is there until this transaction has ended; and until then
+    /// nobody else enqueues one.
+    async fn find_unique(&self, tx: &Tx, key: &str) -> Result<Option<Id<Queued>>> {
+        let connection = tx.connection();
+        let lock = match connection.get_database_backend() {
+            DbBackend::Postgres => {
+                let lock = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+                connection.query_one_raw(statement(connection, lock, [key.into()])).await?;
+                " FOR UPDATE"
+            }
+            _ => "",
+        };
+        let sql = format!("SELECT id FROM tripod_job WHERE unique_key = $1{lock}");
+        let row = connection.query_one_raw(statement(connection, &sql, [key.into()])).await?;
+        row.map(|row| Ok(Id::from_raw(row.try_get_by_index(0)?))).transpose()
     }
 
     /// Leases up to `limit` jobs of these names that are due. Counts the attempt now, so that a
@@ -108,26 +136,28 @@ impl Store {
         let places = places.join(", ");
         database
             .write(move |transaction| {
-                Box::pin(async move {
+                async move {
                     let skip = match transaction.get_database_backend() {
                         DbBackend::Postgres => "FOR UPDATE SKIP LOCKED",
                         _ => "",
                     };
+                    let shard = shard_of_id_sql("id");
                     // Materialized, so that the limit holds: PostgreSQL may run a plain subquery again for
                     // each row that it updates, and would lease jobs that nobody was going to begin.
                     let sql = format!(
                         "WITH due AS MATERIALIZED (\
                            SELECT id FROM tripod_job WHERE dead = FALSE AND run_at_ms <= $2 AND name IN ({places}) \
-                           AND ((id >> 10) & 8191) IN (SELECT shard FROM tripod_shard WHERE state = 'active') \
+                           AND {shard} IN (SELECT shard FROM tripod_shard WHERE state = 'active') \
                            ORDER BY run_at_ms LIMIT $3 {skip}) \
-                         UPDATE tripod_job SET run_at_ms = $1, attempt = attempt + 1 \
+                         UPDATE tripod_job SET run_at_ms = $1, attempt = attempt + 1, \
+                         unique_key = CASE WHEN unique_key LIKE 'waiting:%' THEN NULL ELSE unique_key END \
                          WHERE id IN (SELECT id FROM due) RETURNING id, name, payload, attempt"
                     );
                     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
                     let values = [int(until), int(now), limit.into()].into_iter().chain(names);
-                    let rows = transaction.query_all_raw(statement(transaction, &sql, values)).await?;
+                    let rows = transaction.query_all_raw(statement(&transaction, &sql, values)).await?;
                     Ok(rows.iter().map(Claim::read).collect::<Result<_, _>>()?)
-                })
+                }
             })
             .await
     }
@@ -157,15 +187,15 @@ impl Store {
         self.fenced(claim, "DELETE FROM tripod_job WHERE id = $1 AND attempt = $2", []).await
     }
 
-    /// Takes a job back that no worker has begun, because its effect is there already.
-    pub(super) async fn take_back(&self, id: i64) -> Result<bool> {
+    /// Deletes a job that no worker has begun. `false` when one has, or the job is gone.
+    pub(super) async fn cancel(&self, id: i64) -> Result<bool> {
         let never_begun = Claim { id, name: String::new(), payload: String::new(), attempt: 0 };
         self.complete(&never_begun).await
     }
 
-    pub(super) async fn take_back_in(&self, tx: &Tx<'_>, id: i64) -> Result<bool> {
+    pub(super) async fn cancel_in(&self, tx: &Tx, id: i64) -> Result<bool> {
         if Shard::of_id(id) != tx.shard() {
-            return Err(Error::internal(format!("the job {id} can't be taken back on {}", tx.shard())));
+            return Err(Error::internal(format!("the job {id} can't be cancelled on {}", tx.shard())));
         }
         let sql = "DELETE FROM tripod_job WHERE id = $1 AND attempt = 0";
         let done = tx.connection().execute_raw(statement(tx.connection(), sql, [id.into()])).await?;
@@ -173,7 +203,7 @@ impl Store {
     }
 
     /// A job that waits is due now. `false` when it was begun or is gone.
-    pub(super) async fn hasten(&self, id: i64) -> Result<bool> {
+    pub(super) async fn run_now(&self, id: i64) -> Result<bool> {
         let sql = "UPDATE tripod_job SET run_at_ms = $2 WHERE id = $1 AND attempt = 0";
         self.by_id(id, sql, vec![int(self.now_ms())]).await
     }
@@ -181,7 +211,8 @@ impl Store {
     /// The attempt failed: again at `run_at_ms`, or never when there is none.
     pub(super) async fn fail(&self, claim: &Claim, why: String, run_at_ms: Option<u64>) -> Result<bool> {
         let sql =
-            "UPDATE tripod_job SET last_error = $3, run_at_ms = $4, dead = $5 WHERE id = $1 AND attempt = $2";
+            "UPDATE tripod_job SET last_error = $3, run_at_ms = $4, dead = $5, \
+             unique_key = CASE WHEN $5 THEN NULL ELSE unique_key END WHERE id = $1 AND attempt = $2";
         let values = [why.into(), int(run_at_ms.unwrap_or(self.now_ms())), run_at_ms.is_none().into()];
         self.fenced(claim, sql, values).await
     }
@@ -196,11 +227,9 @@ impl Store {
         let values: Vec<Value> =
             [claim.id.into(), i64::from(claim.attempt).into()].into_iter().chain(more).collect();
         self.shards
-            .write(Shard::of_id(claim.id), move |tx| {
-                Box::pin(async move {
-                    let done = tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;
-                    Ok(done.rows_affected() == 1)
-                })
+            .write(Shard::of_id(claim.id), move |tx| async move {
+                let done = tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;
+                Ok(done.rows_affected() == 1)
             })
             .await
     }
@@ -232,11 +261,9 @@ impl Store {
     async fn by_id(&self, id: i64, sql: &'static str, more: Vec<Value>) -> Result<bool> {
         let values: Vec<Value> = std::iter::once(id.into()).chain(more).collect();
         self.shards
-            .write(Shard::of_id(id), move |tx| {
-                Box::pin(async move {
-                    let done = tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;
-                    Ok(done.rows_affected() == 1)
-                })
+            .write(Shard::of_id(id), move |tx| async move {
+                let done = tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;
+                Ok(done.rows_affected() == 1)
             })
             .await
     }
@@ -257,6 +284,15 @@ impl Store {
     fn now_ms(&self) -> u64 {
         self.shards.clock().now_ms()
     }
+}
+
+/// A job's key among all of its database: uniqueness is a shard's, and moves with it.
+fn unique_key(shard: Shard, name: &str, unique: Unique) -> String {
+    let (state, key) = match unique {
+        Unique::WhileWaiting(key) => ("waiting", key),
+        Unique::UntilDone(key) => ("running", key),
+    };
+    format!("{state}:{}:{name}:{key}", shard.number())
 }
 
 fn int(ms: u64) -> Value {

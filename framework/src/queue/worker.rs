@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::lane::Slots;
 use super::store::Claim;
-use super::{JobRun, Queue, Registry};
+use super::{DEFAULT_LANE, JobRun, Lane, Queue, Registry};
 use crate::config;
 use crate::db::Database;
 use crate::error::Result;
@@ -19,111 +20,168 @@ const POLL: Duration = Duration::from_secs(1);
 const FIRST_BACKOFF_MS: u64 = 1_000;
 const LONGEST_BACKOFF_MS: u64 = 3_600_000;
 
-/// Works the outboxes of all databases with one bound on the jobs that run at once.
-pub struct Worker<C> {
+/// Works the outboxes of all databases, with a bound on the jobs of each lane that run at once.
+pub struct Worker<C>(Arc<Inner<C>>);
+
+struct Inner<C> {
     queue: Queue,
-    registry: Arc<Registry<C>>,
+    registry: Registry<C>,
     context: Arc<C>,
-    slots: Arc<Semaphore>,
+    /// The lanes, those of higher priority first.
+    lanes: Vec<Slots>,
+    /// Told when a job has ended, and so its slot is free.
+    freed: Notify,
     lease: Duration,
+}
+
+/// What one look at a database has brought.
+struct Claimed {
+    jobs: Vec<(Claim, OwnedSemaphorePermit)>,
+    /// How long to wait before the next look, when nothing has happened.
+    pause: Duration,
+    /// Whether there may be more that is due than there were slots for.
+    is_limited: bool,
 }
 
 impl<C> Clone for Worker<C> {
     fn clone(&self) -> Self {
-        Self {
-            queue: self.queue.clone(),
-            registry: self.registry.clone(),
-            context: self.context.clone(),
-            slots: self.slots.clone(),
-            lease: self.lease,
-        }
+        Self(self.0.clone())
     }
 }
 
 impl<C: Send + Sync + 'static> Worker<C> {
     /// A worker that hands `context` to the jobs.
-    pub fn new(queue: Queue, registry: Registry<C>, context: C, settings: &config::Queue) -> Self {
-        Self {
+    pub fn new(queue: Queue, registry: Registry<C>, context: C, settings: &config::Queue) -> Self
+    {
+        let mut lanes = vec![Lane::new(DEFAULT_LANE).workers(settings.workers.max(1))];
+        lanes.extend(&registry.lanes);
+        let kinds: Vec<_> = registry.kinds.iter().map(|(name, kind)| (*name, kind.lane)).collect();
+        Self(Arc::new(Inner {
             queue,
-            registry: Arc::new(registry),
+            lanes: Slots::of(&lanes, &kinds),
+            registry,
             context: Arc::new(context),
-            slots: Arc::new(Semaphore::new(settings.workers as usize)),
+            freed: Notify::new(),
             lease: Duration::from_secs(settings.lease_seconds.into()),
-        }
+        }))
     }
 
     /// Works until `stop` is cancelled, and then until the jobs that run have ended. Those that
     /// take longer than the caller waits are stopped with it and taken over when their lease ends.
     pub async fn run(self, stop: CancellationToken) {
         let jobs = TaskTracker::new();
-        let databases = self.queue.store().shards.databases().to_vec();
+        let databases = self.0.queue.store().shards.databases().to_vec();
         let loops = databases.into_iter().map(|database| self.work(database, stop.clone(), jobs.clone()));
-        futures::future::join_all(loops).await;
+        futures::future::join(futures::future::join_all(loops), self.schedule(&stop)).await;
         jobs.close();
         jobs.wait().await;
     }
 
-    async fn work(&self, database: Database, stop: CancellationToken, jobs: TaskTracker) {
+    /// Runs the jobs that are due, and those that they enqueue, until none is due; gives their number. For
+    /// tests, which step through time.
+    ///
+    /// # Errors
+    /// Those of the databases.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) async fn run_due(&self) -> Result<usize> {
+        let mut count = 0;
         loop {
+            self.0.queue.run_schedules(&self.0.registry.schedules).await?;
+            let mut begun = Vec::new();
+            for database in self.0.queue.store().shards.databases() {
+                begun.extend(self.claim(database).await?.jobs);
+            }
+            if begun.is_empty() {
+                return Ok(count);
+            }
+            count += begun.len();
+            let attempts = begun.into_iter().map(async |(claim, slot)| {
+                self.attempt(claim, CancellationToken::new()).await;
+                drop(slot);
+            });
+            futures::future::join_all(attempts).await;
+        }
+    }
+
+    /// Enqueues scheduled jobs at their times.
+    async fn schedule(&self, stop: &CancellationToken) {
+        let Inner { queue, registry, .. } = &*self.0;
+        while !registry.schedules.is_empty() {
+            match queue.run_schedules(&registry.schedules).await {
+                Ok(begun) if !begun.is_empty() => queue.wake(),
+                Ok(_) => {}
+                // Its times stay due until the database answers.
+                Err(error) => tracing::warn!(error = error.chain(), "cannot enqueue scheduled jobs"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
+    }
+
+    async fn work(&self, database: Database, stop: CancellationToken, jobs: TaskTracker) {
+        while !stop.is_cancelled() {
             // Listening begins before the claim, or a job enqueued in between would wait.
-            let mut woken = std::pin::pin!(self.queue.woken());
+            let mut woken = std::pin::pin!(self.0.queue.woken());
             woken.as_mut().enable();
-            let claimed = match self.claim(&database, &stop).await {
-                Ok(None) => return,
-                Ok(Some(claimed)) => claimed,
+            let mut freed = std::pin::pin!(self.0.freed.notified());
+            freed.as_mut().enable();
+            let Claimed { jobs: claimed, pause, is_limited } = match self.claim(&database).await {
+                Ok(claimed) => claimed,
                 Err(error) => {
                     // The database is away; its jobs are safe in it, and we come again.
                     tracing::warn!(database = database.name(), error = error.chain(), "cannot claim jobs");
-                    Vec::new()
+                    Claimed { jobs: Vec::new(), pause: POLL, is_limited: false }
                 }
             };
             if claimed.is_empty() {
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = woken => {}
-                    () = tokio::time::sleep(POLL) => {}
+                    () = freed, if is_limited => {}
+                    () = tokio::time::sleep(pause) => {}
                 }
             }
             for (claim, slot) in claimed {
-                let worker = self.clone();
+                let (worker, stop) = (self.clone(), stop.clone());
                 jobs.spawn(async move {
-                    worker.attempt(claim).await;
+                    worker.attempt(claim, stop).await;
                     drop(slot);
+                    worker.0.freed.notify_waiters();
                 });
             }
         }
     }
 
-    /// As many due jobs as there are free slots; none at all once it is time to stop.
-    async fn claim(
-        &self,
-        database: &Database,
-        stop: &CancellationToken,
-    ) -> Result<Option<Vec<(Claim, OwnedSemaphorePermit)>>> {
-        let first = tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(None),
-            slot = self.slots.clone().acquire_owned() => match slot {
-                Ok(slot) => slot,
-                Err(_) => return Ok(None),
-            },
-        };
-        let more = std::iter::from_fn(|| self.slots.clone().try_acquire_owned().ok());
-        let slots: Vec<_> = std::iter::once(first).chain(more).collect();
-        let claims = self.queue.store().claim(database, &self.queue.names(), slots.len()).await?;
-        debug_assert!(claims.len() <= slots.len(), "a job is leased that nobody begins");
-        Ok(Some(claims.into_iter().zip(slots).collect()))
+    /// As many due jobs of each lane as it has free slots.
+    async fn claim(&self, database: &Database) -> Result<Claimed> {
+        let mut claimed = Claimed { jobs: Vec::new(), pause: POLL, is_limited: false };
+        for lane in &self.0.lanes {
+            let (slots, wait) = lane.take();
+            let free = slots.len();
+            let claims = match free {
+                0 => Vec::new(),
+                free => self.0.queue.store().claim(database, &lane.names, free).await?,
+            };
+            debug_assert!(claims.len() <= free, "a job is leased that nobody begins");
+            lane.begin(claims.len());
+            claimed.is_limited |= claims.len() == free;
+            claimed.pause = claimed.pause.min(wait.unwrap_or(POLL));
+            claimed.jobs.extend(claims.into_iter().zip(slots));
+        }
+        Ok(claimed)
     }
 
-    async fn attempt(&self, claim: Claim) {
-        let retries = self.queue.retries(&claim.name);
+    async fn attempt(&self, claim: Claim, stop: CancellationToken) {
+        let retries = self.0.queue.retries(&claim.name);
         let result = if claim.attempt > retries + 1 {
             // It has had its tries and never lived to report one.
             Err(format!("it ended its process {} times", claim.attempt - 1))
         } else {
-            self.run_leased(&claim).await
+            self.run_leased(&claim, stop).await
         };
-        let store = self.queue.store();
+        let store = self.0.queue.store();
         let recorded = match result {
             Ok(()) => store.complete(&claim).await,
             Err(why) => {
@@ -154,15 +212,15 @@ impl<C: Send + Sync + 'static> Worker<C> {
     }
 
     /// Runs the job while renewing its lease; stops it when the lease is lost.
-    async fn run_leased(&self, claim: &Claim) -> Result<(), String> {
-        let Some(handler) = self.registry.handler(&claim.name) else {
+    async fn run_leased(&self, claim: &Claim, shutdown: CancellationToken) -> Result<(), String> {
+        let Some(handler) = self.0.registry.handler(&claim.name) else {
             return Err("no job of this name is registered".to_owned());
         };
-        let run = JobRun { queue: self.queue.clone(), claim: claim.clone() };
+        let run = JobRun { queue: self.0.queue.clone(), claim: claim.clone(), shutdown };
         // Its own task, so that a panic is an error of the job and not of the worker.
         let mut job =
-            tokio_util::task::AbortOnDropHandle::new(tokio::spawn(handler(self.context.clone(), run)));
-        let mut renewal = tokio::time::interval(self.lease / 3);
+            tokio_util::task::AbortOnDropHandle::new(tokio::spawn(handler(self.0.context.clone(), run)));
+        let mut renewal = tokio::time::interval(self.0.lease / 3);
         renewal.tick().await;
         loop {
             tokio::select! {
@@ -172,7 +230,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
                         Err(error) => Err(format!("it panicked: {error}")),
                     };
                 }
-                _ = renewal.tick() => match self.queue.store().renew(claim).await {
+                _ = renewal.tick() => match self.0.queue.store().renew(claim).await {
                     Ok(true) => {}
                     Ok(false) => return Err("its lease was lost".to_owned()),
                     Err(error) => tracing::warn!(job = claim.id, error = error.chain(), "cannot renew a lease"),

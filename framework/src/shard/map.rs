@@ -9,9 +9,9 @@ use std::ops::RangeInclusive;
 
 use futures::future::try_join_all;
 use sea_orm::sea_query::{ColumnDef, Table};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, Value};
+use sea_orm::{ConnectionTrait, Value};
 
-use crate::db::{CreateTables, Database, Migration, statement};
+use crate::db::{CreateTables, Database, Migration, Transaction, statement};
 use crate::error::{Error, Result};
 use crate::id::{SHARDS, Shard};
 
@@ -128,16 +128,10 @@ pub async fn divide(databases: &[Database]) -> Result<()> {
         names.push(name.clone());
         let installation = installation.clone();
         database
-            .write::<_, Error, _>(move |tx| {
-                Box::pin(async move {
-                    tx.execute_unprepared("DELETE FROM tripod_database").await?;
-                    run(
-                        tx,
-                        "INSERT INTO tripod_database VALUES ($1, $2, FALSE)",
-                        [name.into(), installation.into()],
-                    )
-                    .await
-                })
+            .write(move |tx| async move {
+                tx.execute_unprepared("DELETE FROM tripod_database").await?;
+                let sql = "INSERT INTO tripod_database VALUES ($1, $2, FALSE)";
+                run(&tx, sql, [name.into(), installation.into()]).await
             })
             .await?;
     }
@@ -150,29 +144,24 @@ pub async fn divide(databases: &[Database]) -> Result<()> {
     for (index, database) in databases.iter().enumerate() {
         let share = share(index, databases.len());
         database
-            .write::<_, Error, _>(move |tx| {
-                Box::pin(async move {
-                    tx.execute_unprepared("DELETE FROM tripod_shard").await?;
-                    run(
-                        tx,
-                        "WITH RECURSIVE held(shard) AS (SELECT CAST($1 AS INTEGER) UNION ALL SELECT shard + 1 FROM held WHERE shard < $2) \
-                         INSERT INTO tripod_shard SELECT shard, 'active', 1 FROM held",
-                        [i32::from(*share.start()).into(), i32::from(*share.end()).into()],
-                    )
-                    .await
-                })
+            .write(move |tx| async move {
+                tx.execute_unprepared("DELETE FROM tripod_shard").await?;
+                let sql = "WITH RECURSIVE held(shard) AS \
+                           (SELECT CAST($1 AS INTEGER) UNION ALL SELECT shard + 1 FROM held WHERE shard < $2) \
+                           INSERT INTO tripod_shard SELECT shard, 'active', 1 FROM held";
+                run(&tx, sql, [i32::from(*share.start()).into(), i32::from(*share.end()).into()]).await
             })
             .await?;
     }
     for database in databases {
         database
-            .write::<_, Error, _>(|tx| Box::pin(run(tx, "UPDATE tripod_database SET complete = TRUE", [])))
+            .write(|tx| async move { run(&tx, "UPDATE tripod_database SET complete = TRUE", []).await })
             .await?;
     }
     Ok(())
 }
 
-async fn run<const N: usize>(tx: &DatabaseTransaction, sql: &'static str, values: [Value; N]) -> Result<()> {
+async fn run<const N: usize>(tx: &Transaction, sql: &'static str, values: [Value; N]) -> Result<()> {
     tx.execute_raw(statement(tx, sql, values)).await?;
     Ok(())
 }

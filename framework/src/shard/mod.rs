@@ -4,34 +4,42 @@
 //! which shards it holds ([`map`](self), table `tripod_shard`); a process reads that at start and
 //! routes by it. A write transaction opens through a fence that asks the database again, so a
 //! process with an old map is refused rather than obeyed. Invariants: one database holds a shard
-//! at a time; nothing reads across shards except through [`Shards::everywhere`] and the calls
-//! that take many ids or owners, which make one query a physical database.
+//! at a time; nothing reads across shards except the calls of [`Read`] that take many ids or owners, or
+//! say that they are about all, which make one query a physical database.
 
-mod cached;
-mod everywhere;
+mod catalogue;
+mod extensions;
+mod list;
 mod map;
-mod reachable;
+mod name;
 mod read;
+mod row_cache;
 mod sharded;
 mod tx;
+mod watch;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures::future::{BoxFuture, join_all};
+use futures::future::join_all;
+use sea_orm::ConnectionTrait;
 
-pub use everywhere::Everywhere;
+pub use catalogue::{Column, Placement, Table};
+pub use list::{Keyset, List, Order, Position};
 pub use map::{Holding, MIGRATION, divide};
-pub use reachable::Reachable;
-pub use read::Page;
+pub use name::NAME_MIGRATION;
+pub use read::{Completeness, Consistency, Read, Rows};
 pub use sharded::{Sharded, TextSharded};
-pub use tx::{Claimed, Tx};
+pub use tx::Tx;
+pub(crate) use watch::Watcher;
 
 use crate::cache::Cache;
 use crate::db::{Database, Reader};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::id::{Clock, Id, Minter, Shard};
-use cached::CachedRows;
+use row_cache::CachedEntities;
+use extensions::Extensions;
+use watch::Watchers;
 
 /// How long the hooks of a commit are waited for.
 const HOOKS: Duration = Duration::from_secs(2);
@@ -47,7 +55,15 @@ struct Inner {
     minter: Minter,
     clock: Clock,
     cache: Cache,
-    cached: CachedRows,
+    cached: CachedEntities,
+    extensions: Extensions,
+    watchers: Watchers,
+}
+
+impl std::fmt::Debug for Shards {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Shards").field(&self.0.databases).finish()
+    }
 }
 
 impl Shards {
@@ -58,8 +74,16 @@ impl Shards {
     /// another installation.
     pub async fn open(databases: Vec<Database>, clock: Clock, cache: Cache) -> Result<Self> {
         let map = map::read(&databases).await?;
-        let (minter, cached) = (Minter::new(clock.clone()), CachedRows::default());
-        Ok(Self(Arc::new(Inner { databases, map, minter, clock, cache, cached })))
+        Ok(Self(Arc::new(Inner {
+            databases,
+            map,
+            minter: Minter::new(clock.clone()),
+            clock,
+            cache,
+            cached: CachedEntities::default(),
+            extensions: Extensions::default(),
+            watchers: Watchers::default(),
+        })))
     }
 
     /// The cache that stands before these databases.
@@ -88,36 +112,47 @@ impl Shards {
         self.database(shard).reader()
     }
 
-    /// Mints an id without claiming it: for an effect that is to be made under it later, with
-    /// [`Tx::claim`].
+    /// Generates an id without claiming it: for a row that is inserted under it later.
     ///
     /// # Errors
     /// Those of [`Minter::mint`].
-    pub fn mint<E>(&self, shard: Shard) -> Result<Id<E>> {
-        self.0.minter.mint(shard)
+    pub fn generate_id<E>(&self, shard: impl Into<Shard>) -> Result<Id<E>> {
+        self.0.minter.mint(shard.into())
     }
 
-    /// Runs `work` in one transaction on a shard: all of it is durable when `Ok` comes back, none
-    /// of it happened otherwise. See [`Database::write`] for what holds of the work. What it changes
-    /// of what is cached is barred before the commit and admitted after it.
+    /// Runs `work` in one transaction on a shard, such as the one that an id carries: all of it is
+    /// durable when `Ok` comes back, none of it happened otherwise. See [`Database::write`] for what
+    /// holds of the work. The cache does not keep what it changes from before the commit.
+    ///
+    /// ```no_run
+    /// # use sea_orm::ActiveValue::Set;
+    /// # use tripod::testing::{author, note};
+    /// # async fn f(shards: tripod::shard::Shards, me: tripod::id::Id<author::Entity>) -> tripod::Result<()> {
+    /// let id = shards
+    ///     .write(me, move |tx| async move {
+    ///         let note = note::ActiveModel { author_id: Set(me), text: Set("hi".into()), ..Default::default() };
+    ///         tx.insert(note).await
+    ///     })
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Those of `work` and of the database; unavailable when the shard has moved away.
-    pub async fn write<R, E, F>(&self, shard: Shard, work: F) -> Result<R, E>
+    pub async fn write<R, F, Done>(&self, shard: impl Into<Shard>, work: F) -> Result<R>
     where
-        F: for<'t> FnOnce(&'t Tx<'t>) -> BoxFuture<'t, Result<R, E>> + Send + 'static,
+        F: FnOnce(Tx) -> Done + Send + 'static,
+        Done: Future<Output = Result<R>> + Send + 'static,
         R: Send + 'static,
-        E: From<Error> + Send + 'static,
     {
-        let shards = self.clone();
-        let (result, hooks) = self
-            .database(shard)
-            .write(move |transaction| {
-                Box::pin(async move {
-                    let tx = Tx::open(transaction, shard, shards).await?;
-                    let result = work(&tx).await?;
-                    Ok::<_, E>((result, tx.finish().await))
-                })
+        let (shards, shard) = (self.clone(), shard.into());
+        let database = self.database(shard);
+        let fence = Tx::fence(database.reader().get_database_backend(), shard);
+        let (result, hooks) = database
+            .write_after(fence, move |transaction, state| async move {
+                let tx = Tx::open(transaction, state, shard, shards)?;
+                let result = work(tx.clone()).await?;
+                Ok((result, tx.finish().await))
             })
             .await?;
         if !hooks.is_empty() {
@@ -128,17 +163,6 @@ impl Shards {
             }
         }
         Ok(result)
-    }
-
-    /// Asks every database: for what is about no owner. Costs a query each, so it is never on the
-    /// path of an ordinary read.
-    pub fn everywhere(&self) -> Everywhere<'_> {
-        Everywhere(self)
-    }
-
-    /// Asks the databases that are up, for lists that are worth having in part.
-    pub fn reachable(&self) -> Reachable<'_> {
-        Reachable(self)
     }
 
     /// Whether each database answers.

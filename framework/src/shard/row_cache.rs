@@ -1,31 +1,47 @@
 //! Rows read through the cache, which is handed how to read them from their databases.
 
 use std::any::{Any, TypeId};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
-use super::reachable::in_part;
-use super::{Reachable, Sharded, Shards};
-use crate::access::Unchecked;
-use crate::cache::{Batch, Cached, Changed, Policy, Region};
+use super::{Sharded, Shards};
+use crate::cache::{Batch, Cached, Changed, Region};
 use crate::error::{Error, Result};
 use crate::id::Id;
 
-/// The entities whose rows are cached, with their regions.
+/// The entities whose rows are cached.
 #[derive(Default)]
-pub(super) struct CachedRows(RwLock<HashMap<TypeId, Rows>>);
+pub(super) struct CachedEntities(RwLock<HashMap<TypeId, Entry>>);
 
-struct Rows {
-    /// A `Region` of the entity's model.
-    region: Arc<dyn Any + Send + Sync>,
+struct Entry {
+    /// An `Arc<dyn RowCache<Model>>`.
+    cache: Box<dyn Any + Send + Sync>,
     changed: Arc<dyn Fn(i64) -> Changed + Send + Sync>,
 }
 
+type Row<M> = Result<Option<Arc<M>>>;
+
+/// The cached rows of one entity: a region, without what it asks of its values.
+pub(super) trait RowCache<M>: Send + Sync {
+    fn get(&self, id: i64) -> BoxFuture<'_, Row<M>>;
+    fn get_each<'a>(&'a self, ids: &'a [i64]) -> BoxFuture<'a, Vec<Row<M>>>;
+}
+
+impl<M: Cached> RowCache<M> for Region<M> {
+    fn get(&self, id: i64) -> BoxFuture<'_, Row<M>> {
+        Box::pin(Self::get(self, id))
+    }
+
+    fn get_each<'a>(&'a self, ids: &'a [i64]) -> BoxFuture<'a, Vec<Row<M>>> {
+        Box::pin(Self::get_each(self, ids))
+    }
+}
+
 impl Shards {
-    /// From now on the rows of this entity may be read through the cache, and every change of one made
+    /// From now on the rows of this entity are read through the cache, and every change of one made
     /// with [`super::Tx`] is told to it. To be called at start, by each process that writes them.
     ///
     /// # Panics
@@ -36,7 +52,7 @@ impl Shards {
         E::Model: Cached,
     {
         let shards = self.downgrade();
-        let region = Region::new(self.cache(), Policy::of::<E::Model>(), move |ids| {
+        let region = Region::of_cached(self.cache(), move |ids| {
             let shards = shards.upgrade().map(Shards);
             async move {
                 match shards {
@@ -49,56 +65,22 @@ impl Shards {
             }
         });
         let named = region.clone();
-        let rows = Rows { region: Arc::new(region), changed: Arc::new(move |id| named.changed(id)) };
-        self.0.cached.0.write().unwrap_or_else(|broken| broken.into_inner()).insert(TypeId::of::<E>(), rows);
+        let cache: Arc<dyn RowCache<E::Model>> = Arc::new(region);
+        let entry = Entry { cache: Box::new(cache), changed: Arc::new(move |id| named.changed(id)) };
+        self.0.cached.0.write().unwrap_or_else(|broken| broken.into_inner()).insert(TypeId::of::<E>(), entry);
     }
 
-    /// The row of this id, from the cache or else its database: as it was at most 100 ms ago, and with
-    /// all that this process has written.
-    ///
-    /// # Errors
-    /// Those of its database; configuration, when the entity is not said to be cached.
-    pub async fn get<E>(&self, id: Id<E>) -> Result<Option<Unchecked<E::Model>>>
-    where
-        E: Sharded,
-        E::Model: Cached,
-    {
-        Ok(self.region::<E>()?.get(id.raw()).await?.map(Unchecked::shared))
-    }
-
-    /// The rows of these ids, in their order; ids without a row are left out. See [`Self::get`].
-    ///
-    /// # Errors
-    /// As [`Self::get`].
-    pub async fn get_many<E>(&self, ids: &[Id<E>]) -> Result<Vec<Unchecked<E::Model>>>
-    where
-        E: Sharded,
-        E::Model: Cached,
-    {
-        let rows = self.region::<E>()?.get_many(&raw(ids)).await?;
-        Ok(rows.into_iter().flatten().map(Unchecked::shared).collect())
+    /// The cached rows of this entity, if they are.
+    pub(super) fn row_cache<E: EntityTrait>(&self) -> Option<Arc<dyn RowCache<E::Model>>> {
+        let cached = self.0.cached.0.read().unwrap_or_else(|broken| broken.into_inner());
+        cached.get(&TypeId::of::<E>())?.cache.downcast_ref().cloned()
     }
 
     /// What a change of this row is to the cache; nothing when its entity is not cached.
     pub(super) fn changed_row<E: EntityTrait>(&self, id: Id<E>) -> Option<Changed> {
-        let rows = self.0.cached.0.read().unwrap_or_else(|broken| broken.into_inner());
-        let changed = rows.get(&TypeId::of::<E>())?.changed.clone();
+        let cached = self.0.cached.0.read().unwrap_or_else(|broken| broken.into_inner());
+        let changed = cached.get(&TypeId::of::<E>())?.changed.clone();
         Some(changed(id.raw()))
-    }
-
-    fn region<E>(&self) -> Result<Arc<Region<E::Model>>>
-    where
-        E: Sharded,
-        E::Model: Cached,
-    {
-        let rows = self.0.cached.0.read().unwrap_or_else(|broken| broken.into_inner());
-        let region = rows.get(&TypeId::of::<E>()).map(|rows| rows.region.clone());
-        region.and_then(|region| region.downcast().ok()).ok_or_else(|| {
-            Error::configuration(format!(
-                "the rows of {} are not said to be cached: add its entity to the app with .cached::<...>()",
-                E::default().table_name()
-            ))
-        })
     }
 
     /// One query a physical database, all at once.
@@ -109,30 +91,8 @@ impl Shards {
             let found = rows
                 .map(|rows| rows.into_iter().map(|row| (E::id(&row).raw(), row)).collect())
                 .map_err(Error::from);
-            Batch { asked: raw(&ids), found }
+            Batch { asked: super::read::distinct(&ids), found }
         });
         join_all(queries).await
     }
-}
-
-impl Reachable<'_> {
-    /// As [`Shards::get_many`].
-    ///
-    /// # Errors
-    /// As [`Reachable::find_many`]; rows that the cache has are given whether or not their database
-    /// answers.
-    pub async fn get_many<E>(&self, ids: &[Id<E>]) -> Result<Vec<Unchecked<E::Model>>>
-    where
-        E: Sharded,
-        E::Model: Cached,
-    {
-        let rows = in_part(self.0.region::<E>()?.get_each(&raw(ids)).await)?;
-        Ok(rows.into_iter().flatten().map(Unchecked::shared).collect())
-    }
-}
-
-/// Each id once: what is asked of a database or of the cache.
-fn raw<E>(ids: &[Id<E>]) -> Vec<i64> {
-    let mut seen = HashSet::with_capacity(ids.len());
-    ids.iter().map(|id| id.raw()).filter(|id| seen.insert(*id)).collect()
 }

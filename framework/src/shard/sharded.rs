@@ -7,7 +7,7 @@ use crate::id::{Id, Shard};
 /// An entity whose rows live on the shard of their owner. Derived by [`crate::Sharded`].
 pub trait Sharded: EntityTrait {
     /// Whose shard a row lives on; the entity itself, where its own id decides.
-    type Owner;
+    type Owner: EntityTrait;
     /// The primary key, an `Id` of this entity.
     const ID: Self::Column;
     /// The column that holds the owner's id.

@@ -1,115 +1,123 @@
-//! A write transaction on one shard: opened through the fence, minting ids as it claims rows.
+//! A write transaction on one shard: opened through the fence, generating ids as it claims rows.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::future::BoxFuture;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait,
-    IntoActiveModel, QueryFilter, TryInsertResult, UpdateMany, Value,
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, Iterable,
+    ModelTrait, QueryFilter, QuerySelect, Select, TryInsertResult, UpdateMany, Value,
 };
 
 use super::{Sharded, Shards, TextSharded};
+use crate::access::Unchecked;
 use crate::cache::Changed;
-use crate::db::statement;
+use crate::db::{Transaction, statement};
 use crate::error::{Error, Result};
 use crate::id::{Id, Shard};
 
-/// Ids tried before giving up. A second try means that another process minted the same id in the
+/// Ids tried before giving up. A second try means that another process generated the same id in the
 /// same millisecond; ten in a row mean that something else is wrong.
 const TRIES: usize = 10;
 
-type Hook = BoxFuture<'static, ()>;
+pub(super) type Hook = BoxFuture<'static, ()>;
 
-/// Whether a row was claimed now or was there before.
-pub enum Claimed<E: Sharded> {
-    /// Claimed now, under this id.
-    New(Id<E>),
-    /// A row was under the reserved id already.
-    Before(E::Model),
-}
+/// The unit of work: a transaction on one shard. Rows, edges, jobs and files that are written through
+/// it commit together, or not at all. [`Shards::write`] hands it to the work, by value; clones share it.
+///
+/// What it writes is told to the cache and to timelines. Its own tables are about rows and texts; the
+/// modules `queue`, `graph`, `media` and `web` add jobs, edges, files and sessions.
+#[derive(Clone)]
+pub struct Tx(Arc<Inner>);
 
-/// A transaction on one shard. Everything written through it commits together.
-pub struct Tx<'t> {
-    transaction: &'t DatabaseTransaction,
+struct Inner {
+    transaction: Transaction,
     shard: Shard,
     shards: Shards,
     hooks: Mutex<Vec<Hook>>,
     changed: Mutex<Vec<Changed>>,
 }
 
-impl<'t> Tx<'t> {
-    /// The fence: one round trip that asks the database whether it holds this shard, inside the
-    /// transaction that relies on the answer.
-    pub(super) async fn open(
-        transaction: &'t DatabaseTransaction,
+impl Tx {
+    /// The fence: asks the database whether it holds a shard, inside the transaction that relies on the
+    /// answer.
+    pub(super) fn fence(backend: DbBackend, shard: Shard) -> String {
+        let number = shard.number();
+        match backend {
+            DbBackend::Postgres => format!("SELECT tripod_fence({number})"),
+            // The one writer of a file is alone.
+            _ => format!("SELECT state FROM tripod_shard WHERE shard = {number}"),
+        }
+    }
+
+    /// Opens it with the fence's answer.
+    pub(super) fn open(
+        transaction: Transaction,
+        state: Option<String>,
         shard: Shard,
         shards: Shards,
     ) -> Result<Self> {
-        let sql = match transaction.get_database_backend() {
-            DbBackend::Postgres => "SELECT tripod_fence($1)",
-            // The one writer of a file is alone.
-            _ => "SELECT state FROM tripod_shard WHERE shard = $1",
-        };
-        let fence = statement(transaction, sql, [Value::from(i32::from(shard.number()))]);
-        let state: Option<String> = match transaction.query_one_raw(fence).await? {
-            Some(row) => row.try_get_by_index(0)?,
-            None => None,
-        };
         if state.as_deref() != Some(super::map::ACTIVE) {
             return Err(Error::unavailable(format!(
                 "{shard} is not held by this database (any more); try again"
             )));
         }
-        Ok(Self { transaction, shard, shards, hooks: Mutex::default(), changed: Mutex::default() })
+        let (hooks, changed) = (Mutex::default(), Mutex::default());
+        Ok(Self(Arc::new(Inner { transaction, shard, shards, hooks, changed })))
     }
 
     /// The shard that this transaction writes to.
     pub fn shard(&self) -> Shard {
-        self.shard
+        self.0.shard
     }
 
-    /// The connection, for sea-orm's statements. They must be about rows of this shard.
-    pub fn connection(&self) -> &'t DatabaseTransaction {
-        self.transaction
+    /// All data, for what the transaction stands on.
+    pub(crate) fn shards(&self) -> &Shards {
+        &self.0.shards
     }
 
-    /// Mints an id, claims a row under it, and mints again when another process was first. Only
-    /// then is the id seen by anyone.
+    /// The connection, for sea-orm's statements about rows of this shard. What they change is told to
+    /// neither the cache nor timelines: say so with [`Self::changes`], or use [`Self::update`].
+    pub fn connection_without_invalidation(&self) -> &Transaction {
+        &self.0.transaction
+    }
+
+    pub(crate) fn connection(&self) -> &Transaction {
+        &self.0.transaction
+    }
+
+    /// Inserts a row under a new id, which is filled in: it is generated, and generated again when
+    /// another process was first. Only then does anyone see the id. A row that has its id already, such
+    /// as one that shares another's, is inserted under that.
+    ///
+    /// The row appears in the timelines of its owner's audience, if its entity has some.
     ///
     /// # Errors
-    /// Internal, when the row's owner lives on another shard; conflict, when a unique column of
-    /// the row is taken.
-    pub async fn insert_new<E, A>(&self, row: impl Fn(Id<E>) -> A) -> Result<Id<E>>
+    /// Internal, when the row's owner lives on another shard; conflict, when the id that the row has or
+    /// one of its unique columns is taken.
+    pub async fn insert<A>(&self, row: A) -> Result<Id<A::Entity>>
     where
-        E: Sharded,
-        A: ActiveModelTrait<Entity = E>,
+        A: ActiveModelTrait,
+        A::Entity: Sharded,
     {
+        let id_column = <A::Entity as Sharded>::ID;
+        if let ActiveValue::Set(Value::BigInt(Some(id)))
+        | ActiveValue::Unchanged(Value::BigInt(Some(id))) = row.get(id_column)
+        {
+            let id = Id::from_raw(id);
+            return match self.insert_as(id, row).await? {
+                true => Ok(id),
+                false => Err(Error::conflict(format!("{} has a row {id} already", table::<A::Entity>()))),
+            };
+        }
         for _ in 0..TRIES {
-            let id = self.shards.mint(self.shard)?;
-            if self.insert_as(id, row(id)).await? {
+            let id: Id<A::Entity> = self.generate_id()?;
+            let mut row = row.clone();
+            row.set(id_column, id.into());
+            if self.insert_as(id, row).await? {
                 return Ok(id);
             }
         }
         Err(self.every_id_taken())
-    }
-
-    /// Claims a row under the id reserved for it, or under a new one when there is none. When a row
-    /// is under the reserved id already, that is what comes back: the effect of an earlier attempt
-    /// (or, once in ages, another process's row; the caller sees whose it is).
-    ///
-    /// # Errors
-    /// As [`Self::insert_new`].
-    pub async fn claim<E, A>(&self, reserved: Option<Id<E>>, row: impl Fn(Id<E>) -> A) -> Result<Claimed<E>>
-    where
-        E: Sharded,
-        A: ActiveModelTrait<Entity = E>,
-    {
-        let Some(id) = reserved else { return Ok(Claimed::New(self.insert_new(row).await?)) };
-        if self.insert_as(id, row(id)).await? {
-            return Ok(Claimed::New(id));
-        }
-        let there = E::find().filter(E::ID.eq(id)).one(self.transaction).await?;
-        there.map(Claimed::Before).ok_or_else(|| Error::unavailable("a row vanished while it was looked at"))
     }
 
     async fn insert_as<E, A>(&self, id: Id<E>, row: A) -> Result<bool>
@@ -118,85 +126,157 @@ impl<'t> Tx<'t> {
         A: ActiveModelTrait<Entity = E>,
     {
         let owner = match row.get(E::OWNER).into_value() {
-            Some(Value::BigInt(Some(owner))) => Shard::of_id(owner),
-            _ => {
-                return Err(Error::internal(format!(
-                    "a new row of {} has no owner",
-                    E::default().table_name()
-                )));
-            }
+            Some(Value::BigInt(Some(owner))) => owner,
+            _ => return Err(Error::internal(format!("a new row of {} has no owner", table::<E>()))),
         };
-        if owner != self.shard || id.shard() != self.shard {
+        let owner_shard = Shard::of_id(owner);
+        if owner_shard != self.shard() || id.shard() != self.shard() {
             return Err(Error::internal(format!(
-                "a row of {} with its id on {} and its owner on {owner} can't be written on {}",
-                E::default().table_name(),
+                "a row of {} with its id on {} and its owner on {owner_shard} can't be written on {}",
+                table::<E>(),
                 id.shard(),
-                self.shard
+                self.shard()
             )));
         }
         let inserted = self.insert_row(row, [E::ID]).await?;
         if inserted {
             // Somebody may have asked for the id before, and that there is no such row is cached, too.
             self.row_changes(id);
+            for watcher in self.shards().watchers::<E>() {
+                watcher.inserted(self, id.raw(), owner).await?;
+            }
         }
         Ok(inserted)
     }
 
-    /// Changes the row of this id as `change` says; tells whether it was there and fitted what
-    /// `change` filters by.
+    /// The row of this id, as this transaction sees it.
     ///
     /// # Errors
     /// Internal, when the row is on another shard; those of the database.
-    pub async fn update<E: Sharded>(
+    pub async fn find<E: Sharded>(&self, id: Id<E>) -> Result<Option<Unchecked<E::Model>>> {
+        Ok(self.find_row(id, |row| row).await?.map(Unchecked::new))
+    }
+
+    /// The same, and nobody else changes the row until this transaction has ended.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub async fn find_for_update<E: Sharded>(&self, id: Id<E>) -> Result<Option<Unchecked<E::Model>>> {
+        Ok(self.find_row(id, QuerySelect::lock_exclusive).await?.map(Unchecked::new))
+    }
+
+    async fn find_row<E: Sharded>(
+        &self,
+        id: Id<E>,
+        with: impl FnOnce(Select<E>) -> Select<E>,
+    ) -> Result<Option<E::Model>> {
+        self.check_home(id)?;
+        Ok(with(E::find().filter(E::ID.eq(id))).one(self.connection()).await?)
+    }
+
+    /// Changes the row of this id and gives it as it is then; `None` when there is no such row. The row
+    /// is read and locked, so that `change` sees what it changes, and the columns that differ are
+    /// written.
+    ///
+    /// # Errors
+    /// Internal, when the row is on another shard or `change` moves it; those of the database.
+    pub async fn update<E>(&self, id: Id<E>, change: impl FnOnce(&mut E::Model)) -> Result<Option<E::Model>>
+    where
+        E: Sharded,
+        E::Model: IntoActiveModel<E::ActiveModel>,
+    {
+        let Some(before) = self.find_row(id, QuerySelect::lock_exclusive).await? else { return Ok(None) };
+        let mut after = before.clone();
+        change(&mut after);
+        let mut row = before.clone().into_active_model();
+        let mut is_changed = false;
+        for column in E::Column::iter() {
+            let value = after.get(column);
+            if value != before.get(column) {
+                row.set(column, value);
+                is_changed = true;
+            }
+        }
+        if before.get(E::ID) != after.get(E::ID) || before.get(E::OWNER) != after.get(E::OWNER) {
+            return Err(Error::internal(format!("the id and the owner of a row of {} stay", table::<E>())));
+        }
+        if is_changed {
+            self.update_where(id, |rows| rows.set(row)).await?;
+        }
+        Ok(Some(after))
+    }
+
+    /// Changes the row of this id in one statement, as `change` says; tells whether it was there and
+    /// fitted what `change` filters by. For expressions such as a counter's.
+    ///
+    /// # Errors
+    /// Internal, when the row is on another shard; those of the database.
+    pub async fn update_where<E: Sharded>(
         &self,
         id: Id<E>,
         change: impl FnOnce(UpdateMany<E>) -> UpdateMany<E>,
     ) -> Result<bool> {
         self.check_home(id)?;
         let update = change(E::update_many().filter(E::ID.eq(id)));
-        let updated = update.exec(self.transaction).await?.rows_affected > 0;
+        let updated = update.exec(self.connection()).await?.rows_affected > 0;
         if updated {
             self.row_changes(id);
         }
         Ok(updated)
     }
 
-    /// Deletes the row of this id; tells whether it was there.
+    /// Deletes the row of this id; tells whether it was there. It goes from timelines, too. Its edges
+    /// stay: see [`Self::delete_with_edges`].
     ///
     /// # Errors
     /// As [`Self::update`].
     pub async fn delete<E: Sharded>(&self, id: Id<E>) -> Result<bool> {
+        let watchers = self.shards().watchers::<E>();
+        let owner = match watchers.is_empty() {
+            true => None,
+            false => match self.find_row(id, QuerySelect::lock_exclusive).await? {
+                Some(row) => match row.get(E::OWNER) {
+                    Value::BigInt(owner) => owner,
+                    _ => None,
+                },
+                None => return Ok(false),
+            },
+        };
         self.check_home(id)?;
         let delete = E::delete_many().filter(E::ID.eq(id));
-        let deleted = delete.exec(self.transaction).await?.rows_affected > 0;
+        let deleted = delete.exec(self.connection()).await?.rows_affected > 0;
         if deleted {
             self.row_changes(id);
+        }
+        if let Some(owner) = owner.filter(|_| deleted) {
+            for watcher in watchers {
+                watcher.deleted(self, id.raw(), owner).await?;
+            }
         }
         Ok(deleted)
     }
 
     /// Says that this transaction changes a value of an app's own region of the cache, or, by SQL of
-    /// its own, a row that is cached. Barred before the commit, admitted after it.
+    /// its own, a row that is cached. Fills of it are blocked before the commit and unblocked after it.
     pub fn changes(&self, changed: Changed) {
-        self.changed.lock().unwrap_or_else(|broken| broken.into_inner()).push(changed);
+        lock(&self.0.changed).push(changed);
     }
 
     fn row_changes<E: Sharded>(&self, id: Id<E>) {
-        if let Some(changed) = self.shards.changed_row(id) {
+        if let Some(changed) = self.shards().changed_row(id) {
             self.changes(changed);
         }
     }
 
     fn check_home<E: Sharded>(&self, id: Id<E>) -> Result<()> {
-        if id.shard() == self.shard {
+        if id.shard() == self.shard() {
             return Ok(());
         }
-        let table = E::default();
         Err(Error::internal(format!(
             "a row of {} on {} can't be written on {}",
-            table.table_name(),
+            table::<E>(),
             id.shard(),
-            self.shard
+            self.shard()
         )))
     }
 
@@ -205,24 +285,24 @@ impl<'t> Tx<'t> {
     ///
     /// # Errors
     /// Internal, when the text belongs to another shard.
-    pub async fn claim_text<E, A>(&self, text: &str, mut row: A) -> Result<bool>
+    pub async fn claim_text<A>(&self, text: &str, mut row: A) -> Result<bool>
     where
-        E: TextSharded,
-        A: ActiveModelTrait<Entity = E> + IntoActiveModel<A>,
+        A: ActiveModelTrait + IntoActiveModel<A>,
+        A::Entity: TextSharded,
     {
-        let table = E::default();
-        let shard = E::shard(text);
-        if shard != self.shard {
+        let (shard_column, text_column) = (<A::Entity as TextSharded>::SHARD, <A::Entity as TextSharded>::TEXT);
+        let shard = <A::Entity as TextSharded>::shard(text);
+        if shard != self.shard() {
             return Err(Error::internal(format!(
                 "the text {text:?} of {} belongs to {shard} and can't be claimed on {}",
-                table.table_name(),
-                self.shard
+                table::<A::Entity>(),
+                self.shard()
             )));
         }
         // A shard's number is below 8,192.
-        row.set(E::SHARD, (shard.number() as i16).into());
-        row.set(E::TEXT, text.into());
-        self.insert_row(row, [E::SHARD, E::TEXT]).await
+        row.set(shard_column, (shard.number() as i16).into());
+        row.set(text_column, text.into());
+        self.insert_row(row, [shard_column, text_column]).await
     }
 
     async fn insert_row<E, A>(&self, row: A, key: impl IntoIterator<Item = E::Column>) -> Result<bool>
@@ -231,18 +311,18 @@ impl<'t> Tx<'t> {
         A: ActiveModelTrait<Entity = E> + IntoActiveModel<A>,
     {
         let inserted =
-            E::insert(row).on_conflict_do_nothing_on(key).exec_without_returning(self.transaction).await?;
+            E::insert(row).on_conflict_do_nothing_on(key).exec_without_returning(self.connection()).await?;
         Ok(matches!(inserted, TryInsertResult::Inserted(rows) if rows > 0))
     }
 
-    /// As [`Self::insert_new`], for the framework's own tables: `sql` inserts a row whose primary
-    /// key is the column `id`, and whose values `row` gives for an id.
-    pub(crate) async fn claim_id<T>(&self, sql: &str, row: impl Fn(Id<T>) -> Vec<Value>) -> Result<Id<T>> {
+    /// As [`Self::insert`], for the framework's own tables: `sql` inserts a row whose primary key is
+    /// the column `id`, and whose values `row` gives for an id.
+    pub(crate) async fn insert_raw<T>(&self, sql: &str, row: impl Fn(Id<T>) -> Vec<Value>) -> Result<Id<T>> {
         let sql = format!("{sql} ON CONFLICT (id) DO NOTHING");
         for _ in 0..TRIES {
-            let id = self.shards.mint(self.shard)?;
-            let insert = statement(self.transaction, &sql, row(id));
-            if self.transaction.execute_raw(insert).await?.rows_affected() == 1 {
+            let id = self.generate_id()?;
+            let insert = statement(self.connection(), &sql, row(id));
+            if self.connection().execute_raw(insert).await?.rows_affected() == 1 {
                 return Ok(id);
             }
         }
@@ -250,32 +330,40 @@ impl<'t> Tx<'t> {
     }
 
     fn every_id_taken(&self) -> Error {
-        Error::internal(format!("{TRIES} ids in a row were taken on {}: is a clock wrong?", self.shard))
+        Error::internal(format!("{TRIES} ids in a row were taken on {}: is a clock wrong?", self.shard()))
     }
 
-    /// Mints an id of this shard without claiming it: for what only orders changes.
+    /// Generates an id of this shard without claiming it: for what only orders changes.
     ///
     /// # Errors
     /// Those of [`crate::id::Minter::mint`].
-    pub fn mint<T>(&self) -> Result<Id<T>> {
-        self.shards.mint(self.shard)
+    pub fn generate_id<T>(&self) -> Result<Id<T>> {
+        self.shards().generate_id(self.shard())
     }
 
     /// Runs `hook` after the commit, if there is one, and before [`super::Shards::write`] returns,
     /// unless it takes longer than hints may. It is lost when the process ends, so it is for hints
     /// such as waking a worker, never for effects.
     pub fn after_commit(&self, hook: impl Future<Output = ()> + Send + 'static) {
-        self.hooks.lock().unwrap_or_else(|broken| broken.into_inner()).push(Box::pin(hook));
+        lock(&self.0.hooks).push(Box::pin(hook));
     }
 
-    /// What is left to do after the commit; before it, what is changed is barred.
+    /// What is left to do after the commit; before it, fills of what is changed are blocked.
     pub(super) async fn finish(self) -> Vec<Hook> {
-        let mut hooks = self.hooks.into_inner().unwrap_or_else(|broken| broken.into_inner());
-        let changed = self.changed.into_inner().unwrap_or_else(|broken| broken.into_inner());
+        let mut hooks = std::mem::take(&mut *lock(&self.0.hooks));
+        let changed = std::mem::take(&mut *lock(&self.0.changed));
         if !changed.is_empty() {
-            let barred = self.shards.cache().bar(changed).await;
+            let barred = self.shards().cache().bar(changed).await;
             hooks.push(Box::pin(barred.admit()));
         }
         hooks
     }
+}
+
+fn table<E: EntityTrait>() -> String {
+    E::default().table_name().to_owned()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|broken| broken.into_inner())
 }

@@ -3,13 +3,15 @@
 //!
 //! Tests wait for conditions ([`eventually`]) and never sleep a fixed time.
 
+mod app;
+pub mod cache_fixture;
 pub mod conformance;
-mod notes;
-pub mod shelf;
+mod fixtures;
 mod stores;
 
-pub use notes::{Author, Note, Reads, author, note};
-pub use shelf::Shelf;
+pub use app::{LONG, TestApp, TestClient, TestReply};
+pub use cache_fixture::CacheFixture;
+pub use fixtures::{Author, Keeps, Note, Reads, author, note};
 pub use stores::{Backing, Stores, Working};
 
 use std::time::{Duration, Instant};

@@ -7,17 +7,17 @@ use std::time::Duration;
 use sea_orm::ActiveValue::Set;
 use tokio_util::sync::CancellationToken;
 
-use super::notes::{self, Keeps, Reads, author, note};
+use super::fixtures::{self, Keeps, Reads, author, note};
 use crate::cache::Cache;
 use crate::config;
 use crate::db::{Database, Migration, migrate};
-use crate::error::{Error, Result};
-use crate::graph::{self, Edge, Graph, WriteFarEnd};
+use crate::error::Result;
+use crate::graph::{self, Edge, Graph, RemoveEdges, WriteInverse};
 use crate::id::{Clock, EPOCH_MS, Id, Shard};
 use crate::media::{DeleteUpload, MediaStore, Uploads};
-use crate::queue::{self, Queue, Registry, Run, Worker};
+use crate::queue::{self, JobId, Queue, Registry, Run, Worker};
 use crate::redis::Redis;
-use crate::shard::{self, Page, Shards};
+use crate::shard::{self, Consistency, Keyset, Read, Shards};
 use crate::telemetry::Metrics;
 use crate::timeline::{self, FanOut, Timelines};
 use crate::web::{self, Sessions};
@@ -49,6 +49,19 @@ impl Backing {
     pub fn servers(databases: Vec<String>, held: impl Any + Send + Sync) -> Self {
         let files = Arc::new(tempfile::tempdir().expect("a temporary directory"));
         Self { databases, redis: None, files, _held: Arc::new(held) }
+    }
+
+    pub(super) fn databases(&self) -> &[String] {
+        &self.databases
+    }
+
+    pub(super) fn redis(&self) -> Option<&str> {
+        self.redis.as_deref()
+    }
+
+    /// Where its files are.
+    pub(super) fn directory(&self) -> &std::path::Path {
+        self.files.path()
     }
 
     /// The same, with something else that is kept for as long.
@@ -177,7 +190,8 @@ impl Stores {
         let shards = Shards::open(databases, clock.clone(), cache).await?;
         shards.cache_rows::<note::Entity>();
         let mut registry = Registry::new();
-        registry.register::<WriteFarEnd>();
+        registry.register::<WriteInverse>();
+        registry.register::<RemoveEdges>();
         registry.register::<FanOut>();
         registry.register::<DeleteUpload>();
         register(&mut registry);
@@ -186,8 +200,7 @@ impl Stores {
         let settings = config::Timeline { length: 10, pull_above: 3, cache_bytes: 1 << 20 };
         let kinds = [timeline::Kind::of::<note::Entity>()];
         let timelines =
-            Timelines::open(&kinds, shards.clone(), graph.clone(), queue.clone(), redis.clone(), settings)
-                .await?;
+            Timelines::open(&kinds, shards.clone(), graph.clone(), redis.clone(), settings).await?;
         let registry = Arc::new(std::sync::Mutex::new(Some(registry)));
         let media = MediaStore::open_directory(backing.files.path()).await?;
         let uploads = Uploads::new(shards.clone(), queue.clone(), Duration::from_secs(3_600));
@@ -230,30 +243,28 @@ impl Stores {
         .await;
     }
 
-    /// A new author on the shard of their name.
-    pub async fn author(&self, name: &str) -> Id<author::Entity> {
-        let name = name.to_owned();
-        let new = self.shards.write::<_, Error, _>(Shard::of_text(&name), move |tx| {
-            Box::pin(async move {
-                tx.insert_new(|id| author::ActiveModel { id: Set(id), name: Set(name.clone()) }).await
-            })
-        });
-        new.await.expect("an author")
+    /// Reads from the primary databases.
+    pub fn primary(&self) -> Read {
+        self.shards.read(Consistency::Primary)
     }
 
-    /// A new note, published to its author's readers.
+    /// Reads through the cache.
+    pub fn cached(&self) -> Read {
+        self.shards.read(Consistency::Cached)
+    }
+
+    /// A new author on the shard of their name.
+    pub async fn author(&self, name: &str) -> Id<author::Entity> {
+        let new = author::ActiveModel { name: Set(name.to_owned()), ..Default::default() };
+        let shard = Shard::of_text(name);
+        self.shards.write(shard, move |tx| async move { tx.insert(new).await }).await.expect("an author")
+    }
+
+    /// A new note, which appears in the timelines of its author's readers.
     pub async fn note(&self, author: Id<author::Entity>, text: &str) -> Id<note::Entity> {
-        let (timelines, text) = (self.timelines.clone(), text.to_owned());
-        let new = self.shards.write::<_, Error, _>(author.shard(), move |tx| {
-            Box::pin(async move {
-                let row =
-                    |id| note::ActiveModel { id: Set(id), author_id: Set(author), text: Set(text.clone()) };
-                let id = tx.insert_new(row).await?;
-                timelines.publish::<note::Entity>(tx, id, author).await?;
-                Ok(id)
-            })
-        });
-        new.await.expect("a note")
+        let new =
+            note::ActiveModel { author_id: Set(author), text: Set(text.to_owned()), ..Default::default() };
+        self.shards.write(author, move |tx| async move { tx.insert(new).await }).await.expect("a note")
     }
 
     /// A reader's whole timeline, newest first, by pages of three.
@@ -261,13 +272,18 @@ impl Stores {
     /// # Panics
     /// When it can't be read.
     pub async fn timeline(&self, reader: Id<author::Entity>) -> Vec<Id<note::Entity>> {
-        let (mut walked, mut page) = (Vec::new(), Page::first(3));
+        let (mut walked, mut keyset) = (Vec::new(), Keyset::newest(3));
         loop {
-            let slice = self.timelines.slice::<note::Entity>(reader, page).await.expect("a timeline");
-            let rows = self.shards.reachable().find_many(&slice.ids).await.expect("notes");
+            let part = self.cached().available().timeline_ids::<note::Entity>(reader, keyset).await;
+            let part = part.expect("a timeline");
+            let ids: Vec<_> = part.items.iter().map(|(id, ())| *id).collect();
+            // Not through the cache: what was just deleted is gone at once.
+            let rows = self.primary().available().find_many(&ids).await.expect("notes");
             walked.extend(rows.iter().map(|row| row.peek().id));
-            let Some(next) = slice.next else { return walked };
-            page.before = Some(next);
+            if part.next.is_none() {
+                return walked;
+            }
+            keyset.after = part.next;
         }
     }
 
@@ -275,19 +291,17 @@ impl Stores {
     ///
     /// # Errors
     /// Those of the queue.
-    pub async fn enqueue<J: Run<Self> + Sync>(&self, author: Id<author::Entity>, job: J) -> Result<i64> {
-        let queue = self.queue.clone();
-        self.shards
-            .write(author.shard(), move |tx| Box::pin(async move { queue.enqueue(tx, &job).await }))
-            .await
+    pub async fn enqueue<J: Run<Self>>(&self, author: Id<author::Entity>, job: J) -> Result<JobId> {
+        self.shards.write(author, move |tx| async move { tx.enqueue(job).await }).await
     }
 }
 
 /// These databases, migrated and divided.
 pub(crate) async fn databases(urls: &[String]) -> Result<Vec<Database>> {
     let mut migrations: Vec<Migration> = vec![shard::MIGRATION, queue::MIGRATION, graph::MIGRATION];
-    migrations.extend([timeline::MIGRATION, notes::MIGRATION]);
+    migrations.push(timeline::MIGRATION);
     migrations.extend(web::MIGRATIONS);
+    migrations.extend([shard::NAME_MIGRATION, queue::SCHEDULE_MIGRATION, fixtures::MIGRATION]);
     let mut databases = Vec::new();
     for url in urls {
         let database = Database::open(url, &DATABASE).await?;

@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use futures::future::BoxFuture;
+
+use super::Timelines;
 use super::store::Key;
-use super::{TimelineItem, Timelines};
 use crate::error::{Error, Result};
-use crate::graph::{Edge, EdgePage};
+use crate::graph::EdgePosition;
 use crate::id::{Id, SEQUENCES_PER_MS, SHARDS};
 use crate::queue::{Job, JobRun, Run};
-use crate::shard::Tx;
+use crate::shard::{Keyset, Tx, Watcher};
 
 /// Readers that are pushed to between two notes of how far the job has come.
 const PAGE: u64 = 500;
@@ -24,8 +26,11 @@ pub struct FanOut {
     audience: String,
     item: i64,
     author: i64,
-    /// The last reader reached: the edge's version and the reader's id.
-    reached: Option<(i64, i64)>,
+    /// The last reader reached.
+    reached: Option<EdgePosition>,
+    /// Whether the item is gone, and taken out of the timelines again.
+    #[serde(default)]
+    withdrawn: bool,
 }
 
 impl Job for FanOut {
@@ -47,27 +52,40 @@ impl<C: AsRef<Timelines> + Send + Sync + 'static> Run<C> for FanOut {
             inner.pulled.announce(timeline, self.author).await?;
             return Ok(());
         }
-        inner.store.push(timeline, &[self.author], self.item).await?;
-        if run.attempt() > 1 {
-            self.take_back_earlier(context.as_ref(), timeline).await?;
+        self.bring(context.as_ref(), timeline, &[self.author]).await?;
+        if run.attempt() > 1 && !self.withdrawn {
+            self.evict_earlier(context.as_ref(), timeline).await?;
         }
         loop {
-            let page = EdgePage { after: self.reached, limit: PAGE };
+            let page = Keyset { after: self.reached, ..Keyset::newest(PAGE) };
             let readers = inner.graph.sources_named(&self.audience, self.author, page).await?;
-            let ids: Vec<i64> = readers.iter().map(|reader| reader.id.raw()).collect();
-            inner.store.push(timeline, &ids, self.item).await?;
-            self.take_back(context.as_ref(), timeline, &ids).await?;
-            let Some(last) = readers.last().filter(|_| readers.len() as u64 == PAGE) else { return Ok(()) };
-            self.reached = Some((last.version, last.id.raw()));
+            let next = readers.next;
+            let ids: Vec<i64> = readers.into_items().into_iter().map(Id::raw).collect();
+            self.bring(context.as_ref(), timeline, &ids).await?;
+            if next.is_none() {
+                return Ok(());
+            }
+            self.reached = next;
             run.checkpoint(self).await?;
         }
     }
 }
 
 impl FanOut {
+    /// Adds the item to these readers' timelines, or takes it out.
+    async fn bring(&self, timelines: &Timelines, timeline: &'static str, readers: &[i64]) -> Result<()> {
+        let store = &timelines.0.store;
+        if self.withdrawn {
+            return store.remove(timeline, readers, self.item).await;
+        }
+        store.push(timeline, readers, self.item).await?;
+        let readers: Vec<i64> = readers.iter().copied().filter(|reader| *reader != self.author).collect();
+        self.evict_those_who_left(timelines, timeline, &readers).await
+    }
+
     /// Drops the timelines of those who have left the audience since it was read: what was pushed
     /// to them may have come after their leaving had dropped theirs.
-    async fn take_back(&self, timelines: &Timelines, timeline: &'static str, pushed: &[i64]) -> Result<()> {
+    async fn evict_those_who_left(&self, timelines: &Timelines, timeline: &'static str, pushed: &[i64]) -> Result<()> {
         let pushed: Vec<Id<()>> = pushed.iter().copied().map(Id::from_raw).collect();
         let still = timelines.0.graph.sources_among_named(&self.audience, self.author, &pushed).await?;
         let left = pushed.iter().filter(|reader| !still.contains(*reader));
@@ -77,7 +95,7 @@ impl FanOut {
 
     /// The same for an attempt before this one, which may have ended between the two: whoever left
     /// since about when the item was made is taken for one of its readers.
-    async fn take_back_earlier(&self, timelines: &Timelines, timeline: &'static str) -> Result<()> {
+    async fn evict_earlier(&self, timelines: &Timelines, timeline: &'static str) -> Result<()> {
         let since = self.item.saturating_sub(AN_HOUR);
         let left = timelines.0.graph.sources_gone_named(&self.audience, self.author, since).await?;
         for page in left.chunks(PAGE as usize) {
@@ -88,41 +106,47 @@ impl FanOut {
     }
 }
 
-impl Timelines {
-    /// Has `item` fanned out to its author's audience, if `tx` commits: a job brings it into those
-    /// timelines that are kept ready. The author's own has it as soon as the commit is through, so
-    /// that people see what they just made.
-    ///
-    /// # Errors
-    /// Configuration, when `T` is not a registered timeline.
-    pub async fn publish<T: TimelineItem>(
-        &self,
-        tx: &Tx<'_>,
-        item: Id<T>,
-        author: Id<T::Owner>,
-    ) -> Result<()> {
-        let timeline = self.registered(T::TIMELINE)?;
-        let timelines = self.clone();
-        let (own, new) = (author.raw(), item.raw());
+/// Fans out the rows of one entity: a job that commits with a new row brings it into those timelines of
+/// its owner's audience that are kept ready, and another takes a deleted row out. The owner's own has it
+/// as soon as the commit is through, so that people see what they just made.
+pub(super) struct Publisher {
+    pub(super) timeline: &'static str,
+    pub(super) audience: &'static str,
+}
+
+impl Publisher {
+    async fn enqueue(&self, tx: &Tx, item: i64, author: i64, withdrawn: bool) -> Result<()> {
+        let (timelines, timeline) = (Timelines::of(tx.shards())?, self.timeline);
         tx.after_commit(async move {
-            if let Err(error) = timelines.0.store.push(timeline, &[own], new).await {
+            let store = &timelines.0.store;
+            let own = match withdrawn {
+                true => store.remove(timeline, &[author], item).await,
+                false => store.push(timeline, &[author], item).await,
+            };
+            if let Err(error) = own {
                 tracing::debug!(error = error.chain(), "an author's own timeline is left to the job");
             }
         });
-        let job = FanOut {
-            timeline: timeline.to_owned(),
-            audience: T::Audience::NAME.to_owned(),
-            item: item.raw(),
-            author: author.raw(),
-            reached: None,
-        };
-        self.0.queue.enqueue(tx, &job).await.map(drop)
+        let (timeline, audience) = (self.timeline.to_owned(), self.audience.to_owned());
+        tx.enqueue(FanOut { timeline, audience, item, author, reached: None, withdrawn }).await.map(drop)
+    }
+}
+
+impl Watcher for Publisher {
+    fn inserted<'t>(&'t self, tx: &'t Tx, id: i64, owner: i64) -> BoxFuture<'t, Result<()>> {
+        Box::pin(self.enqueue(tx, id, owner, false))
     }
 
+    fn deleted<'t>(&'t self, tx: &'t Tx, id: i64, owner: i64) -> BoxFuture<'t, Result<()>> {
+        Box::pin(self.enqueue(tx, id, owner, true))
+    }
+}
+
+impl Timelines {
     fn registered(&self, timeline: &str) -> Result<&'static str> {
         self.0.names.iter().copied().find(|name| *name == timeline).ok_or_else(|| {
             Error::configuration(format!(
-                "no timeline named {timeline:?} is registered: add its entity to the app with .timeline::<...>()"
+                "no timeline named {timeline:?} is registered: add its entity to the app with .entity::<...>()"
             ))
         })
     }

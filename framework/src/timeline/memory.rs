@@ -91,6 +91,18 @@ impl Memory {
         }
     }
 
+    /// Takes an item out of those of these timelines that are here. It raises no mark: the item is gone
+    /// from the shards, too.
+    pub(super) fn remove(&self, timeline: &'static str, owners: impl Iterator<Item = i64>, item: i64) {
+        for owner in owners {
+            if self.timelines.contains_key(&(timeline, owner))
+                && let Some(entry) = self.timelines.get(&(timeline, owner))
+            {
+                entry.lock().items.remove(&item);
+            }
+        }
+    }
+
     pub(super) fn drop_timeline(&self, key: Key) {
         self.timelines.invalidate(&key);
     }
@@ -137,6 +149,8 @@ mod tests {
         );
         memory.push("home", [1].into_iter(), 5);
         assert_eq!(read(&memory, 40, 1, &[]).await, (vec![30], 10), "what is below the mark is not kept");
+        memory.remove("home", [1, 2].into_iter(), 30);
+        assert_eq!(read(&memory, i64::MAX, 10, &[]).await, (vec![40, 20], 10), "a deleted item is gone");
         memory.drop_timeline(("home", 1));
         assert_eq!(read(&memory, i64::MAX, 10, &[7]).await, (vec![7], 0), "a dropped timeline is built anew");
     }

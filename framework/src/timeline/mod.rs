@@ -1,7 +1,7 @@
 //! Timelines: for each reader the newest items of those they follow, kept ready.
 //!
 //! Fan-out on write: a new item commits together with a job that adds it to the timelines of its
-//! author's audience ([`Timelines::publish`]). The shards are the truth, and a timeline is only a
+//! author's audience. The shards are the truth, and a timeline is only a
 //! copy of their newest part: it states from where on it is complete, and below that readers go
 //! to the shards. It can be dropped at any time and comes back the same, and is dropped when its
 //! reader's edges change: that brings in what was before, and takes out. Authors with a large
@@ -20,15 +20,14 @@ use std::sync::Arc;
 
 pub use fan_out::FanOut;
 pub use pulled::MIGRATION;
-pub use read::Slice;
 
 use crate::config;
 use crate::error::Result;
 use crate::graph::{Edge, Graph};
 use crate::id::Id;
-use crate::queue::Queue;
 use crate::redis::Redis;
-use crate::shard::{Sharded, Shards};
+use crate::shard::{Sharded, Shards, Watcher};
+use fan_out::Publisher;
 use pulled::Pulled;
 use store::{Key, Store};
 
@@ -42,27 +41,28 @@ pub trait TimelineItem: Sharded {
 }
 
 /// What an app says of a timeline, without the type of what is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Kind {
-    name: &'static str,
-    audience: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) audience: &'static str,
+    watch: fn(&Shards, Arc<dyn Watcher>),
 }
 
 impl Kind {
     /// The timeline that rows of this entity appear in.
     pub fn of<T: TimelineItem>() -> Self {
-        Self { name: T::TIMELINE, audience: T::Audience::NAME }
+        Self { name: T::TIMELINE, audience: T::Audience::NAME, watch: Shards::watch::<T> }
     }
 }
 
-/// The handle on all timelines; clones share everything.
+/// All timelines; clones share everything. An inserted row of a [`TimelineItem`] appears in them, and
+/// they are read with [`Read::timeline`](crate::shard::Read::timeline).
 #[derive(Clone)]
 pub struct Timelines(Arc<Inner>);
 
 struct Inner {
     shards: Shards,
     graph: Graph,
-    queue: Queue,
     store: Store,
     pulled: Pulled,
     names: Vec<&'static str>,
@@ -70,8 +70,8 @@ struct Inner {
 }
 
 impl Timelines {
-    /// These timelines, kept in Redis, or else in this process. [`FanOut`] must be among the
-    /// queue's jobs.
+    /// These timelines, kept in Redis, or else in this process. [`FanOut`] must be among the jobs of
+    /// the shards' queue.
     ///
     /// # Errors
     /// Those of any database: the pulled authors are read from all of them. Configuration, when a
@@ -80,15 +80,16 @@ impl Timelines {
         kinds: &[Kind],
         shards: Shards,
         graph: Graph,
-        queue: Queue,
         redis: Option<Redis>,
         settings: config::Timeline,
     ) -> Result<Self> {
         let pulled = Pulled::load(shards.clone(), redis.clone()).await?;
         let store = Store::new(redis, settings.length as usize, settings.cache_bytes);
         let names = kinds.iter().map(|kind| kind.name).collect();
-        let inner = Arc::new(Inner { shards, graph, queue, store, pulled, names, settings });
+        let inner = Arc::new(Inner { shards, graph, store, pulled, names, settings });
+        inner.shards.provide(&inner);
         for kind in kinds {
+            (kind.watch)(&inner.shards, Arc::new(Publisher { timeline: kind.name, audience: kind.audience }));
             // The graph is held by what it would hold.
             let inner_of_hook = Arc::downgrade(&inner);
             let name = kind.name;
@@ -103,6 +104,11 @@ impl Timelines {
             })?;
         }
         Ok(Self(inner))
+    }
+
+    /// The timelines that these shards know.
+    fn of(shards: &Shards) -> Result<Self> {
+        shards.service().map(Self)
     }
 
     /// Drops what is kept of an owner's timelines: the next read builds it anew. An edge that was

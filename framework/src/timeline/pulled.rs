@@ -128,14 +128,11 @@ impl Pulled {
     /// Marks an author, durably before it is seen here.
     pub(super) async fn mark(&self, timeline: &'static str, author: i64) -> Result<()> {
         self.shards
-            .write::<_, Error, _>(Shard::of_id(author), move |tx| {
-                Box::pin(async move {
-                    let connection = tx.connection();
-                    let sql = "INSERT INTO tripod_pulled (author_id, timeline) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-                    let values = [author.into(), timeline.into()];
-                    connection.execute_raw(statement(connection, sql, values)).await?;
-                    Ok(())
-                })
+            .write(Shard::of_id(author), move |tx| async move {
+                let connection = tx.connection();
+                let sql = "INSERT INTO tripod_pulled (author_id, timeline) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+                connection.execute_raw(statement(connection, sql, [author.into(), timeline.into()])).await?;
+                Ok(())
             })
             .await?;
         self.change(|known| known.authors.insert((timeline.to_owned(), author)));

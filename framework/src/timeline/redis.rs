@@ -145,6 +145,15 @@ impl Shared {
         self.redis.run_each::<i64>(&self.scripts.push, &calls).await.map(drop)
     }
 
+    pub(super) async fn remove(&self, timeline: &'static str, owners: &[i64], item: i64) -> Result<()> {
+        let item = text(item);
+        let removals: Vec<Vec<Cmd>> = owners
+            .iter()
+            .map(|owner| vec![cmd("LREM").arg(self.name((timeline, *owner))).arg(0).arg(&item).take()])
+            .collect();
+        self.redis.ask_each::<i64>(&removals).await.map(drop)
+    }
+
     pub(super) async fn drop_timelines(&self, keys: &[Key]) -> Result<()> {
         let drops: Vec<Vec<Cmd>> =
             keys.iter().map(|key| vec![cmd("DEL").arg(self.name(*key)).take()]).collect();

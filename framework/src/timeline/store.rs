@@ -77,6 +77,17 @@ impl Store {
         }
     }
 
+    /// Takes an item out of those of these timelines that are ready.
+    pub(crate) async fn remove(&self, timeline: &'static str, owners: &[i64], item: i64) -> Result<()> {
+        match &self.0 {
+            Place::Memory(memory) => {
+                memory.remove(timeline, owners.iter().copied(), item);
+                Ok(())
+            }
+            Place::Shared(shared) => shared.remove(timeline, owners, item).await,
+        }
+    }
+
     /// Drops timelines: the next read of each builds it anew.
     pub(crate) async fn drop_timelines(&self, keys: &[Key]) -> Result<()> {
         match &self.0 {

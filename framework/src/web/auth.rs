@@ -18,8 +18,8 @@ use crate::id::Id;
 pub(super) struct ByCookie;
 
 /// Middleware: finds the session of the request's token. A bearer token that is no (longer) good
-/// is answered 401, even where none is needed: its owner should learn of it. A cookie that is no
-/// longer good is as none: whoever carries it may log in again.
+/// is answered 401, even where none is needed: its owner should learn of it. Invalid cookies are
+/// ignored: whoever carries one may log in again.
 pub async fn authenticate(
     State(sessions): State<Sessions>,
     State(cookie): State<SessionCookie>,
@@ -70,7 +70,7 @@ pub struct SignedIn(pub Session);
 
 impl SignedIn {
     /// The account's id, as the app's own type.
-    pub fn account<T>(&self) -> Id<T> {
+    pub fn id<T>(&self) -> Id<T> {
         Id::from_raw(self.0.account)
     }
 

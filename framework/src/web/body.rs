@@ -27,6 +27,10 @@ pub(crate) use pace::{Pace, Paced, Upload};
 /// The largest body in bytes where no [`limit`] says otherwise.
 pub const DEFAULT_LIMIT_BYTES: usize = 64 * 1024;
 
+/// The largest body in bytes of a route that takes files, where no [`limit`] says otherwise: ten photos
+/// of a phone, with room.
+pub const UPLOAD_LIMIT_BYTES: usize = 64 << 20;
+
 #[derive(Clone, Copy)]
 struct Limit(usize);
 
@@ -95,9 +99,9 @@ fn too_large(limit: usize) -> Problem {
 /// The whole body as bytes, as an extractor. Refuses with 413 over the limit, 408 if it came too
 /// slowly and 400 if it ended early.
 #[derive(Clone, Debug)]
-pub struct Whole(pub Bytes);
+pub struct BodyBytes(pub Bytes);
 
-impl<S: Send + Sync> FromRequest<S> for Whole {
+impl<S: Send + Sync> FromRequest<S> for BodyBytes {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
@@ -171,7 +175,7 @@ mod tests {
         let budget = UploadBudget(Arc::new(Semaphore::new(3)));
         let _held = budget.0.clone().try_acquire_many_owned(2).unwrap();
         let router: Router = Router::new()
-            .route("/up", post(|Whole(body): Whole| async move { body.len().to_string() }))
+            .route("/up", post(|BodyBytes(body): BodyBytes| async move { body.len().to_string() }))
             .layer(axum::middleware::from_fn_with_state(budget.clone(), budgeted))
             .layer(limit(4 << 20));
         assert_eq!(status(&router, "/up", vec![0; 1 << 20].into()).await, 200);
@@ -213,8 +217,8 @@ mod tests {
             Ok(text)
         };
         let router: Router = Router::new()
-            .route("/small", post(async |Whole(bytes): Whole| bytes.len().to_string()))
-            .route("/large", post(async |_: Whole| ()).layer(limit(1000)))
+            .route("/small", post(async |BodyBytes(bytes): BodyBytes| bytes.len().to_string()))
+            .route("/large", post(async |_: BodyBytes| ()).layer(limit(1000)))
             .route("/form", post(parts))
             .layer(limit(300));
         let unsized_body = |bytes: Vec<u8>| {

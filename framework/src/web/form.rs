@@ -4,7 +4,7 @@ use axum::extract::{FromRequest, Request};
 use serde::de::DeserializeOwned;
 
 use super::Problem;
-use super::body::Whole;
+use super::body::BodyBytes;
 
 /// The fields of a form that a page sends as `application/x-www-form-urlencoded`.
 ///
@@ -18,7 +18,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let Whole(bytes) = Whole::from_request(Request::from_parts(parts.clone(), body), state).await?;
+        let BodyBytes(bytes) = BodyBytes::from_request(Request::from_parts(parts.clone(), body), state).await?;
         let request = Request::from_parts(parts, bytes.into());
         match axum::Form::from_request(request, state).await {
             Ok(axum::Form(fields)) => Ok(Self(fields)),

@@ -1,39 +1,54 @@
-//! `Idempotency-Key`: the same request again gives the first reply again, and no second effect.
+//! `Idempotency-Key`: the same request again has the first one's result, and no second effect.
 //!
-//! A key's row is on its account's shard. It is written before the effect and holds the id that
-//! was minted for it, so that a repeat after a crash finds either the reply, or the effect under
-//! that id, or nothing and then makes it under that id. Repeats at the same time wait for the
-//! first. Only replies of success are kept: a refused request changed nothing and is judged anew.
+//! A key belongs to an account. [`Once::write`] notes it in the transaction that makes the effect,
+//! together with the effect's result, so that a repeat finds either both or neither: it gets the result,
+//! and the handler builds its reply from that as the first time. Where the effect lives on another shard
+//! than the account, the key is noted on the account's shard first, so that another request under the
+//! same key is refused wherever its effect would live. Repeats at the same time wait for the first. A
+//! request that is refused leaves no key behind.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
-use axum::body::Body;
-use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
+use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
-use http_body_util::BodyExt;
 use sea_orm::sea_query::{ColumnDef, Index, Table};
-use sea_orm::{ConnectionTrait, QueryResult, Value};
+use sea_orm::{ConnectionTrait, Value};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ObjectBuilder, Required};
 
-use super::{Problem, SignedIn, body};
+use super::body::BodyBytes;
+use super::{Problem, SignedIn};
 use crate::db::{CreateTables, Migration, statement};
 use crate::error::{Error, Result};
-use crate::id::{Id, Shard};
-use crate::shard::{Sharded, Shards};
+use crate::id::Shard;
+use crate::queue::{Job, JobRun, Run};
+use crate::shard::{Shards, Tx};
 
 /// How long a key is remembered, as the API promises.
-const REMEMBERED_MS: u64 = 24 * 3_600 * 1_000;
+const REMEMBERED_MS: i64 = 24 * 3_600 * 1_000;
 /// Characters of a key at most.
 const KEY_CHARACTERS: usize = 255;
+/// Keys of an account at most, give or take a hundredth.
+const MOST_KEYS: i64 = 100_000;
+/// Of so many keys one has its account's keys counted, which costs as much as there are.
+const COUNTED_EVERY: u16 = 1_024;
+/// Keys that one transaction expires.
+const EXPIRED_AT_ONCE: i64 = 1_000;
 /// The header that carries the key.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The parameter of a form's address that carries the key, as forms can send no header.
+const QUERY_KEY: &str = "idempotency_key";
 
-/// The keys, on their accounts' shards.
+/// The keys: on their accounts' shards, and where their effects live.
 pub(super) const MIGRATION: Migration = || {
     let key = Table::create()
         .table("tripod_idempotency")
@@ -50,225 +65,420 @@ pub(super) const MIGRATION: Migration = || {
     CreateTables::new("m20261122_000006_tripod_idempotency").table(key).boxed()
 };
 
-type Key = (i64, [u8; 32]);
+/// The keys with their effects' results in place of replies, by shard, and with an index by which they
+/// expire.
+pub(super) const RESULTS_MIGRATION: Migration = || {
+    let key = Table::create()
+        .table("tripod_idempotency_key")
+        .col(ColumnDef::new("shard").small_integer().not_null())
+        .col(ColumnDef::new("account_id").big_integer().not_null())
+        .col(ColumnDef::new("key_hash").binary().not_null())
+        .col(ColumnDef::new("content_hash").binary().not_null())
+        .col(ColumnDef::new("created_at_ms").big_integer().not_null())
+        .col(ColumnDef::new("result").text())
+        .primary_key(Index::create().col("shard").col("account_id").col("key_hash"))
+        .take();
+    let by_age = Index::create()
+        .name("tripod_idempotency_key_by_age")
+        .table("tripod_idempotency_key")
+        .col("created_at_ms")
+        .take();
+    CreateTables::new("m20261127_000007_tripod_idempotency_key")
+        .table(key)
+        .index(by_age)
+        .sql("DROP TABLE tripod_idempotency")
+        .boxed()
+};
 
-/// Remembers keys; clones share everything.
-#[derive(Clone)]
-pub struct Idempotency {
+/// Extractor: the key of a request, without the content that it goes with. [`Self::with_content`] makes
+/// a [`Once`] of it; a handler whose body is JSON or a form takes [`Keyed`] instead.
+///
+/// The key comes in the header, or, from a page's form, in the parameter `idempotency_key` of its address.
+#[derive(Clone, Debug)]
+#[must_use = "a key is honoured by the write that is made with it"]
+pub struct IdempotencyKey {
     shards: Shards,
-    /// One lock a key that is in work in this process; in another process the row's id serves.
-    at_work: Arc<Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>>,
+    account: Option<i64>,
+    key: Option<Vec<u8>>,
+    operation: (Method, String),
 }
 
-/// Extractor: the request's key, where the effect's id is kept. Without a key it keeps nothing.
-#[derive(Clone, Default)]
-pub struct Slot(Option<(Idempotency, Key)>);
+impl IdempotencyKey {
+    /// A key for a form that makes something, which no other form has.
+    pub fn random() -> String {
+        format!("form-{:032x}", rand::random::<u128>())
+    }
 
-impl Slot {
-    /// The id under which the effect must be made, the same at each repeat; none without a key,
-    /// when the transaction mints one itself.
-    ///
-    /// # Errors
-    /// Those of the account's database.
-    pub async fn reserve<E: Sharded>(&self, shard: Shard) -> Result<Option<Id<E>>> {
-        let Some((idempotency, (account, key))) = self.0.clone() else { return Ok(None) };
-        let fresh: Id<E> = idempotency.shards.mint(shard)?;
-        let raw = idempotency
-            .shards
-            .write::<_, Error, _>(Shard::of_id(account), move |tx| {
-                Box::pin(async move {
-                    let sql = "UPDATE tripod_idempotency SET effect_id = COALESCE(effect_id, $3) \
-                               WHERE account_id = $1 AND key_hash = $2 RETURNING effect_id";
-                    let values = [account.into(), key.to_vec().into(), fresh.into()];
-                    let row = tx.connection().query_one_raw(statement(tx.connection(), sql, values)).await?;
-                    let row =
-                        row.ok_or_else(|| Error::unavailable("the idempotency key has expired meanwhile"))?;
-                    Ok(row.try_get_by_index::<i64>(0)?)
-                })
-            })
-            .await?;
-        Ok(Some(Id::from_raw(raw)))
+    /// The key itself, if the request has one.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        self.key.as_deref()
+    }
+
+    /// The key together with what the request says: a repeat has the same parts, such as those of a
+    /// multipart form, or their hashes.
+    pub fn with_content<'p>(self, parts: impl IntoIterator<Item = &'p [u8]>) -> Once {
+        let (method, path) = &self.operation;
+        let content = content_hash(method, path, parts);
+        let key = self.key.zip(self.account).map(|(key, account)| Key {
+            account,
+            key_hash: Sha256::digest(key).into(),
+            content_hash: content,
+        });
+        Once { shards: self.shards, key }
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Slot {
+impl<S: Sync> FromRequestParts<S> for IdempotencyKey
+where
+    Shards: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = parts.extensions.get::<axum::extract::OriginalUri>().map_or(&parts.uri, |uri| &uri.0).path();
+        Ok(Self {
+            shards: Shards::from_ref(state),
+            account: parts.extensions.get::<SignedIn>().map(|SignedIn(session)| session.account),
+            key: key_of(&parts.headers, parts.uri.query())?,
+            operation: (parts.method.clone(), path.to_owned()),
+        })
     }
 }
 
-/// A reply that carries a secret, such as a token: it is never kept, so a repeat is a request anew.
-pub struct Secret<T>(pub T);
+/// Documents the header in the OpenAPI document, for operations that honour it:
+/// `params(IdempotencyKey)`.
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
+        let parameter = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(
+                "Makes the request safe to repeat: for 24 hours the same key and content have the first result again.",
+            ))
+            .schema(Some(text));
+        vec![parameter.build()]
+    }
+}
 
-#[derive(Clone)]
-struct NeverKept;
+/// Extractor: a body, and with it the request's key, which makes the write that follows safe to repeat.
+/// The body is read whole, within the route's limit.
+///
+/// ```
+/// use tripod::web::{Json, Keyed};
+/// # #[derive(serde::Deserialize)] struct NewNote { text: String }
+/// async fn create_note(Keyed(once, Json(new)): Keyed<Json<NewNote>>) {
+///     // once.write(me, |tx| async move { ... })
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Keyed<T>(pub Once, pub T);
 
-impl<T: IntoResponse> IntoResponse for Secret<T> {
+impl<T, S> FromRequest<S> for Keyed<T>
+where
+    T: FromRequest<S>,
+    T::Rejection: Into<Problem>,
+    Shards: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let key = IdempotencyKey::from_request_parts(&mut parts, state).await?;
+        let head = Request::from_parts(parts.clone(), body);
+        let BodyBytes(bytes) = BodyBytes::from_request(head, state).await?;
+        let once = key.with_content([bytes.as_ref()]);
+        let request = Request::from_parts(parts, bytes.into());
+        Ok(Self(once, T::from_request(request, state).await.map_err(Into::into)?))
+    }
+}
+
+/// Runs a write at most once for the key of its request, and gives the first result again. Without a key
+/// it is an ordinary write.
+#[derive(Clone, Debug)]
+pub struct Once {
+    shards: Shards,
+    key: Option<Key>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    account: i64,
+    key_hash: [u8; 32],
+    content_hash: [u8; 32],
+}
+
+impl Once {
+    /// For writes without a request, such as a job's.
+    pub fn without_key(shards: Shards) -> Self {
+        Self { shards, key: None }
+    }
+
+    /// For a request of this account, with this key and content, without the request.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn for_testing(shards: Shards, account: i64, key: &str, content: &[u8]) -> Self {
+        let (key_hash, content_hash) =
+            (Sha256::digest(key).into(), content_hash(&Method::POST, "/", [content]));
+        Self { shards, key: Some(Key { account, key_hash, content_hash }) }
+    }
+
+    /// Runs `work` in one transaction on a shard, as [`Shards::write`] does, unless an earlier request
+    /// with this key and content has done so: then that one's result is given.
+    ///
+    /// The result is stored as JSON for 24 hours: it is to be an id rather than a whole reply, and no
+    /// secret.
+    ///
+    /// # Errors
+    /// Those of [`Shards::write`]; invalid, when the key was used with other content; limited, when the
+    /// account has used too many keys.
+    pub async fn write<R, F, Done>(&self, shard: impl Into<Shard>, work: F) -> Result<R>
+    where
+        F: FnOnce(Tx) -> Done + Send + 'static,
+        Done: Future<Output = Result<R>> + Send + 'static,
+        R: Serialize + DeserializeOwned + Send + 'static,
+    {
+        let shard = shard.into();
+        let Some(key) = self.key else { return self.shards.write(shard, work).await };
+        let home = Shard::of_id(key.account);
+        if home != shard {
+            self.shards.write(home, move |tx| async move { key.claim(&tx).await.map(drop) }).await?;
+        }
+        let result = self.shards.write(shard, move |tx| async move {
+            if let Some(earlier) = key.claim(&tx).await? {
+                return decode(&earlier);
+            }
+            let result = work(tx.clone()).await?;
+            key.finish(&tx, encode(&result)?).await?;
+            Ok(result)
+        });
+        match result.await {
+            Err(error) if home != shard && is_refusal(&error) => {
+                // The request changed nothing, so its key is free for another one.
+                let release = self.shards.write(home, move |tx| async move { key.release(&tx).await });
+                if let Err(kept) = release.await {
+                    tracing::warn!(error = kept.chain(), "the key of a refused request stays for a day");
+                }
+                Err(error)
+            }
+            result => result,
+        }
+    }
+
+    /// The result of an earlier request with this key and content, or else that of `work`, which comes to
+    /// a [`Self::write`] on this shard: for work that is worth sparing a repeat, such as storing files. Of
+    /// those who do it at the same time in this process, one does.
+    ///
+    /// # Errors
+    /// Those of `work` and of the database; invalid, when the key was used with other content.
+    pub async fn earlier_or<R: DeserializeOwned>(
+        &self,
+        shard: impl Into<Shard>,
+        work: impl Future<Output = Result<R>>,
+    ) -> Result<R> {
+        let Some(key) = self.key else { return work.await };
+        let turn = key.turn();
+        let _turn = turn.lock().await;
+        match self.earlier(shard).await? {
+            Some(result) => Ok(result),
+            None => work.await,
+        }
+    }
+
+    async fn earlier<R: DeserializeOwned>(&self, shard: impl Into<Shard>) -> Result<Option<R>> {
+        let (Some(key), shard) = (self.key, shard.into()) else { return Ok(None) };
+        let oldest_ms = self.shards.clock().now_ms() as i64 - REMEMBERED_MS;
+        for place in [Shard::of_id(key.account), shard] {
+            match key.find(self.shards.reader(place), place).await? {
+                Some(found) if found.created_at_ms <= oldest_ms => {}
+                Some(found) => {
+                    key.check(&found)?;
+                    if let Some(result) = found.result {
+                        return decode(&result).map(Some);
+                    }
+                }
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A key's row.
+struct Found {
+    content_hash: Vec<u8>,
+    created_at_ms: i64,
+    result: Option<String>,
+}
+
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
+impl Key {
+    /// The lock of those who work under this key in this process.
+    fn turn(&self) -> Turn {
+        static TURNS: LazyLock<Mutex<HashMap<(i64, [u8; 32]), Turn>>> = LazyLock::new(Mutex::default);
+        let mut turns = TURNS.lock().unwrap_or_else(|broken| broken.into_inner());
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        turns.entry((self.account, self.key_hash)).or_default().clone()
+    }
+
+    fn values(&self, shard: Shard) -> Vec<Value> {
+        vec![(shard.number() as i16).into(), self.account.into(), self.key_hash.to_vec().into()]
+    }
+
+    /// Notes the key, or gives the result that is noted under it.
+    async fn claim(&self, tx: &Tx) -> Result<Option<String>> {
+        let (connection, now_ms) = (tx.connection(), tx.shards().clock().now_ms() as i64);
+        if u16::from_be_bytes([self.key_hash[0], self.key_hash[1]]).is_multiple_of(COUNTED_EVERY) {
+            self.check_count(tx).await?;
+        }
+        let sql = "INSERT INTO tripod_idempotency_key (shard, account_id, key_hash, content_hash, created_at_ms) \
+                   VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+        let content = || [self.content_hash.to_vec().into(), now_ms.into()];
+        let values = self.values(tx.shard()).into_iter().chain(content());
+        if connection.execute_raw(statement(connection, sql, values)).await?.rows_affected() == 1 {
+            return Ok(None);
+        }
+        let found = self.find(connection, tx.shard()).await?;
+        let found = found.ok_or_else(|| Error::unavailable("an idempotency key expired meanwhile; try again"))?;
+        if found.created_at_ms <= now_ms - REMEMBERED_MS {
+            let sql = "UPDATE tripod_idempotency_key SET content_hash = $4, created_at_ms = $5, result = NULL \
+                       WHERE shard = $1 AND account_id = $2 AND key_hash = $3";
+            let values = self.values(tx.shard()).into_iter().chain(content());
+            connection.execute_raw(statement(connection, sql, values)).await?;
+            return Ok(None);
+        }
+        self.check(&found)?;
+        Ok(found.result)
+    }
+
+    async fn check_count(&self, tx: &Tx) -> Result<()> {
+        let sql = "SELECT COUNT(*) FROM tripod_idempotency_key WHERE shard = $1 AND account_id = $2";
+        let values = self.values(tx.shard()).into_iter().take(2);
+        let row = tx.connection().query_one_raw(statement(tx.connection(), sql, values)).await?;
+        let count: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+        if count < MOST_KEYS { Ok(()) } else { Err(Error::limited(3_600)) }
+    }
+
+    async fn find(&self, connection: &impl ConnectionTrait, shard: Shard) -> Result<Option<Found>> {
+        let sql = "SELECT content_hash, created_at_ms, result FROM tripod_idempotency_key \
+                   WHERE shard = $1 AND account_id = $2 AND key_hash = $3";
+        let row = connection.query_one_raw(statement(connection, sql, self.values(shard))).await?;
+        row.map(|row| {
+            Ok(Found {
+                content_hash: row.try_get_by_index(0)?,
+                created_at_ms: row.try_get_by_index(1)?,
+                result: row.try_get_by_index(2)?,
+            })
+        })
+        .transpose()
+    }
+
+    fn check(&self, found: &Found) -> Result<()> {
+        if found.content_hash == self.content_hash {
+            return Ok(());
+        }
+        Err(Error::invalid_field("Idempotency-Key", "was used for another request; use a new one for each"))
+    }
+
+    async fn finish(&self, tx: &Tx, result: String) -> Result<()> {
+        let sql = "UPDATE tripod_idempotency_key SET result = $4 \
+                   WHERE shard = $1 AND account_id = $2 AND key_hash = $3";
+        let values = self.values(tx.shard()).into_iter().chain([result.into()]);
+        tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;
+        Ok(())
+    }
+
+    async fn release(&self, tx: &Tx) -> Result<()> {
+        let sql = "DELETE FROM tripod_idempotency_key \
+                   WHERE shard = $1 AND account_id = $2 AND key_hash = $3 AND content_hash = $4 AND result IS NULL";
+        let values = self.values(tx.shard()).into_iter().chain([self.content_hash.to_vec().into()]);
+        tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;
+        Ok(())
+    }
+}
+
+/// Whether a write that failed so has changed nothing and would fail again.
+fn is_refusal(error: &Error) -> bool {
+    !error.is_unconfirmed() && !error.is_unavailable() && !error.is_overloaded() && !error.is_internal()
+}
+
+fn encode<R: Serialize>(result: &R) -> Result<String> {
+    serde_json::to_string(result).map_err(|error| Error::internal("a result can't be stored").because(error))
+}
+
+fn decode<R: DeserializeOwned>(result: &str) -> Result<R> {
+    serde_json::from_str(result)
+        .map_err(|error| Error::internal("the stored result of a request can't be read").because(error))
+}
+
+/// Forgets keys that are older than they are remembered, on every database; gives their number. A key is
+/// as good as forgotten by then: this makes room.
+///
+/// # Errors
+/// Those of the databases.
+pub async fn expire_keys(shards: &Shards) -> Result<u64> {
+    let oldest_ms = shards.clock().now_ms() as i64 - REMEMBERED_MS;
+    let mut expired = 0;
+    for database in shards.databases() {
+        loop {
+            let deleted = database.write(move |transaction| async move {
+                let sql = "DELETE FROM tripod_idempotency_key WHERE (shard, account_id, key_hash) IN \
+                           (SELECT shard, account_id, key_hash FROM tripod_idempotency_key \
+                            WHERE created_at_ms <= $1 ORDER BY created_at_ms LIMIT $2)";
+                let values = [oldest_ms.into(), EXPIRED_AT_ONCE.into()];
+                Ok(transaction.execute_raw(statement(&transaction, sql, values)).await?.rows_affected())
+            });
+            let deleted = deleted.await?;
+            expired += deleted;
+            if deleted < EXPIRED_AT_ONCE as u64 {
+                break;
+            }
+        }
+    }
+    Ok(expired)
+}
+
+/// The job that forgets expired keys; every app has it run once an hour.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ExpireKeys {}
+
+impl Job for ExpireKeys {
+    const NAME: &'static str = "tripod.expire_keys";
+    const RETRIES: u32 = 3;
+}
+
+impl<C: Send + Sync + 'static> Run<C> for ExpireKeys {
+    async fn run(&mut self, _: &C, run: &JobRun) -> anyhow::Result<()> {
+        expire_keys(run.shards()).await?;
+        Ok(())
+    }
+}
+
+/// A reply that carries a secret, such as a token: no cache on its way may keep it.
+#[derive(Clone, Copy, Debug)]
+pub struct NoStore<T>(pub T);
+
+impl<T: IntoResponse> IntoResponse for NoStore<T> {
     fn into_response(self) -> Response {
         let mut response = self.0.into_response();
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response.extensions_mut().insert(NeverKept);
         response
     }
 }
 
-/// What is known of a key.
-enum Known {
-    New,
-    Replied(Response),
-}
-
-impl Idempotency {
-    /// The keys of these shards.
-    pub fn new(shards: Shards) -> Self {
-        Self { shards, at_work: Arc::default() }
-    }
-
-    /// Runs `effect` once for the key in these headers. `content` is the request's content, by
-    /// which a repeat is told from another request under the same key.
-    ///
-    /// # Errors
-    /// 422 when the key is too long or was used for another request; those of `effect`.
-    pub async fn once(
-        &self,
-        account: i64,
-        headers: &HeaderMap,
-        content: [u8; 32],
-        effect: impl AsyncFnOnce(Slot) -> Response,
-    ) -> Result<Response, Problem> {
-        let Some(key) = idempotency_key(headers)? else { return Ok(effect(Slot::default()).await) };
-        let key = (account, Sha256::digest(key).into());
-        let lock = self.lock(key);
-        let _turn = lock.lock().await;
-        match self.begin(key, content).await? {
-            Known::Replied(reply) => Ok(reply),
-            Known::New => {
-                let reply = effect(Slot(Some((self.clone(), key)))).await;
-                self.end(key, reply).await
-            }
-        }
-    }
-
-    fn lock(&self, key: Key) -> Arc<tokio::sync::Mutex<()>> {
-        let mut locks = self.at_work.lock().unwrap_or_else(|broken| broken.into_inner());
-        locks.retain(|_, lock| Arc::strong_count(lock) > 1);
-        locks.entry(key).or_default().clone()
-    }
-
-    /// Notes the key, or finds what is known of it.
-    async fn begin(&self, (account, key): Key, content: [u8; 32]) -> Result<Known, Problem> {
-        let now_ms = self.shards.clock().now_ms() as i64;
-        self.shards
-            .write(Shard::of_id(account), move |tx| {
-                Box::pin(async move {
-                    let connection = tx.connection();
-                    let expire = "DELETE FROM tripod_idempotency WHERE account_id = $1 AND created_at_ms <= $2";
-                    let expired = [account.into(), (now_ms - REMEMBERED_MS as i64).into()];
-                    connection.execute_raw(statement(connection, expire, expired)).await.map_err(Error::from)?;
-                    let note = "INSERT INTO tripod_idempotency (account_id, key_hash, content_hash, created_at_ms) \
-                                VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-                    let values = [account.into(), key.to_vec().into(), content.to_vec().into(), now_ms.into()];
-                    connection.execute_raw(statement(connection, note, values)).await.map_err(Error::from)?;
-                    let find = "SELECT content_hash, status, content_type, reply FROM tripod_idempotency \
-                                WHERE account_id = $1 AND key_hash = $2";
-                    let values = [account.into(), key.to_vec().into()];
-                    let row = connection.query_one_raw(statement(connection, find, values)).await.map_err(Error::from)?;
-                    let row = row.ok_or_else(|| Error::internal("a row that was just inserted is not there"))?;
-                    known(&row, content)
-                })
-            })
-            .await
-    }
-
-    /// Keeps a reply of success; forgets the key of a request that was refused before it reserved
-    /// an id, having changed nothing, and of one whose reply is secret. A fault of ours leaves the key as it is, with the id of what may have been done.
-    async fn end(&self, (account, key): Key, reply: Response) -> Result<Response, Problem> {
-        let status = reply.status();
-        if status.is_server_error() {
-            return Ok(reply);
-        }
-        let keep = status.is_success() && reply.extensions().get::<NeverKept>().is_none();
-        let (parts, body) = reply.into_parts();
-        let bytes = body.collect().await.map_err(|_| Problem::internal())?.to_bytes();
-        let text = String::from_utf8(bytes.to_vec()).map_err(|_| Problem::internal())?;
-        let content_type =
-            parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        self.shards
-            .write::<_, Error, _>(Shard::of_id(account), move |tx| {
-                Box::pin(async move {
-                    let key = [Value::from(account), key.to_vec().into()];
-                    let (sql, values) = if keep {
-                        let reply = [i32::from(status.as_u16()).into(), content_type.into(), text.into()];
-                        let sql = "UPDATE tripod_idempotency SET status = $3, content_type = $4, reply = $5 \
-                                   WHERE account_id = $1 AND key_hash = $2";
-                        (sql, key.into_iter().chain(reply).collect::<Vec<_>>())
-                    } else {
-                        let sql = "DELETE FROM tripod_idempotency \
-                                   WHERE account_id = $1 AND key_hash = $2 AND status IS NULL AND effect_id IS NULL";
-                        (sql, key.into())
-                    };
-                    tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;
-                    Ok(())
-                })
-            })
-            .await?;
-        Ok(Response::from_parts(parts, Body::from(bytes)))
-    }
-}
-
-/// Middleware for operations with a small body: runs an unsafe request with a key once. A route
-/// that takes large bodies calls [`Idempotency::once`] itself.
-pub async fn idempotent(State(idempotency): State<Idempotency>, request: Request, next: Next) -> Response {
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let Some(SignedIn(session)) = request.extensions().get::<SignedIn>().cloned() else {
-        return next.run(request).await;
-    };
-    if safe || !request.headers().contains_key(IDEMPOTENCY_KEY) {
-        return next.run(request).await;
-    }
-    let (parts, body) = request.into_parts();
-    let bytes = match axum::body::to_bytes(body, body::DEFAULT_LIMIT_BYTES).await {
-        Ok(bytes) => bytes,
-        Err(error) => return too_large_or_cut_off(&error).into_response(),
-    };
-    let content = content_hash(&parts.method, parts.uri.path(), [bytes.as_ref()]);
-    let headers = parts.headers.clone();
-    let run = async |slot: Slot| {
-        let mut request = Request::from_parts(parts, Body::from(bytes));
-        request.extensions_mut().insert(slot);
-        next.run(request).await
-    };
-    idempotency.once(session.account, &headers, content, run).await.unwrap_or_else(Problem::into_response)
-}
-
-fn too_large_or_cut_off(error: &axum::Error) -> Problem {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(inner) = cause {
-        if inner.is::<http_body_util::LengthLimitError>() {
-            return Problem::too_large(format!(
-                "The body is larger than {} bytes.",
-                body::DEFAULT_LIMIT_BYTES
-            ));
-        }
-        cause = inner.source();
-    }
-    Problem::malformed("The body was cut off.")
-}
-
 /// What a request is, for telling repeats from other requests: its operation and the parts of its
 /// content, each with its length so that no two sequences of parts are alike.
-pub fn content_hash<'p>(
-    method: &'p Method,
-    path: &'p str,
-    parts: impl IntoIterator<Item = &'p [u8]>,
-) -> [u8; 32] {
+fn content_hash<'p>(method: &Method, path: &str, parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for part in [method.as_str().as_bytes(), path.as_bytes()].into_iter().chain(parts) {
+    let mut add = |part: &[u8]| {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
-    }
+    };
+    add(method.as_str().as_bytes());
+    add(path.as_bytes());
+    parts.into_iter().for_each(add);
     hash.finalize().into()
 }
 
@@ -277,40 +487,32 @@ pub fn hash_text(text: &[u8]) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The key of a request, if it has one.
+/// The key of a request in its header, if it has one.
 ///
 /// # Errors
 /// 422 when it is empty, longer than 255 characters, or sent more than once.
 pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<&[u8]>, Problem> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next() else { return Ok(None) };
-    if key.is_empty() || key.len() > KEY_CHARACTERS || keys.next().is_some() {
-        let detail = format!("must be sent once, with 1 to {KEY_CHARACTERS} characters");
-        return Err(Problem::invalid("Idempotency-Key", detail));
+    if keys.next().is_some() {
+        return Err(not_a_key());
     }
-    Ok(Some(key.as_bytes()))
+    checked(key.as_bytes()).map(Some)
 }
 
-fn known(row: &QueryResult, content: [u8; 32]) -> Result<Known, Problem> {
-    let stored: Vec<u8> = row.try_get_by_index(0).map_err(Error::from)?;
-    if stored != content {
-        return Err(Problem::invalid(
-            "Idempotency-Key",
-            "was used for another request; use a new one for each",
-        ));
+fn key_of(headers: &HeaderMap, query: Option<&str>) -> Result<Option<Vec<u8>>, Problem> {
+    if let Some(key) = idempotency_key(headers)? {
+        return Ok(Some(key.to_vec()));
     }
-    let Some(status) = row.try_get_by_index::<Option<i32>>(1).map_err(Error::from)? else {
-        return Ok(Known::New);
-    };
-    let content_type: Option<String> = row.try_get_by_index(2).map_err(Error::from)?;
-    let reply: Option<String> = row.try_get_by_index(3).map_err(Error::from)?;
-    let mut response = Response::new(Body::from(reply.unwrap_or_default()));
-    *response.status_mut() = u16::try_from(status)
-        .ok()
-        .and_then(|status| StatusCode::from_u16(status).ok())
-        .ok_or_else(|| Error::internal(format!("a kept reply has the status {status}")))?;
-    if let Some(value) = content_type.and_then(|text| HeaderValue::from_str(&text).ok()) {
-        response.headers_mut().insert(CONTENT_TYPE, value);
-    }
-    Ok(Known::Replied(response))
+    let in_query = query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    let key = in_query.filter(|(name, _)| *name == QUERY_KEY).map(|(_, key)| key.as_bytes()).next();
+    key.filter(|key| !key.is_empty()).map(|key| checked(key).map(<[u8]>::to_vec)).transpose()
+}
+
+fn checked(key: &[u8]) -> Result<&[u8], Problem> {
+    if key.is_empty() || key.len() > KEY_CHARACTERS { Err(not_a_key()) } else { Ok(key) }
+}
+
+fn not_a_key() -> Problem {
+    Problem::invalid("Idempotency-Key", format!("must be sent once, with 1 to {KEY_CHARACTERS} characters"))
 }

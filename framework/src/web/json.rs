@@ -3,6 +3,8 @@
 //! What does not parse is 400 and says where; what parses and does not fit its type is 422 and
 //! names the field. A refusal never repeats a value that was sent: it may be a password.
 
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, HeaderValue, header, request::Parts};
 use axum::response::{IntoResponse, Response};
@@ -10,9 +12,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 use std::error::Error as StdError;
 
-use super::body::Whole;
-use super::problem::{FieldError, Problem};
-use crate::Error;
+use super::body::BodyBytes;
+use super::problem::Problem;
+use crate::error::{Error, FieldError};
 
 /// A JSON body: of a request as an extractor, of a reply as a response.
 ///
@@ -28,7 +30,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if !is_json(request.headers()) {
             return Err(Problem::unsupported("The content type must be application/json."));
         }
-        let Whole(bytes) = Whole::from_request(request, state).await?;
+        let BodyBytes(bytes) = BodyBytes::from_request(request, state).await?;
         parse(&bytes).map(Self)
     }
 }
@@ -66,6 +68,9 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// Parses JSON as an extractor does, for input that comes otherwise, such as a part of a form.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if has_nul(bytes) {
+        return Err(Problem::invalid("", "must not contain NUL characters"));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
@@ -77,6 +82,16 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })?;
     json.end().map_err(|error| malformed(&error))?;
     Ok(value)
+}
+
+/// Whether a string of this JSON contains a NUL, which PostgreSQL can't store. JSON can write it only as
+/// an escape.
+fn has_nul(json: &[u8]) -> bool {
+    const ESCAPE: &[u8] = b"\\u0000";
+    let found = json.windows(ESCAPE.len()).enumerate().filter(|(_, window)| *window == ESCAPE);
+    // After another backslash it is text that looks like an escape.
+    let mut escapes = found.filter(|(at, _)| json[..*at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0);
+    escapes.next().is_some()
 }
 
 fn malformed(error: &serde_json::Error) -> Problem {
@@ -110,6 +125,16 @@ fn field_error(path: &str, sentence: &str) -> FieldError {
 }
 
 fn in_words(sentence: &str) -> String {
+    // What numbers and booleans say that are parsed from text, as in a query string.
+    match sentence {
+        "invalid digit found in string"
+        | "cannot parse integer from empty string"
+        | "number too large to fit in target type"
+        | "number too small to fit in target type" => return "must be a whole number within bounds".into(),
+        "invalid float literal" | "cannot parse float from empty string" => return "must be a number".into(),
+        "provided string was not `true` or `false`" => return "must be true or false".into(),
+        _ => {}
+    }
     let expected = sentence.rsplit_once(", expected ").map(|(_, expected)| expected);
     match expected {
         Some(kind) if sentence.starts_with("unknown variant") => format!("must be {kind}"),
@@ -162,12 +187,22 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // No store can hold it, so nothing is at such an address.
+        if parts.uri.path().contains("%00") {
+            return Err(Problem::malformed("The address contains a NUL character."));
+        }
         match axum::extract::Path::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
             Err(rejection) if rejection.status().is_server_error() => {
                 let error = Error::internal("a handler asks for parameters its path lacks");
                 Err(error.because(rejection).into())
             }
+            Err(PathRejection::FailedToDeserializePathParams(failed)) => match failed.kind() {
+                ErrorKind::ParseErrorAtKey { key, .. } | ErrorKind::DeserializeError { key, .. } => {
+                    Err(Problem::malformed(format!("The {key} in the address is not of the form it must have.")))
+                }
+                _ => Err(Problem::malformed("A part of the address is not of the form it must have.")),
+            },
             Err(_) => Err(Problem::malformed("A part of the address is not of the form it must have.")),
         }
     }
@@ -222,8 +257,10 @@ mod tests {
     #[tokio::test]
     async fn json_in_is_json_out_under_any_json_type() {
         for content_type in ["application/json", "application/JSON; charset=utf-8", "application/a+json"] {
-            let (status, body) = post_json(content_type, r#"{"name":"\u0000é"}"#).await;
-            assert_eq!((status, body["name"].as_str()), (200, Some("\0é")), "{content_type}");
+            let (status, body) = post_json(content_type, r#"{"name":"\u0001é\\u0000"}"#).await;
+            assert_eq!((status, body["name"].as_str()), (200, Some("\u{1}é\\u0000")), "{content_type}");
+            let (status, problem) = post_json(content_type, r#"{"name":"a\\\u0000"}"#).await;
+            assert_eq!(status, 422, "{problem}");
         }
         for content_type in ["text/json", "application/jsonp", "application/+json", ""] {
             assert_eq!(post_json(content_type, r#"{"name":"a"}"#).await.0, 415, "{content_type}");
@@ -272,9 +309,14 @@ mod tests {
             let (status, problem) = send(Request::get(format!("/page{query}")), "").await;
             assert_eq!((status, &problem["errors"][0]["field"]), (422, &"limit".into()), "{query} {problem}");
         }
+        let (_, problem) = send(Request::get("/page?limit=x"), "").await;
+        assert_eq!(problem["errors"][0]["detail"], "must be a whole number within bounds", "{problem}");
+        assert_eq!(send(Request::get("/page?limit=%00"), "").await.0, 422);
         assert_eq!(send(Request::get("/7"), "").await, (200, Value::from(7)));
-        for path in ["/x", "/-7", "/99999999999999999999", "/%ff"] {
+        for path in ["/x", "/-7", "/99999999999999999999", "/%ff", "/%00", "/7%00"] {
             assert_eq!(send(Request::get(path), "").await.0, 400, "{path}");
         }
+        let (_, problem) = send(Request::get("/x"), "").await;
+        assert_eq!(problem["detail"], "The id in the address is not of the form it must have.");
     }
 }

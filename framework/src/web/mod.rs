@@ -18,23 +18,27 @@ mod rate;
 mod security;
 pub mod server;
 mod session;
+mod text;
 
 pub use auth::{SignedIn, authenticate};
 pub use cookie::{SessionCookie, read_cookie};
 pub use form::Form;
 pub use idempotency::{
-    IDEMPOTENCY_KEY, Idempotency, Secret, Slot, content_hash, hash_text, idempotency_key, idempotent,
+    ExpireKeys, IDEMPOTENCY_KEY, IdempotencyKey, Keyed, NoStore, Once, expire_keys, hash_text, idempotency_key,
 };
 pub use json::{Json, Path, Query};
 pub use origin::{refuse_cross_site, refuse_unproven};
-pub use page::{Filling, Page, PageQuery, after_id, after_link};
+pub use page::{Page, PageBuilder, PageQuery};
 pub use password::Passwords;
-pub use problem::{FieldError, PROBLEM_JSON, Problem, fallback, method_not_allowed, panicked};
-pub use rate::{Payer, RateLimits, Rule, limit_requests, limit_tokens};
+pub use crate::error::FieldError;
+pub use problem::{PROBLEM_JSON, Problem, fallback, method_not_allowed, panicked};
+pub use rate::{RateLimit, RateLimitKey, RateLimits, limit_requests, limit_tokens};
 pub use security::{RequestId, observe};
 pub use session::{Session, Sessions};
+pub use text::{TextFields, text_field};
 
 use crate::db::Migration;
 
 /// The tables of sessions and of idempotency keys.
-pub const MIGRATIONS: [Migration; 2] = [session::MIGRATION, idempotency::MIGRATION];
+pub const MIGRATIONS: [Migration; 3] =
+    [session::MIGRATION, idempotency::MIGRATION, idempotency::RESULTS_MIGRATION];

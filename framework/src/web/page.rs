@@ -1,14 +1,15 @@
 //! Pages of lists: `?limit=&cursor=` in, `{items, next}` out, by keyset.
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{FieldError, Problem};
-use crate::graph::EdgePage;
-use crate::id::Id;
-use crate::shard;
+use super::{Problem, Query};
+use crate::error::{Error, Result};
+use crate::shard::{Keyset, List, Order, Position};
 
 /// A page of a list.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -30,6 +31,9 @@ pub struct PageQuery {
     /// Where to go on: `next` of the page before.
     #[param(min_length = 1)]
     cursor: Option<String>,
+    #[serde(skip)]
+    #[param(ignore)]
+    order: Order,
 }
 
 /// Items a page holds unless asked otherwise, and at most.
@@ -39,7 +43,7 @@ const LARGEST_LIMIT: u16 = 100;
 impl PageQuery {
     /// The first page, of `limit` items.
     pub fn first(limit: u16) -> Self {
-        Self { limit: Some(limit), cursor: None }
+        Self { limit: Some(limit), ..Self::default() }
     }
 
     /// The same page, of `limit` items unless a number was asked for.
@@ -48,177 +52,227 @@ impl PageQuery {
         Self { limit: self.limit.or(Some(limit)), ..self }
     }
 
+    /// The same page of a list that goes from the oldest item to the newest.
+    #[must_use]
+    pub fn oldest_first(self) -> Self {
+        Self { order: Order::OldestFirst, ..self }
+    }
+
     /// Items at most, 1 to 100.
     ///
     /// # Errors
-    /// 422 when it is outside.
-    pub fn limit(&self) -> Result<u64, Problem> {
+    /// Invalid, when it is outside.
+    pub fn limit(&self) -> Result<u64> {
         match self.limit.unwrap_or(DEFAULT_LIMIT) {
             limit @ 1..=LARGEST_LIMIT => Ok(limit.into()),
-            _ => Err(Problem::invalid_fields(vec![FieldError::new("limit", "must be from 1 to 100")])),
+            _ => Err(Error::invalid_field("limit", "must be from 1 to 100")),
         }
     }
 
-    /// The page of a list by id.
+    /// The keyset of the page, for lists whose items are all shown.
     ///
     /// # Errors
-    /// 422 when the limit or the cursor is not one.
-    pub fn by_id<E>(&self) -> Result<shard::Page<E>, Problem> {
-        let before = self.position::<1>()?.map(|[id]| Id::from_raw(id));
-        Ok(shard::Page { before, limit: self.limit()? })
+    /// Invalid, when the limit or the cursor is not one.
+    pub fn keyset<P: Position>(&self) -> Result<Keyset<P>> {
+        let after = match &self.cursor {
+            None => None,
+            Some(cursor) => Some(decode(cursor).ok_or_else(|| {
+                Error::invalid_field("cursor", "is not one of this list; send `next` of the page before, as it was")
+            })?),
+        };
+        Ok(Keyset { after, limit: self.limit()?, order: self.order })
     }
 
-    /// The page of a list of an edge's ends.
+    /// Fills the page from a list. `list` reads a part of it, `present` makes of each item what is shown
+    /// of it, or `None` where the viewer sees nothing of it; both are called again until the page is full
+    /// or the list ends, however many items are hidden.
+    ///
+    /// ```
+    /// use tripod::id::Id;
+    /// use tripod::shard::{Keyset, List};
+    /// use tripod::web::PageQuery;
+    /// # struct Note;
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let list = |part: Keyset<Id<Note>>| async move {
+    ///     let before = part.after.map_or(1_000, Id::raw);
+    ///     let ids = (0..before).rev().take(part.limit as usize).map(|n| (Id::from_raw(n), n));
+    ///     Ok(List::new(ids.collect(), part.limit))
+    /// };
+    /// let present = |numbers: Vec<i64>| async move {
+    ///     Ok(numbers.into_iter().map(|n| (n % 7 == 0).then_some(n)).collect())
+    /// };
+    /// let page = PageQuery::first(3).fill(list, present).await?;
+    /// assert_eq!(page.items, [994, 987, 980]);
+    /// # Ok::<(), tripod::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
-    /// 422 when the limit or the cursor is not one.
-    pub fn by_link(&self) -> Result<EdgePage, Problem> {
-        let after = self.position::<2>()?.map(|[version, id]| (version, id));
-        Ok(EdgePage { after, limit: self.limit()? })
-    }
-
-    fn position<const N: usize>(&self) -> Result<Option<[i64; N]>, Problem> {
-        let Some(cursor) = &self.cursor else { return Ok(None) };
-        decode(cursor).map(Some).ok_or_else(|| {
-            Problem::invalid("cursor", "is not one of this list; send `next` of the page before, as it was")
-        })
+    /// Those of [`Self::keyset`], of `list` and of `present`.
+    pub async fn fill<P, T, V, Listed, Presented>(
+        &self,
+        list: impl Fn(Keyset<P>) -> Listed,
+        present: impl Fn(Vec<T>) -> Presented,
+    ) -> Result<Page<V>>
+    where
+        P: Position,
+        Listed: Future<Output = Result<List<P, T>>>,
+        Presented: Future<Output = Result<Vec<Option<V>>>>,
+    {
+        let mut page = PageBuilder::new(self.keyset()?);
+        while let Some(part) = page.wants() {
+            let List { items, next } = list(part).await?;
+            let (places, items): (Vec<P>, Vec<T>) = items.into_iter().unzip();
+            let shown = present(items).await?;
+            if shown.len() != places.len() {
+                let (shown, listed) = (shown.len(), places.len());
+                return Err(Error::internal(format!("{listed} items were listed and {shown} presented")));
+            }
+            page.add(places.into_iter().zip(shown), next);
+        }
+        Ok(page.finish())
     }
 }
 
-/// The cursor that goes on after this id.
-pub fn after_id<E>(id: Id<E>) -> String {
-    encode(&[id.raw()])
+impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Query::from_request_parts(parts, state).await.map(|Query(page)| page)
+    }
 }
 
-/// The cursor that goes on after this end of an edge: its version and raw id.
-pub fn after_link((version, id): (i64, i64)) -> String {
-    encode(&[version, id])
+/// The longest part of a list that is read at once.
+const LONGEST_PART: u64 = 1_000;
+
+/// Fills a page from parts of a list of which not everything is visible.
+#[derive(Debug)]
+pub struct PageBuilder<P, V> {
+    items: Vec<V>,
+    keyset: Keyset<P>,
+    /// How long the next part is at least: they grow, so that a long stretch of what is not visible is
+    /// passed in a few steps.
+    part: u64,
+    has_ended: bool,
 }
 
-/// Fills a page from a list of which not everything is visible: it is asked for stretches of the
-/// list until there are enough items or the list has no more.
-///
-/// ```
-/// use tripod::web::Filling;
-/// let mut filling = Filling::new(2, None);
-/// while let Some((before, limit)) = filling.wants() {
-///     let rows: Vec<i64> = (0..before.unwrap_or(10)).rev().take(limit as usize).collect();
-///     let next = rows.last().copied().filter(|_| rows.len() as u64 == limit);
-///     filling.add(rows.into_iter().filter(|n| n % 5 == 0).map(|n| (n, n)), next);
-/// }
-/// assert_eq!(filling.into_page(|before| before.to_string()).items, [5, 0]);
-/// ```
-pub struct Filling<T, C> {
-    items: Vec<T>,
-    limit: u64,
-    /// How long the next stretch is at least: they grow, so that a long stretch of what is not
-    /// visible is passed in a few steps.
-    stretch: u64,
-    position: Option<C>,
-    ended: bool,
-}
-
-/// The longest stretch, in rows.
-const LONGEST_STRETCH: u64 = 1_000;
-
-impl<T, C: Copy> Filling<T, C> {
-    /// A page of `limit` items that begins at `start`, or with the list.
-    pub fn new(limit: u64, start: Option<C>) -> Self {
-        Self { items: Vec::new(), limit, stretch: 0, position: start, ended: false }
+impl<P: Position, V> PageBuilder<P, V> {
+    /// The page of this keyset.
+    pub fn new(keyset: Keyset<P>) -> Self {
+        Self { items: Vec::new(), keyset, part: 0, has_ended: false }
     }
 
-    /// Where the next stretch begins and how long it is; nothing once the page is done.
-    pub fn wants(&self) -> Option<(Option<C>, u64)> {
-        let missing = self.limit.saturating_sub(self.items.len() as u64);
-        (!self.ended && missing > 0).then_some((self.position, missing.max(self.stretch)))
+    /// The part of the list to read next; nothing once the page is done.
+    pub fn wants(&self) -> Option<Keyset<P>> {
+        let missing = self.keyset.limit.saturating_sub(self.items.len() as u64);
+        let limit = missing.max(self.part);
+        (!self.has_ended && missing > 0).then_some(Keyset { limit, ..self.keyset })
     }
 
-    /// Adds what is visible of a stretch, each with its position, and where the next stretch
-    /// begins: nothing at the end.
-    pub fn add(&mut self, visible: impl IntoIterator<Item = (C, T)>, next: Option<C>) {
-        self.stretch = (self.stretch * 4).clamp(20, LONGEST_STRETCH);
-        let mut visible = visible.into_iter();
-        while let Some((position, item)) = visible.next() {
+    /// Adds a part: what is shown of each item, with its place, and where the next part begins; nothing
+    /// at the end.
+    pub fn add(&mut self, shown: impl IntoIterator<Item = (P, Option<V>)>, next: Option<P>) {
+        self.part = (self.part * 4).clamp(20, LONGEST_PART);
+        let mut shown = shown.into_iter().filter_map(|(place, item)| Some((place, item?)));
+        while let Some((place, item)) = shown.next() {
             self.items.push(item);
-            if self.items.len() as u64 == self.limit {
-                self.ended = next.is_none() && visible.next().is_none();
-                self.position = Some(position);
+            if self.items.len() as u64 == self.keyset.limit {
+                self.has_ended = next.is_none() && shown.next().is_none();
+                self.keyset.after = Some(place);
                 return;
             }
         }
-        self.ended = next.is_none();
-        self.position = next;
+        self.has_ended = next.is_none();
+        self.keyset.after = next;
     }
 
-    /// The page, with its cursor written by `write`.
-    pub fn into_page(self, write: impl FnOnce(C) -> String) -> Page<T> {
-        Page { items: self.items, next: self.position.filter(|_| !self.ended).map(write) }
+    /// The page, with the cursor of the next one.
+    pub fn finish(self) -> Page<V> {
+        Page { items: self.items, next: self.keyset.after.filter(|_| !self.has_ended).map(encode) }
     }
 }
 
-/// A cursor is opaque: numbers, the count of which tells lists of different order apart.
-fn encode(position: &[i64]) -> String {
-    let bytes: Vec<u8> = position.iter().flat_map(|number| number.to_be_bytes()).collect();
+/// A cursor is opaque: the numbers of a place, whose count tells lists of different order apart.
+fn encode(place: impl Position) -> String {
+    let bytes: Vec<u8> = place.numbers().into_iter().flat_map(i64::to_be_bytes).collect();
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn decode<const N: usize>(cursor: &str) -> Option<[i64; N]> {
+fn decode<P: Position>(cursor: &str) -> Option<P> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let (numbers, rest) = bytes.as_chunks::<8>();
-    let position: [[u8; 8]; N] = numbers.try_into().ok().filter(|_| rest.is_empty())?;
-    let position = position.map(i64::from_be_bytes);
-    position.iter().all(|number| *number >= 0).then_some(position)
+    let numbers: Vec<i64> = numbers.iter().copied().map(i64::from_be_bytes).collect();
+    (rest.is_empty() && numbers.iter().all(|number| *number >= 0)).then(|| P::from_numbers(&numbers))?
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::EdgePosition;
+    use crate::id::Id;
 
-    fn query(limit: Option<u16>, cursor: Option<&str>) -> PageQuery {
-        PageQuery { limit, cursor: cursor.map(str::to_owned) }
+    fn page(limit: Option<u16>, cursor: Option<&str>) -> PageQuery {
+        PageQuery { limit, cursor: cursor.map(str::to_owned), order: Order::NewestFirst }
     }
 
     #[test]
     fn a_cursor_leads_back_to_where_it_was() {
         let id: Id<()> = Id::from_raw(i64::MAX - 5);
-        assert_eq!(query(None, Some(&after_id(id))).by_id::<()>().unwrap().before, Some(id));
-        assert_eq!(
-            query(None, Some(&after_link((7, id.raw())))).by_link().unwrap().after,
-            Some((7, id.raw()))
-        );
+        assert_eq!(page(None, Some(&encode(id))).keyset().unwrap().after, Some(id));
+        let edge = EdgePosition { version: 7, id: id.raw() };
+        assert_eq!(page(None, Some(&encode(edge))).keyset().unwrap().after, Some(edge));
     }
 
     #[test]
-    fn what_is_no_cursor_or_limit_is_422() {
-        let of_another_list = after_link((1, 1));
-        let negative = encode(&[-1]);
+    fn what_is_not_a_cursor_or_a_limit_is_refused() {
+        let of_another_list = encode(EdgePosition { version: 1, id: 1 });
+        let negative = encode(Id::<()>::from_raw(-1));
         for cursor in ["", "x", "AAAA", "AAAAAAAAAAAA", &of_another_list, &negative, "é"] {
-            let problem = query(None, Some(cursor)).by_id::<()>().err().expect(cursor);
-            assert_eq!((problem.status, problem.errors[0].field.as_str()), (422, "cursor"));
+            let error = page(None, Some(cursor)).keyset::<Id<()>>().expect_err(cursor);
+            assert!(error.is_invalid() && error.fields()[0].field == "cursor", "{error}");
         }
         for limit in [0, 101, u16::MAX] {
-            assert_eq!(query(Some(limit), None).limit().unwrap_err().status, 422);
+            assert!(page(Some(limit), None).limit().unwrap_err().is_invalid());
         }
-        assert_eq!(query(None, None).limit().unwrap(), 20);
+        assert_eq!(page(None, None).limit().unwrap(), 20);
     }
 
-    #[test]
-    fn a_page_is_full_as_long_as_enough_is_visible() {
-        // Of 1000 down to 1 only multiples of 7 are visible.
-        let (mut seen, mut start) = (Vec::new(), None);
+    /// Walks a list of 1 to 1,000 of which only multiples of 7 are visible.
+    async fn walk(query: impl Fn(Option<String>) -> PageQuery) -> Vec<i64> {
+        let list = |part: Keyset<Id<()>>| async move {
+            let all = 1..=1_000;
+            let numbers: Vec<i64> = match (part.order, part.after.map(Id::raw)) {
+                (Order::NewestFirst, after) => all.rev().filter(|n| after.is_none_or(|after| *n < after)).collect(),
+                (Order::OldestFirst, after) => all.filter(|n| after.is_none_or(|after| *n > after)).collect(),
+            };
+            let numbers = numbers.into_iter().take(part.limit as usize).map(|n| (Id::from_raw(n), n));
+            Ok(List::new(numbers.collect(), part.limit))
+        };
+        let (mut seen, mut cursor) = (Vec::new(), None);
         loop {
-            let mut filling = Filling::new(20, start);
-            while let Some((before, limit)) = filling.wants() {
-                let rows: Vec<i64> = (1..before.unwrap_or(1_001)).rev().take(limit as usize).collect();
-                let next = rows.last().copied().filter(|_| rows.len() as u64 == limit);
-                filling.add(rows.into_iter().filter(|n| n % 7 == 0).map(|n| (n, n)), next);
-            }
-            let page = filling.into_page(|before| before.to_string());
+            let present =
+                |numbers: Vec<i64>| async move { Ok(numbers.into_iter().map(|n| (n % 7 == 0).then_some(n)).collect()) };
+            let page = query(cursor).fill(list, present).await.unwrap();
             assert!(page.items.len() == 20 || page.next.is_none());
             seen.extend(page.items);
-            let Some(next) = page.next else { break };
-            start = Some(next.parse().unwrap());
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return seen,
+            }
         }
-        assert_eq!(seen, (1..=1_000).rev().filter(|n| n % 7 == 0).collect::<Vec<i64>>());
+    }
+
+    #[tokio::test]
+    async fn a_page_is_full_as_long_as_enough_is_visible() {
+        let newest = walk(|cursor| PageQuery { cursor, ..PageQuery::default() }).await;
+        assert_eq!(newest, (1..=1_000).rev().filter(|n| n % 7 == 0).collect::<Vec<i64>>());
+        let oldest = walk(|cursor| PageQuery { cursor, ..PageQuery::default() }.oldest_first()).await;
+        assert_eq!(oldest, (1..=1_000).filter(|n| n % 7 == 0).collect::<Vec<i64>>());
+    }
+
+    #[tokio::test]
+    async fn a_presenter_that_forgets_an_item_is_an_error() {
+        let list = |part: Keyset<Id<()>>| async move { Ok(List::new(vec![(Id::from_raw(1), 1)], part.limit)) };
+        let error = PageQuery::first(1).fill(list, |_| async { Ok(Vec::<Option<i64>>::new()) }).await.unwrap_err();
+        assert!(error.is_internal(), "{error}");
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Error;
+use crate::error::FieldError;
 
 /// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -44,33 +45,6 @@ pub struct Problem {
     pub unconfirmed: bool,
 }
 
-/// What is wrong with one field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct FieldError {
-    /// The path of the field, such as `photos[2].alt`; empty if it is the input as a whole.
-    pub field: String,
-    /// What is wrong with it, in words that follow the field's name.
-    pub detail: String,
-}
-
-impl FieldError {
-    /// Says `detail` about `field`.
-    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { field: field.into(), detail: detail.into() }
-    }
-}
-
-macro_rules! problems {
-    ($($(#[$doc:meta])* $make:ident, $status:ident;)*) => {
-        $(
-            $(#[$doc])*
-            pub fn $make(detail: impl Into<String>) -> Self {
-                Self::new(StatusCode::$status, detail)
-            }
-        )*
-    };
-}
-
 impl Problem {
     /// A problem of any status from 400 to 599.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
@@ -85,27 +59,54 @@ impl Problem {
         }
     }
 
-    problems! {
-        /// 400: the request cannot be parsed.
-        malformed, BAD_REQUEST;
-        /// 401: no credentials, or none that are known. Carries `WWW-Authenticate: Bearer`.
-        unauthenticated, UNAUTHORIZED;
-        /// 403: known, and not allowed to.
-        forbidden, FORBIDDEN;
-        /// 404: absent, or not visible to whoever asks.
-        absent, NOT_FOUND;
-        /// 405: the path exists, but not for this method.
-        method_not_allowed, METHOD_NOT_ALLOWED;
-        /// 408: the request did not arrive in time.
-        timed_out, REQUEST_TIMEOUT;
-        /// 409: what is stored stands against it.
-        conflict, CONFLICT;
-        /// 413: the body is larger than this route takes.
-        too_large, PAYLOAD_TOO_LARGE;
-        /// 415: the body is of a type that this route does not take.
-        unsupported, UNSUPPORTED_MEDIA_TYPE;
-        /// 431: the request's header fields are too large or too many.
-        header_too_large, REQUEST_HEADER_FIELDS_TOO_LARGE;
+    /// 400: the request cannot be parsed.
+    pub fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 401: no credentials, or none that are known. Carries `WWW-Authenticate: Bearer`.
+    pub fn unauthenticated(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, detail)
+    }
+
+    /// 403: known, and not allowed to.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// 404: absent, or not visible to whoever asks.
+    pub fn absent(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// 405: the path exists, but not for this method.
+    pub fn method_not_allowed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+    }
+
+    /// 408: the request did not arrive in time.
+    pub fn timed_out(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, detail)
+    }
+
+    /// 409: what is stored stands against it.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// 413: the body is larger than this route takes.
+    pub fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
+    /// 415: the body is of a type that this route does not take.
+    pub fn unsupported(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+    }
+
+    /// 431: the request's header fields are too large or too many.
+    pub fn header_too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
     }
 
     /// 422: one field is not acceptable.
@@ -176,16 +177,31 @@ impl IntoResponse for Problem {
     }
 }
 
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
+        let refusals: [(bool, fn(String) -> Self); 5] = [
+            (error.is_unsupported(), Self::unsupported),
+            (error.is_unauthenticated(), Self::unauthenticated),
+            (error.is_forbidden(), Self::forbidden),
+            (error.is_absent(), Self::absent),
+            (error.is_conflict(), Self::conflict),
+        ];
+        if let Some((_, make)) = refusals.into_iter().find(|(is_it, _)| *is_it) {
+            return Self { errors: error.fields().to_vec(), ..make(error.to_string()) };
+        }
         if error.is_invalid() {
-            return Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
+            let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
+            problem.errors = error.fields().to_vec();
+            return problem;
         }
-        if error.is_unsupported() {
-            return Self::unsupported(error.to_string());
-        }
-        if error.is_conflict() {
-            return Self::conflict(error.to_string());
+        if error.is_limited() {
+            return Self::too_many(error.retry_after_seconds().unwrap_or(RETRY_SECONDS));
         }
         if error.is_overloaded() {
             return Self::unavailable(RETRY_SECONDS);
@@ -267,9 +283,12 @@ mod tests {
 
     #[tokio::test]
     async fn each_kind_of_error_has_its_status_and_no_fault_of_ours_leaks() {
-        let made: [(Error, u16); 7] = [
+        let made: [(Error, u16); 10] = [
             (Error::invalid("secret"), 422),
             (Error::unsupported("secret"), 415),
+            (Error::unauthenticated("secret"), 401),
+            (Error::forbidden("secret"), 403),
+            (Error::absent("secret"), 404),
             (Error::conflict("secret"), 409),
             (Error::unavailable("secret"), 503),
             (Error::overloaded("secret"), 503),

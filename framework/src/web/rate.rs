@@ -16,16 +16,17 @@ use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
-use super::{Problem, SessionCookie, SignedIn, hash_text};
+use super::{SessionCookie, SignedIn, hash_text};
+use crate::error::{Error, Result};
 use crate::redis::{Redis, Script};
 
-/// Buckets of one rule past which the full ones are forgotten.
+/// Buckets of one limit past which the full ones are forgotten.
 const BUCKETS: usize = 100_000;
 
 /// So many requests at once, and then as many again, evenly, in each `per`.
 #[derive(Clone, Copy, Debug)]
-pub struct Rule {
-    /// Tells its buckets from those of other rules.
+pub struct RateLimit {
+    /// Tells its buckets from those of other limits.
     pub name: &'static str,
     /// Requests at once.
     pub burst: NonZeroU32,
@@ -33,7 +34,7 @@ pub struct Rule {
     pub per: Duration,
 }
 
-impl Rule {
+impl RateLimit {
     /// `burst` requests in `per_seconds`.
     ///
     /// # Panics
@@ -45,11 +46,11 @@ impl Rule {
 
 /// All requests of one account, or of one network without an account: far more than people make,
 /// and far fewer than a loop does.
-const REQUESTS: Rule = Rule::new("requests", 1_200, 60);
+const REQUESTS: RateLimit = RateLimit::new("requests", 1_200, 60);
 
 /// Requests with a token, good or made up, of one network: looking it up costs a read. Many people
 /// may share a network, so it is generous.
-const TOKENS: Rule = Rule::new("tokens", 6_000, 60);
+const TOKENS: RateLimit = RateLimit::new("tokens", 6_000, 60);
 
 /// Middleware, before tokens are looked up: bounds how many of them a network may try.
 pub async fn limit_tokens(
@@ -62,33 +63,33 @@ pub async fn limit_tokens(
     let has_token = headers.contains_key(AUTHORIZATION) || cookie.read(headers).is_some();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().filter(|_| has_token);
     if let Some(ConnectInfo(peer)) = peer
-        && let Err(problem) = limits.take(TOKENS, peer.ip()).await
+        && let Err(error) = limits.check(TOKENS, peer.ip()).await
     {
-        return problem.into_response();
+        return error.into_response();
     }
     next.run(request).await
 }
 
-/// Middleware: takes every request from its account's or network's bucket. Rules for single
+/// Middleware: takes every request from its account's or network's bucket. RateLimits for single
 /// operations are the handlers' own.
 pub async fn limit_requests(State(limits): State<RateLimits>, request: Request, next: Next) -> Response {
     let account =
-        request.extensions().get::<SignedIn>().map(|SignedIn(session)| Payer::Account(session.account));
+        request.extensions().get::<SignedIn>().map(|SignedIn(session)| RateLimitKey::Account(session.account));
     let network = || {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        peer.map(|ConnectInfo(peer)| Payer::from(peer.ip()))
+        peer.map(|ConnectInfo(peer)| RateLimitKey::from(peer.ip()))
     };
-    if let Some(payer) = account.or_else(network)
-        && let Err(problem) = limits.take(REQUESTS, payer).await
+    if let Some(key) = account.or_else(network)
+        && let Err(error) = limits.check(REQUESTS, key).await
     {
-        return problem.into_response();
+        return error.into_response();
     }
     next.run(request).await
 }
 
 /// Whose bucket is taken from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Payer {
+pub enum RateLimitKey {
     /// A signed-in account.
     Account(i64),
     /// A network: an IPv4 address, or the first 64 bits of an IPv6 one, which is what one
@@ -98,7 +99,7 @@ pub enum Payer {
     Name(String),
 }
 
-impl From<IpAddr> for Payer {
+impl From<IpAddr> for RateLimitKey {
     fn from(address: IpAddr) -> Self {
         let mut network = [0; 8];
         match address.to_canonical() {
@@ -109,7 +110,7 @@ impl From<IpAddr> for Payer {
     }
 }
 
-impl Payer {
+impl RateLimitKey {
     /// As part of a key. A name is a stranger's text, and may be a password typed into the wrong
     /// field, so only its hash is written.
     fn key(&self) -> String {
@@ -121,7 +122,7 @@ impl Payer {
     }
 }
 
-type Limiter = DefaultKeyedRateLimiter<Payer>;
+type Limiter = DefaultKeyedRateLimiter<RateLimitKey>;
 
 /// The generic cell rate algorithm, which is governor's: a bucket is the time at which it is full
 /// again. Gives the milliseconds until a request may be taken, 0 when it was. In microseconds,
@@ -152,40 +153,40 @@ impl RateLimits {
         Self { enabled, redis, limiters: Arc::default() }
     }
 
-    /// Takes one request from a bucket.
+    /// Counts one request against a limit.
     ///
     /// # Errors
-    /// 429 with `Retry-After` when it is empty.
-    pub async fn take(&self, rule: Rule, payer: impl Into<Payer>) -> Result<(), Problem> {
+    /// Limited, with the seconds until the next one is let through, when the limit is used up.
+    pub async fn check(&self, limit: RateLimit, key: impl Into<RateLimitKey>) -> Result<()> {
         if !self.enabled {
             return Ok(());
         }
-        let payer = payer.into();
-        let wait = match self.take_shared(rule, &payer).await {
+        let key = key.into();
+        let wait = match self.take_shared(limit, &key).await {
             Some(wait) => wait,
-            None => self.take_here(rule, &payer),
+            None => self.take_here(limit, &key),
         };
-        if wait.is_zero() { Ok(()) } else { Err(Problem::too_many(wait.as_secs() + 1)) }
+        if wait.is_zero() { Ok(()) } else { Err(Error::limited(wait.as_secs() + 1)) }
     }
 
     /// How long until a request may be taken; nothing when Redis can't say.
-    async fn take_shared(&self, rule: Rule, payer: &Payer) -> Option<Duration> {
+    async fn take_shared(&self, limit: RateLimit, key: &RateLimitKey) -> Option<Duration> {
         static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(TAKE));
         let redis = self.redis.as_ref()?;
-        let key = redis.key(format_args!("r:{}:{}", rule.name, payer.key()));
-        let each = rule.per.as_micros() / u128::from(rule.burst.get());
-        let arguments = [each.max(1).to_string(), rule.burst.to_string()];
+        let key = redis.key(format_args!("r:{}:{}", limit.name, key.key()));
+        let each = limit.per.as_micros() / u128::from(limit.burst.get());
+        let arguments = [each.max(1).to_string(), limit.burst.to_string()];
         let taken = redis.run::<u64>(&SCRIPT, &key, &[&arguments[0], &arguments[1]]).await;
         taken.map(Duration::from_millis).ok()
     }
 
     /// The same, of the bucket in this process.
-    fn take_here(&self, rule: Rule, payer: &Payer) -> Duration {
-        let limiter = self.limiter(rule);
+    fn take_here(&self, limit: RateLimit, key: &RateLimitKey) -> Duration {
+        let limiter = self.limiter(limit);
         if limiter.len() > BUCKETS {
             limiter.retain_recent();
         }
-        match limiter.check_key(payer) {
+        match limiter.check_key(key) {
             Ok(()) => Duration::ZERO,
             Err(not_until) => {
                 not_until.wait_time_from(DefaultClock::default().now()).max(Duration::from_millis(1))
@@ -193,14 +194,14 @@ impl RateLimits {
         }
     }
 
-    fn limiter(&self, rule: Rule) -> Arc<Limiter> {
-        let known = self.limiters.read().unwrap_or_else(|broken| broken.into_inner()).get(rule.name).cloned();
+    fn limiter(&self, limit: RateLimit) -> Arc<Limiter> {
+        let known = self.limiters.read().unwrap_or_else(|broken| broken.into_inner()).get(limit.name).cloned();
         known.unwrap_or_else(|| {
             let mut limiters = self.limiters.write().unwrap_or_else(|broken| broken.into_inner());
-            let quota = Quota::with_period(rule.per / rule.burst.get())
-                .expect("a rule's period is longer than its burst in nanoseconds")
-                .allow_burst(rule.burst);
-            limiters.entry(rule.name).or_insert_with(|| Arc::new(Limiter::keyed(quota))).clone()
+            let quota = Quota::with_period(limit.per / limit.burst.get())
+                .expect("a limit's period is longer than its burst in nanoseconds")
+                .allow_burst(limit.burst);
+            limiters.entry(limit.name).or_insert_with(|| Arc::new(Limiter::keyed(quota))).clone()
         })
     }
 }
@@ -209,33 +210,33 @@ impl RateLimits {
 mod tests {
     use super::*;
 
-    const RULE: Rule = Rule::new("test", 3, 3_600);
+    const LIMIT: RateLimit = RateLimit::new("test", 3, 3_600);
 
     #[tokio::test]
-    async fn a_bucket_runs_out_for_its_payer_only() {
+    async fn a_bucket_runs_out_for_its_key_only() {
         let limits = RateLimits::new(true, None);
         let (v4, same): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "::ffff:10.0.0.1".parse().unwrap());
         for address in [v4, same, v4] {
-            limits.take(RULE, address).await.unwrap();
+            limits.check(LIMIT, address).await.unwrap();
         }
-        let refused = limits.take(RULE, same).await.unwrap_err();
-        assert_eq!(refused.status, 429);
-        limits.take(RULE, Payer::Account(1)).await.unwrap();
-        limits.take(Rule::new("other", 1, 60), v4).await.unwrap();
+        let refused = limits.check(LIMIT, same).await.unwrap_err();
+        assert!(refused.is_limited() && refused.retry_after_seconds().is_some(), "{refused}");
+        limits.check(LIMIT, RateLimitKey::Account(1)).await.unwrap();
+        limits.check(RateLimit::new("other", 1, 60), v4).await.unwrap();
     }
 
     #[test]
     fn addresses_of_one_customer_share_a_bucket() {
-        let payer = |text: &str| Payer::from(text.parse::<IpAddr>().unwrap());
-        assert_eq!(payer("2001:db8:1:2::1"), payer("2001:db8:1:2:ffff::9"));
-        assert_ne!(payer("2001:db8:1:2::1"), payer("2001:db8:1:3::1"));
+        let key = |text: &str| RateLimitKey::from(text.parse::<IpAddr>().unwrap());
+        assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::9"));
+        assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
     }
 
     #[tokio::test]
     async fn off_refuses_nothing() {
         let limits = RateLimits::new(false, None);
         for _ in 0..100 {
-            limits.take(RULE, Payer::Account(1)).await.unwrap();
+            limits.check(LIMIT, RateLimitKey::Account(1)).await.unwrap();
         }
     }
 }

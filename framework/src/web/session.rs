@@ -8,6 +8,7 @@
 //! is closed within 100 ms in every process. Only with Redis away from whoever closes it may its token
 //! be taken by others for up to a minute.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -68,9 +69,29 @@ pub struct Session {
 
 /// Opens, finds and closes sessions; clones share everything.
 #[derive(Clone)]
-pub struct Sessions {
+pub struct Sessions(Arc<Inner>);
+
+struct Inner {
     shards: Shards,
     stored: Region<Stored>,
+}
+
+impl Tx {
+    /// Opens a session of an account in this transaction and gives its token; see [`Sessions::open`].
+    ///
+    /// # Errors
+    /// Those of [`Sessions::open`].
+    pub async fn open_session<A>(&self, account: Id<A>, device: &str) -> Result<String> {
+        Sessions(self.shards().service::<Inner>()?).open(self, account, device).await
+    }
+
+    /// Closes all sessions of an account in this transaction; see [`Sessions::close_all`].
+    ///
+    /// # Errors
+    /// Those of [`Sessions::close_all`].
+    pub async fn close_sessions<A>(&self, account: Id<A>) -> Result<()> {
+        Sessions(self.shards().service::<Inner>()?).close_all(self, account.raw()).await
+    }
 }
 
 /// A session's row.
@@ -94,7 +115,9 @@ impl Sessions {
             let shards = loaded.clone();
             async move { load(&shards, ids).await }
         });
-        Self { shards, stored }
+        let inner = Arc::new(Inner { shards: shards.clone(), stored });
+        shards.provide(&inner);
+        Self(inner)
     }
 
     /// Opens a session in the transaction and gives its token, which is never stored: it counts
@@ -102,16 +125,16 @@ impl Sessions {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn open<A>(&self, tx: &Tx<'_>, account: Id<A>, device: &str) -> Result<String> {
+    pub async fn open<A>(&self, tx: &Tx, account: Id<A>, device: &str) -> Result<String> {
         let secret: [u8; SECRET_BYTES] = rand::random();
         let device: String = device.chars().filter(|c| !c.is_control()).take(DEVICE_CHARACTERS).collect();
         let hash = hash(&secret).to_vec();
         let sql = "INSERT INTO tripod_session (id, account_id, secret_hash, device) VALUES ($1, $2, $3, $4)";
         let id: Id<Session> = tx
-            .claim_id(sql, |id| vec![id.into(), account.into(), hash.clone().into(), device.clone().into()])
+            .insert_raw(sql, |id| vec![id.into(), account.into(), hash.clone().into(), device.clone().into()])
             .await?;
         // Somebody may have tried a token of this id: that there is none is cached, too.
-        tx.changes(self.stored.changed(id.raw()));
+        tx.changes(self.0.stored.changed(id.raw()));
         let oldest = "DELETE FROM tripod_session WHERE account_id = $1 AND id NOT IN \
                       (SELECT id FROM tripod_session WHERE account_id = $1 ORDER BY id DESC LIMIT $2) RETURNING id";
         self.delete(tx, oldest, [account.into(), SESSIONS.into()]).await?;
@@ -126,17 +149,17 @@ impl Sessions {
     /// Those of the database.
     pub async fn find(&self, token: &str) -> Result<Option<Session>> {
         let Some((id, secret)) = decode(token) else { return Ok(None) };
-        let Some(stored) = self.stored.get(id.raw()).await? else { return Ok(None) };
+        let Some(stored) = self.0.stored.get(id.raw()).await? else { return Ok(None) };
         let secret_hash = URL_SAFE_NO_PAD.decode(&stored.secret_hash).unwrap_or_default();
         let proven: bool = hash(&secret).as_slice().ct_eq(&secret_hash).into();
         Ok(proven.then(|| Session { id, account: stored.account, device: stored.device.clone() }))
     }
 
     /// Deletes the sessions that `sql` says and gives back.
-    async fn delete(&self, tx: &Tx<'_>, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
+    async fn delete(&self, tx: &Tx, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
         let rows = tx.connection().query_all_raw(statement(tx.connection(), sql, values)).await?;
         for row in &rows {
-            tx.changes(self.stored.changed(row.try_get_by_index(0)?));
+            tx.changes(self.0.stored.changed(row.try_get_by_index(0)?));
         }
         Ok(rows.len() as u64)
     }
@@ -146,7 +169,7 @@ impl Sessions {
     /// # Errors
     /// Those of the database.
     pub async fn list(&self, account: i64) -> Result<Vec<Session>> {
-        let reader = self.shards.reader(Id::<()>::from_raw(account).shard());
+        let reader = self.0.shards.reader(Id::<()>::from_raw(account).shard());
         let sql = "SELECT id, account_id, device FROM tripod_session WHERE account_id = $1 ORDER BY id DESC";
         reader.query_all_raw(statement(reader, sql, [account.into()])).await?.iter().map(session).collect()
     }
@@ -157,14 +180,12 @@ impl Sessions {
     /// Those of the database.
     pub async fn close(&self, account: i64, session: Id<Session>) -> Result<bool> {
         let sessions = self.clone();
-        self.shards
-            .write(Id::<()>::from_raw(account).shard(), move |tx| {
-                Box::pin(async move {
-                    // Whatever was cached of it: closed is closed.
-                    tx.changes(sessions.stored.changed(session.raw()));
-                    let sql = "DELETE FROM tripod_session WHERE account_id = $1 AND id = $2 RETURNING id";
-                    Ok(sessions.delete(tx, sql, [account.into(), session.into()]).await? == 1)
-                })
+        self.0.shards
+            .write(Id::<()>::from_raw(account), move |tx| async move {
+                // Whatever was cached of it: closed is closed.
+                tx.changes(sessions.0.stored.changed(session.raw()));
+                let sql = "DELETE FROM tripod_session WHERE account_id = $1 AND id = $2 RETURNING id";
+                Ok(sessions.delete(&tx, sql, [account.into(), session.into()]).await? == 1)
             })
             .await
     }
@@ -173,7 +194,7 @@ impl Sessions {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn close_all(&self, tx: &Tx<'_>, account: i64) -> Result<()> {
+    pub async fn close_all(&self, tx: &Tx, account: i64) -> Result<()> {
         let sql = "DELETE FROM tripod_session WHERE account_id = $1 RETURNING id";
         self.delete(tx, sql, [account.into()]).await.map(drop)
     }

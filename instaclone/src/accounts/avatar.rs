@@ -1,95 +1,54 @@
 //! One's own picture.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request, State};
-use axum::http::{HeaderMap, Method};
-use axum::response::IntoResponse;
-use axum::response::Response;
-use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
-use tripod::media::Upload;
-use tripod::web::body::Whole;
-use tripod::web::{Problem, SignedIn, content_hash};
-use tripod::{Error, Tripod};
+use axum::extract::State;
+use tripod::web::body::BodyBytes;
+use tripod::web::{IdempotencyKey, Json, Keyed, Once, SignedIn};
+use tripod::{App, Result};
 
-use super::account::{self, AccountId};
-use super::{User, me, nobody};
-use crate::posts::{ErasePost, Photo, name_file, take_upload};
+use super::own;
+use crate::entity::AccountId;
+use crate::posts::take_upload;
+use crate::views::User;
+use crate::visibility::no_account;
+
+/// Puts this picture in the old one's place, whose files a job deletes. A refusal names `field`.
+pub async fn change_avatar(
+    app: &App,
+    me: AccountId,
+    once: &Once,
+    bytes: Bytes,
+    field: &str,
+) -> Result<()> {
+    let change = async {
+        let processed = app.pictures.process(bytes).await.map_err(|error| error.at_field(field))?;
+        let (mut pictures, upload) = app.store_pictures(me, [(processed, String::new())]).await?;
+        let change = once.write(me, move |tx| async move {
+            let mut old = None;
+            let account = tx.update(me, |account| old = std::mem::replace(&mut account.avatar, pictures.pop()));
+            account.await?.filter(|account| !account.deleted).ok_or_else(no_account)?;
+            tx.keep(upload).await?;
+            if let Some(old) = old {
+                tx.delete_files(old.keys()?).await?;
+            }
+            Ok(())
+        });
+        change.await
+    };
+    once.earlier_or(me, change).await
+}
 
 /// Set your picture.
 #[utoipa::path(put, path = "/me/avatar", tag = "accounts", operation_id = "setAvatar", security(("bearer" = [])),
+    params(IdempotencyKey),
     request_body(content_type = "application/octet-stream", description = "A JPEG, PNG or WebP picture; what it is called does not matter."),
     responses((status = 200, description = "Your profile as it is now.", body = User)))]
 pub async fn set_avatar(
-    State(tripod): State<Tripod>,
+    State(app): State<App>,
     me: SignedIn,
-    headers: HeaderMap,
-    request: Request,
-) -> Result<Response, Problem> {
-    take_upload(&tripod, &me).await?;
-    let Whole(bytes) = Whole::from_request(request, &()).await?;
-    change_avatar(&tripod, &me, &headers, bytes, "").await
-}
-
-/// Sets the picture that these bytes are, once for the key in these headers; `field` is what a
-/// refusal names.
-pub async fn change_avatar(
-    tripod: &Tripod,
-    me: &SignedIn,
-    headers: &HeaderMap,
-    bytes: Bytes,
-    field: &str,
-) -> Result<Response, Problem> {
-    let content = content_hash(&Method::PUT, "/me/avatar", [bytes.as_ref()]);
-    let processed = tripod.pictures.process(bytes).await.map_err(|error| name_file(error, field))?;
-    let once = async |_| {
-        let changed = async {
-            let account: AccountId = me.account();
-            let picture = [(processed, String::new())];
-            let (pictures, upload) = Photo::store(tripod, account.shard(), picture).await?;
-            if let Err(problem) = change(tripod, account, pictures, upload.clone()).await {
-                // Unconfirmed, it may be in place; if it is not, it is deleted later.
-                if !problem.unconfirmed {
-                    upload.abandon().await?;
-                }
-                return Err(problem);
-            }
-            me::present(tripod, me).await
-        };
-        changed.await.into_response()
-    };
-    tripod.idempotency.once(me.0.account, headers, content, once).await
-}
-
-/// Puts the new picture in the old one's place; a job deletes the old one's files.
-async fn change(
-    tripod: &Tripod,
-    id: AccountId,
-    mut pictures: Vec<Photo>,
-    upload: Upload,
-) -> Result<(), Problem> {
-    let queue = tripod.queue.clone();
-    tripod
-        .shards
-        .write(id.shard(), move |tx| {
-            Box::pin(async move {
-                let of_account = account::Column::Id.eq(id).and(account::Column::Deleted.eq(false));
-                let before = account::Entity::find()
-                    .filter(of_account)
-                    // Two changes at once: each must see what it replaces.
-                    .lock_exclusive()
-                    .one(tx.connection())
-                    .await
-                    .map_err(Error::from)?;
-                let before = before.ok_or_else(nobody)?;
-                let picture = Expr::value(pictures.pop());
-                tx.update(id, |account| account.col_expr(account::Column::Avatar, picture)).await?;
-                upload.keep(tx).await?;
-                if let Some(old) = before.avatar {
-                    queue.enqueue(tx, &ErasePost::files(&[old])).await?;
-                }
-                Ok(())
-            })
-        })
-        .await
+    Keyed(once, BodyBytes(bytes)): Keyed<BodyBytes>,
+) -> Result<Json<User>> {
+    take_upload(&app, me.id()).await?;
+    change_avatar(&app, me.id(), &once, bytes, "").await?;
+    own(&app, me.id()).await.map(Json)
 }

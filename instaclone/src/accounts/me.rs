@@ -2,16 +2,16 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use sea_orm::UpdateMany;
-use sea_orm::sea_query::Expr;
-use serde::Deserialize;
-use tripod::web::{Json, Problem, SignedIn};
-use tripod::{Error, Tripod};
+use serde::{Deserialize, Serialize};
+use tripod::access::Viewer;
+use tripod::web::{IdempotencyKey, Json, Keyed, Once, SignedIn, TextFields};
+use tripod::{App, Result};
 use utoipa::ToSchema;
 
-use super::account::{self, AccountId};
-use super::{EraseAccount, User, credential, nobody};
-use crate::text::Texts;
+use super::EraseAccount;
+use crate::entity::{AccountId, credential};
+use crate::views::{self, User};
+use crate::visibility::no_account;
 
 /// What to change; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -26,75 +26,87 @@ pub struct ProfileChange {
     pub is_private: Option<bool>,
 }
 
+/// The texts of a profile, as a change left them.
+#[derive(Serialize, Deserialize)]
+pub struct ProfileTexts {
+    full_name: String,
+    bio: String,
+}
+
+/// One's own profile, as it is at this moment.
+pub async fn own(app: &App, me: AccountId) -> Result<User> {
+    views::account(app, &app.primary(), Viewer::Account(me.raw()), me).await
+}
+
+/// Changes one's own profile, and gives its texts as they are now.
+pub async fn change_profile(me: AccountId, once: &Once, change: ProfileChange) -> Result<ProfileTexts> {
+    let mut fields = TextFields::default();
+    let full_name = change.full_name.map(|text| fields.text("full_name", &text, 0..=64));
+    let bio = change.bio.map(|text| fields.text("bio", &text, 0..=150));
+    if change.is_private == Some(true) {
+        fields.refuse("is_private", "can't be true yet: private accounts are not available");
+    }
+    fields.check()?;
+    let change = once.write(me, move |tx| async move {
+        let changed = tx.update(me, |account| {
+            account.full_name = full_name.unwrap_or(std::mem::take(&mut account.full_name));
+            account.bio = bio.unwrap_or(std::mem::take(&mut account.bio));
+        });
+        let account = changed.await?.ok_or_else(no_account)?;
+        Ok(ProfileTexts { full_name: account.full_name, bio: account.bio })
+    });
+    change.await
+}
+
+/// Deletes an account: it is gone for everybody at once, and a job erases what it made.
+pub async fn delete(app: &App, me: AccountId) -> Result<()> {
+    let delete = app.write(me, move |tx| async move {
+        let mut avatar = None;
+        let deleted = tx.update(me, |account| {
+            account.deleted = true;
+            account.full_name.clear();
+            account.bio.clear();
+            avatar = account.avatar.take();
+        });
+        deleted.await?;
+        tx.delete(credential::of(me)).await?;
+        tx.close_sessions(me).await?;
+        if let Some(avatar) = avatar {
+            tx.delete_files(avatar.keys()?).await?;
+        }
+        tx.enqueue(EraseAccount::new(me)).await?;
+        Ok(())
+    });
+    delete.await
+}
+
 /// Yourself.
 #[utoipa::path(get, path = "/me", tag = "accounts", operation_id = "getMe", security(("bearer" = [])),
     responses((status = 200, description = "Your profile.", body = User)))]
-pub async fn get_me(State(tripod): State<Tripod>, me: SignedIn) -> Result<Json<User>, Problem> {
-    present(&tripod, &me).await
+pub async fn get_me(State(app): State<App>, me: SignedIn) -> Result<Json<User>> {
+    own(&app, me.id()).await.map(Json)
 }
 
 /// Change your profile.
 #[utoipa::path(patch, path = "/me", tag = "accounts", operation_id = "updateMe", security(("bearer" = [])),
-    request_body = ProfileChange,
+    params(IdempotencyKey), request_body = ProfileChange,
     responses((status = 200, description = "Your profile as it is now.", body = User)))]
 pub async fn update_me(
-    State(tripod): State<Tripod>,
+    State(app): State<App>,
     me: SignedIn,
-    Json(change): Json<ProfileChange>,
-) -> Result<Json<User>, Problem> {
-    let mut texts = Texts::default();
-    let full_name = change.full_name.map(|text| texts.take("full_name", &text, 64));
-    let bio = change.bio.map(|text| texts.take("bio", &text, 150));
-    if change.is_private == Some(true) {
-        texts.refuse("is_private", "can't be true yet: private accounts are not available");
-    }
-    texts.check()?;
-    let id: AccountId = me.account();
-    let texts = [(account::Column::FullName, full_name), (account::Column::Bio, bio)];
-    let change = move |mut update: UpdateMany<account::Entity>| {
-        for (column, text) in texts {
-            if let Some(text) = text {
-                update = update.col_expr(column, Expr::value(text));
-            }
-        }
-        update
-    };
-    tripod
-        .shards
-        .write::<_, Error, _>(id.shard(), move |tx| Box::pin(async move { tx.update(id, change).await }))
-        .await?;
-    present(&tripod, &me).await
+    Keyed(once, Json(change)): Keyed<Json<ProfileChange>>,
+) -> Result<Json<User>> {
+    let texts = change_profile(me.id(), &once, change).await?;
+    let mut user = own(&app, me.id()).await?;
+    user.author.full_name = texts.full_name.into();
+    user.bio = texts.bio;
+    Ok(Json(user))
 }
 
 /// Delete your account: it is gone for everybody at once, and what it made is erased.
 #[utoipa::path(delete, path = "/me", tag = "accounts", operation_id = "deleteMe", security(("bearer" = [])),
     responses((status = 204, description = "Your account is deleted.")))]
-pub async fn delete_me(State(tripod): State<Tripod>, me: SignedIn) -> Result<StatusCode, Problem> {
-    let id: AccountId = me.account();
-    let (queue, sessions) = (tripod.queue.clone(), tripod.sessions.clone());
-    tripod
-        .shards
-        .write::<_, Error, _>(id.shard(), move |tx| {
-            Box::pin(async move {
-                let blank = |update: UpdateMany<account::Entity>| {
-                    update
-                        .col_expr(account::Column::Deleted, Expr::value(true))
-                        .col_expr(account::Column::FullName, Expr::value(""))
-                        .col_expr(account::Column::Bio, Expr::value(""))
-                };
-                tx.update(id, blank).await?;
-                tx.delete(credential::of(id)).await?;
-                sessions.close_all(tx, id.raw()).await?;
-                queue.enqueue(tx, &EraseAccount::new(id)).await?;
-                Ok(())
-            })
-        })
-        .await?;
+pub async fn delete_me(State(app): State<App>, me: SignedIn) -> Result<StatusCode> {
+    delete(&app, me.id()).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// The profile of whoever asks.
-pub(super) async fn present(tripod: &Tripod, me: &SignedIn) -> Result<Json<User>, Problem> {
-    let account = tripod.shards.find(me.account::<account::Entity>()).await?.ok_or_else(nobody)?;
-    User::present(tripod, me.viewer(), account).await?.map(Json).ok_or_else(nobody)
 }

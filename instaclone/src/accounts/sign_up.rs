@@ -5,21 +5,21 @@ use std::net::SocketAddr;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use sea_orm::ActiveValue::Set;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tripod::access::Viewer;
 use tripod::id::Shard;
-use tripod::shard::{Claimed, Tx};
-use tripod::web::{Json, Problem, Rule, Secret, hash_text, idempotency_key};
-use tripod::{Error, Tripod};
+use tripod::shard::Tx;
+use tripod::web::{IdempotencyKey, Json, NoStore, Problem, RateLimit, TextFields, hash_text};
+use tripod::{App, Error, Result};
 use utoipa::ToSchema;
 
-use super::account::{self, AccountId};
 use super::session::{device, open_session};
-use super::{User, by_username, credential, username};
-use crate::text::{self, Texts};
+use super::users::{SignedInUser, by_username, username};
+use crate::entity::{AccountId, account, credential, username as name_entity};
+use crate::views;
 
 /// New accounts of one network.
-const SIGN_UPS: Rule = Rule::new("sign_up", 10, 3_600);
+const SIGN_UPS: RateLimit = RateLimit::new("sign_up", 10, 3_600);
 
 /// What a new account is made of.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -38,39 +38,27 @@ pub struct NewAccount {
     pub full_name: Option<String>,
 }
 
-/// A signed-in person.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SignedInUser {
-    pub user: User,
-    /// Send it with every request: `Authorization: Bearer TOKEN`. It is not shown again.
-    pub token: String,
-}
-
-/// Sign up.
-#[utoipa::path(post, path = "/accounts", tag = "accounts", operation_id = "signUp", request_body = NewAccount,
-    responses((status = 201, description = "The account, logged in.", body = SignedInUser),
-              (status = 409, description = "The user name is taken.", body = Problem, content_type = "application/problem+json")))]
-pub async fn sign_up(
-    State(tripod): State<Tripod>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    Json(new): Json<NewAccount>,
-) -> Result<Secret<(StatusCode, Json<SignedInUser>)>, Problem> {
-    tripod.limits.take(SIGN_UPS, peer.ip()).await?;
-    let mut texts = Texts::default();
-    let name = text::username(&mut texts, &new.username);
-    let full_name = texts.take("full_name", new.full_name.as_deref().unwrap_or_default(), 64);
+/// Signs up, from this address. A sign-up whose reply was lost may be sent again under its key.
+pub async fn sign_up_as(
+    app: &App,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    key: Option<&[u8]>,
+    new: NewAccount,
+) -> Result<SignedInUser> {
+    app.limits.check(SIGN_UPS, peer.ip()).await?;
+    let mut fields = TextFields::default();
+    let name = username(&mut fields, &new.username);
+    let full_name = fields.text("full_name", new.full_name.as_deref().unwrap_or_default(), 0..=64);
     if !(8..=200).contains(&new.password.chars().count()) {
-        texts.refuse("password", "must have 8 to 200 characters");
+        fields.refuse("password", "must have 8 to 200 characters");
     }
-    let email = new.email.as_deref().map(|email| texts.take("email", email, 254));
+    let email = new.email.as_deref().map(|email| fields.text("email", email, 0..=254));
     if email.as_deref().is_some_and(|email| !is_address(email)) {
-        texts.refuse("email", "must be an address such as kevin@example.org");
+        fields.refuse("email", "must be an address such as kevin@example.org");
     }
-    texts.check()?;
+    fields.check()?;
 
-    let key = idempotency_key(&headers)?.map(hash_text);
-    let password_hash = tripod.passwords.hash(new.password.clone()).await?;
     let row = account::ActiveModel {
         username: Set(name.clone()),
         full_name: Set(full_name),
@@ -82,80 +70,64 @@ pub async fn sign_up(
     };
     let credential = credential::ActiveModel {
         email: Set(email),
-        password_hash: Set(password_hash),
-        sign_up_key: Set(key),
+        password_hash: Set(app.passwords.hash(new.password.clone()).await?),
+        sign_up_key: Set(key.map(hash_text)),
         ..Default::default()
     };
-    let made = create(&tripod, name.clone(), device(&headers), row, credential).await;
-    let (id, token) = match made {
-        Err(problem) if problem.status == StatusCode::CONFLICT => {
-            repeated(&tripod, &headers, &name, new.password).await?.ok_or(problem)?
+    let (device, claimed) = (device(headers), name.clone());
+    let made = app.write(Shard::of_text(&name), {
+        let device = device.clone();
+        move |tx| async move {
+            let id = claim(&tx, &claimed, row, credential).await?;
+            Ok((id, tx.open_session(id, &device).await?))
+        }
+    });
+    let (id, token) = match made.await {
+        Err(error) if error.is_conflict() => {
+            repeated(app, key, &name, new.password, device).await?.ok_or(error)?
         }
         made => made?,
     };
-    let account = tripod.shards.find(id).await?.ok_or_else(super::nobody)?;
-    let user = User::present(&tripod, Viewer::Account(id.raw()), account).await?.ok_or_else(super::nobody)?;
-    Ok(Secret((StatusCode::CREATED, Json(SignedInUser { user, token }))))
-}
-
-async fn create(
-    tripod: &Tripod,
-    name: String,
-    device: String,
-    row: account::ActiveModel,
-    credential: credential::ActiveModel,
-) -> Result<(AccountId, String), Problem> {
-    let sessions = tripod.sessions.clone();
-    tripod
-        .shards
-        .write(Shard::of_text(&name), move |tx| {
-            Box::pin(async move {
-                let id = claim(tx, &name, row, credential).await?;
-                let token = sessions.open(tx, id, &device).await?;
-                Ok((id, token))
-            })
-        })
-        .await
+    let user = views::account(app, &app.primary(), Viewer::Account(id.raw()), id).await?;
+    Ok(SignedInUser { user, token })
 }
 
 /// The account, its credentials and its user name.
 pub async fn claim(
-    tx: &Tx<'_>,
+    tx: &Tx,
     name: &str,
     row: account::ActiveModel,
     credential: credential::ActiveModel,
-) -> Result<AccountId, Problem> {
-    let id = tx.insert_new(|id| account::ActiveModel { id: Set(id), ..row.clone() }).await?;
-    let of = credential::of(id);
-    let proof = |id| credential::ActiveModel { id: Set(id), ..credential.clone() };
-    if let Claimed::Before(_) = tx.claim(Some(of), proof).await? {
-        return Err(Error::internal(format!("the new account {id} has credentials already")).into());
+) -> Result<AccountId> {
+    let id = tx.insert(row).await?;
+    tx.insert(credential::ActiveModel { id: Set(credential::of(id)), ..credential }).await?;
+    let whose = name_entity::ActiveModel { account_id: Set(id), ..Default::default() };
+    match tx.claim_text(name, whose).await? {
+        true => Ok(id),
+        false => Err(Error::conflict(format!("The user name {name} is taken."))),
     }
-    let whose = username::ActiveModel { account_id: Set(id), ..Default::default() };
-    if !tx.claim_text(name, whose).await? {
-        return Err(Problem::conflict(format!("The user name {name} is taken.")));
-    }
-    Ok(id)
 }
 
 /// A sign-up whose reply was lost and that is sent again: the same key and the same password.
 /// Tokens are not kept, so the repeat gets one of its own.
 async fn repeated(
-    tripod: &Tripod,
-    headers: &HeaderMap,
+    app: &App,
+    key: Option<&[u8]>,
     name: &str,
     password: String,
-) -> Result<Option<(AccountId, String)>, Problem> {
-    let Some(key) = idempotency_key(headers)? else { return Ok(None) };
-    let Some(account) = by_username(tripod, name).await? else { return Ok(None) };
+    device: String,
+) -> Result<Option<(AccountId, String)>> {
+    let read = app.primary();
+    let Some(key) = key else { return Ok(None) };
+    let Some(account) = by_username(&read, name).await? else { return Ok(None) };
     let id = account.peek().id;
-    let Some(credential) = tripod.shards.find(credential::of(id)).await? else { return Ok(None) };
-    let credential = credential.unguarded();
+    let Some(credential) = read.find(credential::of(id)).await? else { return Ok(None) };
+    let credential = credential.into_inner_unchecked();
     let same_key = credential.sign_up_key == Some(hash_text(key));
-    if !same_key || !tripod.passwords.verify(password, Some(credential.password_hash)).await? {
+    if !same_key || !app.passwords.verify(password, Some(credential.password_hash)).await? {
         return Ok(None);
     }
-    let token = open_session(tripod, id, device(headers)).await?;
+    let token = open_session(app, id, device).await?;
     Ok(Some((id, token)))
 }
 
@@ -164,4 +136,20 @@ fn is_address(text: &str) -> bool {
     text.split_once('@').is_some_and(|(user, host)| {
         !user.is_empty() && host.contains('.') && !text.contains(char::is_whitespace) && !host.contains('@')
     })
+}
+
+/// Sign up.
+#[utoipa::path(post, path = "/accounts", tag = "accounts", operation_id = "signUp", request_body = NewAccount,
+    params(IdempotencyKey), security(()),
+    responses((status = 201, description = "The account, logged in.", body = SignedInUser),
+              (status = 409, description = "The user name is taken.", body = Problem, content_type = "application/problem+json")))]
+pub async fn sign_up(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    key: IdempotencyKey,
+    Json(new): Json<NewAccount>,
+) -> Result<NoStore<(StatusCode, Json<SignedInUser>)>> {
+    let signed_in = sign_up_as(&app, peer, &headers, key.as_bytes(), new).await?;
+    Ok(NoStore((StatusCode::CREATED, Json(signed_in))))
 }

@@ -11,23 +11,20 @@ mod plan;
 mod remarks;
 
 use std::collections::VecDeque;
+use std::io::IsTerminal;
 use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use sea_orm::ActiveValue::Set;
 use tiny_skia::Pixmap;
+use tripod::App;
 use tripod::app::Demo;
 use tripod::id::Shard;
-use tripod::web::Problem;
-use tripod::{Tripod, shard::Claimed};
+use tripod::media::{Picture, Upload};
 
-use crate::accounts::account::{self, AccountId};
-use crate::accounts::credential;
-use crate::comments::comment;
-use crate::follows::Follow;
-use crate::likes::Like;
-use crate::posts::post::{self, Photos, PostId};
-use crate::posts::{self, Photo, Unstored};
-use crate::{accounts, comments};
+use crate::accounts;
+use crate::entity::post::{self, Photos};
+use crate::entity::{AccountId, CommentId, Follow, Like, PostId, account, comment, credential};
 use people::PEOPLE;
 use plan::{Act, Plan};
 
@@ -44,47 +41,62 @@ const WINDOW: Duration = Duration::from_secs(2 * 3600);
 
 /// Fills an empty service.
 pub async fn fill(demo: Demo) -> anyhow::Result<Vec<(&'static str, String)>> {
-    let plan = Plan::new();
-    let photos = draw_photos(&demo, &plan).await?;
-    let people = sign_up(&demo).await?;
-    happen(&demo, &plan, photos, &people).await?;
+    let (plan, progress) = (Plan::new(), Progress::new()?);
+    let people = sign_up(&demo, &progress).await?;
+    let photos = draw_photos(&demo.app, &progress, &plan, &people).await?;
+    happen(&demo, &progress, &plan, photos, &people).await?;
+    progress.bar.finish_and_clear();
     Ok(vec![("name", PEOPLE[0].username.to_owned()), ("password", PASSWORD.to_owned())])
 }
 
+/// A stored photo, and the upload that its post keeps.
+type Photo = (Picture, Upload);
+
 /// Draws and stores the photos of all posts, in their order.
-async fn draw_photos(demo: &Demo, plan: &Plan) -> anyhow::Result<Vec<Vec<Photo>>> {
-    let drawings: Vec<_> = plan.posts.iter().flat_map(|post| post.drawings.iter().copied()).collect();
-    demo.begin("photos", drawings.len());
-    let work = drawings.into_iter().map(|drawing| draw_photo(demo.tripod.clone(), drawing)).collect();
-    let mut photos = side_by_side(demo, PHOTOS_AT_ONCE, work).await?.into_iter();
+async fn draw_photos(
+    app: &App,
+    progress: &Progress,
+    plan: &Plan,
+    people: &[AccountId],
+) -> anyhow::Result<Vec<Vec<Photo>>> {
+    let drawings = plan.posts.iter().flat_map(|post| {
+        post.drawings.iter().map(|drawing| draw_photo(app.clone(), people[post.author], *drawing))
+    });
+    let drawings: Vec<_> = drawings.collect();
+    progress.begin("photos", drawings.len());
+    let mut photos = side_by_side(progress, PHOTOS_AT_ONCE, drawings).await?.into_iter();
     Ok(plan.posts.iter().map(|post| photos.by_ref().take(post.drawings.len()).collect()).collect())
 }
 
-async fn draw_photo(tripod: Tripod, drawing: draw::Drawing) -> anyhow::Result<Photo> {
+async fn draw_photo(app: App, author: AccountId, drawing: draw::Drawing) -> anyhow::Result<Photo> {
     let drawn = tokio::task::spawn_blocking(move || drawing.draw()).await?;
-    store(&tripod, drawn.pixels, drawn.alt).await
+    store(&app, author.shard(), drawn.pixels, drawn.alt).await
 }
 
-async fn store(tripod: &Tripod, pixels: Pixmap, alt: String) -> anyhow::Result<Photo> {
+async fn store(app: &App, shard: Shard, pixels: Pixmap, alt: String) -> anyhow::Result<Photo> {
     let (width, height) = (pixels.width(), pixels.height());
-    let processed = tripod.pictures.process_drawn(width, height, pixels.take()).await?;
-    Ok(Unstored::new(processed, alt)?.put(tripod).await?)
+    let processed = app.pictures.process_drawn(width, height, pixels.take()).await?;
+    let (mut pictures, upload) = app.store_pictures(shard, [(processed, alt)]).await?;
+    let picture = pictures.pop().ok_or_else(|| anyhow::anyhow!("a picture was not stored"))?;
+    Ok((picture, upload))
 }
 
 /// The accounts, with their pictures, in the first two days.
-async fn sign_up(demo: &Demo) -> anyhow::Result<Vec<AccountId>> {
-    demo.begin("people", PEOPLE.len());
-    let password_hash = demo.tripod.passwords.hash(PASSWORD.to_owned()).await?;
+async fn sign_up(demo: &Demo, progress: &Progress) -> anyhow::Result<Vec<AccountId>> {
+    progress.begin("people", PEOPLE.len());
+    let password_hash = demo.app.passwords.hash(PASSWORD.to_owned()).await?;
     let mut ids = Vec::new();
     for (index, person) in PEOPLE.iter().enumerate() {
         demo.move_to(SPAN.saturating_sub(Duration::from_secs(index as u64 * 4_021)));
         let (hair, skin) = (person.hair, person.skin);
         let drawn = tokio::task::spawn_blocking(move || draw::avatar(hair, skin, index as u64)).await?;
+        let shard = Shard::of_text(person.username);
+        let (avatar, upload) = store(&demo.app, shard, drawn, String::new()).await?;
         let row = account::ActiveModel {
             username: Set(person.username.to_owned()),
             full_name: Set(person.full_name.to_owned()),
             bio: Set(person.bio.to_owned()),
-            avatar: Set(Some(store(&demo.tripod, drawn, String::new()).await?)),
+            avatar: Set(Some(avatar)),
             post_count: Set(0),
             deleted: Set(false),
             ..Default::default()
@@ -95,11 +107,12 @@ async fn sign_up(demo: &Demo) -> anyhow::Result<Vec<AccountId>> {
             sign_up_key: Set(None),
             ..Default::default()
         };
-        let made = demo.tripod.shards.write(Shard::of_text(person.username), move |tx| {
-            Box::pin(async move { accounts::claim(tx, person.username, row, credential).await })
+        let made = demo.app.write(shard, move |tx| async move {
+            tx.keep(upload).await?;
+            accounts::claim(&tx, person.username, row, credential).await
         });
-        ids.push(made.await.map_err(refused)?);
-        demo.step();
+        ids.push(made.await?);
+        progress.step();
     }
     Ok(ids)
 }
@@ -108,11 +121,12 @@ async fn sign_up(demo: &Demo) -> anyhow::Result<Vec<AccountId>> {
 /// carry each its own time; what is made under them is made side by side.
 async fn happen(
     demo: &Demo,
+    progress: &Progress,
     plan: &Plan,
     mut photos: Vec<Vec<Photo>>,
     people: &[AccountId],
 ) -> anyhow::Result<()> {
-    demo.begin("their weeks", plan.acts.len());
+    progress.begin("their weeks", plan.acts.len());
     let mut made: Vec<Option<PostId>> = vec![None; plan.posts.len()];
     let mut acts = plan.acts.as_slice();
     while let Some((first, _)) = acts.first() {
@@ -124,7 +138,7 @@ async fn happen(
             match *act {
                 Act::Post(index) => {
                     let author = people[plan.posts[index].author];
-                    let id: PostId = demo.tripod.shards.mint(author.shard())?;
+                    let id: PostId = demo.app.shards.generate_id(author)?;
                     made[index] = Some(id);
                     new_posts.push((
                         id,
@@ -136,7 +150,7 @@ async fn happen(
                 Act::Comment(person, index, text) => {
                     let post =
                         made[index].ok_or_else(|| anyhow::anyhow!("a comment comes before its post"))?;
-                    new_comments.push((demo.tripod.shards.mint(post.shard())?, post, people[person], text));
+                    new_comments.push((demo.app.shards.generate_id(post)?, post, people[person], text));
                 }
                 Act::Follow(reader, author) => edges.push((people[reader], Either::Person(people[author]))),
                 Act::Like(person, index) => {
@@ -145,12 +159,12 @@ async fn happen(
                 }
             }
         }
-        let work = new_posts.into_iter().map(|new| post(demo.tripod.clone(), new)).collect();
-        side_by_side(demo, WRITES_AT_ONCE, work).await?;
-        let work = new_comments.into_iter().map(|new| comment(demo.tripod.clone(), new)).collect();
-        side_by_side(demo, WRITES_AT_ONCE, work).await?;
-        let work = edges.into_iter().map(|(from, to)| connect(demo.tripod.clone(), from, to)).collect();
-        side_by_side(demo, WRITES_AT_ONCE, work).await?;
+        let work = new_posts.into_iter().map(|new| post(demo.app.clone(), new)).collect();
+        side_by_side(progress, WRITES_AT_ONCE, work).await?;
+        let work = new_comments.into_iter().map(|new| comment(demo.app.clone(), new)).collect();
+        side_by_side(progress, WRITES_AT_ONCE, work).await?;
+        let work = edges.into_iter().map(|(from, to)| connect(demo.app.clone(), from, to)).collect();
+        side_by_side(progress, WRITES_AT_ONCE, work).await?;
         acts = later;
     }
     demo.move_to(Duration::ZERO);
@@ -158,7 +172,7 @@ async fn happen(
 }
 
 /// Does all of it, on all cores, so much at once. Gives what came of it, in order.
-async fn side_by_side<F, T>(demo: &Demo, at_once: usize, work: Vec<F>) -> anyhow::Result<Vec<T>>
+async fn side_by_side<F, T>(progress: &Progress, at_once: usize, work: Vec<F>) -> anyhow::Result<Vec<T>>
 where
     F: Future<Output = anyhow::Result<T>> + Send + 'static,
     T: Send + 'static,
@@ -168,7 +182,7 @@ where
         running.extend(waiting.by_ref().take(at_once - running.len()).map(tokio::spawn));
         let Some(next) = running.pop_front() else { return Ok(done) };
         done.push(next.await??);
-        demo.step();
+        progress.step();
     }
 }
 
@@ -178,49 +192,77 @@ enum Either {
     Post(PostId),
 }
 
-async fn connect(tripod: Tripod, from: AccountId, to: Either) -> anyhow::Result<()> {
+async fn connect(app: App, from: AccountId, to: Either) -> anyhow::Result<()> {
     match to {
-        Either::Person(author) => tripod.graph.connect::<Follow>(from, author).await?,
-        Either::Post(post) => tripod.graph.connect::<Like>(from, post).await?,
+        Either::Person(author) => app.connect::<Follow>(from, author).await?,
+        Either::Post(post) => app.connect::<Like>(from, post).await?,
     };
     Ok(())
 }
 
 async fn post(
-    tripod: Tripod,
+    app: App,
     (id, author, (caption, location), photos): (PostId, AccountId, captions::Caption, Vec<Photo>),
 ) -> anyhow::Result<()> {
+    let (photos, uploads): (Vec<Picture>, Vec<Upload>) = photos.into_iter().unzip();
     let row = post::ActiveModel {
+        id: Set(id),
         author_id: Set(author),
         caption: Set(caption.to_owned()),
         location: Set(Some(location.to_owned()).filter(|location| !location.is_empty())),
         photos: Set(Photos(photos)),
         comment_count: Set(0),
-        ..Default::default()
     };
-    new(posts::insert(&tripod, author, Some(id), row, None).await)
+    let post = app.write(author, move |tx| async move {
+        for upload in uploads {
+            tx.keep(upload).await?;
+        }
+        tx.update(author, |author| author.post_count += 1).await?;
+        tx.insert(row).await.map(drop)
+    });
+    Ok(post.await?)
 }
 
 async fn comment(
-    tripod: Tripod,
-    (id, post, author, text): (comment::CommentId, PostId, AccountId, &'static str),
+    app: App,
+    (id, post, author, text): (CommentId, PostId, AccountId, &'static str),
 ) -> anyhow::Result<()> {
     let row = comment::ActiveModel {
+        id: Set(id),
         post_id: Set(post),
         author_id: Set(author),
         text: Set(text.to_owned()),
-        ..Default::default()
     };
-    new(comments::insert(&tripod, post, Some(id), row).await)
+    let comment = app.write(post, move |tx| async move {
+        tx.update(post, |post| post.comment_count += 1).await?;
+        tx.insert(row).await.map(drop)
+    });
+    Ok(comment.await?)
 }
 
-fn new<E: tripod::shard::Sharded>(claimed: Result<Claimed<E>, Problem>) -> anyhow::Result<()> {
-    match claimed.map_err(refused)? {
-        Claimed::New(_) => Ok(()),
-        Claimed::Before(_) => anyhow::bail!("an id of the demo was taken"),
+/// How far the demo has come: a bar on a terminal, a line a part elsewhere.
+struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    fn new() -> anyhow::Result<Self> {
+        let style = ProgressStyle::with_template("{msg:>12} {bar:32} {pos}/{len}")?;
+        Ok(Self { bar: ProgressBar::new(0).with_style(style) })
     }
-}
 
-fn refused(problem: Problem) -> anyhow::Error {
-    anyhow::anyhow!("{}: {}", problem.status, problem.detail)
+    /// Begins a part of the work that takes so many steps.
+    fn begin(&self, what: &'static str, steps: usize) {
+        if std::io::stderr().is_terminal() {
+            self.bar.reset();
+            self.bar.set_length(steps as u64);
+            self.bar.set_message(what);
+        } else {
+            eprintln!("demo: {what} ({steps})");
+        }
+    }
+
+    fn step(&self) {
+        self.bar.inc(1);
+    }
 }

@@ -3,15 +3,14 @@
 use std::net::SocketAddr;
 
 use askama::Template;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::ConnectInfo;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use tripod::Tripod;
-use tripod::web::{FieldError, Form, Json, Problem, Query, Secret, SessionCookie};
+use tripod::App;
+use tripod::web::{FieldError, Form, IdempotencyKey, Problem, Query, SessionCookie};
 
 use super::frame::{Faults, page, page_of};
-use super::post::FormKey;
 use super::visit::{Visit, local};
 use crate::accounts::{self, Credentials, NewAccount};
 
@@ -70,11 +69,10 @@ pub async fn log_in(
     Form(typed): Form<LogIn>,
 ) -> Result<Response, Problem> {
     let credentials = Credentials { username: typed.username.clone(), password: typed.password };
-    let tripod = State(v.tripod.clone());
-    match accounts::log_in(tripod, ConnectInfo(peer), v.headers.clone(), Json(credentials)).await {
-        Ok(Secret((_, Json(signed_in)))) => enter(&v.tripod, &signed_in.token, typed.next.as_deref()),
-        Err(problem) => {
-            let faults = Faults::of(problem)?;
+    match accounts::log_in_as(&v.app, peer, &v.headers, credentials).await {
+        Ok(signed_in) => enter(&v.app, &signed_in.token, typed.next.as_deref()),
+        Err(error) => {
+            let faults = Faults::of(error)?;
             page_of(faults.status(), &LogInPage { v, faults, username: typed.username, next: typed.next })
         }
     }
@@ -84,13 +82,13 @@ pub async fn sign_up_form(v: Visit) -> Result<Response, Problem> {
     if v.me.is_some() {
         return Ok(go_on(None));
     }
-    page(&SignUpPage { v, faults: Faults::default(), typed: SignUp::default(), key: FormKey::fresh() })
+    page(&SignUpPage { v, faults: Faults::default(), typed: SignUp::default(), key: IdempotencyKey::random() })
 }
 
 pub async fn sign_up(
     v: Visit,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Query(key): Query<FormKey>,
+    key: IdempotencyKey,
     Form(typed): Form<SignUp>,
 ) -> Result<Response, Problem> {
     let new = NewAccount {
@@ -99,34 +97,34 @@ pub async fn sign_up(
         email: Some(typed.email.clone()).filter(|email| !email.trim().is_empty()),
         full_name: Some(typed.full_name.clone()),
     };
-    let tripod = State(v.tripod.clone());
-    match accounts::sign_up(tripod, ConnectInfo(peer), key.headers(&v), Json(new)).await {
-        Ok(Secret((_, Json(signed_in)))) => enter(&v.tripod, &signed_in.token, None),
-        Err(mut problem) => {
+    match accounts::sign_up_as(&v.app, peer, &v.headers, key.as_bytes(), new).await {
+        Ok(signed_in) => enter(&v.app, &signed_in.token, None),
+        Err(error) => {
+            let mut problem = Problem::from(error);
             if problem.status == 409 {
                 problem.errors = vec![FieldError::new("username", "is taken")];
             }
             let faults = Faults::of(problem)?;
-            page_of(faults.status(), &SignUpPage { v, faults, typed, key: FormKey::fresh() })
+            page_of(faults.status(), &SignUpPage { v, faults, typed, key: IdempotencyKey::random() })
         }
     }
 }
 
 pub async fn log_out(v: Visit) -> Result<Response, Problem> {
     if let Ok(me) = v.signed_in() {
-        accounts::log_out(State(v.tripod.clone()), me).await?;
+        v.app.sessions.close(me.0.account, me.0.id).await?;
     }
-    leave(&v.tripod)
+    leave(&v.app)
 }
 
 /// To the start, without a session.
-pub fn leave(tripod: &Tripod) -> Result<Response, Problem> {
-    let cookie = SessionCookie::new(&tripod.config.public_url).cleared()?;
+pub fn leave(app: &App) -> Result<Response, Problem> {
+    let cookie = SessionCookie::new(&app.config.public_url).cleared()?;
     Ok(([(SET_COOKIE, cookie)], Redirect::to("/")).into_response())
 }
 
-fn enter(tripod: &Tripod, token: &str, next: Option<&str>) -> Result<Response, Problem> {
-    let cookie = SessionCookie::new(&tripod.config.public_url).holding(token)?;
+fn enter(app: &App, token: &str, next: Option<&str>) -> Result<Response, Problem> {
+    let cookie = SessionCookie::new(&app.config.public_url).holding(token)?;
     Ok(([(SET_COOKIE, cookie)], go_on(next)).into_response())
 }
 

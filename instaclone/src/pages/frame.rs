@@ -50,7 +50,8 @@ impl Faults {
     ///
     /// # Errors
     /// The problem, when putting something else into the form does not mend it.
-    pub fn of(problem: Problem) -> Result<Self, Problem> {
+    pub fn of(refused: impl Into<Problem>) -> Result<Self, Problem> {
+        let problem = refused.into();
         match problem.status {
             401 | 409 | 413 | 415 | 422 | 429 => Ok(Self { problem: Some(problem) }),
             _ => Err(problem),

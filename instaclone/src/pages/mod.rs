@@ -1,6 +1,6 @@
 //! The web app: every page is the API's answer, drawn as HTML, and every action is a form.
 //!
-//! A page calls the same handlers as the API, so that no rule stands in two places. Forms answer
+//! A page calls the same functions as the API's handlers, so that no rule stands in two places. Forms answer
 //! 303 to the page that shows their effect; with `Prefer: return=representation` (RFC 7240), which
 //! only our own scripts send, they answer with just the piece of the page that has changed.
 //! Nothing here needs a script: those only spare a reload.
@@ -20,11 +20,10 @@ mod words;
 
 use axum::Router;
 use axum::routing::{get, post};
-use tripod::web::body;
-use tripod::{Pages, Tripod};
+use tripod::{App, Pages};
 
 /// All pages, on one page.
-pub fn pages(upload_bytes: usize) -> Pages {
+pub fn pages() -> Pages {
     let routes = Router::new()
         .route("/", get(home::feed))
         .route("/explore", get(home::explore))
@@ -55,9 +54,8 @@ pub fn pages(upload_bytes: usize) -> Pages {
         .route("/language", post(settings::change_language));
     let files =
         Router::new().route("/assets/{name}", get(assets::serve)).route("/favicon.ico", get(assets::favicon));
-    let uploads = Router::<Tripod>::new()
+    let uploads = Router::<App>::new()
         .route("/new", get(compose::form).post(compose::share))
-        .route("/settings/avatar", get(settings::to_settings).post(settings::change_avatar))
-        .layer(body::limit(upload_bytes));
+        .route("/settings/avatar", get(settings::to_settings).post(settings::change_avatar));
     Pages { routes, files, uploads, problem: problem::page }
 }

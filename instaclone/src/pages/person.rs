@@ -1,15 +1,14 @@
 //! A person's profile with their photos, whom they follow and who follows them.
 
 use askama::Template;
-use axum::extract::State;
 use axum::response::Response;
-use tripod::web::{Json, Page, PageQuery, Path, Problem, Query};
+use tripod::web::{Page, PageQuery, Path, Problem};
 
 use super::frame::page;
 use super::visit::Visit;
-use crate::accounts::{self, Author, ByName, User};
-use crate::follows;
-use crate::posts::{self, PostView};
+use crate::views::{Author, PostView, User};
+use crate::visibility::no_account;
+use crate::{accounts, follows, posts};
 
 /// Photos of a page: rows of three.
 const TILES: u16 = 30;
@@ -49,59 +48,52 @@ struct Follow {
     user: User,
 }
 
-async fn find(v: &Visit, username: String) -> Result<User, Problem> {
-    let found = accounts::find_user(State(v.tripod.clone()), v.viewer(), Query(ByName { username })).await;
-    match found {
-        Ok(Json(user)) => Ok(user),
-        // A name that nobody can have is nobody's.
-        Err(problem) if problem.status == 422 => Err(accounts::nobody()),
-        Err(problem) => Err(problem),
-    }
+async fn find(v: &Visit, username: &str) -> Result<User, Problem> {
+    let found = accounts::with_name(&v.app, v.viewer(), username).await;
+    // A name that nobody can have is nobody's.
+    Ok(found.map_err(|error| if error.is_invalid() { no_account() } else { error })?)
 }
 
-pub async fn show(
-    v: Visit,
-    Path(username): Path<String>,
-    Query(query): Query<PageQuery>,
-) -> Result<Response, Problem> {
-    let user = find(&v, username).await?;
-    let (tripod, query) = (State(v.tripod.clone()), Query(query.or_limit(TILES)));
-    let Json(Page { items: posts, next }) =
-        posts::list_user_posts(tripod, v.viewer(), Path(user.author.id), query).await?;
+pub async fn show(v: Visit, Path(username): Path<String>, query: PageQuery) -> Result<Response, Problem> {
+    let user = find(&v, &username).await?;
+    let Page { items: posts, next } =
+        posts::of_author(&v.app, v.viewer(), user.author.id, query.or_limit(TILES)).await?;
     page(&PersonPage { v, user, posts, next })
 }
 
 pub async fn followers(
     v: Visit,
     Path(username): Path<String>,
-    query: Query<PageQuery>,
+    query: PageQuery,
 ) -> Result<Response, Problem> {
-    let user = find(&v, username).await?.author;
-    let list = follows::list_followers(State(v.tripod.clone()), v.viewer(), Path(user.id), query).await?;
+    let user = find(&v, &username).await?.author;
+    let list = follows::followers(&v.app, v.viewer(), user.id, query).await?;
     let heading = (v.words.followers_of)(&user.username);
-    page(&PeoplePage::new(v, heading, format!("/u/{}", user.username), list.0))
+    page(&PeoplePage::new(v, heading, format!("/u/{}", user.username), list))
 }
 
 pub async fn following(
     v: Visit,
     Path(username): Path<String>,
-    query: Query<PageQuery>,
+    query: PageQuery,
 ) -> Result<Response, Problem> {
-    let user = find(&v, username).await?.author;
-    let list = follows::list_following(State(v.tripod.clone()), v.viewer(), Path(user.id), query).await?;
+    let user = find(&v, &username).await?.author;
+    let list = follows::following(&v.app, v.viewer(), user.id, query).await?;
     let heading = (v.words.followed_by)(&user.username);
-    page(&PeoplePage::new(v, heading, format!("/u/{}", user.username), list.0))
+    page(&PeoplePage::new(v, heading, format!("/u/{}", user.username), list))
 }
 
 pub async fn follow(v: Visit, Path(username): Path<String>) -> Result<Response, Problem> {
-    let (me, them) = (v.signed_in()?, find(&v, username).await?.author);
-    follows::follow(State(v.tripod.clone()), me, Path(them.id)).await?;
-    after_follow(v, them).await
+    set_followed(v, username, true).await
 }
 
 pub async fn unfollow(v: Visit, Path(username): Path<String>) -> Result<Response, Problem> {
-    let (me, them) = (v.signed_in()?, find(&v, username).await?.author);
-    follows::unfollow(State(v.tripod.clone()), me, Path(them.id)).await?;
+    set_followed(v, username, false).await
+}
+
+async fn set_followed(v: Visit, username: String, followed: bool) -> Result<Response, Problem> {
+    let (me, them) = (v.my_id()?, find(&v, &username).await?.author);
+    follows::set(&v.app, me, them.id, followed).await?;
     after_follow(v, them).await
 }
 
@@ -109,7 +101,7 @@ async fn after_follow(v: Visit, them: Author) -> Result<Response, Problem> {
     if !v.wants_piece() {
         return Ok(v.back(&format!("/u/{}", them.username), ""));
     }
-    let user = find(&v, them.username.to_string()).await?;
+    let user = find(&v, &them.username).await?;
     page(&Follow { v, user })
 }
 

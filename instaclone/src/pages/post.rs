@@ -1,20 +1,18 @@
 //! A post's page, and what one does with a post: like it, comment, change it, delete it.
 
 use askama::Template;
-use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use tripod::web::{Form, IDEMPOTENCY_KEY, Json, Page, PageQuery, Path, Problem, Query, Slot, content_hash};
+use tripod::web::{Form, IdempotencyKey, Keyed, Once, Page, PageQuery, Path, Problem};
 
 use super::frame::{Faults, page, page_of};
 use super::person::PeoplePage;
 use super::visit::Visit;
-use crate::accounts::Author;
-use crate::comments::comment::CommentId;
-use crate::comments::{self, CommentView, NewComment};
-use crate::posts::post::PostId;
-use crate::posts::{self, PostChange, PostView};
+use crate::comments::{self, NewComment};
+use crate::entity::{CommentId, PostId};
+use crate::posts::{self, PostChange};
+use crate::views::{self, Author, CommentView, PostView};
 use crate::{likes, saves};
 
 #[derive(Template)]
@@ -52,49 +50,21 @@ struct Comment {
     removable: bool,
 }
 
-/// The longest id, in decimal digits.
-const ID_BYTES: usize = 20;
-
-/// The key of a form that makes something: sent twice, it makes it once.
-#[derive(Deserialize)]
-pub struct FormKey {
-    #[serde(default)]
-    key: String,
-}
-
-impl FormKey {
-    /// A key that no other form has.
-    pub fn fresh() -> String {
-        format!("form-{:032x}", rand::random::<u128>())
-    }
-
-    /// The visit's header fields, with this key as the API takes it.
-    pub fn headers(&self, v: &Visit) -> axum::http::HeaderMap {
-        let mut headers = v.headers.clone();
-        if let Some(key) = HeaderValue::from_str(&self.key).ok().filter(|key| !key.is_empty()) {
-            headers.insert(IDEMPOTENCY_KEY, key);
-        }
-        headers
-    }
-}
-
-pub async fn show(v: Visit, Path(id): Path<PostId>, query: Query<PageQuery>) -> Result<Response, Problem> {
+pub async fn show(v: Visit, Path(id): Path<PostId>, query: PageQuery) -> Result<Response, Problem> {
     show_with(v, id, query, Faults::default(), Typed::default()).await
 }
 
 async fn show_with(
     v: Visit,
     id: PostId,
-    query: Query<PageQuery>,
+    query: PageQuery,
     faults: Faults,
     typed: Typed,
 ) -> Result<Response, Problem> {
-    let (tripod, viewer) = (State(v.tripod.clone()), v.viewer());
-    let Json(post) = posts::get_post(tripod.clone(), viewer, Path(id)).await?;
-    let Json(Page { items: comments, next }) =
-        comments::list_comments(tripod, viewer, Path(id), query).await?;
+    let post = views::post(&v.app, &v.app.cached(), v.viewer(), id).await?;
+    let Page { items: comments, next } = comments::list(&v.app, v.viewer(), id, query).await?;
     let status = faults.status();
-    page_of(status, &PostPage { v, post, comments, next, faults, typed, key: FormKey::fresh() })
+    page_of(status, &PostPage { v, post, comments, next, faults, typed, key: IdempotencyKey::random() })
 }
 
 /// A refused form is shown at the address it was sent to; coming back there leads to the page, at
@@ -105,22 +75,22 @@ pub async fn to_post(Path(id): Path<PostId>, uri: Uri) -> Redirect {
 }
 
 pub async fn like(v: Visit, Path(id): Path<PostId>) -> Result<Response, Problem> {
-    likes::like_post(State(v.tripod.clone()), v.signed_in()?, Path(id)).await?;
+    likes::set(&v.app, v.my_id()?, id, true).await?;
     after_action(v, id).await
 }
 
 pub async fn unlike(v: Visit, Path(id): Path<PostId>) -> Result<Response, Problem> {
-    likes::unlike_post(State(v.tripod.clone()), v.signed_in()?, Path(id)).await?;
+    likes::set(&v.app, v.my_id()?, id, false).await?;
     after_action(v, id).await
 }
 
 pub async fn save(v: Visit, Path(id): Path<PostId>) -> Result<Response, Problem> {
-    saves::save_post(State(v.tripod.clone()), v.signed_in()?, Path(id)).await?;
+    saves::set(&v.app, v.my_id()?, id, true).await?;
     after_action(v, id).await
 }
 
 pub async fn unsave(v: Visit, Path(id): Path<PostId>) -> Result<Response, Problem> {
-    saves::unsave_post(State(v.tripod.clone()), v.signed_in()?, Path(id)).await?;
+    saves::set(&v.app, v.my_id()?, id, false).await?;
     after_action(v, id).await
 }
 
@@ -128,14 +98,13 @@ async fn after_action(v: Visit, id: PostId) -> Result<Response, Problem> {
     if !v.wants_piece() {
         return Ok(v.back(&format!("/p/{id}"), &format!("#post-{id}")));
     }
-    let Json(post) = posts::get_post(State(v.tripod.clone()), v.viewer(), Path(id)).await?;
+    let post = views::post(&v.app, &v.app.cached(), v.viewer(), id).await?;
     page(&Actions { v, post })
 }
 
-pub async fn likes(v: Visit, Path(id): Path<PostId>, query: Query<PageQuery>) -> Result<Response, Problem> {
-    let (tripod, viewer) = (State(v.tripod.clone()), v.viewer());
-    let Json(post) = posts::get_post(tripod.clone(), viewer, Path(id)).await?;
-    let Json(list) = likes::list_post_likes(tripod, viewer, Path(id), query).await?;
+pub async fn likes(v: Visit, Path(id): Path<PostId>, query: PageQuery) -> Result<Response, Problem> {
+    let post = views::post(&v.app, &v.app.cached(), v.viewer(), id).await?;
+    let list = likes::list(&v.app, v.viewer(), id, query).await?;
     let heading = (v.words.liked_by)(&post.author.username);
     page(&PeoplePage::new(v, heading, format!("/p/{id}"), list))
 }
@@ -143,40 +112,19 @@ pub async fn likes(v: Visit, Path(id): Path<PostId>, query: Query<PageQuery>) ->
 pub async fn comment(
     v: Visit,
     Path(id): Path<PostId>,
-    Query(key): Query<FormKey>,
-    Form(new): Form<NewComment>,
+    Keyed(once, Form(new)): Keyed<Form<NewComment>>,
 ) -> Result<Response, Problem> {
-    let (me, tripod) = (v.signed_in()?, v.tripod.clone());
-    let text = new.text.clone();
-    let content = content_hash(&axum::http::Method::POST, &v.path, [text.as_bytes()]);
-    let once = async |slot: Slot| {
-        let made =
-            comments::create_comment(State(tripod.clone()), me.clone(), slot, Path(id), Json(new)).await;
-        made.map(|(_, Json(comment))| comment.id.to_string()).into_response()
-    };
-    let made = tripod.idempotency.once(me.0.account, &key.headers(&v), content, once).await;
-    let refused = match made {
-        Ok(mut reply) => match reply.extensions_mut().remove::<Problem>() {
-            Some(problem) => problem,
-            None => return after_comment(v, id, reply).await,
-        },
-        Err(problem) => problem,
-    };
-    let faults = Faults::of(refused)?;
-    let typed = Typed { comment: text, caption: None };
-    show_with(v, id, Query(PageQuery::default()), faults, typed).await
-}
-
-/// Shows the comment whose id this reply holds, or the post with it.
-async fn after_comment(v: Visit, id: PostId, made: Response) -> Result<Response, Problem> {
-    if !v.wants_piece() {
-        return Ok(Redirect::to(&format!("/p/{id}#comments")).into_response());
+    match comments::add(&v.app, v.my_id()?, &once, id, &new).await {
+        Ok(_) if !v.wants_piece() => Ok(Redirect::to(&format!("/p/{id}#comments")).into_response()),
+        Ok(comment) => {
+            let comment = comments::find(&v.app, v.viewer(), comment).await?;
+            page(&Comment { v, comment, removable: true })
+        }
+        Err(error) => {
+            let typed = Typed { comment: new.text, caption: None };
+            show_with(v, id, PageQuery::default(), Faults::of(error)?, typed).await
+        }
     }
-    let bytes = axum::body::to_bytes(made.into_body(), ID_BYTES).await.map_err(|_| Problem::internal())?;
-    let made = std::str::from_utf8(&bytes).ok().and_then(|id| id.parse().ok());
-    let comment =
-        comments::visible_comment(&v.tripod, v.viewer(), made.ok_or_else(Problem::internal)?).await?;
-    page(&Comment { v, comment, removable: true })
 }
 
 /// Which post a comment's form stands under.
@@ -190,7 +138,7 @@ pub async fn delete_comment(
     Path(id): Path<CommentId>,
     Form(under): Form<Under>,
 ) -> Result<Response, Problem> {
-    comments::delete_comment(State(v.tripod.clone()), v.signed_in()?, Path(id)).await?;
+    comments::remove(&v.app, v.my_id()?, id).await?;
     if v.wants_piece() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
@@ -202,18 +150,19 @@ pub async fn change_caption(
     Path(id): Path<PostId>,
     Form(change): Form<PostChange>,
 ) -> Result<Response, Problem> {
-    let caption = change.caption.clone();
-    match posts::update_post(State(v.tripod.clone()), v.signed_in()?, Path(id), Json(change)).await {
+    let (me, once) = (v.my_id()?, Once::without_key(v.app.shards.clone()));
+    let changed = async { posts::change_caption(&v.app, me, &once, id, change.checked()?).await };
+    match changed.await {
         Ok(_) => Ok(Redirect::to(&format!("/p/{id}")).into_response()),
-        Err(problem) => {
-            let (faults, typed) = (Faults::of(problem)?, Typed { comment: String::new(), caption });
-            show_with(v, id, Query(PageQuery::default()), faults, typed).await
+        Err(error) => {
+            let typed = Typed { comment: String::new(), caption: change.caption };
+            show_with(v, id, PageQuery::default(), Faults::of(error)?, typed).await
         }
     }
 }
 
 pub async fn delete(v: Visit, Path(id): Path<PostId>) -> Result<Response, Problem> {
-    posts::delete_post(State(v.tripod.clone()), v.signed_in()?, Path(id)).await?;
+    posts::remove_own(&v.app, v.my_id()?, id).await?;
     let me = v.me.as_ref().map(|(_, author)| author.username.clone()).unwrap_or_default();
     Ok(Redirect::to(&format!("/u/{me}")).into_response())
 }

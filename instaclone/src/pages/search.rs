@@ -7,7 +7,8 @@ use tripod::web::{Problem, Query};
 
 use super::frame::page;
 use super::visit::Visit;
-use crate::accounts::{Author, People, username};
+use crate::entity::username;
+use crate::views::{self, Author};
 
 /// People shown: who is not among them is found by typing on.
 const MOST: usize = 30;
@@ -43,8 +44,9 @@ async fn beginning_with(v: &Visit, start: &str) -> Result<Vec<Author>, Problem> 
     if !may_be_a_name {
         return Ok(Vec::new());
     }
-    let names = v.tripod.shards.everywhere().starting_with::<username::Entity>(start, LOOKED_AT).await?;
-    let ids: Vec<_> = names.iter().map(|name| name.peek().account_id).collect();
-    let people = People::load(&v.tripod, v.viewer(), ids.iter().copied()).await?;
-    Ok(ids.into_iter().filter_map(|id| people.get(id).cloned()).take(MOST).collect())
+    let read = v.app.cached().available();
+    let names = read.starting_with::<username::Entity>(start, LOOKED_AT).await?;
+    let ids = names.iter().map(|name| name.peek().account_id).collect();
+    let people = views::authors(&v.app, &read, v.viewer(), ids).await?;
+    Ok(people.into_iter().flatten().take(MOST).collect())
 }

@@ -1,19 +1,21 @@
 //! One's own settings: picture, profile, devices, language, and leaving for good.
 
 use askama::Template;
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{FromRequest, Request};
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use tripod::web::body::Multipart;
-use tripod::web::{Form, Json, Path, Problem, Query};
+use tripod::web::{Form, IdempotencyKey, Once, Path, Problem, Query};
+use tripod::Result;
 
 use super::door;
 use super::frame::{Faults, page_of};
 use super::visit::Visit;
 use super::words;
-use crate::accounts::{self, Device, ProfileChange, SessionId, User};
+use crate::accounts::{self, Device, ProfileChange, SessionId};
 use crate::posts;
+use crate::views::User;
 
 /// A refused form is shown at the address it was sent to; coming back there leads to the page.
 pub async fn to_settings() -> Redirect {
@@ -86,16 +88,15 @@ async fn show_with(
     typed: Option<Profile>,
     saved: bool,
 ) -> Result<Response, Problem> {
-    let (me, tripod) = (v.signed_in()?, State(v.tripod.clone()));
-    let Json(user) = accounts::get_me(tripod.clone(), me.clone()).await?;
-    let Json(mut devices) = accounts::list_sessions(tripod, me).await?;
-    for device in &mut devices.items {
+    let user = accounts::own(&v.app, v.my_id()?).await?;
+    let mut devices = accounts::devices(&v.app, v.signed_in()?).await?;
+    for device in &mut devices {
         device.device = device_name(&device.device);
     }
     let stored = || Profile { full_name: user.author.full_name.to_string(), bio: user.bio.clone() };
     let Profile { full_name, bio } = typed.unwrap_or_else(stored);
     let status = faults.status();
-    page_of(status, &SettingsPage { v, user, devices: devices.items, faults, saved, full_name, bio })
+    page_of(status, &SettingsPage { v, user, devices, faults, saved, full_name, bio })
 }
 
 /// Back to the settings: saved, or with what was wrong.
@@ -112,35 +113,34 @@ pub async fn change_profile(v: Visit, Form(typed): Form<Profile>) -> Result<Resp
         bio: Some(typed.bio.clone()),
         is_private: None,
     };
-    let done = accounts::update_me(State(v.tripod.clone()), v.signed_in()?, Json(change)).await;
-    answer(v, done, Some(typed)).await
+    let once = Once::without_key(v.app.shards.clone());
+    let done = accounts::change_profile(v.my_id()?, &once, change).await;
+    answer(v, done.map_err(Problem::from), Some(typed)).await
 }
 
-pub async fn change_avatar(v: Visit, request: Request) -> Result<Response, Problem> {
-    let me = v.signed_in()?;
+pub async fn change_avatar(v: Visit, key: IdempotencyKey, request: Request) -> Result<Response, Problem> {
+    let me = v.my_id()?;
     let done = async {
-        posts::take_upload(&v.tripod, &me).await?;
+        posts::take_upload(&v.app, me).await?;
         let Multipart(mut parts) = Multipart::from_request(request, &()).await?;
         while let Some(part) = parts.next_field().await? {
             if part.name() == Some("picture") {
                 let bytes = part.bytes().await?;
-                return accounts::change_avatar(&v.tripod, &me, &v.headers, bytes, "picture").await;
+                let once = key.with_content([bytes.as_ref()]);
+                return Ok(accounts::change_avatar(&v.app, me, &once, bytes, "picture").await?);
             }
         }
         Err(Problem::invalid("picture", "must not be empty"))
     };
-    let done = match done.await {
-        Ok(mut reply) => reply.extensions_mut().remove::<Problem>().map_or(Ok(()), Err),
-        Err(problem) => Err(problem),
-    };
+    let done: Result<(), Problem> = done.await;
     answer(v, done, None).await
 }
 
 pub async fn close_session(v: Visit, Path(id): Path<SessionId>) -> Result<Response, Problem> {
-    match accounts::close_session(State(v.tripod.clone()), v.signed_in()?, Path(id)).await {
+    match accounts::close(&v.app, v.signed_in()?, id).await {
         // Closed already, by another click or another device.
-        Err(problem) if problem.status == 404 => answer(v, Ok(()), None).await,
-        done => answer(v, done, None).await,
+        Err(error) if error.is_absent() => answer(v, Ok(()), None).await,
+        done => answer(v, done.map_err(Problem::from), None).await,
     }
 }
 
@@ -151,14 +151,14 @@ pub struct Confirmation {
 }
 
 pub async fn delete_account(v: Visit, Form(typed): Form<Confirmation>) -> Result<Response, Problem> {
-    let me = v.signed_in()?;
+    let me = v.my_id()?;
     let own = v.me.as_ref().is_some_and(|(_, author)| *author.username == *typed.confirm.trim());
     if !own {
         let refused = Err::<(), _>(Problem::invalid("confirm", "is not your user name"));
         return answer(v, refused, None).await;
     }
-    accounts::delete_me(State(v.tripod.clone()), me).await?;
-    door::leave(&v.tripod)
+    accounts::delete(&v.app, me).await?;
+    door::leave(&v.app)
 }
 
 #[derive(Deserialize)]
@@ -170,7 +170,7 @@ pub struct Language {
 pub async fn change_language(v: Visit, Form(typed): Form<Language>) -> Result<Response, Problem> {
     let chosen = words::of_tag(&typed.language);
     let chosen = chosen.ok_or_else(|| Problem::invalid("language", "is not one of this service"))?;
-    let secure = if v.tripod.config.public_url.starts_with("https://") { "; Secure" } else { "" };
+    let secure = if v.app.config.public_url.starts_with("https://") { "; Secure" } else { "" };
     let cookie =
         format!("{}={}; Path=/; SameSite=Lax; HttpOnly; Max-Age=31536000{secure}", words::COOKIE, chosen.tag);
     Ok(([(SET_COOKIE, cookie)], v.back("/", "")).into_response())

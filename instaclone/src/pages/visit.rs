@@ -6,20 +6,21 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
-use tripod::Tripod;
 use tripod::access::Viewer;
 use tripod::web::{Problem, SignedIn};
+use tripod::{App, Error, Result};
 
 use super::assets;
 use super::words::{Words, words};
-use crate::accounts::{Author, People};
+use crate::entity::AccountId;
+use crate::views::{self, Author};
 
 /// Says that the reply should be the piece that has changed (RFC 7240).
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// A request for a page.
 pub struct Visit {
-    pub tripod: Tripod,
+    pub app: App,
     /// Who is signed in, with what every page shows of them.
     pub me: Option<(SignedIn, Author)>,
     pub words: &'static Words,
@@ -28,19 +29,19 @@ pub struct Visit {
     pub path: String,
 }
 
-impl FromRequestParts<Tripod> for Visit {
+impl FromRequestParts<App> for Visit {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, tripod: &Tripod) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let me = match parts.extensions.get::<SignedIn>().cloned() {
             Some(me) => {
-                let people = People::load(tripod, me.viewer(), [me.account()]).await?;
-                people.get(me.account()).cloned().map(|author| (me, author))
+                let authors = views::authors(app, &app.cached(), me.viewer(), vec![me.id()]).await?;
+                authors.into_iter().next().flatten().map(|author| (me, author))
             }
             None => None,
         };
         Ok(Self {
-            tripod: tripod.clone(),
+            app: app.clone(),
             me,
             words: words(&parts.headers),
             headers: parts.headers.clone(),
@@ -54,9 +55,17 @@ impl Visit {
     ///
     /// # Errors
     /// 401, which leads to the log-in and back, when nobody is.
-    pub fn signed_in(&self) -> Result<SignedIn, Problem> {
-        let me = self.me.as_ref().map(|(me, _)| me.clone());
-        me.ok_or_else(|| Problem::unauthenticated("Log in to go on."))
+    pub fn signed_in(&self) -> Result<&SignedIn> {
+        let me = self.me.as_ref().map(|(me, _)| me);
+        me.ok_or_else(|| Error::unauthenticated("Log in to go on."))
+    }
+
+    /// The account that is signed in.
+    ///
+    /// # Errors
+    /// As [`Self::signed_in`].
+    pub fn my_id(&self) -> Result<AccountId> {
+        self.signed_in().map(SignedIn::id)
     }
 
     /// For whom the page is drawn.
@@ -92,7 +101,7 @@ impl Visit {
 
     /// How long ago something was, in a word or two.
     pub fn ago(&self, time: &DateTime<Utc>) -> String {
-        let now_ms = self.tripod.shards.clock().now_ms();
+        let now_ms = self.app.shards.clock().now_ms();
         let minutes = now_ms.saturating_sub(time.timestamp_millis().max(0) as u64) / 60_000;
         (self.words.ago)(minutes)
     }

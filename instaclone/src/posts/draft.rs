@@ -2,12 +2,10 @@
 
 use sha2::{Digest, Sha256};
 use tripod::media::Processed;
-use tripod::web::Problem;
 use tripod::web::body::Multipart;
-use tripod::{Error, Tripod};
+use tripod::web::{Problem, TextFields};
+use tripod::{App, Error, Result};
 use utoipa::ToSchema;
-
-use crate::text::Texts;
 
 /// Photos of one post.
 const MOST_PHOTOS: usize = 10;
@@ -52,17 +50,16 @@ pub struct Draft {
     /// As it was typed.
     pub caption: String,
     pub(super) location: Option<String>,
-    /// What each part was, for telling a repeat from another post.
-    pub(super) digests: Vec<[u8; 32]>,
-    texts: Texts,
+    digests: Vec<[u8; 32]>,
+    fields: TextFields,
     /// Why the first picture that is none was refused.
-    refused: Option<Problem>,
+    refused: Option<Error>,
 }
 
 impl Draft {
     /// Reads a form to its end, also when a picture of it is refused: what was typed is not lost.
     /// What is wrong with the parts is for [`Draft::check`] to say.
-    pub async fn read(&mut self, tripod: &Tripod, Multipart(mut parts): Multipart) -> Result<(), Problem> {
+    pub async fn read(&mut self, app: &App, Multipart(mut parts): Multipart) -> Result<(), Problem> {
         let (mut photos, mut count) = (0, 0);
         while let Some(part) = parts.next_field().await? {
             let name = part.name().unwrap_or_default().to_owned();
@@ -88,33 +85,33 @@ impl Draft {
                 "photo" if self.refused.is_some() => {}
                 "photo" if photos == MOST_PHOTOS => {
                     let detail = format!("may be sent {MOST_PHOTOS} times at most");
-                    self.refused = Some(Problem::invalid("photo", detail));
+                    self.refused = Some(Error::invalid_field("photo", detail));
                 }
                 "photo" => {
-                    match tripod.pictures.process(bytes).await {
+                    match app.pictures.process(bytes).await {
                         Ok(picture) => self.pictures.push(picture),
                         Err(error) if error.is_invalid() || error.is_unsupported() => {
-                            self.refused = Some(name_file(error, &format!("photo[{photos}]")));
+                            self.refused = Some(error.at_field(format!("photo[{photos}]")));
                         }
                         Err(error) => return Err(error.into()),
                     }
                     photos += 1;
                 }
-                "caption" => self.caption = self.texts.take("caption", text(&name, &bytes)?, CAPTION),
+                "caption" => self.caption = self.fields.text("caption", text(&name, &bytes)?, 0..=CAPTION),
                 "alt" if self.alts.len() == MOST_PHOTOS => {
-                    self.texts.refuse("alt", format!("may be sent {MOST_PHOTOS} times at most"));
+                    self.fields.refuse("alt", format!("may be sent {MOST_PHOTOS} times at most"));
                 }
                 "alt" => {
                     let field = format!("alt[{}]", self.alts.len());
-                    self.alts.push(self.texts.take(&field, text(&name, &bytes)?, ALT));
+                    self.alts.push(self.fields.text(&field, text(&name, &bytes)?, 0..=ALT));
                 }
                 "location" => {
-                    let location = self.texts.take("location", text(&name, &bytes)?, LOCATION);
+                    let location = self.fields.text("location", text(&name, &bytes)?, 0..=LOCATION);
                     self.location = Some(location).filter(|location| !location.is_empty());
                 }
                 "filter" if matches!(text(&name, &bytes)?, "" | "original") => {}
-                "filter" => self.texts.refuse("filter", "must be original: there are no other filters yet"),
-                _ => self.texts.refuse(
+                "filter" => self.fields.refuse("filter", "must be original: there are no other filters yet"),
+                _ => self.fields.refuse(
                     &name,
                     "is not a part of a post; those are photo, caption, alt, location and filter",
                 ),
@@ -127,22 +124,27 @@ impl Draft {
     ///
     /// # Errors
     /// Why not: the first picture that is none, or every other part at fault.
-    pub fn check(&mut self) -> Result<(), Problem> {
+    pub fn check(&mut self) -> Result<()> {
         if let Some(refused) = self.refused.take() {
             return Err(refused);
         }
-        let mut texts = std::mem::take(&mut self.texts);
+        let mut fields = std::mem::take(&mut self.fields);
         if self.pictures.is_empty() {
-            texts.refuse("photo", "must be sent at least once, as a file");
+            fields.refuse("photo", "must be sent at least once, as a file");
         }
         // A page has a field for each photo that there may be; those left empty say nothing.
         let described = self.alts.iter().rposition(|alt| !alt.is_empty()).map_or(0, |last| last + 1);
         if described > self.pictures.len() {
-            texts.refuse("alt", "must not be sent more often than photo");
+            fields.refuse("alt", "must not be sent more often than photo");
         }
-        texts.check()?;
+        fields.check()?;
         self.alts.resize(self.pictures.len(), String::new());
         Ok(())
+    }
+
+    /// What each part was, for telling a repeat from another post.
+    pub fn digests(&self) -> impl Iterator<Item = &[u8]> {
+        self.digests.iter().map(<[u8; 32]>::as_slice)
     }
 
     /// What was typed, for a form that comes back: files can't be put into one.
@@ -176,14 +178,4 @@ fn text<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, Problem> {
         return Err(Problem::invalid(name, format!("must have at most {TEXT_BYTES} bytes")));
     }
     std::str::from_utf8(bytes).map_err(|_| Problem::malformed(format!("The part {name} is not UTF-8.")))
-}
-
-/// Says which file was refused, and why.
-pub fn name_file(error: Error, field: &str) -> Problem {
-    let refused = error.is_invalid() || error.is_unsupported();
-    let mut problem = Problem::from(error);
-    if refused {
-        problem.errors = vec![tripod::web::FieldError::new(field, problem.detail.clone())];
-    }
-    problem
 }

@@ -1,21 +1,49 @@
-//! Look at a post, change its caption, delete it; and the posts of a person.
+//! The API's operations on posts.
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use sea_orm::sea_query::Expr;
 use serde::Deserialize;
 use tripod::access::Viewer;
-use tripod::shard;
-use tripod::web::{Filling, Json, Page, PageQuery, Path, Problem, Query, SignedIn, after_id};
-use tripod::{Error, Tripod};
+use tripod::web::body::Multipart;
+use tripod::web::{IdempotencyKey, Json, Keyed, Page, PageQuery, Path, Problem, SignedIn, text_field};
+use tripod::{App, Result};
 use utoipa::ToSchema;
 
-use super::draft::CAPTION;
-use super::post::{self, PostId};
-use super::{PostView, present, remove};
-use crate::accounts::account::AccountId;
-use crate::accounts::{People, existing};
-use crate::text::Texts;
+use super::draft::{CAPTION, Draft, NewPost};
+use super::{change_caption, of_author, publish, remove_own, take_upload};
+use crate::entity::{AccountId, PostId};
+use crate::views::{self, PostView};
+
+/// Post photos.
+#[utoipa::path(post, path = "/posts", tag = "posts", operation_id = "createPost", security(("bearer" = [])),
+    params(IdempotencyKey), request_body(content = NewPost, content_type = "multipart/form-data"),
+    responses((status = 201, description = "The post.", body = PostView)))]
+pub async fn create_post(
+    State(app): State<App>,
+    me: SignedIn,
+    key: IdempotencyKey,
+    form: Multipart,
+) -> Result<(StatusCode, Json<PostView>), Problem> {
+    take_upload(&app, me.id()).await?;
+    let mut draft = Draft::default();
+    draft.read(&app, form).await?;
+    draft.check()?;
+    let once = key.with_content(draft.digests());
+    let post = publish(&app, me.id(), &once, draft).await?;
+    Ok((StatusCode::CREATED, Json(views::post(&app, &app.primary(), me.viewer(), post).await?)))
+}
+
+/// A post.
+#[utoipa::path(get, path = "/posts/{id}", tag = "posts", operation_id = "getPost",
+    params(("id" = PostId, Path)), security((), ("bearer" = [])),
+    responses((status = 200, description = "The post.", body = PostView)))]
+pub async fn get_post(
+    State(app): State<App>,
+    viewer: Viewer,
+    Path(id): Path<PostId>,
+) -> Result<Json<PostView>> {
+    views::post(&app, &app.cached(), viewer, id).await.map(Json)
+}
 
 /// What to change; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -25,64 +53,27 @@ pub struct PostChange {
     pub caption: Option<String>,
 }
 
-/// The answer about a post that is not there, or not for this viewer.
-pub fn absent() -> Problem {
-    Problem::absent("There is no such post.")
-}
-
-/// The post of this id if the viewer sees it; 404 otherwise.
-pub async fn visible_post(
-    tripod: &Tripod,
-    viewer: Viewer,
-    id: PostId,
-) -> Result<tripod::access::Visible<post::Model>, Problem> {
-    let found = tripod.shards.get(id).await?.ok_or_else(absent)?;
-    let author = People::load(tripod, viewer, [found.peek().author_id]).await?;
-    found.visible_to(viewer, &author).ok_or_else(absent)
-}
-
-/// A post.
-#[utoipa::path(get, path = "/posts/{id}", tag = "posts", operation_id = "getPost",
-    params(("id" = PostId, Path)), security((), ("bearer" = [])),
-    responses((status = 200, description = "The post.", body = PostView)))]
-pub async fn get_post(
-    State(tripod): State<Tripod>,
-    viewer: Viewer,
-    Path(id): Path<PostId>,
-) -> Result<Json<PostView>, Problem> {
-    let found = tripod.shards.get(id).await?;
-    let view = present(&tripod, viewer, found.into_iter().collect()).await?.pop();
-    view.map(Json).ok_or_else(absent)
+impl PostChange {
+    /// The caption as it is stored, if it is to be changed.
+    pub fn checked(&self) -> Result<Option<String>> {
+        self.caption.as_deref().map(|caption| text_field("caption", caption, 0..=CAPTION)).transpose()
+    }
 }
 
 /// Change your post's caption.
 #[utoipa::path(patch, path = "/posts/{id}", tag = "posts", operation_id = "updatePost",
-    params(("id" = PostId, Path)), request_body = PostChange, security(("bearer" = [])),
+    params(("id" = PostId, Path), IdempotencyKey), request_body = PostChange, security(("bearer" = [])),
     responses((status = 200, description = "The post as it is now.", body = PostView),
               (status = 403, description = "It is not your post.", body = Problem, content_type = "application/problem+json")))]
 pub async fn update_post(
-    State(tripod): State<Tripod>,
+    State(app): State<App>,
     me: SignedIn,
     Path(id): Path<PostId>,
-    Json(change): Json<PostChange>,
-) -> Result<Json<PostView>, Problem> {
-    let mut texts = Texts::default();
-    let caption = change.caption.map(|text| texts.take("caption", &text, CAPTION));
-    texts.check()?;
-    own_post(&tripod, &me, id).await?;
-    if let Some(caption) = caption {
-        tripod
-            .shards
-            .write::<_, Error, _>(id.shard(), move |tx| {
-                Box::pin(async move {
-                    tx.update(id, |post| post.col_expr(post::Column::Caption, Expr::value(caption))).await
-                })
-            })
-            .await?;
-    }
-    let found = tripod.shards.find(id).await?;
-    let view = present(&tripod, me.viewer(), found.into_iter().collect()).await?.pop();
-    view.map(Json).ok_or_else(absent)
+    Keyed(once, Json(change)): Keyed<Json<PostChange>>,
+) -> Result<Json<PostView>> {
+    let caption = change_caption(&app, me.id(), &once, id, change.checked()?).await?;
+    let post = views::post(&app, &app.primary(), me.viewer(), id).await?;
+    Ok(Json(PostView { caption, ..post }))
 }
 
 /// Delete your post.
@@ -91,22 +82,12 @@ pub async fn update_post(
     responses((status = 204, description = "It is deleted."),
               (status = 403, description = "It is not your post.", body = Problem, content_type = "application/problem+json")))]
 pub async fn delete_post(
-    State(tripod): State<Tripod>,
+    State(app): State<App>,
     me: SignedIn,
     Path(id): Path<PostId>,
-) -> Result<StatusCode, Problem> {
-    let post = own_post(&tripod, &me, id).await?;
-    remove(&tripod, post).await?;
+) -> Result<StatusCode> {
+    remove_own(&app, me.id(), id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-async fn own_post(tripod: &Tripod, me: &SignedIn, id: PostId) -> Result<post::Model, Problem> {
-    let post = visible_post(tripod, me.viewer(), id).await?;
-    if me.viewer().is(post.author_id) {
-        Ok((*post).clone())
-    } else {
-        Err(Problem::forbidden("It is not your post."))
-    }
 }
 
 /// A person's posts, newest first.
@@ -114,42 +95,10 @@ async fn own_post(tripod: &Tripod, me: &SignedIn, id: PostId) -> Result<post::Mo
     params(("id" = AccountId, Path), PageQuery), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of posts.", body = Page<PostView>)))]
 pub async fn list_user_posts(
-    State(tripod): State<Tripod>,
+    State(app): State<App>,
     viewer: Viewer,
     Path(id): Path<AccountId>,
-    Query(query): Query<PageQuery>,
-) -> Result<Json<Page<PostView>>, Problem> {
-    let page = query.by_id()?;
-    let them = existing(&tripod, viewer, id).await?;
-    page_of_posts(&tripod, viewer, page, PostList::Of(them)).await
-}
-
-/// A list of posts, newest first.
-#[derive(Clone, Copy)]
-pub enum PostList {
-    /// Those of one person.
-    Of(AccountId),
-    /// Those of everybody.
-    Everybody,
-}
-
-/// A page of those posts of a list that the viewer sees.
-pub async fn page_of_posts(
-    tripod: &Tripod,
-    viewer: Viewer,
-    page: shard::Page<post::Entity>,
-    list: PostList,
-) -> Result<Json<Page<PostView>>, Problem> {
-    let mut filling = Filling::new(page.limit, page.before);
-    while let Some((before, limit)) = filling.wants() {
-        let page = shard::Page { before, limit };
-        let rows = match list {
-            PostList::Of(person) => tripod.shards.list(person, page).await?,
-            PostList::Everybody => tripod.shards.everywhere().newest(page).await?,
-        };
-        let next = rows.last().map(|row| row.peek().id).filter(|_| rows.len() as u64 == limit);
-        let posts = present(tripod, viewer, rows).await?;
-        filling.add(posts.into_iter().map(|post| (post.id, post)), next);
-    }
-    Ok(Json(filling.into_page(after_id)))
+    page: PageQuery,
+) -> Result<Json<Page<PostView>>> {
+    of_author(&app, viewer, id, page).await.map(Json)
 }

@@ -1,16 +1,13 @@
 //! Posts: one to ten photos with a caption.
 
+mod change;
 mod create;
 mod draft;
 mod handlers;
-mod photo;
-pub mod post;
-mod present;
-mod remove;
+mod lists;
 
-pub use create::*;
-pub use draft::{Draft, name_file};
+pub use change::{EraseComments, change_caption, remove, remove_own};
+pub use create::{publish, take_upload};
+pub use draft::Draft;
 pub use handlers::*;
-pub use photo::{Photo, Unstored};
-pub use present::*;
-pub use remove::{ErasePost, remove};
+pub use lists::{newest, of_author};

@@ -9,3 +9,9 @@ impl ::tripod::shard::Sharded for Entity {
         row.id
     }
 }
+#[automatically_derived]
+impl ::tripod::app::Registered for Entity {
+    fn register(catalogue: &mut ::tripod::app::Catalogue) {
+        catalogue.add_sharded::<Self>();
+    }
+}

@@ -4,7 +4,7 @@
     "no field `autor_id` has a column; did you mean `author_id`?"
 }
 ::core::compile_error! {
-    "ids are minted, not counted by the database: add `auto_increment = false`"
+    "ids are generated before the row is written, not by the database: add `auto_increment = false`"
 }
 #[automatically_derived]
 impl ::tripod::shard::Sharded for Entity {
@@ -13,5 +13,11 @@ impl ::tripod::shard::Sharded for Entity {
     const OWNER: Column = Column::Id;
     fn id(row: &Model) -> ::tripod::id::Id<Self> {
         row.id
+    }
+}
+#[automatically_derived]
+impl ::tripod::app::Registered for Entity {
+    fn register(catalogue: &mut ::tripod::app::Catalogue) {
+        catalogue.add_sharded::<Self>();
     }
 }

@@ -1,12 +1,12 @@
 //! A name that can't be stored.
 
+#[path = "../pass/author.rs"]
+mod author;
+
 use tripod_macros::Edge;
 
-pub struct Account;
-pub struct Post;
-
 #[derive(Edge)]
-#[edge(name = "Like", from = Account, to = Post)]
+#[edge(name = "Like", from = author::Entity, to = author::Entity)]
 pub struct Like;
 
 fn main() {

@@ -1,12 +1,12 @@
 //! An edge holds nothing.
 
+#[path = "../pass/author.rs"]
+mod author;
+
 use tripod_macros::Edge;
 
-pub struct Account;
-pub struct Post;
-
 #[derive(Edge)]
-#[edge(name = "like", from = Account, to = Post)]
+#[edge(name = "like", from = author::Entity, to = author::Entity)]
 pub struct Like {
     pub times: u32,
 }

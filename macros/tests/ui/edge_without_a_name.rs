@@ -1,12 +1,12 @@
 //! The name is never the type's.
 
+#[path = "../pass/author.rs"]
+mod author;
+
 use tripod_macros::Edge;
 
-pub struct Account;
-pub struct Post;
-
 #[derive(Edge)]
-#[edge(from = Account, to = Post)]
+#[edge(from = author::Entity, to = author::Entity)]
 pub struct Like;
 
 fn main() {

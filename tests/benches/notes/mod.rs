@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 
 use sea_orm::ActiveValue::Set;
 use tripod::Error;
+use tripod::cache::Cache;
+use tripod::config;
 use tripod::id::{Clock, Id, Shard};
-use tripod::shard::Shards;
+use tripod::shard::{Consistency, Read, Shards};
+use tripod::telemetry::Metrics;
 use tripod::testing::{Author, Backing, Note, Stores, note};
 use tripod_tests::servers::Postgres;
 
@@ -17,6 +20,8 @@ pub struct Notes {
     pub server: Postgres,
     pub names: Vec<String>,
     pub stores: Stores,
+    /// The same databases, with rows that are cached and stand in no timeline: a new one is a row alone.
+    pub shards: Shards,
 }
 
 impl Notes {
@@ -28,24 +33,28 @@ impl Notes {
         }
         let urls = names.iter().map(|name| server.url(name)).collect();
         let stores = Stores::at(Backing::servers(urls, ()), Clock::system()).await;
-        Self { server, names, stores }
+        let settings = config::Cache { memory_bytes: 16 << 20, value_bytes: 64 << 10 };
+        let cache = Cache::open(None, stores.clock.clone(), &settings, &Metrics::default()).expect("a cache");
+        let databases = stores.shards.databases().to_vec();
+        let shards = Shards::open(databases, stores.clock.clone(), cache).await.expect("the same databases");
+        shards.cache_rows::<Note>();
+        Self { server, names, stores, shards }
+    }
+
+    /// Reads from the databases, past the cache.
+    pub fn read(&self) -> Read {
+        self.shards.read(Consistency::Primary)
     }
 }
 
 /// A new note by an author of this shard, who need not exist.
 pub async fn insert(shards: &Shards, author: Id<Author>) -> Result<Id<Note>, Error> {
-    shards
-        .write::<_, Error, _>(author.shard(), move |tx| {
-            Box::pin(async move {
-                tx.insert_new(|id| note::ActiveModel {
-                    id: Set(id),
-                    author_id: Set(author),
-                    text: Set("a note of some thirty characters".to_owned()),
-                })
-                .await
-            })
-        })
-        .await
+    let row = note::ActiveModel {
+        author_id: Set(author),
+        text: Set("a note of some thirty characters".to_owned()),
+        ..Default::default()
+    };
+    shards.write(author, move |tx| async move { tx.insert(row).await }).await
 }
 
 /// Authors on shards all over the place.

@@ -17,7 +17,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::{Mutex, RwLock};
 use tripod::id::{Clock, Id};
-use tripod::testing::{Backing, Note, Shelf, Stores, eventually};
+use tripod::testing::{Backing, CacheFixture, Note, Stores, eventually};
 use tripod_tests::servers::{Proxy, Redis, RedisCluster, Sentinel};
 
 use super::failover::Servers;
@@ -50,15 +50,15 @@ struct Version {
 
 struct Process {
     stores: Stores,
-    shelf: Shelf,
+    texts: CacheFixture,
 }
 
 impl Process {
     /// One of this version of the program, which finds Redis there.
     async fn start(first: &Stores, redis: &str, version: u64) -> Self {
         let stores = first.reopened_through(redis).await;
-        let shelf = Shelf::of_version(&stores, version);
-        Self { stores, shelf }
+        let texts = CacheFixture::of_version(&stores, version);
+        Self { stores, texts }
     }
 }
 
@@ -105,7 +105,7 @@ impl Key {
 
 async fn read(process: &Process, key: &Key, counts: &Counts, what: &str) {
     let begun = Instant::now();
-    let text = process.shelf.text(key.note).await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    let text = process.texts.text(key.note).await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
     let ended = Instant::now();
     let version = text.expect("the note is there").parse().expect("a version");
     counts.reads.fetch_add(1, Relaxed);
@@ -118,7 +118,7 @@ async fn write(process: &Process, key: &Key, counts: &Counts) {
     let mut version = key.version.lock().await;
     *version += 1;
     key.begin(*version);
-    process.shelf.write(key.note, &version.to_string()).await.unwrap();
+    process.texts.write(key.note, &version.to_string()).await.unwrap();
     let cache = process.stores.shards.cache();
     eventually("a change is told", async || cache.is_told().then_some(())).await;
     key.told(*version);
@@ -130,7 +130,7 @@ async fn write_and_die(process: &Process, key: &Key, counts: &Counts) {
     let mut version = key.version.lock().await;
     *version += 1;
     key.begin(*version);
-    process.shelf.write_and_die(key.note, &version.to_string()).await.unwrap();
+    process.texts.write_and_die(key.note, &version.to_string()).await.unwrap();
     key.told(*version);
     counts.deaths.fetch_add(1, Relaxed);
 }

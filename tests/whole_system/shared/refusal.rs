@@ -1,6 +1,6 @@
 //! A Redis that answers reads and refuses writes is as good as away: what is changed can't be told there.
 
-use tripod::testing::{Backing, Shelf, Stores, eventually};
+use tripod::testing::{Backing, CacheFixture, Stores, eventually};
 use tripod_tests::servers::{Redis, RedisCluster};
 
 use super::connected;
@@ -23,10 +23,10 @@ async fn nothing_old_is_read_from_a_redis_that_refuses_writes() {
         let redis = Redis::start().await;
         let stores = Stores::new(Backing::embedded().with_redis(&redis.url())).await;
         let reopened = stores.reopened().await;
-        let (here, there) = (Shelf::of(&stores), Shelf::of(&reopened));
+        let (here, there) = (CacheFixture::of(&stores), CacheFixture::of(&reopened));
         let author = stores.author("author").await;
         let note = stores.note(author, "0").await;
-        let text = async |shelf: &Shelf| shelf.text(note).await.unwrap().expect("the note is there");
+        let text = async |texts: &CacheFixture| texts.text(note).await.unwrap().expect("the note is there");
         assert_eq!([text(&here).await, text(&there).await], ["0", "0"]);
         // The cache knows it: the database is not asked again.
         assert_eq!(here.loads() + there.loads(), 1, "{setting}");

@@ -1,7 +1,6 @@
 //! Sessions' first level: a closed session is closed for every process at once.
 
 use sea_orm::ConnectionTrait;
-use tripod::Error;
 use tripod::id::Id;
 use tripod::testing::{Author, Backing, Stores, eventually};
 use tripod::web::Sessions;
@@ -13,19 +12,17 @@ fn sessions(stores: &Stores) -> Sessions {
 
 pub async fn open(stores: &Stores, account: Id<Author>) -> String {
     let sessions = sessions(stores);
-    let opened = stores.shards.write::<_, Error, _>(account.shard(), move |tx| {
-        Box::pin(async move { sessions.open(tx, account, "a phone: it has: colons").await })
+    let opened = stores.shards.write(account, move |tx| async move {
+        sessions.open(&tx, account, "a phone: it has: colons").await
     });
     opened.await.unwrap()
 }
 
 /// Deletes an account's sessions behind everybody's back.
 async fn delete(stores: &Stores, account: Id<Author>) {
-    let deleted = stores.shards.write::<_, Error, _>(account.shard(), move |tx| {
-        Box::pin(async move {
-            let sql = format!("DELETE FROM tripod_session WHERE account_id = {}", account.raw());
-            Ok(tx.connection().execute_unprepared(&sql).await?)
-        })
+    let deleted = stores.shards.write(account, move |tx| async move {
+        let sql = format!("DELETE FROM tripod_session WHERE account_id = {}", account.raw());
+        Ok(tx.connection_without_invalidation().execute_unprepared(&sql).await?)
     });
     deleted.await.unwrap();
 }
@@ -92,9 +89,8 @@ async fn closing_all_and_closing_the_oldest_are_seen_too() {
     closed(&there, &tokens[0]).await;
     assert!(there.find(&tokens[1]).await.unwrap().is_some());
     let sessions = here.clone();
-    let all = stores.shards.write::<_, Error, _>(account.shard(), move |tx| {
-        Box::pin(async move { sessions.close_all(tx, account.raw()).await })
-    });
+    let all =
+        stores.shards.write(account, move |tx| async move { sessions.close_all(&tx, account.raw()).await });
     all.await.unwrap();
     closed(&there, &tokens[1]).await;
     closed(&here, &tokens[100]).await;

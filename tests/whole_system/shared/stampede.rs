@@ -1,7 +1,7 @@
 //! Ten thousand who miss the same key at once, in four processes, are one load.
 
 use tripod::id::Id;
-use tripod::testing::{Backing, Note, Shelf, Stores, eventually};
+use tripod::testing::{Backing, CacheFixture, Note, Stores, eventually};
 use tripod_tests::servers::Redis;
 
 const PROCESSES: usize = 4;
@@ -10,7 +10,7 @@ const ASKING: usize = 10_000;
 struct Stampede {
     redis: Redis,
     note: Id<Note>,
-    processes: Vec<Shelf>,
+    processes: Vec<CacheFixture>,
     stores: Stores,
 }
 
@@ -21,22 +21,22 @@ async fn stampede() -> Stampede {
     let note = stores.note(author, "a").await;
     let mut processes = Vec::new();
     for _ in 0..PROCESSES {
-        processes.push(Shelf::of(&stores.reopened().await));
+        processes.push(CacheFixture::of(&stores.reopened().await));
     }
     Stampede { redis, note, processes, stores }
 }
 
 impl Stampede {
     fn loads(&self) -> usize {
-        self.processes.iter().map(Shelf::loads).sum()
+        self.processes.iter().map(CacheFixture::loads).sum()
     }
 
     /// All ask at once; tells how many were told the text.
     async fn run(&self) -> usize {
         let asking: Vec<_> = (0..ASKING)
             .map(|n| {
-                let (shelf, note) = (self.processes[n % PROCESSES].clone(), self.note);
-                tokio::spawn(async move { shelf.text(note).await.unwrap() })
+                let (texts, note) = (self.processes[n % PROCESSES].clone(), self.note);
+                tokio::spawn(async move { texts.text(note).await.unwrap() })
             })
             .collect();
         let mut told = 0;
@@ -65,11 +65,11 @@ async fn a_loader_who_is_killed_is_replaced_by_one() {
     let killed = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (stores, note) = (stampede.stores.clone(), stampede.note);
     let holder = killed.spawn(async move {
-        let shelf = Shelf::of(&stores.reopened().await);
-        shelf.hold();
-        let asking = shelf.clone();
+        let texts = CacheFixture::of(&stores.reopened().await);
+        texts.hold();
+        let asking = texts.clone();
         tokio::spawn(async move { asking.text(note).await });
-        shelf
+        texts
     });
     let holder = holder.await.unwrap();
     eventually("it loads", async || (holder.loads() == 1).then_some(())).await;

@@ -2,6 +2,7 @@
 
 use rand::{Rng, RngExt};
 use tripod::id::Id;
+use tripod::shard::Keyset;
 use tripod::testing::{Author, Note, Reads, Stores};
 
 use super::{expected, note};
@@ -43,13 +44,9 @@ pub async fn take(step: Step, processes: &[Stores; 2], people: &[Id<Author>]) {
         Step::Note(process, author) => drop(note(&processes[process], people[author]).await),
         Step::Delete(process, author) => {
             let stores = &processes[process];
-            let notes =
-                stores.shards.list(people[author], tripod::shard::Page::<Note>::first(3)).await.unwrap();
-            let Some(last) = notes.last().map(|row| row.peek().id) else { return };
-            let delete = stores.shards.write::<_, tripod::Error, _>(last.shard(), move |tx| {
-                Box::pin(async move { tx.delete(last).await })
-            });
-            delete.await.unwrap();
+            let notes = stores.primary().list::<Note>(people[author], Keyset::newest(3)).await.unwrap();
+            let Some(last) = notes.items.last().map(|(id, _)| *id) else { return };
+            stores.shards.write(last, move |tx| async move { tx.delete(last).await }).await.unwrap();
         }
         Step::Read(process, reader) => drop(processes[process].timeline(people[reader]).await),
     }

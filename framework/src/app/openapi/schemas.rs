@@ -90,6 +90,7 @@ mod tests {
     use serde_json::{Value, json};
     use utoipa::OpenApi;
 
+    use super::super::{About, finish};
     use crate::web::Page;
 
     #[derive(utoipa::ToSchema)]
@@ -108,7 +109,8 @@ mod tests {
 
     #[test]
     fn a_copy_refers_to_what_it_is_a_copy_of_under_a_name_that_people_would_give() {
-        let document = super::super::finish(Notes::openapi(), "notes", "1.0.0");
+        let about = About { name: "notes", version: "1.0.0", license: None };
+        let document = finish(Notes::openapi(), about);
         let document: Value = serde_json::to_value(&document).unwrap();
         let schemas = &document["components"]["schemas"];
         let names: Vec<&String> = schemas.as_object().unwrap().keys().collect();

@@ -3,20 +3,22 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use sea_orm::ActiveValue::Set;
+use sea_orm::ConnectionTrait;
 
 use crate::cache::{Batch, Policy, Region};
 use crate::id::Id;
-use crate::testing::{Note, Shelf, Stores, eventually, shelf};
+use crate::testing::{CacheFixture, Note, Stores, cache_fixture, eventually, note};
 
-async fn note(stores: &Stores, text: &str) -> Id<Note> {
+async fn new_note(stores: &Stores, text: &str) -> Id<Note> {
     let author = stores.author("author").await;
     stores.note(author, text).await
 }
 
 /// Waits until a process gives this text.
-async fn comes_to(shelf: &Shelf, note: Id<Note>, text: &str) {
+async fn comes_to(fixture: &CacheFixture, note: Id<Note>, text: &str) {
     eventually(&format!("the text becomes {text}"), async || {
-        (shelf.text(note).await.unwrap().as_deref() == Some(text)).then_some(())
+        (fixture.text(note).await.unwrap().as_deref() == Some(text)).then_some(())
     })
     .await;
 }
@@ -29,24 +31,24 @@ async fn believed(stores: &Stores) {
 
 /// A thousand who ask at once, in two processes, are one load; and so are those who ask after.
 pub async fn many_who_ask_are_one_load(stores: &Stores) {
-    let id = note(stores, "a").await;
-    let shelf = Shelf::of(stores);
-    shelf.hold();
+    let id = new_note(stores, "a").await;
+    let fixture = CacheFixture::of(stores);
+    fixture.hold();
     let asking: Vec<_> = (0..1_000)
         .map(|_| {
-            let shelf = shelf.clone();
-            tokio::spawn(async move { shelf.text(id).await.unwrap() })
+            let fixture = fixture.clone();
+            tokio::spawn(async move { fixture.text(id).await.unwrap() })
         })
         .collect();
-    eventually("somebody loads", async || (shelf.loads() > 0).then_some(())).await;
-    shelf.release();
+    eventually("somebody loads", async || (fixture.loads() > 0).then_some(())).await;
+    fixture.release();
     for asked in asking {
         assert_eq!(asked.await.unwrap().as_deref(), Some("a"));
     }
-    assert_eq!(shelf.text(id).await.unwrap().as_deref(), Some("a"));
-    assert_eq!(shelf.loads(), 1);
+    assert_eq!(fixture.text(id).await.unwrap().as_deref(), Some("a"));
+    assert_eq!(fixture.loads(), 1);
     if stores.redis.is_some() {
-        let there = Shelf::of(&stores.reopened().await);
+        let there = CacheFixture::of(&stores.reopened().await);
         assert_eq!(there.text(id).await.unwrap().as_deref(), Some("a"));
         assert_eq!(there.loads(), 0, "another process finds it in Redis");
     }
@@ -60,140 +62,128 @@ pub async fn many_ids_are_read_at_once(stores: &Stores) {
         stores.clock.advance(Duration::from_millis(1));
         ids.push(stores.note(author, &n.to_string()).await.raw());
     }
-    let shelf = Shelf::of(stores);
-    shelf.region.get(ids[3]).await.unwrap();
+    let fixture = CacheFixture::of(stores);
+    fixture.region.get(ids[3]).await.unwrap();
     let nobody = Id::<Note>::from_raw(ids[0] + 1).raw();
     let mut asked = ids.clone();
     asked.extend([nobody, ids[0]]);
-    for found in join_all((0..5).map(|_| shelf.region.get_many(&asked))).await {
+    for found in join_all((0..5).map(|_| fixture.region.get_many(&asked))).await {
         let texts: Vec<Option<String>> =
             found.unwrap().into_iter().map(|text| Some((*text?).clone())).collect();
         let expected = (0..20).map(|n| Some(n.to_string())).chain([None, Some("0".to_owned())]);
         assert_eq!(texts, expected.collect::<Vec<_>>());
     }
-    assert_eq!(shelf.loads(), 21);
+    assert_eq!(fixture.loads(), 21);
 }
 
 /// That there is nothing is remembered, too, until there is something.
 pub async fn absence_is_remembered_until_it_ends(stores: &Stores) {
     let author = stores.author("author").await;
-    let id = stores.shards.mint::<Note>(author.shard()).unwrap();
+    let id = stores.shards.generate_id::<Note>(author).unwrap();
+    let read = stores.cached();
     for _ in 0..3 {
-        assert!(stores.shards.get(id).await.unwrap().is_none());
+        assert!(read.find(id).await.unwrap().is_none());
     }
-    let inserted = stores.shards.write::<_, crate::Error, _>(author.shard(), move |tx| {
-        Box::pin(async move {
-            let row = |id| crate::testing::notes::note::ActiveModel {
-                id: sea_orm::Set(id),
-                author_id: sea_orm::Set(author),
-                text: sea_orm::Set("a".to_owned()),
-            };
-            tx.claim(Some(id), row).await.map(drop)
-        })
-    });
-    inserted.await.unwrap();
-    assert_eq!(stores.shards.get(id).await.unwrap().expect("it is there").peek().text, "a");
-    let deleted = stores
-        .shards
-        .write::<_, crate::Error, _>(author.shard(), move |tx| Box::pin(async move { tx.delete(id).await }));
+    let row = note::ActiveModel { id: Set(id), author_id: Set(author), text: Set("a".to_owned()) };
+    let inserted = stores.shards.write(author, move |tx| async move { tx.insert(row).await });
+    assert_eq!(inserted.await.unwrap(), id);
+    assert_eq!(read.find(id).await.unwrap().expect("it is there").peek().text, "a");
+    let deleted = stores.shards.write(author, move |tx| async move { tx.delete(id).await });
     assert!(deleted.await.unwrap());
-    assert!(stores.shards.get(id).await.unwrap().is_none());
+    assert!(read.find(id).await.unwrap().is_none());
 }
 
 /// A loader's error reaches all who wait, is not kept, and takes nothing away.
 pub async fn errors_are_not_kept_and_delete_nothing(stores: &Stores) {
-    let id = note(stores, "a").await;
-    let shelf = Shelf::of(stores);
-    shelf.fail(true);
-    for asked in join_all((0..10).map(|_| shelf.text(id))).await {
+    let id = new_note(stores, "a").await;
+    let fixture = CacheFixture::of(stores);
+    fixture.fail(true);
+    for asked in join_all((0..10).map(|_| fixture.text(id))).await {
         assert!(asked.unwrap_err().is_unavailable());
     }
-    shelf.fail(false);
-    assert_eq!(shelf.text(id).await.unwrap().as_deref(), Some("a"));
+    fixture.fail(false);
+    assert_eq!(fixture.text(id).await.unwrap().as_deref(), Some("a"));
 
     // It is to be loaded anew, and can't be.
-    shelf.fail(true);
-    stores.clock.advance(shelf::TTL / 2);
+    fixture.fail(true);
+    stores.clock.advance(cache_fixture::TTL / 2);
     believed(stores).await;
-    let before = shelf.loads();
+    let before = fixture.loads();
     eventually("it is tried", async || {
-        assert_eq!(shelf.text(id).await.unwrap().as_deref(), Some("a"));
-        (shelf.loads() > before).then_some(())
+        assert_eq!(fixture.text(id).await.unwrap().as_deref(), Some("a"));
+        (fixture.loads() > before).then_some(())
     })
     .await;
-    assert_eq!(shelf.text(id).await.unwrap().as_deref(), Some("a"));
-    shelf.fail(false);
-    shelf.write(id, "b").await.unwrap();
-    assert_eq!(shelf.text(id).await.unwrap().as_deref(), Some("b"));
+    assert_eq!(fixture.text(id).await.unwrap().as_deref(), Some("a"));
+    fixture.fail(false);
+    fixture.write(id, "b").await.unwrap();
+    assert_eq!(fixture.text(id).await.unwrap().as_deref(), Some("b"));
 }
 
 /// From half its life on a value is given while one reader loads it anew, and at its end no more.
 pub async fn what_is_old_is_given_while_one_loads_it_anew(stores: &Stores) {
-    let id = note(stores, "a").await;
-    let shelf = Shelf::of(stores);
-    shelf.text(id).await.unwrap();
+    let id = new_note(stores, "a").await;
+    let fixture = CacheFixture::of(stores);
+    fixture.text(id).await.unwrap();
     // Behind the cache's back, or it would be gone.
     let sql = format!("UPDATE note SET text = 'b' WHERE id = {}", id.raw());
-    let changed = stores.shards.database(id.shard()).write::<_, crate::Error, _>(move |tx| {
-        Box::pin(async move {
-            use sea_orm::ConnectionTrait;
-            tx.execute_unprepared(&sql).await?;
-            Ok(())
-        })
-    });
+    let changed = stores
+        .shards
+        .database(id.shard())
+        .write(move |transaction| async move { Ok(transaction.execute_unprepared(&sql).await.map(drop)?) });
     changed.await.unwrap();
-    assert_eq!(shelf.text(id).await.unwrap().as_deref(), Some("a"));
-    stores.clock.advance(shelf::TTL / 2);
+    assert_eq!(fixture.text(id).await.unwrap().as_deref(), Some("a"));
+    stores.clock.advance(cache_fixture::TTL / 2);
     believed(stores).await;
-    shelf.hold();
-    for asked in join_all((0..100).map(|_| shelf.text(id))).await {
+    fixture.hold();
+    for asked in join_all((0..100).map(|_| fixture.text(id))).await {
         assert_eq!(asked.unwrap().as_deref(), Some("a"), "nobody waits");
     }
-    eventually("one loads it", async || (shelf.loads() == 2).then_some(())).await;
-    shelf.release();
-    comes_to(&shelf, id, "b").await;
-    assert_eq!(shelf.loads(), 2);
+    eventually("one loads it", async || (fixture.loads() == 2).then_some(())).await;
+    fixture.release();
+    comes_to(&fixture, id, "b").await;
+    assert_eq!(fixture.loads(), 2);
 
-    stores.clock.advance(shelf::TTL);
+    stores.clock.advance(cache_fixture::TTL);
     believed(stores).await;
-    shelf.hold();
+    fixture.hold();
     let asked = tokio::spawn({
-        let shelf = shelf.clone();
-        async move { shelf.text(id).await.unwrap() }
+        let fixture = fixture.clone();
+        async move { fixture.text(id).await.unwrap() }
     });
-    eventually("it is waited for", async || (shelf.loads() == 3).then_some(())).await;
+    eventually("it is waited for", async || (fixture.loads() == 3).then_some(())).await;
     assert!(!asked.is_finished(), "what is too old is not given");
-    shelf.release();
+    fixture.release();
     assert_eq!(asked.await.unwrap().as_deref(), Some("b"));
 }
 
 /// What changes is seen at once where it is changed, and soon by every other process.
 pub async fn a_change_is_seen_by_every_process(stores: &Stores) {
-    let id = note(stores, "0").await;
-    let mut processes = vec![Shelf::of(stores)];
+    let id = new_note(stores, "0").await;
+    let mut processes = vec![CacheFixture::of(stores)];
     if stores.redis.is_some() {
-        processes.push(Shelf::of(&stores.reopened().await));
-        processes.push(Shelf::of_version(&stores.reopened().await, 2));
+        processes.push(CacheFixture::of(&stores.reopened().await));
+        processes.push(CacheFixture::of_version(&stores.reopened().await, 2));
     }
     for round in 1..=20_usize {
-        for shelf in &processes {
-            comes_to(shelf, id, &(round - 1).to_string()).await;
+        for fixture in &processes {
+            comes_to(fixture, id, &(round - 1).to_string()).await;
         }
         let writer = &processes[round % processes.len()];
         writer.write(id, &round.to_string()).await.unwrap();
         assert_eq!(writer.text(id).await.unwrap(), Some(round.to_string()));
     }
-    for shelf in &processes {
-        comes_to(shelf, id, "20").await;
+    for fixture in &processes {
+        comes_to(fixture, id, "20").await;
     }
 }
 
 /// A load that read the database before a write can't keep what it read, in any process.
 pub async fn a_slow_load_can_not_undo_a_write(stores: &Stores) {
-    let id = note(stores, "a").await;
-    let slow = Shelf::of(stores);
+    let id = new_note(stores, "a").await;
+    let slow = CacheFixture::of(stores);
     let writer = match stores.redis.is_some() {
-        true => Shelf::of(&stores.reopened().await),
+        true => CacheFixture::of(&stores.reopened().await),
         false => slow.clone(),
     };
     slow.hold();
@@ -205,62 +195,62 @@ pub async fn a_slow_load_can_not_undo_a_write(stores: &Stores) {
     writer.write(id, "b").await.unwrap();
     slow.release();
     assert!(asked.await.unwrap().is_some(), "whoever asked before is told either");
-    for shelf in [&slow, &writer, &slow] {
-        comes_to(shelf, id, "b").await;
+    for fixture in [&slow, &writer, &slow] {
+        comes_to(fixture, id, "b").await;
     }
     if stores.redis.is_some() {
-        assert_eq!(Shelf::of(&stores.reopened().await).text(id).await.unwrap().as_deref(), Some("b"));
+        assert_eq!(CacheFixture::of(&stores.reopened().await).text(id).await.unwrap().as_deref(), Some("b"));
     }
 }
 
 /// A process that dies between its commit and the end of the change leaves a key that nobody keeps,
 /// and never an old value.
 pub async fn a_writer_who_dies_leaves_nothing_old(stores: &Stores) {
-    let id = note(stores, "a").await;
-    let (shelf, other) = (Shelf::of(stores), stores.reopened().await);
-    let other = if stores.redis.is_some() { Shelf::of(&other) } else { shelf.clone() };
+    let id = new_note(stores, "a").await;
+    let (fixture, other) = (CacheFixture::of(stores), stores.reopened().await);
+    let other = if stores.redis.is_some() { CacheFixture::of(&other) } else { fixture.clone() };
     assert_eq!(other.text(id).await.unwrap().as_deref(), Some("a"));
-    shelf.write_and_die(id, "b").await.unwrap();
+    fixture.write_and_die(id, "b").await.unwrap();
     comes_to(&other, id, "b").await;
-    comes_to(&shelf, id, "b").await;
-    let before = shelf.loads();
-    shelf.text(id).await.unwrap();
-    assert_eq!(shelf.loads(), before + 1, "while nobody knows what will come of it, nothing is kept");
-    shelf.write(id, "c").await.unwrap();
+    comes_to(&fixture, id, "b").await;
+    let before = fixture.loads();
+    fixture.text(id).await.unwrap();
+    assert_eq!(fixture.loads(), before + 1, "while nobody knows what will come of it, nothing is kept");
+    fixture.write(id, "c").await.unwrap();
     comes_to(&other, id, "c").await;
     // The dead writer's bar has ended, and does not stand beside the next one's.
     stores.clock.advance(Duration::from_secs(31));
     let cache = stores.shards.cache();
     eventually("all know that it has", async || cache.is_told().then_some(())).await;
-    shelf.write(id, "d").await.unwrap();
+    fixture.write(id, "d").await.unwrap();
     comes_to(&other, id, "d").await;
-    let before = (shelf.loads(), other.loads());
-    for shelf in [&shelf, &other, &shelf, &other] {
-        assert_eq!(shelf.text(id).await.unwrap().as_deref(), Some("d"));
+    let before = (fixture.loads(), other.loads());
+    for fixture in [&fixture, &other, &fixture, &other] {
+        assert_eq!(fixture.text(id).await.unwrap().as_deref(), Some("d"));
     }
-    assert!(shelf.loads() + other.loads() <= before.0 + before.1 + 1, "it is kept again");
+    assert!(fixture.loads() + other.loads() <= before.0 + before.1 + 1, "it is kept again");
 }
 
 /// Two change the same key at once, as those may who lock no row in common: the end of one change is not
 /// the other's.
 pub async fn one_change_does_not_end_another(stores: &Stores) {
-    let id = note(stores, "a").await;
-    let (shelf, other) = (Shelf::of(stores), stores.reopened().await);
-    let other = if stores.redis.is_some() { Shelf::of(&other) } else { shelf.clone() };
+    let id = new_note(stores, "a").await;
+    let (fixture, other) = (CacheFixture::of(stores), stores.reopened().await);
+    let other = if stores.redis.is_some() { CacheFixture::of(&other) } else { fixture.clone() };
     let meanwhile = async {
         other.write(id, "b").await.unwrap();
         comes_to(&other, id, "b").await;
-        comes_to(&shelf, id, "b").await;
+        comes_to(&fixture, id, "b").await;
     };
-    shelf.write_after_and_die(id, "c", meanwhile).await.unwrap();
+    fixture.write_after_and_die(id, "c", meanwhile).await.unwrap();
     comes_to(&other, id, "c").await;
-    comes_to(&shelf, id, "c").await;
+    comes_to(&fixture, id, "c").await;
 }
 
 /// What a region holds is bounded, and a value that is too large is given and not kept.
 pub async fn memory_is_bounded_and_large_values_are_not_kept(stores: &Stores) {
     let region = |name: &str, bytes: usize| {
-        let policy = Policy { name: name.to_owned(), version: 1, ttl: shelf::TTL };
+        let policy = Policy { name: name.to_owned(), version: 1, ttl: cache_fixture::TTL };
         Region::<String>::new(stores.shards.cache(), policy, move |ids| async move {
             let found = ids.iter().map(|id| (*id, "x".repeat(bytes))).collect();
             vec![Batch { asked: ids, found: Ok(found) }]

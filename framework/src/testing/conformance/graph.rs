@@ -1,16 +1,34 @@
 //! Graphs: both ends of an edge agree in the end, and counts are exact.
 
-use crate::graph::{EdgePage, Graph};
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::graph::{Edge, EdgePosition};
 use crate::id::Id;
-use crate::testing::notes::{Keeps, Reads};
-use crate::testing::{Author, Stores};
+use crate::shard::{Keyset, Order};
+use crate::testing::{Author, Keeps, Note, Reads, Stores};
 
-const ALL: EdgePage = EdgePage { after: None, limit: 1_000 };
+/// More than there are.
+const ALL: u64 = 1_000;
 
-async fn both_counts(graph: &Graph, from: Id<Author>, to: Id<Author>) -> (u64, u64) {
-    let out = graph.target_counts::<Reads>(&[from]).await.unwrap()[&from];
-    let into = graph.source_counts::<Reads>(&[to]).await.unwrap()[&to];
-    (out, into)
+/// The counts of an edge's two ends, which the cache must say as the databases do.
+async fn both_counts(stores: &Stores, from: Id<Author>, to: Id<Author>) -> (u64, u64) {
+    let mut counts = Vec::new();
+    for read in [stores.cached(), stores.primary(), stores.cached().available()] {
+        let out = read.target_counts::<Reads>(&[from]).await.unwrap()[&from];
+        let into = read.source_counts::<Reads>(&[to]).await.unwrap()[&to];
+        counts.push((out, into));
+    }
+    assert!(counts.iter().all(|count| *count == counts[0]), "{counts:?}");
+    counts[0]
+}
+
+async fn targets<E: Edge>(stores: &Stores, from: Id<E::From>) -> Vec<Id<E::To>> {
+    stores.primary().targets::<E>(from, Keyset::newest(ALL)).await.unwrap().into_items()
+}
+
+async fn sources<E: Edge>(stores: &Stores, to: Id<E::To>) -> Vec<Id<E::From>> {
+    stores.primary().sources::<E>(to, Keyset::newest(ALL)).await.unwrap().into_items()
 }
 
 /// Making and removing are idempotent, and both ends and both counts follow.
@@ -19,43 +37,55 @@ pub async fn an_edge_is_seen_from_both_ends(stores: &Stores) {
     let graph = &stores.graph;
     assert!(graph.connect::<Reads>(a, b).await.unwrap());
     assert!(!graph.connect::<Reads>(a, b).await.unwrap(), "it was there");
-    assert_eq!(both_counts(graph, a, b).await, (1, 1));
-    assert_eq!(graph.targets::<Reads>(a, ALL).await.unwrap()[0].id, b);
-    assert_eq!(graph.sources::<Reads>(b, ALL).await.unwrap()[0].id, a);
-    assert!(graph.targets_among::<Reads>(a, &[b, a]).await.unwrap().contains(&b));
-    assert!(graph.targets_among::<Reads>(b, &[a]).await.unwrap().is_empty(), "an edge has a direction");
-    assert!(graph.sources_among::<Reads>(b, &[a]).await.unwrap().contains(&a));
-    assert!(stores.queue.waiting().await.unwrap().is_empty(), "a far end that is written needs no job");
+    assert_eq!(both_counts(stores, a, b).await, (1, 1));
+    assert_eq!(targets::<Reads>(stores, a).await, [b]);
+    assert_eq!(sources::<Reads>(stores, b).await, [a]);
+    for read in [stores.cached(), stores.primary()] {
+        assert_eq!(read.targets_among::<Reads>(a, &[b, a]).await.unwrap(), HashSet::from([b]));
+        let back = read.targets_among::<Reads>(b, &[a]).await.unwrap();
+        assert!(back.is_empty(), "an edge has a direction");
+        assert_eq!(read.sources_among::<Reads>(b, &[a, b]).await.unwrap(), HashSet::from([a]));
+        let rows = read.target_rows::<Reads>(a, Keyset::newest(ALL)).await.unwrap().into_items();
+        assert_eq!(rows.iter().map(|row| row.peek().name.as_str()).collect::<Vec<_>>(), ["b"]);
+        let rows = read.source_rows::<Reads>(b, Keyset::newest(ALL)).await.unwrap().into_items();
+        assert_eq!(rows.iter().map(|row| row.peek().name.as_str()).collect::<Vec<_>>(), ["a"]);
+    }
+    assert!(stores.queue.waiting().await.unwrap().is_empty(), "an inverse edge that is written needs no job");
 
     assert!(graph.disconnect::<Reads>(a, b).await.unwrap());
     assert!(!graph.disconnect::<Reads>(a, b).await.unwrap());
-    assert_eq!(both_counts(graph, a, b).await, (0, 0));
-    assert!(graph.targets::<Reads>(a, ALL).await.unwrap().is_empty());
-    assert!(graph.sources::<Reads>(b, ALL).await.unwrap().is_empty());
+    assert_eq!(both_counts(stores, a, b).await, (0, 0));
+    assert!(targets::<Reads>(stores, a).await.is_empty());
+    assert!(sources::<Reads>(stores, b).await.is_empty());
     assert!(!graph.disconnect::<Reads>(b, a).await.unwrap(), "what never was can't be removed");
 }
 
-/// Pages of neighbours meet each once, newest first.
+/// Pages of neighbours meet each once, from the newest or from the oldest.
 pub async fn neighbours_are_walked_by_keyset(stores: &Stores) {
     let author = stores.author("kevin").await;
     let note = stores.note(author, "kept by many").await;
     let mut keepers = Vec::new();
     for n in 0..25 {
         let keeper = stores.author(&format!("keeper-{n}")).await;
-        stores.clock.advance(std::time::Duration::from_millis(1));
+        stores.clock.advance(Duration::from_millis(1));
         stores.graph.connect::<Keeps>(keeper, note).await.unwrap();
         keepers.push(keeper);
     }
-    keepers.reverse();
-    let (mut walked, mut after) = (Vec::new(), None);
-    loop {
-        let links = stores.graph.sources::<Keeps>(note, EdgePage { after, limit: 4 }).await.unwrap();
-        walked.extend(links.iter().map(|link| link.id));
-        let Some(last) = links.last() else { break };
-        after = Some((last.version, last.id.raw()));
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        let mut keyset = Keyset::<EdgePosition> { after: None, limit: 4, order };
+        let mut walked = Vec::new();
+        loop {
+            let part = stores.primary().sources::<Keeps>(note, keyset).await.unwrap();
+            walked.extend(part.items.iter().map(|(_, keeper)| *keeper));
+            keyset.after = part.next;
+            if keyset.after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(walked, keepers, "{order:?}");
+        keepers.reverse();
     }
-    assert_eq!(walked, keepers);
-    assert_eq!(stores.graph.source_counts::<Keeps>(&[note]).await.unwrap()[&note], 25);
+    assert_eq!(stores.cached().source_counts::<Keeps>(&[note]).await.unwrap()[&note], 25);
 }
 
 /// Toggled by many at once, an edge ends in one state on both ends, and no count drifts.
@@ -70,29 +100,122 @@ pub async fn concurrent_toggles_never_drift(stores: &Stores) {
             }
         });
         futures::future::join_all(toggles).await;
-        let out = stores.graph.targets::<Reads>(a, ALL).await.unwrap().len() as u64;
-        let into = stores.graph.sources::<Reads>(b, ALL).await.unwrap().len() as u64;
-        assert_eq!((out, into), both_counts(&stores.graph, a, b).await, "round {round}");
+        let out = targets::<Reads>(stores, a).await.len() as u64;
+        let into = sources::<Reads>(stores, b).await.len() as u64;
+        assert_eq!((out, into), both_counts(stores, a, b).await, "round {round}");
         assert_eq!(out, into, "the ends disagree in round {round}");
     }
 }
 
-/// A process that dies between the two ends leaves a job, and the job writes the far end; an old
+/// A process that dies between the two ends leaves a job, and the job writes the inverse edge; an old
 /// job that comes late changes nothing.
-pub async fn a_far_end_that_was_not_written_is_made_up_for(stores: &Stores) {
+pub async fn an_inverse_edge_that_was_not_written_is_made_up_for(stores: &Stores) {
     let (a, b) = (stores.author("a").await, stores.author("b").await);
     let graph = &stores.graph;
-    let made = graph.decide_only::<Reads>(a, b, true).await.unwrap().expect("a change");
-    assert_eq!(both_counts(graph, a, b).await, (1, 0), "only the near end is written");
-    let removed = graph.decide_only::<Reads>(a, b, false).await.unwrap().expect("a change");
-    let again = graph.decide_only::<Reads>(a, b, true).await.unwrap().expect("a change");
+    let made = graph.change_forward_only::<Reads>(a, b, true).await.unwrap().expect("a change");
+    assert_eq!(both_counts(stores, a, b).await, (1, 0), "only the forward edge is written");
+    let removed = graph.change_forward_only::<Reads>(a, b, false).await.unwrap().expect("a change");
+    let again = graph.change_forward_only::<Reads>(a, b, true).await.unwrap().expect("a change");
     // The clock stands still: the order is in the versions, not in the time.
     for job in [&again, &made, &removed, &again] {
-        graph.write_far_end(job).await.unwrap();
-        assert_eq!(both_counts(graph, a, b).await, (1, 1), "an older version overwrote a newer");
+        graph.write_inverse(job).await.unwrap();
+        assert_eq!(both_counts(stores, a, b).await, (1, 1), "an older version overwrote a newer");
     }
     let _worker = stores.work();
-    stores.clock.advance(std::time::Duration::from_secs(5));
+    stores.clock.advance(Duration::from_secs(5));
     stores.idle().await;
-    assert_eq!(both_counts(graph, a, b).await, (1, 1));
+    assert_eq!(both_counts(stores, a, b).await, (1, 1));
+}
+
+/// With a row go the edges of every kind that go out of it or come in, at both their ends; those between
+/// others stay.
+pub async fn a_row_is_deleted_with_its_edges(stores: &Stores) {
+    let _worker = stores.work();
+    let [leaving, a, b] =
+        [stores.author("leaving").await, stores.author("a").await, stores.author("b").await];
+    let (kept, other) = (stores.note(a, "kept").await, stores.note(a, "another").await);
+    for (from, to) in [(leaving, a), (leaving, b), (a, leaving), (b, leaving), (a, b)] {
+        stores.graph.connect::<Reads>(from, to).await.unwrap();
+    }
+    for (from, to) in [(leaving, kept), (b, kept), (b, other)] {
+        stores.graph.connect::<Keeps>(from, to).await.unwrap();
+    }
+    let counts = async |author: Id<Author>, note: Id<Note>| {
+        let read = stores.cached();
+        [
+            read.target_counts::<Reads>(&[author]).await.unwrap()[&author],
+            read.source_counts::<Reads>(&[author]).await.unwrap()[&author],
+            read.target_counts::<Keeps>(&[author]).await.unwrap()[&author],
+            read.source_counts::<Keeps>(&[note]).await.unwrap()[&note],
+        ]
+    };
+    assert_eq!(counts(leaving, kept).await, [2, 2, 1, 2]);
+
+    let delete = async |undone: bool| {
+        let deleted = stores.shards.write(leaving, move |tx| async move {
+            let deleted = tx.delete_with_edges(leaving).await?;
+            if undone { Err(crate::Error::conflict("on purpose")) } else { Ok(deleted) }
+        });
+        deleted.await
+    };
+    delete(true).await.unwrap_err();
+    stores.idle().await;
+    assert_eq!(counts(leaving, kept).await, [2, 2, 1, 2], "with the row its edges stay");
+    assert!(delete(false).await.unwrap());
+    assert!(!delete(false).await.unwrap(), "it was there no more");
+    stores.idle().await;
+
+    assert!(stores.primary().find(leaving).await.unwrap().is_none());
+    for author in [leaving, a, b] {
+        assert!(!targets::<Reads>(stores, author).await.contains(&leaving));
+        assert!(!sources::<Reads>(stores, author).await.contains(&leaving));
+    }
+    assert!(targets::<Reads>(stores, leaving).await.is_empty());
+    assert!(sources::<Reads>(stores, leaving).await.is_empty());
+    assert!(targets::<Keeps>(stores, leaving).await.is_empty());
+    assert_eq!(sources::<Keeps>(stores, kept).await, [b]);
+    assert_eq!(counts(leaving, kept).await, [0, 0, 0, 1]);
+    assert_eq!(both_counts(stores, a, b).await, (1, 1), "an edge between others");
+
+    // A row that only has edges that come in, with its edges, too.
+    let deleted = stores.shards.write(kept, move |tx| async move { tx.delete_with_edges(kept).await });
+    assert!(deleted.await.unwrap());
+    stores.idle().await;
+    assert_eq!(targets::<Keeps>(stores, b).await, [other]);
+    assert_eq!(counts(b, kept).await, [0, 1, 1, 0]);
+}
+
+/// While a database is away the others say what they hold, to those for whom that is enough; for all
+/// others it is an error.
+pub async fn what_is_available_leaves_out_a_database_that_is_away(stores: &Stores) {
+    let (here, there) = super::on_two_databases(stores).await;
+    for (from, to) in [(here, there), (there, here)] {
+        stores.graph.connect::<Reads>(from, to).await.unwrap();
+    }
+    // Another process, for which one of the databases goes away.
+    let other = stores.reopened().await;
+    other.shards.database(there.shard()).close().await.unwrap();
+    for read in [other.primary(), other.cached()] {
+        let whole = [
+            read.target_counts::<Reads>(&[here, there]).await.map(drop),
+            read.source_counts::<Reads>(&[there]).await.map(drop),
+            read.targets_among::<Reads>(there, &[here]).await.map(drop),
+            read.sources_among::<Reads>(there, &[here]).await.map(drop),
+        ];
+        for answer in whole {
+            assert!(answer.unwrap_err().is_unavailable());
+        }
+        let read = read.available();
+        let counted = read.target_counts::<Reads>(&[here, there]).await.unwrap();
+        assert_eq!((counted.get(&here), counted.get(&there)), (Some(&1), None), "not zero: not known");
+        let counted = read.source_counts::<Reads>(&[there, here]).await.unwrap();
+        assert_eq!((counted.get(&here), counted.get(&there)), (Some(&1), None));
+        assert_eq!(read.targets_among::<Reads>(here, &[there]).await.unwrap(), HashSet::from([there]));
+        assert!(read.targets_among::<Reads>(there, &[here]).await.unwrap().is_empty());
+        assert_eq!(read.sources_among::<Reads>(here, &[there]).await.unwrap(), HashSet::from([there]));
+        assert!(read.sources_among::<Reads>(there, &[here]).await.unwrap().is_empty());
+        let rows = read.target_rows::<Reads>(here, Keyset::newest(ALL)).await;
+        assert!(rows.is_err_and(|error| error.is_unavailable()), "no database that holds the rows answers");
+        assert!(read.target_counts::<Reads>(&[there]).await.unwrap_err().is_unavailable(), "none answers");
+    }
 }

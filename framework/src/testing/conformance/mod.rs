@@ -3,12 +3,29 @@
 
 pub mod cache;
 pub mod graph;
-pub mod kept;
+pub mod idempotency;
 pub mod media;
 pub mod queue;
 pub mod shards;
+pub mod timeline_store;
 pub mod timelines;
 pub mod uploads;
+
+use super::{Author, Stores};
+use crate::id::Id;
+
+/// Two authors, each on a database of their own.
+async fn on_two_databases(stores: &Stores) -> (Id<Author>, Id<Author>) {
+    let first = stores.author("first").await;
+    let place = stores.shards.database(first.shard()).name();
+    for n in 0..100 {
+        let other = stores.author(&format!("other-{n}")).await;
+        if stores.shards.database(other.shard()).name() != place {
+            return (first, other);
+        }
+    }
+    panic!("a hundred authors live on one of {:?}", stores.shards);
+}
 
 /// Makes a test of each case of each suite, on the [`Backing`](super::Backing) that the expression gives
 /// anew for each.
@@ -21,10 +38,14 @@ macro_rules! conformance {
     ($backing:expr) => {
         $crate::conformance! { on stores, $backing, shards:
             rows_are_found_wherever_they_live,
+            lists_are_walked_from_either_end,
+            rows_are_left_out_while_their_database_is_away,
             a_row_on_the_wrong_shard_is_refused,
             two_processes_that_mint_alike_claim_different_ids,
             a_reserved_id_is_claimed_once,
             a_write_is_all_or_nothing_and_fenced,
+            an_update_writes_what_differs,
+            updates_of_one_row_follow_each_other,
         }
         $crate::conformance! { on stores, $backing, cache:
             many_who_ask_are_one_load,
@@ -42,22 +63,27 @@ macro_rules! conformance {
             an_edge_is_seen_from_both_ends,
             neighbours_are_walked_by_keyset,
             concurrent_toggles_never_drift,
-            a_far_end_that_was_not_written_is_made_up_for,
+            an_inverse_edge_that_was_not_written_is_made_up_for,
+            a_row_is_deleted_with_its_edges,
+            what_is_available_leaves_out_a_database_that_is_away,
         }
         $crate::conformance! { on stores, $backing, timelines:
             an_item_reaches_its_readers_once,
             an_author_sees_their_own_item_at_once,
+            a_deleted_item_leaves_the_timelines,
+            what_is_undone_is_not_published,
             a_late_edge_brings_in_what_it_missed,
             a_removed_edge_takes_its_items_out_late,
             a_timeline_goes_on_below_what_is_kept,
             edges_bring_items_in_and_take_them_out,
             a_large_audience_is_pulled,
         }
-        $crate::conformance! { on stores, $backing, kept:
+        $crate::conformance! { on stores, $backing, timeline_store:
             an_item_pushed_while_building_is_kept,
             a_drop_while_building_is_obeyed,
             what_is_trimmed_raises_the_mark,
             items_come_in_any_order,
+            what_is_removed_is_gone_and_lowers_no_mark,
             building_never_lowers_the_mark,
             a_build_that_fails_leaves_nothing_behind,
             those_who_ask_together_get_the_same,
@@ -66,10 +92,24 @@ macro_rules! conformance {
             files_that_are_kept_stay,
             files_without_a_row_are_deleted_in_the_end,
             files_of_a_refused_row_are_deleted_at_once,
+            a_caller_who_goes_away_takes_no_files_along,
             a_row_that_comes_too_late_is_refused,
+        }
+        $crate::conformance! { on stores, $backing, idempotency:
+            the_same_request_again_has_the_first_result,
+            many_at_once_are_one_effect,
+            what_is_costly_is_done_by_one,
+            other_content_under_a_key_is_refused,
+            keys_of_different_accounts_do_not_collide,
+            a_request_that_fails_leaves_no_key,
+            what_may_succeed_later_is_repeated_under_its_key,
+            a_key_is_free_after_a_day,
+            keys_expire_and_only_when_their_day_is_over,
         }
         $crate::conformance! { on backing, $backing, queue:
             a_job_commits_with_its_transaction,
+            a_row_an_edge_and_a_job_commit_together_or_not_at_all,
+            a_job_is_cancelled_until_it_has_begun,
             failures_back_off_and_end_as_dead_letters,
             a_panic_is_a_failed_attempt,
             many_due_jobs_are_each_begun_when_they_are_leased,

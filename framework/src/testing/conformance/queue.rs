@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
+use sea_orm::ActiveValue::Set;
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::id::Id;
 use crate::queue::{Job, JobRun, Run};
-use crate::testing::notes::author;
-use crate::testing::{Backing, Stores, eventually};
+use crate::shard::Keyset;
+use crate::testing::{Author, Backing, Keeps, Note, Reads, Stores, eventually, note};
 
 /// What the jobs of a test did, by the test's own word.
 static DONE: LazyLock<Mutex<HashMap<String, Vec<u32>>>> = LazyLock::new(Mutex::default);
@@ -19,7 +20,7 @@ static DONE: LazyLock<Mutex<HashMap<String, Vec<u32>>>> = LazyLock::new(Mutex::d
 /// What a job notes when it stops for ever.
 const HANGS: u32 = u32::MAX;
 
-fn note(word: &str, step: u32) {
+fn write_down(word: &str, step: u32) {
     DONE.lock().expect("no job panics while holding this").entry(word.to_owned()).or_default().push(step);
 }
 
@@ -58,7 +59,7 @@ impl Run<Stores> for Noted {
             self.steps -= 1;
             run.checkpoint(self).await?;
             if self.hang_at == Some(self.steps) && run.attempt() == 1 {
-                note(&self.word, HANGS);
+                write_down(&self.word, HANGS);
                 std::future::pending::<()>().await;
             }
         }
@@ -91,14 +92,10 @@ async fn stores(backing: Backing) -> Stores {
 }
 
 /// Does something to the database of an author that the framework never does.
-async fn execute(stores: &Stores, author: Id<author::Entity>, sql: &'static str) {
+async fn execute(stores: &Stores, author: Id<Author>, sql: &'static str) {
     let database = stores.shards.database(author.shard()).clone();
-    let executed = database.write::<_, Error, _>(move |transaction| {
-        Box::pin(async move {
-            transaction.execute_unprepared(sql).await?;
-            Ok(())
-        })
-    });
+    let executed =
+        database.write(move |transaction| async move { Ok(transaction.execute_unprepared(sql).await?) });
     executed.await.unwrap();
 }
 
@@ -108,18 +105,100 @@ pub async fn a_job_commits_with_its_transaction(backing: Backing) {
     let _worker = stores.work();
     let author = stores.author("kevin").await;
     let (kept, undone) = (noted("kept"), noted("undone"));
-    let (queue, job) = (stores.queue.clone(), undone.clone());
-    let failed = stores.shards.write::<(), Error, _>(author.shard(), move |tx| {
-        Box::pin(async move {
-            queue.enqueue(tx, &job).await?;
-            Err(Error::invalid("on purpose"))
-        })
+    let job = undone.clone();
+    let failed = stores.shards.write(author, move |tx| async move {
+        tx.enqueue(job).await?;
+        Err::<(), _>(Error::invalid("on purpose"))
     });
     failed.await.unwrap_err();
     stores.enqueue(author, kept.clone()).await.unwrap();
     stores.idle().await;
     assert_eq!(done(&kept.word), [0]);
     assert!(done(&undone.word).is_empty());
+}
+
+/// A row, two edges and a job of one transaction are all there when it commits, and none otherwise.
+pub async fn a_row_an_edge_and_a_job_commit_together_or_not_at_all(backing: Backing) {
+    let stores = stores(backing).await;
+    let (a, b) = (stores.author("a").await, stores.author("b").await);
+    let write = async |job: Noted, fail: bool| {
+        let written = stores.shards.write(a, move |tx| async move {
+            let row =
+                note::ActiveModel { author_id: Set(a), text: Set("x".to_owned()), ..Default::default() };
+            let note = tx.insert(row).await?;
+            assert!(tx.connect::<Reads>(a, b).await?);
+            assert!(!tx.connect::<Reads>(a, b).await?, "this transaction has made it");
+            assert!(tx.connect::<Keeps>(a, note).await?);
+            tx.enqueue(job).await?;
+            if fail { Err(Error::conflict("on purpose")) } else { Ok(note) }
+        });
+        written.await
+    };
+    let is_there = async || {
+        let (primary, cached) = (stores.primary(), stores.cached());
+        let rows = primary.list::<Note>(a, Keyset::newest(9)).await.unwrap().items.len();
+        let readers = primary.sources::<Reads>(b, Keyset::newest(9)).await.unwrap().into_items();
+        let kept = primary.targets::<Keeps>(a, Keyset::newest(9)).await.unwrap().items.len();
+        let counts = [
+            cached.target_counts::<Reads>(&[a]).await.unwrap()[&a],
+            cached.source_counts::<Reads>(&[b]).await.unwrap()[&b],
+            cached.target_counts::<Keeps>(&[a]).await.unwrap()[&a],
+        ];
+        let jobs: Vec<(String, i64)> = stores.queue.waiting().await.unwrap().into_iter().collect();
+        (rows, readers, kept, counts, jobs)
+    };
+    let undone = noted("undone");
+    assert!(write(undone.clone(), true).await.unwrap_err().is_conflict());
+    assert_eq!(is_there().await, (0, vec![], 0, [0; 3], vec![]));
+
+    let done_job = noted("done");
+    write(done_job.clone(), false).await.unwrap();
+    let jobs = [("noted", 1), ("tripod.fan_out", 1)].map(|(name, count)| (name.to_owned(), count));
+    assert_eq!(is_there().await, (1, vec![a], 1, [1; 3], jobs.to_vec()));
+    let _worker = stores.work();
+    stores.idle().await;
+    assert_eq!(done(&done_job.word), [0]);
+    assert!(done(&undone.word).is_empty());
+}
+
+/// A job that no worker has begun is cancelled, by itself or with a transaction; one that is to run
+/// later can be told to run now.
+pub async fn a_job_is_cancelled_until_it_has_begun(backing: Backing) {
+    let stores = stores(backing).await;
+    let author = stores.author("kevin").await;
+    let later = Duration::from_secs(3_600);
+    let enqueue = async |job: &Noted| {
+        let job = job.clone();
+        let queued = stores.shards.write(author, move |tx| async move { tx.enqueue_after(job, later).await });
+        queued.await.unwrap()
+    };
+    let cancel = async |job, fail: bool| {
+        let cancelled = stores.shards.write(author, move |tx| async move {
+            let cancelled = tx.cancel(job).await?;
+            if fail { Err(Error::invalid("on purpose")) } else { Ok(cancelled) }
+        });
+        cancelled.await
+    };
+    let (alone, kept, within) = (noted("alone"), noted("kept"), noted("within"));
+    let [of_alone, of_kept, of_within] =
+        [enqueue(&alone).await, enqueue(&kept).await, enqueue(&within).await];
+    stores.queue.cancel(of_alone).await.unwrap();
+    cancel(of_kept, true).await.unwrap_err();
+    assert!(cancel(of_within, false).await.unwrap());
+    assert!(!cancel(of_within, false).await.unwrap(), "it is gone");
+    assert_eq!(stores.queue.waiting().await.unwrap()["noted"], 1);
+    let elsewhere = stores.author("mike").await;
+    assert_ne!(elsewhere.shard(), author.shard());
+    let refused = stores.shards.write(elsewhere, move |tx| async move { tx.cancel(of_kept).await });
+    assert!(refused.await.unwrap_err().is_internal());
+
+    let _worker = stores.work();
+    stores.queue.run_now(of_kept).await.unwrap();
+    stores.idle().await;
+    assert_eq!(done(&kept.word), [0], "its hour is not over");
+    assert!(!cancel(of_kept, false).await.unwrap(), "it is done");
+    stores.queue.run_now(of_kept).await.unwrap();
+    assert!(done(&alone.word).is_empty() && done(&within.word).is_empty());
 }
 
 /// A failing job is tried again, later each time, until it is put aside; a person can revive it.
@@ -153,7 +232,8 @@ pub async fn a_panic_is_a_failed_attempt(backing: Backing) {
     let author = stores.author("kevin").await;
     stores.enqueue(author, Noted { panic: true, ..noted("panics") }).await.unwrap();
     let dead = eventually("the panicking job is dead", async || {
-        stores.clock.advance(Duration::from_secs(10));
+        // In steps so small that no lease ends while an attempt is written down.
+        stores.clock.advance(Duration::from_millis(500));
         stores.queue.dead().await.unwrap().pop()
     })
     .await;

@@ -1,146 +1,300 @@
 //! Shards: rows are where their ids say, and nowhere else.
 
-use sea_orm::ActiveValue::Set;
-use sea_orm::EntityTrait;
+use std::collections::HashSet;
+use std::time::Duration;
 
-use crate::error::Error;
+use sea_orm::ActiveValue::Set;
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait};
+
+use crate::error::{Error, Result};
 use crate::id::{Id, Shard};
-use crate::shard::{Claimed, Page};
-use crate::testing::{Note, Stores, note};
+use crate::shard::{Keyset, Order};
+use crate::testing::{Author, Note, Stores, note};
+
+fn new_note(author: Id<Author>, text: &str) -> note::ActiveModel {
+    note::ActiveModel { author_id: Set(author), text: Set(text.to_owned()), ..Default::default() }
+}
 
 /// Insert, find by id, find many by ids, list by owner and across shards.
 pub async fn rows_are_found_wherever_they_live(stores: &Stores) {
+    let read = stores.primary();
     let mut notes = Vec::new();
     for n in 0..20 {
         let author = stores.author(&format!("author-{n}")).await;
         assert_eq!(author.shard(), Shard::of_text(&format!("author-{n}")));
         for text in ["one", "two", "three"] {
-            stores.clock.advance(std::time::Duration::from_millis(1));
+            stores.clock.advance(Duration::from_millis(1));
             notes.push((author, stores.note(author, text).await));
         }
     }
-    let used: std::collections::HashSet<_> =
+    let used: HashSet<_> =
         notes.iter().map(|(author, _)| stores.shards.database(author.shard()).name()).collect();
     assert_eq!(used.len(), stores.shards.databases().len(), "the rows are spread over every database");
 
     for (author, id) in &notes {
         assert_eq!(id.shard(), author.shard());
-        let row = stores.shards.find(*id).await.unwrap().expect("a row that was inserted");
+        let row = read.find(*id).await.unwrap().expect("a row that was inserted");
         assert_eq!(row.peek().author_id, *author);
     }
     let mut ids: Vec<Id<Note>> = notes.iter().map(|(_, id)| *id).collect();
     let mixed = [ids[7], Id::from_raw(12345), ids[3], ids[55], ids[0]];
-    let found = stores.shards.find_many(&mixed).await.unwrap();
+    let found = read.find_many(&mixed).await.unwrap();
     let found: Vec<_> = found.iter().map(|row| row.peek().id).collect();
     assert_eq!(found, [ids[7], ids[3], ids[55], ids[0]], "in the order asked for, the unknown left out");
 
     let (author, _) = notes[0];
-    let first = stores.shards.list::<Note>(author, Page::first(2)).await.unwrap();
-    let texts: Vec<_> = first.iter().map(|row| row.peek().text.as_str()).collect();
+    let first = read.list::<Note>(author, Keyset::newest(2)).await.unwrap();
+    let texts: Vec<_> = first.items.iter().map(|(_, row)| row.peek().text.as_str()).collect();
     assert_eq!(texts, ["three", "two"]);
-    let next = Page { before: Some(first[1].peek().id), limit: 2 };
-    let rest = stores.shards.list::<Note>(author, next).await.unwrap();
-    assert_eq!(rest.len(), 1);
+    let next = Keyset { after: first.next, ..Keyset::newest(2) };
+    let rest = read.list::<Note>(author, next).await.unwrap();
+    assert_eq!((rest.items.len(), rest.next), (1, None));
 
     ids.sort_unstable();
     ids.reverse();
     let mut walked = Vec::new();
-    let mut page = Page::first(7);
+    let mut keyset = Keyset::newest(7);
     loop {
-        let rows = stores.shards.everywhere().newest::<Note>(page).await.unwrap();
-        walked.extend(rows.iter().map(|row| row.peek().id));
-        let Some(last) = rows.last() else { break };
-        page.before = Some(last.peek().id);
+        let rows = read.list_all::<Note>(keyset).await.unwrap();
+        walked.extend(rows.items.iter().map(|(_, row)| row.peek().id));
+        keyset.after = rows.next;
+        if keyset.after.is_none() {
+            break;
+        }
     }
     assert_eq!(walked, ids, "a walk across shards meets each row once, newest first");
+}
+
+/// Lists go either way, and a walk by keyset meets each row once, though rows come and go meanwhile.
+pub async fn lists_are_walked_from_either_end(stores: &Stores) {
+    let (a, b) = super::on_two_databases(stores).await;
+    let mut ids = Vec::new();
+    for n in 0..13 {
+        stores.clock.advance(Duration::from_millis(1));
+        ids.push((n % 2 == 0, stores.note(if n % 2 == 0 { a } else { b }, &n.to_string()).await));
+    }
+    let read = stores.primary();
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        for limit in [1, 3, 7, 20] {
+            let (mut of_one, mut of_both, mut of_all) = (Vec::new(), Vec::new(), Vec::new());
+            for (list, walked) in [(0, &mut of_one), (1, &mut of_both), (2, &mut of_all)] {
+                let mut keyset = Keyset { after: None, limit, order };
+                loop {
+                    let part = match list {
+                        0 => read.list::<Note>(a, keyset).await,
+                        1 => read.list_many::<Note>(&[a, b], keyset).await,
+                        _ => read.list_all::<Note>(keyset).await,
+                    };
+                    let part = part.unwrap();
+                    assert!(part.items.iter().all(|(place, row)| *place == row.peek().id));
+                    walked.extend(part.items.iter().map(|(place, _)| *place));
+                    keyset.after = part.next;
+                    if keyset.after.is_none() {
+                        break;
+                    }
+                }
+            }
+            let all: Vec<Id<Note>> = ids.iter().map(|(_, id)| *id).collect();
+            let one: Vec<Id<Note>> = ids.iter().filter(|(is_a, _)| *is_a).map(|(_, id)| *id).collect();
+            assert_eq!((of_one, of_both, of_all), (one, all.clone(), all), "{order:?} by {limit}");
+        }
+        ids.reverse();
+    }
+
+    let first = read.list::<Note>(a, Keyset::oldest(2)).await.unwrap();
+    let gone = first.items[1].0;
+    let deleted = stores.shards.write(gone, move |tx| async move { tx.delete(gone).await });
+    assert!(deleted.await.unwrap());
+    let next = Keyset { after: first.next, ..Keyset::oldest(2) };
+    let second = read.list::<Note>(a, next).await.unwrap();
+    assert_eq!(second.items[0].1.peek().text, "4", "where the row after which a list goes on is gone");
+}
+
+/// While a database is away the others give their rows, to those for whom that is enough.
+pub async fn rows_are_left_out_while_their_database_is_away(stores: &Stores) {
+    let (here, there) = super::on_two_databases(stores).await;
+    let (mine, theirs) = (stores.note(here, "here").await, stores.note(there, "there").await);
+    let other = stores.reopened().await;
+    other.shards.database(there.shard()).close().await.unwrap();
+    for read in [other.primary(), other.cached()] {
+        assert!(read.find(theirs).await.unwrap_err().is_unavailable());
+        assert!(read.find_many(&[theirs, mine]).await.unwrap_err().is_unavailable());
+        let all = Keyset::newest(9);
+        assert!(read.list_many::<Note>(&[there, here], all).await.unwrap_err().is_unavailable());
+        assert!(read.list_all::<Note>(all).await.unwrap_err().is_unavailable());
+
+        let read = read.available();
+        let ids = |rows: Vec<crate::access::Unchecked<note::Model>>| -> Vec<Id<Note>> {
+            rows.iter().map(|row| row.peek().id).collect()
+        };
+        assert_eq!(ids(read.find_many(&[theirs, mine]).await.unwrap()), [mine]);
+        assert_eq!(ids(read.list_many::<Note>(&[there, here], all).await.unwrap().into_items()), [mine]);
+        assert_eq!(ids(read.list_all::<Note>(all).await.unwrap().into_items()), [mine]);
+        assert!(read.find(theirs).await.unwrap_err().is_unavailable(), "one row is never left out");
+        assert!(read.find_many(&[theirs]).await.unwrap_err().is_unavailable(), "no database answers");
+        assert!(read.list::<Note>(there, all).await.unwrap_err().is_unavailable());
+    }
 }
 
 /// A row can't be written where its owner or its id does not live.
 pub async fn a_row_on_the_wrong_shard_is_refused(stores: &Stores) {
     let author = stores.author("kevin").await;
     let elsewhere = Shard::new((author.shard().number() + 1) % 8192).unwrap();
-    let row = move |id| note::ActiveModel { id: Set(id), author_id: Set(author), text: Set("x".to_owned()) };
-    let refused = stores
-        .shards
-        .write::<_, Error, _>(elsewhere, move |tx| Box::pin(async move { tx.insert_new(row).await }))
-        .await;
-    assert!(refused.unwrap_err().is_internal());
-    assert!(stores.shards.list::<Note>(author, Page::first(9)).await.unwrap().is_empty());
+    let row = new_note(author, "x");
+    let refused = stores.shards.write(elsewhere, move |tx| async move { tx.insert(row).await });
+    assert!(refused.await.unwrap_err().is_internal());
+    let strange = stores.shards.generate_id::<Note>(elsewhere).unwrap();
+    for shard in [elsewhere, author.shard()] {
+        let row = note::ActiveModel { id: Set(strange), ..new_note(author, "x") };
+        let refused = stores.shards.write(shard, move |tx| async move { tx.insert(row).await });
+        assert!(refused.await.unwrap_err().is_internal());
+    }
+    let here = author.shard();
+    let refused = [
+        stores.shards.write(here, move |tx| async move { tx.find(strange).await.map(drop) }).await,
+        stores.shards.write(here, move |tx| async move { tx.update(strange, |_| ()).await.map(drop) }).await,
+        stores.shards.write(here, move |tx| async move { tx.delete(strange).await.map(drop) }).await,
+    ];
+    for refused in refused {
+        assert!(refused.unwrap_err().is_internal());
+    }
+    assert!(stores.primary().list::<Note>(author, Keyset::newest(9)).await.unwrap().items.is_empty());
 }
 
-/// Two processes whose clocks agree mint the same ids; the rows' keys tell them apart.
+/// Two processes whose clocks agree generate the same ids; the rows' keys tell them apart.
 pub async fn two_processes_that_mint_alike_claim_different_ids(stores: &Stores) {
     let author = stores.author("kevin").await;
     let other = stores.reopened().await;
     // The manual clock stands still: both begin at the same instant and sequence.
-    stores.clock.advance(std::time::Duration::from_millis(1));
+    stores.clock.advance(Duration::from_millis(1));
     let mut ids = Vec::new();
     for process in [stores, &other, stores, &other] {
         ids.push(process.note(author, "same instant").await);
     }
-    let distinct: std::collections::HashSet<_> = ids.iter().collect();
+    let distinct: HashSet<_> = ids.iter().collect();
     assert_eq!(distinct.len(), 4, "{ids:?}");
-    assert_eq!(stores.shards.find_many(&ids).await.unwrap().len(), 4);
+    assert_eq!(stores.primary().find_many(&ids).await.unwrap().len(), 4);
 }
 
-/// A reserved id is used once, and a repeat finds what the first one made.
+/// A row that has its id is inserted under that once, and a repeat is a conflict that changes nothing.
 pub async fn a_reserved_id_is_claimed_once(stores: &Stores) {
     let author = stores.author("kevin").await;
-    let reserved: Id<Note> = stores.shards.mint(author.shard()).unwrap();
-    let claim = |text: &'static str| {
-        stores.shards.write::<_, Error, _>(author.shard(), move |tx| {
-            Box::pin(async move {
-                tx.claim(Some(reserved), |id| note::ActiveModel {
-                    id: Set(id),
-                    author_id: Set(author),
-                    text: Set(text.to_owned()),
-                })
-                .await
-            })
-        })
+    let reserved: Id<Note> = stores.shards.generate_id(author).unwrap();
+    let claim = |text: &str| {
+        let row = note::ActiveModel { id: Set(reserved), ..new_note(author, text) };
+        stores.shards.write(author, move |tx| async move { tx.insert(row).await })
     };
-    assert!(matches!(claim("first").await.unwrap(), Claimed::New(id) if id == reserved));
-    assert!(matches!(claim("second").await.unwrap(), Claimed::Before(row) if row.text == "first"));
+    assert_eq!(claim("first").await.unwrap(), reserved);
+    assert!(claim("second").await.unwrap_err().is_conflict());
+    let row = stores.primary().find(reserved).await.unwrap().expect("the first one's row");
+    assert_eq!(row.peek().text, "first");
+    let generated = stores.note(author, "another").await;
+    assert_ne!(generated, reserved);
 }
 
 /// What fails leaves nothing behind, a conflict is told as one, and a shard that a database does
 /// not hold any more refuses writes.
 pub async fn a_write_is_all_or_nothing_and_fenced(stores: &Stores) {
     let author = stores.author("kevin").await;
-    let undone = stores
-        .shards
-        .write::<(), Error, _>(author.shard(), move |tx| {
-            Box::pin(async move {
-                let row =
-                    |id| note::ActiveModel { id: Set(id), author_id: Set(author), text: Set("x".to_owned()) };
-                tx.insert_new::<Note, _>(row).await?;
-                Err(Error::conflict("on purpose"))
-            })
-        })
-        .await;
-    assert!(undone.unwrap_err().is_conflict());
-    assert!(stores.shards.list::<Note>(author, Page::first(9)).await.unwrap().is_empty());
+    let row = new_note(author, "x");
+    let undone = stores.shards.write(author, move |tx| async move {
+        tx.insert(row).await?;
+        Err::<(), _>(Error::conflict("on purpose"))
+    });
+    assert!(undone.await.unwrap_err().is_conflict());
+    assert!(stores.primary().list::<Note>(author, Keyset::newest(9)).await.unwrap().items.is_empty());
 
-    let database = stores.shards.database(author.shard()).clone();
     let moved = format!("UPDATE tripod_shard SET state = 'moved' WHERE shard = {}", author.shard().number());
-    database
-        .write::<_, Error, _>(move |transaction| {
-            Box::pin(async move {
-                use sea_orm::ConnectionTrait;
-                transaction.execute_unprepared(&moved).await?;
-                Ok(())
+    execute(stores, author, moved).await;
+    let refused = stores.shards.write(author, move |tx| async move {
+        note::Entity::delete_many().exec(tx.connection_without_invalidation()).await?;
+        Ok(())
+    });
+    assert!(refused.await.unwrap_err().is_unavailable());
+}
+
+/// Does something to the database of an author that the framework never does.
+async fn execute(stores: &Stores, author: Id<Author>, sql: String) {
+    let database = stores.shards.database(author.shard());
+    let executed =
+        database.write(move |transaction| async move { Ok(transaction.execute_unprepared(&sql).await?) });
+    executed.await.unwrap();
+}
+
+/// From now on a note's update fails if it names one of these columns, even with the value they have.
+async fn refuse_updates_of(stores: &Stores, author: Id<Author>, columns: &str) {
+    let trigger = match stores.shards.database(author.shard()).reader().get_database_backend() {
+        DbBackend::Postgres => format!(
+            "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE EXCEPTION 'a column is written that is not changed'; END $$; \
+             CREATE OR REPLACE TRIGGER refuse BEFORE UPDATE OF {columns} ON note \
+             FOR EACH ROW EXECUTE FUNCTION refuse()"
+        ),
+        _ => format!(
+            "DROP TRIGGER IF EXISTS refuse; \
+             CREATE TRIGGER refuse BEFORE UPDATE OF {columns} ON note \
+             BEGIN SELECT RAISE(ABORT, 'a column is written that is not changed'); END"
+        ),
+    };
+    execute(stores, author, trigger).await;
+}
+
+/// An update writes the columns that differ, gives the row as it is then, and tells the cache.
+pub async fn an_update_writes_what_differs(stores: &Stores) {
+    let author = stores.author("kevin").await;
+    let id = stores.note(author, "before").await;
+    let cached = async || stores.cached().find(id).await.unwrap().expect("it is there").peek().text.clone();
+    let update = async |change: fn(&mut note::Model)| -> Result<Option<note::Model>> {
+        stores
+            .shards
+            .write(author, move |tx| async move {
+                let updated = tx.update(id, change).await?;
+                let found = tx.find(id).await?.expect("it is there");
+                assert_eq!(updated.as_ref(), Some(found.peek()), "as this transaction sees it");
+                Ok(updated)
             })
-        })
+            .await
+    };
+    assert_eq!(cached().await, "before");
+
+    refuse_updates_of(stores, author, "id, author_id").await;
+    let updated = update(|row| row.text.push_str(" and after")).await.unwrap().expect("it is there");
+    let expected = note::Model { id, author_id: author, text: "before and after".to_owned() };
+    assert_eq!(updated, expected);
+    assert_eq!(stores.primary().find(id).await.unwrap().unwrap().peek(), &expected);
+    assert_eq!(cached().await, "before and after");
+
+    refuse_updates_of(stores, author, "id, author_id, text").await;
+    update(|row| row.text.push('!')).await.expect_err("the trigger sees what is written");
+    assert_eq!(update(|_| ()).await.unwrap(), Some(expected.clone()), "nothing differs, nothing is written");
+
+    let moves: [fn(&mut note::Model); 2] =
+        [|row| row.id = Id::from_raw(row.id.raw() + 1), |row| row.author_id = Id::from_raw(7)];
+    for moved in moves {
+        assert!(update(moved).await.unwrap_err().is_internal(), "a row stays where it is");
+    }
+    let nobody = Id::<Note>::from_raw(id.raw() + 1);
+    let none = stores.shards.write(author, move |tx| async move {
+        tx.update(nobody, |_| panic!("there is no row to change")).await
+    });
+    assert_eq!(none.await.unwrap(), None);
+    assert_eq!(stores.primary().find(id).await.unwrap().unwrap().peek(), &expected);
+    assert_eq!(cached().await, "before and after");
+}
+
+/// Updates of one row at once each see what the one before wrote.
+pub async fn updates_of_one_row_follow_each_other(stores: &Stores) {
+    let author = stores.author("kevin").await;
+    let id = stores.note(author, "").await;
+    let updates = (0..20).map(|_| {
+        stores.shards.write(author, move |tx| async move { tx.update(id, |row| row.text.push('x')).await })
+    });
+    let mut lengths: Vec<usize> = futures::future::join_all(updates)
         .await
-        .unwrap();
-    let refused = stores
-        .shards
-        .write::<_, Error, _>(author.shard(), move |tx| {
-            Box::pin(async move {
-                note::Entity::delete_many().exec(tx.connection()).await?;
-                Ok(())
-            })
-        })
-        .await;
-    assert!(refused.unwrap_err().is_unavailable());
+        .into_iter()
+        .map(|updated| updated.unwrap().expect("it is there").text.len())
+        .collect();
+    lengths.sort_unstable();
+    assert_eq!(lengths, (1..=20).collect::<Vec<_>>());
+    assert_eq!(stores.cached().find(id).await.unwrap().unwrap().peek().text.len(), 20);
 }

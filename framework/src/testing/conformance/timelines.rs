@@ -2,16 +2,49 @@
 
 use std::time::Duration;
 
+use sea_orm::ActiveValue::Set;
+
+use crate::error::{Error, Result};
 use crate::id::Id;
-use crate::testing::{Author, Note, Reads, Stores};
+use crate::shard::Keyset;
+use crate::testing::{Author, Note, Reads, Stores, note};
 
 async fn walk(stores: &Stores, reader: Id<Author>) -> Vec<Id<Note>> {
     stores.timeline(reader).await
 }
 
-async fn note(stores: &Stores, author: Id<Author>) -> Id<Note> {
+async fn new_note(stores: &Stores, author: Id<Author>) -> Id<Note> {
     stores.clock.advance(Duration::from_millis(1));
     stores.note(author, "a note").await
+}
+
+/// The ids that a reader's timeline holds, those of deleted items among them.
+async fn held(stores: &Stores, reader: Id<Author>) -> Vec<Id<Note>> {
+    let mut held = Vec::new();
+    for read in [stores.cached(), stores.primary(), stores.cached().available()] {
+        let ids = read.timeline_ids::<Note>(reader, Keyset::newest(100)).await.unwrap();
+        held.push(ids.items.into_iter().map(|(id, ())| id).collect::<Vec<_>>());
+    }
+    assert!(held.iter().all(|ids| *ids == held[0]), "{held:?}");
+    held.swap_remove(0)
+}
+
+/// A new row and nothing else, in a transaction that may fail after it.
+async fn insert(stores: &Stores, author: Id<Author>, fail: bool) -> Result<Id<Note>> {
+    let row = note::ActiveModel { author_id: Set(author), text: Set("x".to_owned()), ..Default::default() };
+    let inserted = stores.shards.write(author, move |tx| async move {
+        let id = tx.insert(row).await?;
+        if fail { Err(Error::invalid("on purpose")) } else { Ok(id) }
+    });
+    inserted.await
+}
+
+async fn delete(stores: &Stores, note: Id<Note>, fail: bool) -> Result<()> {
+    let deleted = stores.shards.write(note, move |tx| async move {
+        assert!(tx.delete(note).await?);
+        if fail { Err(Error::invalid("on purpose")) } else { Ok(()) }
+    });
+    deleted.await
 }
 
 fn newest_first(mut notes: Vec<Id<Note>>) -> Vec<Id<Note>> {
@@ -24,14 +57,14 @@ fn newest_first(mut notes: Vec<Id<Note>>) -> Vec<Id<Note>> {
 pub async fn an_item_reaches_its_readers_once(stores: &Stores) {
     let _worker = stores.work();
     let (reader, a, b) = (stores.author("reader").await, stores.author("a").await, stores.author("b").await);
-    let before = note(stores, a).await;
+    let before = new_note(stores, a).await;
     for author in [a, b] {
         stores.graph.connect::<Reads>(reader, author).await.unwrap();
     }
     assert_eq!(walk(stores, reader).await, [before], "built from the shards");
     let mut expected = vec![before];
     for author in [b, a, reader, b] {
-        expected.push(note(stores, author).await);
+        expected.push(new_note(stores, author).await);
     }
     stores.idle().await;
     let expected = newest_first(expected);
@@ -44,12 +77,12 @@ pub async fn an_item_reaches_its_readers_once(stores: &Stores) {
 /// An item that came between an edge's two ends is there once the second end is.
 pub async fn a_late_edge_brings_in_what_it_missed(stores: &Stores) {
     let (reader, author) = (stores.author("reader").await, stores.author("author").await);
-    let earlier = note(stores, author).await;
-    // The process died before it wrote the far end; the reader reads, and the author goes on.
-    stores.graph.decide_only::<Reads>(reader, author, true).await.unwrap().expect("a change");
+    let earlier = new_note(stores, author).await;
+    // The process died before it wrote the inverse edge; the reader reads, and the author goes on.
+    stores.graph.change_forward_only::<Reads>(reader, author, true).await.unwrap().expect("a change");
     assert_eq!(walk(stores, reader).await, [earlier]);
     let _worker = stores.work();
-    let missed = note(stores, author).await;
+    let missed = new_note(stores, author).await;
     stores.clock.advance(Duration::from_secs(5));
     stores.idle().await;
     assert_eq!(walk(stores, reader).await, [missed, earlier]);
@@ -59,9 +92,9 @@ pub async fn a_late_edge_brings_in_what_it_missed(stores: &Stores) {
 pub async fn a_removed_edge_takes_its_items_out_late(stores: &Stores) {
     let (reader, author) = (stores.author("reader").await, stores.author("author").await);
     stores.graph.connect::<Reads>(reader, author).await.unwrap();
-    let item = note(stores, author).await;
+    let item = new_note(stores, author).await;
     assert_eq!(walk(stores, reader).await, [item], "kept ready from now on");
-    stores.graph.decide_only::<Reads>(reader, author, false).await.unwrap().expect("a change");
+    stores.graph.change_forward_only::<Reads>(reader, author, false).await.unwrap().expect("a change");
     let _worker = stores.work();
     stores.clock.advance(Duration::from_secs(5));
     stores.idle().await;
@@ -72,8 +105,57 @@ pub async fn a_removed_edge_takes_its_items_out_late(stores: &Stores) {
 pub async fn an_author_sees_their_own_item_at_once(stores: &Stores) {
     let author = stores.author("author").await;
     assert!(walk(stores, author).await.is_empty());
-    let made = note(stores, author).await;
+    let made = new_note(stores, author).await;
     assert_eq!(walk(stores, author).await, [made]);
+    assert_eq!(held(stores, author).await, [made]);
+    delete(stores, made, false).await.unwrap();
+    assert!(held(stores, author).await.is_empty(), "nor is it there when they have deleted it");
+}
+
+/// A row that is deleted is in no timeline any more, once the jobs are done.
+pub async fn a_deleted_item_leaves_the_timelines(stores: &Stores) {
+    let _worker = stores.work();
+    let (reader, author) = (stores.author("reader").await, stores.author("author").await);
+    stores.graph.connect::<Reads>(reader, author).await.unwrap();
+    for owner in [reader, author] {
+        assert!(held(stores, owner).await.is_empty(), "kept ready from now on");
+    }
+    // Nothing but the insert publishes it.
+    let deleted = insert(stores, author, false).await.unwrap();
+    let kept = new_note(stores, author).await;
+    stores.idle().await;
+    for owner in [reader, author] {
+        assert_eq!(held(stores, owner).await, [kept, deleted]);
+    }
+    delete(stores, deleted, true).await.unwrap_err();
+    stores.idle().await;
+    for owner in [reader, author] {
+        assert_eq!(held(stores, owner).await, [kept, deleted], "what is undone takes nothing out");
+    }
+    delete(stores, deleted, false).await.unwrap();
+    assert_eq!(walk(stores, reader).await, [kept], "nobody is shown it from now on");
+    stores.idle().await;
+    for process in [stores, &stores.reopened().await] {
+        for owner in [reader, author] {
+            assert_eq!(held(process, owner).await, [kept]);
+        }
+    }
+}
+
+/// A row whose transaction is undone appears nowhere.
+pub async fn what_is_undone_is_not_published(stores: &Stores) {
+    let _worker = stores.work();
+    let (reader, author) = (stores.author("reader").await, stores.author("author").await);
+    stores.graph.connect::<Reads>(reader, author).await.unwrap();
+    for owner in [reader, author] {
+        assert!(held(stores, owner).await.is_empty(), "kept ready from now on");
+    }
+    insert(stores, author, true).await.unwrap_err();
+    let made = new_note(stores, author).await;
+    stores.idle().await;
+    for owner in [reader, author] {
+        assert_eq!(held(stores, owner).await, [made]);
+    }
 }
 
 /// Past what is kept ready, the shards go on without a gap.
@@ -83,7 +165,7 @@ pub async fn a_timeline_goes_on_below_what_is_kept(stores: &Stores) {
     stores.graph.connect::<Reads>(reader, author).await.unwrap();
     let mut expected = Vec::new();
     for n in 0..35 {
-        expected.push(note(stores, author).await);
+        expected.push(new_note(stores, author).await);
         if n == 17 {
             stores.idle().await;
             assert_eq!(walk(stores, reader).await, newest_first(expected.clone()));
@@ -97,7 +179,7 @@ pub async fn a_timeline_goes_on_below_what_is_kept(stores: &Stores) {
 pub async fn edges_bring_items_in_and_take_them_out(stores: &Stores) {
     let _worker = stores.work();
     let (reader, author) = (stores.author("reader").await, stores.author("author").await);
-    let earlier = [note(stores, author).await, note(stores, author).await];
+    let earlier = [new_note(stores, author).await, new_note(stores, author).await];
     stores.idle().await;
     assert!(walk(stores, reader).await.is_empty());
     assert!(stores.graph.connect::<Reads>(reader, author).await.unwrap());
@@ -116,7 +198,7 @@ pub async fn a_large_audience_is_pulled(stores: &Stores) {
         stores.graph.connect::<Reads>(reader, author).await.unwrap();
         readers.push(reader);
     }
-    let mut expected = vec![note(stores, author).await];
+    let mut expected = vec![new_note(stores, author).await];
     stores.idle().await;
     assert_eq!(walk(stores, readers[0]).await, expected);
     // The fourth reader is one more than are pushed to.
@@ -124,7 +206,7 @@ pub async fn a_large_audience_is_pulled(stores: &Stores) {
     stores.graph.connect::<Reads>(late, author).await.unwrap();
     readers.push(late);
     for _ in 0..5 {
-        expected.push(note(stores, author).await);
+        expected.push(new_note(stores, author).await);
     }
     stores.idle().await;
     let expected = newest_first(expected);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use crate::error::{Error, Result};
 use crate::id::Shard;
 use crate::media::{MediaKey, Upload};
@@ -25,13 +27,10 @@ async fn upload(stores: &Stores) -> (Vec<MediaKey>, Upload) {
 }
 
 /// The transaction of the row, which goes on to its end or fails after keeping.
-async fn keep(stores: &Stores, upload: &Upload, shard: Shard, fail: bool) -> Result<()> {
-    let upload = upload.clone();
-    let kept = stores.shards.write::<_, Error, _>(shard, move |tx| {
-        Box::pin(async move {
-            upload.keep(tx).await?;
-            if fail { Err(Error::invalid("on purpose")) } else { Ok(()) }
-        })
+async fn keep(stores: &Stores, upload: Upload, shard: Shard, fail: bool) -> Result<()> {
+    let kept = stores.shards.write(shard, move |tx| async move {
+        tx.keep(upload).await?;
+        if fail { Err(Error::invalid("on purpose")) } else { Ok(()) }
     });
     kept.await
 }
@@ -54,48 +53,76 @@ async fn are_deleted(stores: &Stores, keys: &[MediaKey]) {
 pub async fn files_that_are_kept_stay(stores: &Stores) {
     let (keys, upload) = upload(stores).await;
     let _worker = stores.work();
-    keep(stores, &upload, shard(), false).await.unwrap();
+    keep(stores, upload, shard(), false).await.unwrap();
     assert!(stores.queue.waiting().await.unwrap().is_empty(), "a job is left");
     stores.clock.advance(LATER);
     stores.idle().await;
     assert!(are_there(stores, &keys).await);
-    // Nor does whoever thinks that it failed take them away.
-    upload.abandon().await.unwrap();
+}
+
+/// As after a crash: nobody says anything.
+pub async fn files_without_a_row_are_deleted_in_the_end(stores: &Stores) {
+    let (crashed, upload) = upload(stores).await;
+    std::mem::forget(upload);
+    let _worker = stores.work();
+    stores.clock.advance(Duration::from_secs(3_500));
+    assert!(are_there(stores, &crashed).await);
+    stores.clock.advance(LATER);
+    are_deleted(stores, &crashed).await;
+}
+
+/// Whoever gives up, and whose transaction is undone, need not wait: the clock stands.
+pub async fn files_of_a_refused_row_are_deleted_at_once(stores: &Stores) {
+    let _worker = stores.work();
+    let (kept, upload_of_kept) = upload(stores).await;
+    let (given_up, upload_given_up) = upload(stores).await;
+    let (undone, upload_undone) = upload(stores).await;
+    drop(upload_given_up);
+    assert!(keep(stores, upload_undone, shard(), true).await.unwrap_err().is_invalid());
+    for keys in [&given_up, &undone] {
+        eventually("they are deleted", async || (!are_there(stores, keys).await).then_some(())).await;
+    }
+    keep(stores, upload_of_kept, shard(), false).await.unwrap();
+    assert!(are_there(stores, &kept).await, "those of another upload");
+    stores.idle().await;
+    assert!(are_there(stores, &kept).await, "nor later");
+}
+
+/// A caller who is gone before the commit, such as a client who hangs up, is told nothing; the row is
+/// written and keeps its files, though nobody says so any more.
+pub async fn a_caller_who_goes_away_takes_no_files_along(stores: &Stores) {
+    let (keys, upload) = upload(stores).await;
+    let _worker = stores.work();
+    let (began, begun) = oneshot::channel();
+    let (go_on, gone) = oneshot::channel::<()>();
+    let write = stores.shards.write(shard(), move |tx| async move {
+        tx.keep(upload).await?;
+        began.send(()).expect("the test waits for it");
+        let _ = gone.await;
+        Ok(())
+    });
+    tokio::select! {
+        biased;
+        _ = write => panic!("the caller did not go away in the middle"),
+        _ = begun => {}
+    }
+    drop(go_on);
+    stores.idle().await;
+    stores.clock.advance(LATER);
     stores.idle().await;
     assert!(are_there(stores, &keys).await);
 }
 
-/// As after a crash, or a transaction that was undone: nobody says anything.
-pub async fn files_without_a_row_are_deleted_in_the_end(stores: &Stores) {
-    let (crashed, _) = upload(stores).await;
-    let (undone, upload) = upload(stores).await;
-    keep(stores, &upload, shard(), true).await.unwrap_err();
-    let _worker = stores.work();
-    stores.clock.advance(Duration::from_secs(3_500));
-    assert!(are_there(stores, &crashed).await && are_there(stores, &undone).await);
-    stores.clock.advance(LATER);
-    are_deleted(stores, &crashed).await;
-    are_deleted(stores, &undone).await;
-}
-
-/// Whoever knows that there is no row need not wait.
-pub async fn files_of_a_refused_row_are_deleted_at_once(stores: &Stores) {
-    let _worker = stores.work();
-    let (kept, upload_of_kept) = upload(stores).await;
-    let (keys, upload) = upload(stores).await;
-    upload.abandon().await.unwrap();
-    eventually("they are deleted", async || (!are_there(stores, &keys).await).then_some(())).await;
-    keep(stores, &upload_of_kept, shard(), false).await.unwrap();
-    assert!(are_there(stores, &kept).await, "those of another upload");
-}
-
 /// Files that may be deleted at this moment are no row's any more.
 pub async fn a_row_that_comes_too_late_is_refused(stores: &Stores) {
-    let (keys, upload) = upload(stores).await;
+    let (misplaced, upload_of_misplaced) = upload(stores).await;
+    let (late, upload_of_late) = upload(stores).await;
     let elsewhere = Shard::of_text("somebody on another shard");
-    assert!(keep(stores, &upload, elsewhere, false).await.unwrap_err().is_internal());
+    assert!(keep(stores, upload_of_misplaced, elsewhere, false).await.unwrap_err().is_internal());
     let _worker = stores.work();
+    eventually("they are deleted", async || (!are_there(stores, &misplaced).await).then_some(())).await;
+    assert!(are_there(stores, &late).await, "its row may come");
     stores.clock.advance(LATER);
-    are_deleted(stores, &keys).await;
-    assert!(keep(stores, &upload, shard(), false).await.unwrap_err().is_unavailable());
+    are_deleted(stores, &late).await;
+    assert!(keep(stores, upload_of_late, shard(), false).await.unwrap_err().is_unavailable());
 }

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::web::body::Whole;
+use crate::web::body::BodyBytes;
 
 /// A server that stops when told, or with its test.
 struct Running {
@@ -41,7 +41,7 @@ async fn start(limits: Limits) -> Running {
     let (tell, wait) = (begun.clone(), finish.clone());
     let router: Router = Router::new()
         .route("/", get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string()))
-        .route("/body", post(async |Whole(body): Whole| body.len().to_string()))
+        .route("/body", post(async |BodyBytes(body): BodyBytes| body.len().to_string()))
         .route("/deaf", post(async || "never asked"))
         .route("/large", get(async || Body::from(vec![b'x'; 32 << 20])))
         .route("/hang", get(async || pending::<()>().await))

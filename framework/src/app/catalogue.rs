@@ -1,0 +1,120 @@
+//! What an app is made of, as its derives say it: tables, cached entities, timelines, edges.
+
+use sea_orm::{EntityName, EntityTrait};
+
+use crate::cache::Cached;
+use crate::graph::Edge;
+use crate::shard::{Sharded, Shards, Table, TextSharded};
+use crate::timeline::{self, TimelineItem};
+
+/// An entity that an app can register. Derived by [`crate::Sharded`], which also sees whether the entity
+/// is cached and appears in timelines.
+pub trait Registered: EntityTrait {
+    /// Adds the entity, with all that is derived for it.
+    fn register(catalogue: &mut Catalogue);
+}
+
+/// What an app stores: its tables, how they are read, and the edges between their rows.
+#[derive(Default)]
+pub struct Catalogue {
+    /// The tables of its entities.
+    pub tables: Vec<Table>,
+    /// The kinds of edges.
+    pub edges: Vec<EdgeKind>,
+    pub(super) cached: Vec<fn(&Shards)>,
+    pub(super) timelines: Vec<timeline::Kind>,
+}
+
+/// A kind of edge, by the tables of its ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeKind {
+    /// Its name in the tables of edges.
+    pub name: &'static str,
+    /// The table of what it starts at.
+    pub from: &'static str,
+    /// The table of what it points to.
+    pub to: &'static str,
+}
+
+impl Catalogue {
+    /// An entity whose rows live with their owner.
+    pub fn add_sharded<E: Sharded>(&mut self) {
+        self.tables.push(Table::sharded::<E>());
+    }
+
+    /// An entity whose rows are found by a text.
+    pub fn add_text_sharded<E: TextSharded>(&mut self) {
+        self.tables.push(Table::text_sharded::<E>());
+    }
+
+    /// An entity whose rows are read through the cache.
+    pub fn add_cached<E>(&mut self)
+    where
+        E: Sharded,
+        E::Model: Cached,
+    {
+        self.cached.push(Shards::cache_rows::<E>);
+    }
+
+    /// An entity whose rows appear in timelines.
+    pub fn add_timeline<E: TimelineItem>(&mut self) {
+        self.timelines.push(timeline::Kind::of::<E>());
+    }
+
+    /// A kind of edge.
+    pub fn add_edge<E: Edge>(&mut self) {
+        let (from, to) = (E::From::default().table_name(), E::To::default().table_name());
+        self.edges.push(EdgeKind { name: E::NAME, from, to });
+    }
+
+    /// What contradicts itself: names given twice, and what is named and not there.
+    pub(super) fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let tables: Vec<&str> = self.tables.iter().map(|table| table.name).collect();
+        let timelines: Vec<&str> = self.timelines.iter().map(|timeline| timeline.name).collect();
+        let edges: Vec<&str> = self.edges.iter().map(|edge| edge.name).collect();
+        for (what, names) in [("entities have the table", &tables), ("timelines are", &timelines), ("edges are", &edges)]
+        {
+            for name in twice(names) {
+                mistakes.push(format!("two {what} named {name:?}: register it once, or give one another name"));
+            }
+        }
+        for table in &self.tables {
+            if let Some((column, owner)) = table.owner.as_ref().filter(|(_, owner)| !tables.contains(owner)) {
+                mistakes.push(format!(
+                    "the rows of {:?} live with their {column}, and no entity of the table {owner:?} is registered: \
+                     add .entity::<...>()",
+                    table.name
+                ));
+            }
+        }
+        for edge in &self.edges {
+            for end in [edge.from, edge.to] {
+                if !tables.contains(&end) {
+                    mistakes.push(format!(
+                        "the edge {:?} joins rows of {end:?}, and no entity of that table is registered: \
+                         add .entity::<...>()",
+                        edge.name
+                    ));
+                }
+            }
+        }
+        for timeline in self.timelines.iter().filter(|timeline| !edges.contains(&timeline.audience)) {
+            mistakes.push(format!(
+                "the timeline {:?} goes to an audience along the edge {:?}, which is not registered: \
+                 add .edge::<...>()",
+                timeline.name, timeline.audience
+            ));
+        }
+        mistakes
+    }
+}
+
+/// The names that are in a list more than once.
+fn twice<'n>(names: &[&'n str]) -> Vec<&'n str> {
+    let mut sorted = names.to_vec();
+    sorted.sort_unstable();
+    let mut twice: Vec<&str> = sorted.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    twice.dedup();
+    twice
+}

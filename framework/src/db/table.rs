@@ -1,0 +1,108 @@
+//! Table definitions for migrations, a line each.
+
+use sea_orm::sea_query::{ColumnDef, Index, IndexCreateStatement, Table, TableCreateStatement};
+
+/// A table for [`CreateTables`](super::CreateTables::add), with its columns in order. Columns are `NOT
+/// NULL` unless their method says otherwise.
+///
+/// ```
+/// use tripod::db::{CreateTables, Migration, TableDef};
+///
+/// const NOTES: Migration = || {
+///     CreateTables::new("m20261122_000001_notes")
+///         .add(TableDef::sharded("note").id_of("author_id").text("text").index("note_by_author", &["author_id", "id"]))
+///         .add(TableDef::by_text("name", "name").id_of("author_id"))
+///         .boxed()
+/// };
+/// ```
+pub struct TableDef {
+    name: &'static str,
+    table: TableCreateStatement,
+    indexes: Vec<IndexCreateStatement>,
+}
+
+impl TableDef {
+    /// A table of rows with an id, which is its primary key.
+    pub fn sharded(name: &'static str) -> Self {
+        let mut table = Table::create();
+        table.table(name).col(ColumnDef::new("id").big_integer().not_null().primary_key());
+        Self { name, table, indexes: Vec::new() }
+    }
+
+    /// A table of rows that are found by a text: its primary key is the shard and this column.
+    pub fn by_text(name: &'static str, text: &'static str) -> Self {
+        let mut table = Table::create();
+        table
+            .table(name)
+            .col(ColumnDef::new("shard").small_integer().not_null())
+            .col(ColumnDef::new(text).text().not_null())
+            .primary_key(Index::create().col("shard").col(text));
+        Self { name, table, indexes: Vec::new() }
+    }
+
+    /// A column of sea-query's own making, for what the others lack.
+    #[must_use]
+    pub fn column(mut self, mut column: ColumnDef) -> Self {
+        self.table.col(column.take());
+        self
+    }
+
+    /// The id of a row, of this or another table.
+    #[must_use]
+    pub fn id_of(self, name: &'static str) -> Self {
+        self.integer(name)
+    }
+
+    /// A whole number of 64 bits.
+    #[must_use]
+    pub fn integer(self, name: &'static str) -> Self {
+        self.column(ColumnDef::new(name).big_integer().not_null().take())
+    }
+
+    /// A text.
+    #[must_use]
+    pub fn text(self, name: &'static str) -> Self {
+        self.column(ColumnDef::new(name).text().not_null().take())
+    }
+
+    /// A text that may be missing.
+    #[must_use]
+    pub fn optional_text(self, name: &'static str) -> Self {
+        self.column(ColumnDef::new(name).text().take())
+    }
+
+    /// Yes or no.
+    #[must_use]
+    pub fn boolean(self, name: &'static str) -> Self {
+        self.column(ColumnDef::new(name).boolean().not_null().take())
+    }
+
+    /// A value in JSON, such as a [`Picture`](crate::media::Picture).
+    #[must_use]
+    pub fn json(self, name: &'static str) -> Self {
+        self.column(ColumnDef::new(name).json_binary().not_null().take())
+    }
+
+    /// A value in JSON that may be missing.
+    #[must_use]
+    pub fn optional_json(self, name: &'static str) -> Self {
+        self.column(ColumnDef::new(name).json_binary().take())
+    }
+
+    /// An index of this name over these columns. Rows that are listed by owner need one over the owner's
+    /// column and `id`.
+    #[must_use]
+    pub fn index(mut self, name: &'static str, columns: &[&'static str]) -> Self {
+        let mut index = Index::create();
+        index.name(name).table(self.name);
+        for column in columns {
+            index.col(*column);
+        }
+        self.indexes.push(index.take());
+        self
+    }
+
+    pub(super) fn into_parts(self) -> (TableCreateStatement, Vec<IndexCreateStatement>) {
+        (self.table, self.indexes)
+    }
+}

@@ -1,0 +1,151 @@
+//! A write transaction, as the work that runs in it holds it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sea_orm::sqlx::{self, Executor as _, Postgres};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use sea_orm_migration::async_trait::async_trait;
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::connections::{Leased, query, query_error};
+
+/// A write transaction, for sea-orm's statements. Clones share it. It ends with the work that was
+/// given it: a clone that outlives the work gets an error for every statement.
+#[derive(Clone)]
+pub struct Transaction {
+    backend: DbBackend,
+    held: Arc<Mutex<Held>>,
+}
+
+/// What a transaction runs on.
+pub(super) enum Held {
+    /// A file's transaction, or a savepoint in it.
+    Sqlite(DatabaseTransaction),
+    /// A connection to a server that is in a transaction. sea-orm's own would take a round trip of its
+    /// own to begin.
+    Postgres {
+        connection: Leased<Postgres>,
+        /// Whether a statement has failed: the server then ignores all that follow, and ends a commit as
+        /// a rollback without a word.
+        has_failed: bool,
+    },
+    /// The work has ended.
+    Ended,
+}
+
+impl Transaction {
+    pub(super) fn sqlite(begun: DatabaseTransaction) -> Self {
+        Self { backend: DbBackend::Sqlite, held: Arc::new(Mutex::new(Held::Sqlite(begun))) }
+    }
+
+    pub(super) fn postgres(connection: Leased<Postgres>) -> Self {
+        let held = Held::Postgres { connection, has_failed: false };
+        Self { backend: DbBackend::Postgres, held: Arc::new(Mutex::new(held)) }
+    }
+
+    /// Ends it for everyone who holds a clone, and keeps what was written. A statement that is under way is
+    /// waited for.
+    pub(super) async fn commit(&self) -> Result<(), DbErr> {
+        match self.end().await {
+            Held::Sqlite(begun) => begun.commit().await,
+            Held::Postgres { has_failed: true, mut connection } => {
+                let undone = connection.get().execute("ROLLBACK").await;
+                connection.end(undone)?;
+                Err(DbErr::Custom("a statement failed, and the work went on as if it had not".to_owned()))
+            }
+            Held::Postgres { mut connection, .. } => {
+                let committed = connection.get().execute("COMMIT").await;
+                connection.end(committed).map(drop)
+            }
+            Held::Ended => Err(ended()),
+        }
+    }
+
+    /// The same, and undoes what was written.
+    pub(super) async fn rollback(&self) -> Result<(), DbErr> {
+        match self.end().await {
+            Held::Sqlite(begun) => begun.rollback().await,
+            Held::Postgres { mut connection, .. } => {
+                let undone = connection.get().execute("ROLLBACK").await;
+                connection.end(undone).map(drop)
+            }
+            Held::Ended => Err(ended()),
+        }
+    }
+
+    async fn end(&self) -> Held {
+        std::mem::replace(&mut *self.held.lock().await, Held::Ended)
+    }
+
+    async fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().await
+    }
+}
+
+/// Notes whether a statement has failed.
+fn noted<T>(result: Result<T, sqlx::Error>, has_failed: &mut bool) -> Result<T, DbErr> {
+    *has_failed |= result.is_err();
+    result.map_err(query_error)
+}
+
+fn ended() -> DbErr {
+    DbErr::Custom("the transaction has ended: await what uses it inside the work it was given to".to_owned())
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction").field("backend", &self.backend).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        self.backend
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        match &mut *self.held().await {
+            Held::Sqlite(begun) => begun.execute_raw(statement).await,
+            Held::Postgres { connection, has_failed } => {
+                let done = query(&statement).execute(connection.get()).await;
+                noted(done, has_failed).map(ExecResult::from)
+            }
+            Held::Ended => Err(ended()),
+        }
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        match &mut *self.held().await {
+            Held::Sqlite(begun) => begun.execute_unprepared(sql).await,
+            Held::Postgres { connection, has_failed } => {
+                let done = connection.get().execute(sqlx::AssertSqlSafe(sql)).await;
+                noted(done, has_failed).map(ExecResult::from)
+            }
+            Held::Ended => Err(ended()),
+        }
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        match &mut *self.held().await {
+            Held::Sqlite(begun) => begun.query_one_raw(statement).await,
+            Held::Postgres { connection, has_failed } => {
+                let row = query(&statement).fetch_optional(connection.get()).await;
+                Ok(noted(row, has_failed)?.map(QueryResult::from))
+            }
+            Held::Ended => Err(ended()),
+        }
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        match &mut *self.held().await {
+            Held::Sqlite(begun) => begun.query_all_raw(statement).await,
+            Held::Postgres { connection, has_failed } => {
+                let rows = query(&statement).fetch_all(connection.get()).await;
+                Ok(noted(rows, has_failed)?.into_iter().map(QueryResult::from).collect())
+            }
+            Held::Ended => Err(ended()),
+        }
+    }
+}

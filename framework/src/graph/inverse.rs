@@ -1,0 +1,89 @@
+//! The jobs of edges: one writes an inverse edge that the process which made the forward edge could
+//! not, one removes all edges of a row that is gone.
+
+use serde::{Deserialize, Serialize};
+
+use super::Graph;
+use crate::id::Id;
+use crate::queue::{Job, JobRun, Run};
+use crate::shard::{Sharded, Tx};
+
+/// Brings an inverse edge to a version of its forward edge.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WriteInverse {
+    pub(super) kind: String,
+    pub(super) from: i64,
+    pub(super) to: i64,
+    pub(super) version: i64,
+    pub(super) live: bool,
+}
+
+impl Job for WriteInverse {
+    const NAME: &'static str = "tripod.write_far_end";
+    /// About a day: a shard that is away longer than that needs a person anyway.
+    const RETRIES: u32 = 30;
+}
+
+impl<C: AsRef<Graph> + Send + Sync + 'static> Run<C> for WriteInverse {
+    async fn run(&mut self, context: &C, _: &JobRun) -> anyhow::Result<()> {
+        let graph = context.as_ref();
+        graph.write_inverse(self).await?;
+        graph.changed(self).await?;
+        Ok(())
+    }
+}
+
+/// Edges that are removed between two looks at what is left.
+const PAGE: u64 = 200;
+
+/// Removes every edge at a row, of every kind and in both directions. What is left is asked for anew
+/// each time, so a repeat simply goes on.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RemoveEdges {
+    row: i64,
+}
+
+impl Job for RemoveEdges {
+    const NAME: &'static str = "tripod.remove_edges";
+    const RETRIES: u32 = 20;
+}
+
+impl<C: AsRef<Graph> + Send + Sync + 'static> Run<C> for RemoveEdges {
+    async fn run(&mut self, context: &C, _: &JobRun) -> anyhow::Result<()> {
+        let graph = context.as_ref();
+        loop {
+            let edges = graph.any_edges(Id::from_raw(self.row), PAGE).await?;
+            if edges.is_empty() {
+                return Ok(());
+            }
+            let mut changed = false;
+            for (kind, from, to) in edges {
+                changed |= graph.disconnect_named(&kind, from, to).await?;
+            }
+            anyhow::ensure!(changed, "these edges are removed, and the jobs of their inverses come first");
+        }
+    }
+}
+
+impl Tx {
+    /// Enqueues a job that removes every edge at this row, of every kind and in both directions.
+    ///
+    /// # Errors
+    /// Those of [`Tx::enqueue`].
+    pub async fn remove_edges<T>(&self, row: Id<T>) -> crate::Result<()> {
+        self.enqueue(RemoveEdges { row: row.raw() }).await.map(drop)
+    }
+
+    /// Deletes the row of this id, as [`Tx::delete`] does, and all its edges by a job; tells whether the
+    /// row was there.
+    ///
+    /// # Errors
+    /// Those of [`Tx::delete`] and [`Tx::enqueue`].
+    pub async fn delete_with_edges<E: Sharded>(&self, id: Id<E>) -> crate::Result<bool> {
+        let deleted = self.delete(id).await?;
+        if deleted {
+            self.remove_edges(id).await?;
+        }
+        Ok(deleted)
+    }
+}

@@ -1,0 +1,77 @@
+//! A picture as a row keeps it: the keys and sizes of its renditions, and what is shown until they load.
+
+use bytes::Bytes;
+use sea_orm::FromJsonQueryResult;
+use serde::{Deserialize, Serialize};
+
+use super::{MediaKey, MediaStore, Processed, Upload, Uploads};
+use crate::error::Result;
+use crate::id::Shard;
+
+/// A stored picture, for a JSON column (`#[sea_orm(column_type = "JsonBinary")]`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
+pub struct Picture {
+    /// What it shows, for those who do not see it; may be empty.
+    pub alt: String,
+    /// A `data:` URI to show until a rendition has come.
+    pub placeholder: String,
+    /// Its renditions, largest first; never empty.
+    pub files: Vec<PictureFile>,
+}
+
+/// One rendition of a picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PictureFile {
+    /// The key of its file.
+    pub key: String,
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+}
+
+impl Picture {
+    /// The keys of its files.
+    ///
+    /// # Errors
+    /// Internal, when the row holds what is no key.
+    pub fn keys(&self) -> Result<Vec<MediaKey>> {
+        self.files.iter().map(|file| MediaKey::parse(&file.key)).collect()
+    }
+
+    /// Gives each rendition of a picture a random key; its files are still to be stored.
+    fn new(processed: Processed, alt: String) -> Result<(Self, Vec<(MediaKey, Bytes)>)> {
+        let mut picture = Self { alt, placeholder: processed.placeholder, files: Vec::new() };
+        let mut files = Vec::new();
+        for rendition in processed.renditions {
+            let key = MediaKey::random("jpg")?;
+            let (width, height) = (rendition.width, rendition.height);
+            picture.files.push(PictureFile { key: key.to_string(), width, height });
+            files.push((key, rendition.bytes.into()));
+        }
+        Ok((picture, files))
+    }
+}
+
+impl Uploads {
+    /// Stores pictures, each with what it shows, for a row on this shard. Their files are deleted again
+    /// unless the transaction that writes the row [keeps](crate::shard::Tx::keep) the upload.
+    ///
+    /// # Errors
+    /// Those of the shard's database and of the media store.
+    pub async fn store_pictures(
+        &self,
+        media: &MediaStore,
+        shard: impl Into<Shard>,
+        pictures: impl IntoIterator<Item = (Processed, String)>,
+    ) -> Result<(Vec<Picture>, Upload)> {
+        let named = pictures.into_iter().map(|(processed, alt)| Picture::new(processed, alt));
+        let (pictures, files): (Vec<_>, Vec<_>) = named.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        let files: Vec<(MediaKey, Bytes)> = files.into_iter().flatten().collect();
+        let upload = self.begin(shard, files.iter().map(|(key, _)| key.clone()).collect()).await?;
+        for (key, bytes) in files {
+            media.put(&key, bytes).await?;
+        }
+        Ok((pictures, upload))
+    }
+}

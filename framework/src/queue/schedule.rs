@@ -1,0 +1,110 @@
+//! Scheduled jobs: at the times of a cron pattern one is enqueued, by whichever process comes first.
+//!
+//! A schedule's row holds the last time that was taken. The process that moves it on enqueues the job in
+//! the same transaction, so that there is one run a time, however many processes there are and whatever
+//! their clocks say. Times that passed while no process ran are one run, not many.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use croner::Cron;
+use sea_orm::sea_query::{ColumnDef, Index, Table};
+use sea_orm::{ConnectionTrait, Value};
+
+use super::{Job, Queue};
+use crate::db::{CreateTables, Migration, statement};
+use crate::error::{Error, Result};
+use crate::id::Shard;
+
+/// The schedules, and what makes queued jobs unique.
+pub const SCHEDULE_MIGRATION: Migration = || {
+    let schedule = Table::create()
+        .table("tripod_schedule")
+        .col(ColumnDef::new("shard").small_integer().not_null())
+        .col(ColumnDef::new("name").text().not_null())
+        .col(ColumnDef::new("taken_ms").big_integer().not_null())
+        .primary_key(Index::create().col("shard").col("name"))
+        .take();
+    CreateTables::new("m20261127_000009_tripod_schedule")
+        .table(schedule)
+        .sql("ALTER TABLE tripod_job ADD COLUMN unique_key TEXT")
+        .sql("CREATE UNIQUE INDEX tripod_job_unique ON tripod_job (unique_key)")
+        .boxed()
+};
+
+/// A job's name and payload, at the times of a pattern.
+#[derive(Clone)]
+pub(super) struct Schedule {
+    pub(super) name: &'static str,
+    pub(super) pattern: Cron,
+    payload: Arc<dyn Fn() -> Result<String> + Send + Sync>,
+}
+
+impl Schedule {
+    pub(super) fn new<J: Job>(pattern: &str, job: impl Fn() -> J + Send + Sync + 'static) -> Result<Self> {
+        let parsed = pattern.parse::<Cron>().map_err(|error| {
+            Error::configuration(format!(
+                "the schedule {pattern:?} of the job {:?} is no cron pattern such as \"0 3 * * *\"",
+                J::NAME
+            ))
+            .because(error)
+        })?;
+        Ok(Self { name: J::NAME, pattern: parsed, payload: Arc::new(move || super::job::encode(&job())) })
+    }
+
+    /// The last time of the pattern that has come, in milliseconds since the Unix epoch.
+    fn due_ms(&self, now_ms: u64) -> Result<Option<i64>> {
+        let now = DateTime::<Utc>::from_timestamp_millis(now_ms as i64).unwrap_or_default();
+        match self.pattern.find_previous_occurrence(&now, true) {
+            Ok(due) => Ok(Some(due.timestamp_millis())),
+            Err(croner::errors::CronError::TimeSearchLimitExceeded) => Ok(None),
+            Err(error) => {
+                Err(Error::configuration(format!("the schedule of {:?} gives no time", self.name)).because(error))
+            }
+        }
+    }
+}
+
+impl Queue {
+    /// Enqueues the scheduled jobs whose time has come and was not taken yet; gives their names.
+    ///
+    /// # Errors
+    /// Those of the databases.
+    pub(super) async fn run_schedules(&self, schedules: &[Schedule]) -> Result<Vec<&'static str>> {
+        let shards = &self.store().shards;
+        let mut begun = Vec::new();
+        for schedule in schedules {
+            let Some(due_ms) = schedule.due_ms(shards.clock().now_ms())? else { continue };
+            let shard = Shard::of_text(schedule.name);
+            let key = [Value::from(shard.number() as i16), schedule.name.into()];
+            let reader = shards.reader(shard);
+            let sql = "SELECT taken_ms FROM tripod_schedule WHERE shard = $1 AND name = $2";
+            let row = reader.query_one_raw(statement(reader, sql, key.clone())).await?;
+            let taken: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+            if taken.is_some_and(|taken| taken >= due_ms) {
+                continue;
+            }
+            let (queue, payload, name) = (self.clone(), (schedule.payload)()?, schedule.name);
+            let enqueued = shards.write(shard, move |tx| async move {
+                // A schedule that is new has missed nothing: its first time is the next one.
+                let sql = "INSERT INTO tripod_schedule (shard, name, taken_ms) VALUES ($1, $2, $3) \
+                           ON CONFLICT DO NOTHING";
+                let values = || key.clone().into_iter().chain([due_ms.into()]);
+                if tx.connection().execute_raw(statement(tx.connection(), sql, values())).await?.rows_affected() == 1 {
+                    return Ok(false);
+                }
+                let sql = "UPDATE tripod_schedule SET taken_ms = $3 WHERE shard = $1 AND name = $2 AND taken_ms < $3";
+                let moved = tx.connection().execute_raw(statement(tx.connection(), sql, values())).await?;
+                if moved.rows_affected() == 0 {
+                    return Ok(false);
+                }
+                queue.store().insert(&tx, name, payload, 0, None).await?;
+                Ok(true)
+            });
+            if enqueued.await? {
+                begun.push(schedule.name);
+            }
+        }
+        Ok(begun)
+    }
+}

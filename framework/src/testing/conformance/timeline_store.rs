@@ -1,0 +1,160 @@
+//! What is kept ready of a timeline: nothing that was pushed is missing above its mark.
+
+use std::collections::BTreeSet;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::error::Error;
+use crate::testing::Stores;
+use crate::timeline::store::{Key, Store};
+
+const KEY: Key = ("home", 1);
+
+fn store(stores: &Stores, length: usize) -> Store {
+    Store::new(stores.redis.clone(), length, 1 << 20)
+}
+
+/// The newest items kept, and the mark; built from `found` when there is nothing.
+async fn read(store: &Store, before: i64, found: &[i64]) -> (Vec<i64>, i64) {
+    let found = found.to_vec();
+    let known = store.read(KEY, before, 100, async move |_| Ok(found)).await.unwrap();
+    (known.items, known.complete_above)
+}
+
+async fn push(store: &Store, items: impl IntoIterator<Item = i64>) {
+    for item in items {
+        store.push(KEY.0, &[KEY.1, KEY.1 + 1], item).await.unwrap();
+    }
+}
+
+/// Items that arrive between the database's answer and its storing are neither lost nor doubled.
+pub async fn an_item_pushed_while_building_is_kept(stores: &Stores) {
+    let store = store(stores, 10);
+    let built = store.read(KEY, i64::MAX, 100, async |_| {
+        let found = vec![1, 2];
+        push(&store, [3, 2, 3]).await;
+        Ok(found)
+    });
+    assert_eq!(built.await.unwrap().items, [3, 2, 1]);
+    push(&store, [4]).await;
+    assert_eq!(read(&store, i64::MAX, &[]).await, (vec![4, 3, 2, 1], 0), "it is kept from now on");
+    assert_eq!(read(&store, 3, &[]).await.0, [2, 1]);
+}
+
+/// What is dropped while it is built was read too early: it is not kept.
+pub async fn a_drop_while_building_is_obeyed(stores: &Stores) {
+    let store = store(stores, 10);
+    let built = store.read(KEY, i64::MAX, 100, async |_| {
+        store.drop_timelines(&[KEY]).await.unwrap();
+        Ok(vec![1])
+    });
+    built.await.unwrap();
+    assert_eq!(read(&store, i64::MAX, &[2]).await.0, [2]);
+}
+
+/// Past its length a timeline forgets the oldest, and says so.
+pub async fn what_is_trimmed_raises_the_mark(stores: &Stores) {
+    let store = store(stores, 3);
+    assert_eq!(read(&store, i64::MAX, &[20, 10]).await, (vec![20, 10], 0));
+    // Larger than what a double tells apart.
+    let large = (1 << 60) + 1;
+    push(&store, [30, 40, large, large + 1, 50]).await;
+    let (items, mark) = read(&store, i64::MAX, &[]).await;
+    assert_eq!(items[..3], [large + 1, large, 50]);
+    assert!(items.iter().all(|item| *item > mark), "{items:?} above {mark}");
+    let above: Vec<i64> =
+        [10, 20, 30, 40, 50, large, large + 1].into_iter().filter(|item| *item > mark).collect();
+    assert_eq!(items.iter().rev().copied().collect::<Vec<_>>(), above, "a gap above {mark}");
+    assert!(mark >= 20, "nothing was forgotten");
+    push(&store, [5]).await;
+    assert!(!read(&store, i64::MAX, &[]).await.0.contains(&5), "what is below the mark is not told");
+}
+
+/// In whatever order items come, and however often, every page holds the newest below its beginning.
+pub async fn items_come_in_any_order(stores: &Stores) {
+    let seed = std::env::var("TEST_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
+    let (mut random, store) = (StdRng::seed_from_u64(seed), store(stores, 20));
+    let (mut all, mut highest_mark) = (BTreeSet::from([40, 60]), 0);
+    read(&store, i64::MAX, &[60, 40]).await;
+    for step in 0..300 {
+        let item = random.random_range(1..1_000);
+        push(&store, [item]).await;
+        // What is below the mark may be known to the database only, so it is never asked about.
+        all.insert(item);
+        let (before, limit) = (random.random_range(1..1_100), random.random_range(1..30));
+        let known = store.read(KEY, before, limit, async |_| panic!("it is there")).await.unwrap();
+        let mark = known.complete_above;
+        let expected: Vec<i64> =
+            all.iter().rev().filter(|item| (mark + 1..before).contains(item)).take(limit).copied().collect();
+        assert_eq!(known.items, expected, "step {step}, {limit} below {before}, TEST_SEED={seed}");
+        assert!(mark >= highest_mark, "the mark fell from {highest_mark} to {mark}, TEST_SEED={seed}");
+        let kept = all.range(mark + 1..).count();
+        assert!(
+            (20..=25).contains(&kept) || mark == 0,
+            "{kept} items are kept above {mark}, TEST_SEED={seed}"
+        );
+        highest_mark = mark;
+    }
+    assert!(highest_mark > 0, "nothing was forgotten, TEST_SEED={seed}");
+}
+
+/// An item that is taken out is in no page any more, and nothing else is forgotten for it.
+pub async fn what_is_removed_is_gone_and_lowers_no_mark(stores: &Stores) {
+    let store = store(stores, 3);
+    assert_eq!(read(&store, i64::MAX, &[40, 30, 20]).await, (vec![40, 30, 20], 19));
+    let remove = async |item| store.remove(KEY.0, &[KEY.1, KEY.1 + 1], item).await.unwrap();
+    for item in [30, 30, 35, 10] {
+        remove(item).await;
+    }
+    assert_eq!(read(&store, i64::MAX, &[]).await, (vec![40, 20], 19));
+    push(&store, [50]).await;
+    assert_eq!(read(&store, i64::MAX, &[]).await, (vec![50, 40, 20], 19));
+    for item in [20, 40, 50] {
+        remove(item).await;
+    }
+    assert_eq!(read(&store, i64::MAX, &[]).await, (vec![], 19), "it is kept, and empty");
+    store.drop_timelines(&[KEY]).await.unwrap();
+    remove(20).await;
+    assert_eq!(read(&store, i64::MAX, &[9]).await, (vec![9], 0), "what is not there is built as before");
+}
+
+/// Building gives a mark where the database had more; pushes meanwhile may have raised it.
+pub async fn building_never_lowers_the_mark(stores: &Stores) {
+    let store = store(stores, 2);
+    assert_eq!(read(&store, i64::MAX, &[9, 8]).await, (vec![9, 8], 7));
+    store.drop_timelines(&[KEY]).await.unwrap();
+    let built = store.read(KEY, i64::MAX, 100, async |_| {
+        push(&store, [10, 11, 12]).await;
+        Ok(vec![3, 2])
+    });
+    let known = built.await.unwrap();
+    assert_eq!((known.items, known.complete_above), (vec![12, 11], 10));
+}
+
+/// The next one to ask builds it.
+pub async fn a_build_that_fails_leaves_nothing_behind(stores: &Stores) {
+    let store = store(stores, 10);
+    let failed = store.read(KEY, i64::MAX, 100, async |_| Err(Error::unavailable("away"))).await;
+    assert!(failed.is_err_and(|error| error.is_unavailable()));
+    assert_eq!(read(&store, i64::MAX, &[4]).await.0, [4]);
+    assert_eq!(read(&store, i64::MAX, &[5]).await.0, [4], "it is kept");
+}
+
+/// However many ask, one builds, and all are told what was pushed before they asked.
+pub async fn those_who_ask_together_get_the_same(stores: &Stores) {
+    let store = store(stores, 10);
+    let builds = std::sync::atomic::AtomicU32::new(0);
+    let asks = (0..20).map(async |_| {
+        let known = store.read(KEY, i64::MAX, 100, async |_| {
+            builds.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            push(&store, [2]).await;
+            Ok(vec![1])
+        });
+        known.await.unwrap().items
+    });
+    for items in futures::future::join_all(asks).await {
+        assert_eq!(items, [2, 1]);
+    }
+    assert_eq!(builds.into_inner(), 1);
+}

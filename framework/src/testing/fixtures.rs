@@ -1,0 +1,100 @@
+//! The smallest social app: authors, their notes, who reads whom and who keeps what. What the suites
+//! work on.
+
+use crate::db::{CreateTables, Migration};
+use crate::graph::Edge;
+
+/// Marks that one author reads another.
+pub struct Reads;
+
+impl Edge for Reads {
+    type From = author::Entity;
+    type To = author::Entity;
+    const NAME: &'static str = "reads";
+}
+
+/// Marks that an author keeps a note.
+pub struct Keeps;
+
+impl Edge for Keeps {
+    type From = author::Entity;
+    type To = note::Entity;
+    const NAME: &'static str = "keeps";
+}
+
+/// An author.
+pub type Author = author::Entity;
+/// A note.
+pub type Note = note::Entity;
+
+/// Authors, on the shard that their own id says.
+pub mod author {
+    #![allow(missing_docs, reason = "sea-orm's derives name what they make")]
+    use sea_orm::entity::prelude::*;
+
+    use crate::Sharded;
+    use crate::id::Id;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Sharded)]
+    #[sea_orm(table_name = "author")]
+    #[sharded(by = id)]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Id<Entity>,
+        #[sea_orm(unique)]
+        pub name: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Notes, on their authors' shards, in the timelines of those who read them.
+pub mod note {
+    #![allow(missing_docs, reason = "sea-orm's derives name what they make")]
+    use sea_orm::entity::prelude::*;
+
+    use serde::{Deserialize, Serialize};
+
+    use super::{Reads, author};
+    use crate::id::Id;
+    use crate::{Cached, Sharded, TimelineItem};
+
+    #[derive(
+        Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize, Sharded, Cached, TimelineItem,
+    )]
+    #[sea_orm(table_name = "note")]
+    #[sharded(by = author_id)]
+    #[cached(ttl = "1m")]
+    #[timeline(name = "notes", audience = Reads)]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Id<Entity>,
+        pub author_id: Id<author::Entity>,
+        pub text: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Their tables.
+pub(super) const MIGRATION: Migration = || {
+    use sea_orm::sea_query::{ColumnDef, Index, Table};
+    let id = || ColumnDef::new("id").big_integer().not_null().primary_key().take();
+    let author = Table::create()
+        .table("author")
+        .col(id())
+        .col(ColumnDef::new("name").text().not_null().unique_key())
+        .take();
+    let note = Table::create()
+        .table("note")
+        .col(id())
+        .col(ColumnDef::new("author_id").big_integer().not_null())
+        .col(ColumnDef::new("text").text().not_null())
+        .take();
+    let by_author = Index::create().name("note_by_author").table("note").col("author_id").col("id").take();
+    CreateTables::new("m20261122_000901_notes").table(author).table(note).index(by_author).boxed()
+};

@@ -1,0 +1,116 @@
+//! What people write: trimmed, in one Unicode form, of a bounded length, and without characters that
+//! are no text.
+
+use std::ops::RangeInclusive;
+
+use unicode_normalization::UnicodeNormalization;
+
+use crate::error::{Error, FieldError, Result};
+
+/// Reads the text fields of one request, and collects what is wrong with each so that all of it is told
+/// at once.
+///
+/// ```
+/// use tripod::web::TextFields;
+/// let mut fields = TextFields::default();
+/// let caption = fields.text("caption", "  a cafe\u{301}\n", 0..=2_200);
+/// let name = fields.line("name", "two\nlines", 1..=30);
+/// assert_eq!(caption, "a caf\u{e9}");
+/// let error = fields.check().unwrap_err();
+/// assert_eq!(error.to_string(), "name must be one line");
+/// ```
+#[derive(Debug, Default)]
+pub struct TextFields {
+    errors: Vec<FieldError>,
+}
+
+impl TextFields {
+    /// A text of several lines: trimmed, in Unicode's form NFC, with so many characters. Line breaks and
+    /// tabs are how people write; other control characters are refused.
+    pub fn text(&mut self, field: &str, text: &str, characters: RangeInclusive<usize>) -> String {
+        let text: String = text.trim().nfc().collect();
+        let count = text.chars().count();
+        if !characters.contains(&count) {
+            self.refuse(field, length(&characters));
+        }
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            self.refuse(field, "must not contain control characters");
+        }
+        text
+    }
+
+    /// The same, of one line.
+    pub fn line(&mut self, field: &str, text: &str, characters: RangeInclusive<usize>) -> String {
+        let text = self.text(field, text, characters);
+        if text.contains(['\n', '\r']) {
+            self.refuse(field, "must be one line");
+        }
+        text
+    }
+
+    /// Says what is wrong with a field, in words that follow its name.
+    pub fn refuse(&mut self, field: &str, detail: impl Into<String>) {
+        self.errors.push(FieldError::new(field, detail));
+    }
+
+    /// Whether every field is acceptable.
+    ///
+    /// # Errors
+    /// Invalid, with every field that is not.
+    pub fn check(self) -> Result<()> {
+        if self.errors.is_empty() { Ok(()) } else { Err(Error::invalid_fields(self.errors)) }
+    }
+}
+
+/// One text field; see [`TextFields::text`].
+///
+/// # Errors
+/// Invalid, naming the field.
+pub fn text_field(field: &str, text: &str, characters: RangeInclusive<usize>) -> Result<String> {
+    let mut fields = TextFields::default();
+    let text = fields.text(field, text, characters);
+    fields.check().map(|()| text)
+}
+
+fn length(characters: &RangeInclusive<usize>) -> String {
+    match (*characters.start(), *characters.end()) {
+        (0, most) => format!("must have at most {most} characters"),
+        (1, usize::MAX) => "must not be empty".to_owned(),
+        (least, usize::MAX) => format!("must have at least {least} characters"),
+        (least, most) => format!("must have {least} to {most} characters"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_trimmed_and_normalised_and_counted_in_characters() {
+        assert_eq!(text_field("a", " \u{1F600}\u{1F600} ", 1..=2).unwrap(), "\u{1F600}\u{1F600}");
+        assert_eq!(text_field("a", "e\u{301}", 1..=1).unwrap(), "\u{e9}", "it is one character once composed");
+        assert_eq!(text_field("a", "one\n\ttwo", 0..=20).unwrap(), "one\n\ttwo");
+        for (bad, says) in [
+            ("", "must have 1 to 3 characters"),
+            (" \n ", "must have 1 to 3 characters"),
+            ("four", "must have 1 to 3 characters"),
+            ("a\0b", "must not contain control characters"),
+            ("a\u{1b}b", "must not contain control characters"),
+            ("a\u{85}b", "must not contain control characters"),
+        ] {
+            let error = text_field("a", bad, 1..=3).unwrap_err();
+            assert_eq!(error.to_string(), format!("a {says}"), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn every_field_at_fault_is_named() {
+        let mut fields = TextFields::default();
+        fields.text("bio", &"x".repeat(151), 0..=150);
+        fields.text("full_name", "a\0b", 0..=64);
+        fields.text("caption", "two\nlines", 0..=10);
+        let error = fields.check().unwrap_err();
+        let fields: Vec<&str> = error.fields().iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(fields, ["bio", "full_name"]);
+    }
+}

@@ -1,0 +1,105 @@
+//! Other people: by id and by user name.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use tripod::access::{Unchecked, Viewer};
+use tripod::shard::Read;
+use tripod::web::{Json, Path, Problem, Query, TextFields};
+use tripod::{App, Result};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::entity::{AccountId, account, username};
+use crate::views::{self, User};
+use crate::visibility::no_account;
+
+/// A signed-in person.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SignedInUser {
+    pub user: User,
+    /// Send it with every request: `Authorization: Bearer TOKEN`. It is not shown again.
+    pub token: String,
+}
+
+/// A user name as it is stored: lower-cased, `[a-z0-9._]{1,30}`.
+pub fn username(fields: &mut TextFields, text: &str) -> String {
+    let name = text.trim().to_ascii_lowercase();
+    let fits = (1..=30).contains(&name.len())
+        && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_'));
+    if !fits {
+        fields.refuse("username", "must have 1 to 30 of the characters a-z, 0-9, '.' and '_'");
+    }
+    name
+}
+
+/// The account of a user name, seen or not.
+pub(super) async fn by_username(read: &Read, name: &str) -> Result<Option<Unchecked<account::Model>>> {
+    match read.find_text::<username::Entity>(name).await? {
+        Some(found) => read.find(found.peek().account_id).await,
+        None => Ok(None),
+    }
+}
+
+/// The person of a user name.
+pub async fn with_name(app: &App, viewer: Viewer, name: &str) -> Result<User> {
+    let mut fields = TextFields::default();
+    let name = username(&mut fields, name);
+    fields.check()?;
+    let read = app.cached();
+    let account = by_username(&read, &name).await?.ok_or_else(no_account)?;
+    views::account(app, &read, viewer, account.peek().id).await
+}
+
+/// A person.
+#[utoipa::path(get, path = "/users/{id}", tag = "users", operation_id = "getUser",
+    params(("id" = AccountId, Path)), security((), ("bearer" = [])),
+    responses((status = 200, description = "The person.", body = User)))]
+pub async fn get_user(
+    State(app): State<App>,
+    viewer: Viewer,
+    Path(id): Path<AccountId>,
+) -> Result<Json<User>> {
+    views::account(&app, &app.cached(), viewer, id).await.map(Json)
+}
+
+/// Whom to look for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ByName {
+    /// The person's user name.
+    #[param(pattern = "^[A-Za-z0-9._]{1,30}$")]
+    pub username: String,
+}
+
+/// A person by user name.
+#[utoipa::path(get, path = "/users", tag = "users", operation_id = "findUser", params(ByName),
+    security((), ("bearer" = [])),
+    responses((status = 200, description = "The person.", body = User),
+              (status = 404, description = "Nobody has this name.", body = Problem, content_type = "application/problem+json")))]
+pub async fn find_user(
+    State(app): State<App>,
+    viewer: Viewer,
+    Query(query): Query<ByName>,
+) -> Result<Json<User>> {
+    with_name(&app, viewer, &query.username).await.map(Json)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_do_not_fit_are_refused() {
+        for good in ["a", "Kevin", "a.b_c9", &"x".repeat(30)] {
+            let mut fields = TextFields::default();
+            assert_eq!(username(&mut fields, good), good.to_lowercase());
+            fields.check().unwrap();
+        }
+        // The Kelvin sign lower-cases to k and the dotless i looks like an i: neither is one.
+        for bad in ["", " ", "a b", "ä", "\u{212A}evin", "kev\u{131}n", "a\0", "a\u{200b}b", &"x".repeat(31)]
+        {
+            let mut fields = TextFields::default();
+            username(&mut fields, bad);
+            assert!(fields.check().unwrap_err().is_invalid(), "{bad:?} was taken");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Comments: they live on their post's shard, and are counted there.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use sea_orm::ActiveValue::Set;
+use serde::Deserialize;
+use tripod::access::Viewer;
+use tripod::web::{
+    IdempotencyKey, Json, Keyed, Once, Page, PageQuery, Path, Problem, RateLimit, RateLimitKey, SignedIn, text_field,
+};
+use tripod::{App, Error, Result};
+use utoipa::ToSchema;
+
+use crate::entity::{AccountId, CommentId, PostId, comment};
+use crate::views::{self, CommentView};
+use crate::visibility::{self, no_comment, no_post};
+
+/// Characters of a comment.
+const TEXT: usize = 2_200;
+/// Comments of one account.
+const COMMENTS: RateLimit = RateLimit::new("comment", 120, 3_600);
+
+/// What to say.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct NewComment {
+    /// 1 to 2,200 characters.
+    #[schema(min_length = 1, max_length = 2200)]
+    pub text: String,
+}
+
+/// Comments on a post that one sees: the comment and its post's count are one transaction.
+pub async fn add(app: &App, me: AccountId, once: &Once, post: PostId, new: &NewComment) -> Result<CommentId> {
+    app.limits.check(COMMENTS, RateLimitKey::Account(me.raw())).await?;
+    let text = text_field("text", &new.text, 1..=TEXT)?;
+    let viewer = Viewer::Account(me.raw());
+    let post = visibility::post(&app.cached(), viewer, post).await?.id;
+    let row =
+        comment::ActiveModel { post_id: Set(post), author_id: Set(me), text: Set(text), ..Default::default() };
+    let add = once.write(post, move |tx| async move {
+        // A post that was deleted meanwhile takes no comment.
+        tx.update(post, |post| post.comment_count += 1).await?.ok_or_else(no_post)?;
+        tx.insert(row).await
+    });
+    add.await
+}
+
+/// Deletes a comment: one's own, or any under one's post.
+pub async fn remove(app: &App, me: AccountId, id: CommentId) -> Result<()> {
+    let viewer = Viewer::Account(me.raw());
+    let comment = find(app, viewer, id).await?;
+    let post = visibility::post(&app.cached(), viewer, comment.post_id).await;
+    let post = post.map_err(|error| if error.is_absent() { no_comment() } else { error })?;
+    if comment.author.id != me && post.author_id != me {
+        return Err(Error::forbidden("It is neither your comment nor under your post."));
+    }
+    let post = post.id;
+    let remove = app.write(id, move |tx| async move {
+        if tx.delete(id).await? {
+            tx.update(post, |post| post.comment_count -= 1).await?;
+        }
+        Ok(())
+    });
+    remove.await
+}
+
+/// The comment of this id, if the viewer sees it.
+pub async fn find(app: &App, viewer: Viewer, id: CommentId) -> Result<CommentView> {
+    let read = app.primary();
+    let found = read.find(id).await?.ok_or_else(no_comment)?;
+    views::comments(app, &read, viewer, vec![found]).await?.pop().flatten().ok_or_else(no_comment)
+}
+
+/// The comments of a post, newest first.
+pub async fn list(app: &App, viewer: Viewer, post: PostId, page: PageQuery) -> Result<Page<CommentView>> {
+    let read = app.cached();
+    let post = visibility::post(&read, viewer, post).await?.id;
+    page.fill(
+        |part| read.list::<comment::Entity>(post, part),
+        |comments| views::comments(app, &read, viewer, comments),
+    )
+    .await
+}
+
+/// The comments of a post, newest first.
+#[utoipa::path(get, path = "/posts/{id}/comments", tag = "comments", operation_id = "listComments",
+    params(("id" = PostId, Path), PageQuery), security((), ("bearer" = [])),
+    responses((status = 200, description = "A page of comments.", body = Page<CommentView>)))]
+pub async fn list_comments(
+    State(app): State<App>,
+    viewer: Viewer,
+    Path(id): Path<PostId>,
+    page: PageQuery,
+) -> Result<Json<Page<CommentView>>> {
+    list(&app, viewer, id, page).await.map(Json)
+}
+
+/// Comment on a post.
+#[utoipa::path(post, path = "/posts/{id}/comments", tag = "comments", operation_id = "createComment",
+    params(("id" = PostId, Path), IdempotencyKey),
+    request_body = NewComment, security(("bearer" = [])),
+    responses((status = 201, description = "The comment.", body = CommentView)))]
+pub async fn create_comment(
+    State(app): State<App>,
+    me: SignedIn,
+    Path(id): Path<PostId>,
+    Keyed(once, Json(new)): Keyed<Json<NewComment>>,
+) -> Result<(StatusCode, Json<CommentView>)> {
+    let comment = add(&app, me.id(), &once, id, &new).await?;
+    Ok((StatusCode::CREATED, Json(find(&app, me.viewer(), comment).await?)))
+}
+
+/// Delete a comment: yours, or any under your post.
+#[utoipa::path(delete, path = "/comments/{id}", tag = "comments", operation_id = "deleteComment",
+    params(("id" = CommentId, Path)), security(("bearer" = [])),
+    responses((status = 204, description = "It is deleted."),
+              (status = 403, description = "It is neither yours nor under your post.", body = Problem, content_type = "application/problem+json")))]
+pub async fn delete_comment(
+    State(app): State<App>,
+    me: SignedIn,
+    Path(id): Path<CommentId>,
+) -> Result<StatusCode> {
+    remove(&app, me.id(), id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,23 @@
+//! A comment. It lives on its post's shard.
+
+use sea_orm::entity::prelude::*;
+use tripod::id::Id;
+use tripod::{NoRelations, Sharded};
+
+use super::account::AccountId;
+use super::post::PostId;
+
+/// The id of a comment.
+pub type CommentId = Id<Entity>;
+
+/// A comment.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, NoRelations, Sharded)]
+#[sea_orm(table_name = "comment")]
+#[sharded(by = post_id)]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Id<Entity>,
+    pub post_id: PostId,
+    pub author_id: AccountId,
+    pub text: String,
+}

@@ -1,0 +1,46 @@
+//! The home feed and explore: posts of the people one follows, and of everybody.
+
+use axum::extract::State;
+use tripod::access::Viewer;
+use tripod::web::{Json, Page, PageQuery, SignedIn};
+use tripod::{App, Result};
+
+use crate::entity::{AccountId, post};
+use crate::posts;
+use crate::views::{self, PostView};
+
+// ANCHOR: home
+/// The posts of the people one follows, and one's own, newest first; without what a database that is
+/// down holds.
+pub async fn home(app: &App, me: AccountId, page: PageQuery) -> Result<Page<PostView>> {
+    let (read, viewer) = (app.cached().available(), Viewer::Account(me.raw()));
+    page.fill(
+        |part| read.timeline::<post::Entity>(me, part),
+        |posts| views::posts(app, &read, viewer, posts),
+    )
+    .await
+}
+// ANCHOR_END: home
+
+/// The posts of the people you follow, and your own, newest first.
+#[utoipa::path(get, path = "/feed", tag = "feed", operation_id = "getFeed", params(PageQuery), security(("bearer" = [])),
+    responses((status = 200, description = "A page of posts.", body = Page<PostView>)))]
+pub async fn get_feed(
+    State(app): State<App>,
+    me: SignedIn,
+    page: PageQuery,
+) -> Result<Json<Page<PostView>>> {
+    home(&app, me.id(), page).await.map(Json)
+}
+
+/// Everybody's posts, newest first.
+#[utoipa::path(get, path = "/explore", tag = "feed", operation_id = "getExplore", params(PageQuery),
+    security((), ("bearer" = [])),
+    responses((status = 200, description = "A page of posts.", body = Page<PostView>)))]
+pub async fn get_explore(
+    State(app): State<App>,
+    viewer: Viewer,
+    page: PageQuery,
+) -> Result<Json<Page<PostView>>> {
+    posts::newest(&app, viewer, page).await.map(Json)
+}

@@ -1,0 +1,101 @@
+//! Follows: who sees whose posts in their feed.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use tripod::access::Viewer;
+use tripod::web::{Json, Page, PageQuery, Path, Problem, RateLimit, RateLimitKey, SignedIn};
+use tripod::{App, Error, Result};
+
+use crate::entity::{AccountId, Follow};
+use crate::views::{self, Author};
+use crate::visibility::{self, no_account};
+
+/// People one can follow. A feed is built from their lists, so the number is bounded; Instagram's
+/// own bound is the same.
+const MOST_FOLLOWED: u64 = 7_500;
+/// Follows and unfollows of one account.
+const FOLLOWS: RateLimit = RateLimit::new("follow", 200, 3_600);
+
+/// Follows somebody, or stops following them.
+pub async fn set(app: &App, me: AccountId, them: AccountId, followed: bool) -> Result<()> {
+    app.limits.check(FOLLOWS, RateLimitKey::Account(me.raw())).await?;
+    let read = app.cached();
+    let them = visibility::account(&read, Viewer::Account(me.raw()), them).await?.id;
+    if !followed {
+        return app.disconnect::<Follow>(me, them).await.map(drop);
+    }
+    if them == me {
+        return Err(Error::invalid_field("id", "is you: nobody follows themselves"));
+    }
+    let count = read.target_counts::<Follow>(&[me]).await?;
+    let is_new = read.targets_among::<Follow>(me, &[them]).await?.is_empty();
+    if is_new && count.values().any(|count| *count >= MOST_FOLLOWED) {
+        let detail = format!("can't be followed: you follow {MOST_FOLLOWED} people already");
+        return Err(Error::invalid_field("id", detail));
+    }
+    app.connect::<Follow>(me, them).await?;
+    if !visibility::both_exist(&app.primary(), me, them).await? {
+        app.disconnect::<Follow>(me, them).await?;
+        return Err(no_account());
+    }
+    Ok(())
+}
+
+/// Who follows somebody, newest first.
+pub async fn followers(app: &App, viewer: Viewer, of: AccountId, page: PageQuery) -> Result<Page<Author>> {
+    let read = app.cached();
+    let of = visibility::account(&read, viewer, of).await?.id;
+    page.fill(|part| read.sources::<Follow>(of, part), |ids| views::authors(app, &read, viewer, ids)).await
+}
+
+/// Whom somebody follows, newest first.
+pub async fn following(app: &App, viewer: Viewer, by: AccountId, page: PageQuery) -> Result<Page<Author>> {
+    let read = app.cached();
+    let by = visibility::account(&read, viewer, by).await?.id;
+    page.fill(|part| read.targets::<Follow>(by, part), |ids| views::authors(app, &read, viewer, ids)).await
+}
+
+/// Follow somebody.
+#[utoipa::path(put, path = "/users/{id}/follow", tag = "follows", operation_id = "followUser",
+    params(("id" = AccountId, Path)), security(("bearer" = [])),
+    responses((status = 204, description = "You follow them."),
+              (status = 422, description = "It is you, or you follow too many.", body = Problem, content_type = "application/problem+json")))]
+pub async fn follow(State(app): State<App>, me: SignedIn, Path(id): Path<AccountId>) -> Result<StatusCode> {
+    set(&app, me.id(), id, true).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Unfollow somebody.
+#[utoipa::path(delete, path = "/users/{id}/follow", tag = "follows", operation_id = "unfollowUser",
+    params(("id" = AccountId, Path)), security(("bearer" = [])),
+    responses((status = 204, description = "You do not follow them.")))]
+pub async fn unfollow(State(app): State<App>, me: SignedIn, Path(id): Path<AccountId>) -> Result<StatusCode> {
+    set(&app, me.id(), id, false).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Who follows somebody, newest first.
+#[utoipa::path(get, path = "/users/{id}/followers", tag = "follows", operation_id = "listFollowers",
+    params(("id" = AccountId, Path), PageQuery), security((), ("bearer" = [])),
+    responses((status = 200, description = "A page of people.", body = Page<Author>)))]
+pub async fn list_followers(
+    State(app): State<App>,
+    viewer: Viewer,
+    Path(id): Path<AccountId>,
+    page: PageQuery,
+) -> Result<Json<Page<Author>>> {
+    followers(&app, viewer, id, page).await.map(Json)
+}
+
+/// Whom somebody follows, newest first.
+#[utoipa::path(get, path = "/users/{id}/following", tag = "follows", operation_id = "listFollowing",
+    params(("id" = AccountId, Path), PageQuery), security((), ("bearer" = [])),
+    responses((status = 200, description = "A page of people.", body = Page<Author>)))]
+pub async fn list_following(
+    State(app): State<App>,
+    viewer: Viewer,
+    Path(id): Path<AccountId>,
+    page: PageQuery,
+) -> Result<Json<Page<Author>>> {
+    following(&app, viewer, id, page).await.map(Json)
+}

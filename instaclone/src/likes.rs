@@ -1,0 +1,78 @@
+//! Likes: an edge from an account to a post, counted on the post's shard.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use tripod::access::Viewer;
+use tripod::graph::Edge;
+use tripod::web::{Json, Page, PageQuery, Path, RateLimit, RateLimitKey, SignedIn};
+use tripod::{App, Result};
+
+use crate::entity::{AccountId, Like, PostId, account, post};
+use crate::views::{self, Author};
+use crate::visibility::{self, no_post};
+
+/// Likes of one account, and taking them back.
+const LIKES: RateLimit = RateLimit::new("like", 500, 3_600);
+
+/// Makes or removes an edge of this kind to a post that one sees.
+pub async fn mark<E>(app: &App, limit: RateLimit, me: AccountId, post: PostId, on: bool) -> Result<()>
+where
+    E: Edge<From = account::Entity, To = post::Entity>,
+{
+    app.limits.check(limit, RateLimitKey::Account(me.raw())).await?;
+    let post = visibility::post(&app.cached(), Viewer::Account(me.raw()), post).await?;
+    if !on {
+        return app.disconnect::<E>(me, post.id).await.map(drop);
+    }
+    app.connect::<E>(me, post.id).await?;
+    let read = app.primary();
+    let gone = read.find(post.id).await?.is_none();
+    if gone || !visibility::both_exist(&read, me, post.author_id).await? {
+        app.disconnect::<E>(me, post.id).await?;
+        return Err(no_post());
+    }
+    Ok(())
+}
+
+/// Likes a post, or takes a like back.
+pub async fn set(app: &App, me: AccountId, post: PostId, liked: bool) -> Result<()> {
+    mark::<Like>(app, LIKES, me, post, liked).await
+}
+
+/// Who likes a post, newest first.
+pub async fn list(app: &App, viewer: Viewer, post: PostId, page: PageQuery) -> Result<Page<Author>> {
+    let read = app.cached();
+    let post = visibility::post(&read, viewer, post).await?.id;
+    page.fill(|part| read.sources::<Like>(post, part), |ids| views::authors(app, &read, viewer, ids)).await
+}
+
+/// Like a post.
+#[utoipa::path(put, path = "/posts/{id}/like", tag = "likes", operation_id = "likePost",
+    params(("id" = PostId, Path)), security(("bearer" = [])),
+    responses((status = 204, description = "You like it.")))]
+pub async fn like_post(State(app): State<App>, me: SignedIn, Path(id): Path<PostId>) -> Result<StatusCode> {
+    set(&app, me.id(), id, true).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Take a like back.
+#[utoipa::path(delete, path = "/posts/{id}/like", tag = "likes", operation_id = "unlikePost",
+    params(("id" = PostId, Path)), security(("bearer" = [])),
+    responses((status = 204, description = "You do not like it.")))]
+pub async fn unlike_post(State(app): State<App>, me: SignedIn, Path(id): Path<PostId>) -> Result<StatusCode> {
+    set(&app, me.id(), id, false).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Who likes a post, newest first.
+#[utoipa::path(get, path = "/posts/{id}/likes", tag = "likes", operation_id = "listPostLikes",
+    params(("id" = PostId, Path), PageQuery), security((), ("bearer" = [])),
+    responses((status = 200, description = "A page of people.", body = Page<Author>)))]
+pub async fn list_post_likes(
+    State(app): State<App>,
+    viewer: Viewer,
+    Path(id): Path<PostId>,
+    page: PageQuery,
+) -> Result<Json<Page<Author>>> {
+    list(&app, viewer, id, page).await.map(Json)
+}

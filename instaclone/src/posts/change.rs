@@ -1,0 +1,87 @@
+//! Changing a post's caption, and deleting a post: the row goes at once and for everybody; jobs that
+//! commit with it clear up after it.
+
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use serde::{Deserialize, Serialize};
+use tripod::queue::{JobRun, Run};
+use tripod::web::Once;
+use tripod::{App, Error, Job, Result};
+
+use crate::entity::{AccountId, PostId, comment, post};
+use crate::visibility::{self, no_post};
+
+/// Comments that are erased between two looks at what is left.
+const PAGE: u64 = 200;
+
+/// The post of this id, if it is one's own.
+async fn own(app: &App, me: AccountId, id: PostId) -> Result<post::Model> {
+    let viewer = tripod::access::Viewer::Account(me.raw());
+    let post = visibility::post(&app.cached(), viewer, id).await?;
+    match post.author_id == me {
+        true => Ok((*post).clone()),
+        false => Err(Error::forbidden("It is not your post.")),
+    }
+}
+
+/// Changes the caption of one's own post, and gives it as it is now.
+pub async fn change_caption(
+    app: &App,
+    me: AccountId,
+    once: &Once,
+    id: PostId,
+    caption: Option<String>,
+) -> Result<String> {
+    own(app, me, id).await?;
+    let change = once.write(id, move |tx| async move {
+        let changed = tx.update(id, |post| post.caption = caption.unwrap_or(std::mem::take(&mut post.caption)));
+        changed.await?.map(|post| post.caption).ok_or_else(no_post)
+    });
+    change.await
+}
+
+/// Deletes one's own post.
+pub async fn remove_own(app: &App, me: AccountId, id: PostId) -> Result<()> {
+    let post = own(app, me, id).await?;
+    remove(app, post).await
+}
+
+/// Deletes a post, with its author's count and the jobs that erase what hung on it.
+pub async fn remove(app: &App, post: post::Model) -> Result<()> {
+    let remove = app.write(post.id, move |tx| async move {
+        // Or somebody else was first, and counted.
+        if !tx.delete_with_edges(post.id).await? {
+            return Ok(());
+        }
+        tx.update(post.author_id, |author| author.post_count -= 1).await?;
+        tx.delete_files(post.photos.keys()?).await?;
+        tx.enqueue(EraseComments { post: post.id }).await?;
+        Ok(())
+    });
+    remove.await
+}
+
+/// Erases the comments of a deleted post.
+#[derive(Debug, Serialize, Deserialize, Job)]
+#[job(name = "erase_comments", retries = 20)]
+pub struct EraseComments {
+    post: PostId,
+}
+
+impl Run<App> for EraseComments {
+    async fn run(&mut self, app: &App, _: &JobRun) -> anyhow::Result<()> {
+        let post = self.post;
+        // A page at a time, so that no write is a long one.
+        let erase_some = || {
+            app.write(post, move |tx| async move {
+                let connection = tx.connection_without_invalidation();
+                let some = comment::Entity::find().filter(comment::Column::PostId.eq(post)).limit(PAGE);
+                let ids: Vec<_> = some.all(connection).await?.into_iter().map(|comment| comment.id).collect();
+                let found = !ids.is_empty();
+                comment::Entity::delete_many().filter(comment::Column::Id.is_in(ids)).exec(connection).await?;
+                Ok(found)
+            })
+        };
+        while erase_some().await? {}
+        Ok(())
+    }
+}

@@ -1,0 +1,35 @@
+//! Lists of posts, newest first.
+
+use tripod::access::Viewer;
+use tripod::web::{Page, PageQuery};
+use tripod::{App, Result};
+
+use crate::entity::{AccountId, post};
+use crate::views::{self, PostView};
+use crate::visibility;
+
+/// The posts of a person.
+pub async fn of_author(
+    app: &App,
+    viewer: Viewer,
+    author: AccountId,
+    page: PageQuery,
+) -> Result<Page<PostView>> {
+    let read = app.cached();
+    let author = visibility::account(&read, viewer, author).await?.id;
+    page.fill(
+        |part| read.list::<post::Entity>(author, part),
+        |posts| views::posts(app, &read, viewer, posts),
+    )
+    .await
+}
+
+/// The posts of everybody, without those of a database that is down.
+pub async fn newest(app: &App, viewer: Viewer, page: PageQuery) -> Result<Page<PostView>> {
+    let read = app.cached().available();
+    page.fill(
+        |part| read.list_all::<post::Entity>(part),
+        |posts| views::posts(app, &read, viewer, posts),
+    )
+    .await
+}

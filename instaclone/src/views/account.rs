@@ -1,0 +1,127 @@
+//! Accounts: as they stand beside what they wrote, and as profiles.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tripod::access::{Viewer, Visible};
+use tripod::shard::Read;
+use tripod::{App, Result};
+use utoipa::ToSchema;
+
+use crate::entity::{AccountId, Follow, account};
+use crate::visibility::{self, People};
+
+/// An account as it stands beside what it wrote, as often as that is on a page.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Author {
+    /// Its id.
+    pub id: AccountId,
+    /// Its user name.
+    #[schema(value_type = String)]
+    pub username: Arc<str>,
+    /// Its full name; may be empty.
+    #[schema(value_type = String)]
+    pub full_name: Arc<str>,
+    /// Its picture, relative to the server unless absolute; null without one.
+    #[schema(required, value_type = Option<String>)]
+    pub avatar_url: Option<Arc<str>>,
+}
+
+impl Author {
+    fn new(app: &App, account: &Visible<account::Model>) -> Self {
+        let smallest = account.avatar.as_ref().and_then(|avatar| avatar.files.last());
+        Self {
+            id: account.id,
+            username: account.username.as_str().into(),
+            full_name: account.full_name.as_str().into(),
+            avatar_url: smallest.map(|file| app.media_url(&file.key).into()),
+        }
+    }
+
+    /// Those of a set of people whom the viewer sees.
+    pub(super) fn map(app: &App, people: &People) -> HashMap<AccountId, Self> {
+        people.seen().map(|account| (account.id, Self::new(app, account))).collect()
+    }
+}
+
+/// Of each of these accounts what the viewer sees, in their order.
+pub async fn authors(
+    app: &App,
+    read: &Read,
+    viewer: Viewer,
+    ids: Vec<AccountId>,
+) -> Result<Vec<Option<Author>>> {
+    let people = People::load(read, viewer, ids.iter().copied()).await?;
+    let authors = Author::map(app, &people);
+    Ok(ids.iter().map(|id| authors.get(id).cloned()).collect())
+}
+
+/// A person's profile.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct User {
+    #[serde(flatten)]
+    pub author: Author,
+    /// What they say about themselves; may be empty.
+    pub bio: String,
+    /// Whether only accepted followers see their posts.
+    pub is_private: bool,
+    /// When they signed up.
+    pub created_at: DateTime<Utc>,
+    pub counts: UserCounts,
+    /// How you and they stand to each other; null when you are not logged in or it is you.
+    #[schema(required)]
+    pub relationship: Option<Relationship>,
+}
+
+/// A person's stored totals, the same for every viewer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UserCounts {
+    pub posts: i64,
+    pub followers: u64,
+    pub following: u64,
+}
+
+/// How the viewer and a person stand to each other.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct Relationship {
+    /// You follow them.
+    pub following: bool,
+    /// You asked to.
+    pub requested: bool,
+    /// They follow you.
+    pub followed_by: bool,
+    /// You block them.
+    pub blocking: bool,
+    /// You do not see their posts in your feed.
+    pub muting: bool,
+}
+
+/// The profile of an account, if the viewer sees it.
+pub async fn account(app: &App, read: &Read, viewer: Viewer, id: AccountId) -> Result<User> {
+    let account = visibility::account(read, viewer, id).await?;
+    let ids = [account.id];
+    let followers = read.source_counts::<Follow>(&ids).await?;
+    let following = read.target_counts::<Follow>(&ids).await?;
+    let relationship = match viewer.id::<account::Entity>().filter(|me| *me != account.id) {
+        None => None,
+        Some(me) => Some(Relationship {
+            following: !read.targets_among::<Follow>(me, &ids).await?.is_empty(),
+            followed_by: !read.sources_among::<Follow>(me, &ids).await?.is_empty(),
+            ..Relationship::default()
+        }),
+    };
+    Ok(User {
+        author: Author::new(app, &account),
+        bio: account.bio.clone(),
+        is_private: false,
+        created_at: account.id.created_at(),
+        counts: UserCounts {
+            posts: account.post_count,
+            followers: followers.get(&account.id).copied().unwrap_or_default(),
+            following: following.get(&account.id).copied().unwrap_or_default(),
+        },
+        relationship,
+    })
+}

@@ -1,0 +1,46 @@
+//! Comments, with their authors.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tripod::access::{Unchecked, Viewer};
+use tripod::shard::Read;
+use tripod::{App, Result};
+use utoipa::ToSchema;
+
+use super::account::Author;
+use crate::entity::{CommentId, PostId, comment};
+use crate::visibility::People;
+
+/// A comment.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Comment)]
+pub struct CommentView {
+    pub id: CommentId,
+    pub post_id: PostId,
+    pub author: Author,
+    pub text: String,
+    /// When it was written.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Of each of these comments what the viewer sees, in their order.
+pub async fn comments(
+    app: &App,
+    read: &Read,
+    viewer: Viewer,
+    comments: Vec<Unchecked<comment::Model>>,
+) -> Result<Vec<Option<CommentView>>> {
+    let people = People::load(read, viewer, comments.iter().map(|comment| comment.peek().author_id)).await?;
+    let authors = Author::map(app, &people);
+    let view = |comment: Unchecked<comment::Model>| {
+        let comment = comment.visible_to(viewer, &people)?;
+        Some(CommentView {
+            id: comment.id,
+            post_id: comment.post_id,
+            author: authors.get(&comment.author_id)?.clone(),
+            text: comment.text.clone(),
+            created_at: comment.id.created_at(),
+        })
+    };
+    Ok(comments.into_iter().map(view).collect())
+}

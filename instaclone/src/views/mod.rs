@@ -1,0 +1,11 @@
+//! What a viewer sees: accounts, posts and comments as replies and pages show them. A view is made of
+//! what a policy has let through; each presenter asks for a page's facts in a fixed number of queries.
+
+mod account;
+mod comment;
+mod photo;
+mod post;
+
+pub use account::{Author, User, account, authors};
+pub use comment::{CommentView, comments};
+pub use post::{PostView, post, posts};

@@ -1,0 +1,93 @@
+//! Posts: with their authors, counts, and what the viewer did with them.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tripod::access::{Unchecked, Viewer};
+use tripod::shard::Read;
+use tripod::{App, Result};
+use utoipa::ToSchema;
+
+use super::account::Author;
+use super::photo::PhotoView;
+use crate::entity::{Like, PostId, Save, post};
+use crate::visibility::{People, no_post};
+
+/// A post.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Post)]
+pub struct PostView {
+    pub id: PostId,
+    pub author: Author,
+    /// May be empty.
+    pub caption: String,
+    /// Where it was taken, in the author's words; null when they did not say.
+    #[schema(required)]
+    pub location: Option<String>,
+    /// When it was posted.
+    pub created_at: DateTime<Utc>,
+    /// The filter's name; null without one.
+    #[schema(required)]
+    pub filter: Option<String>,
+    /// 1 to 10, in order.
+    pub photos: Vec<PhotoView>,
+    pub counts: PostCounts,
+    /// What you did with it; null when you are not logged in.
+    #[schema(required)]
+    pub viewer: Option<PostViewer>,
+}
+
+/// A post's stored totals, the same for every viewer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PostCounts {
+    pub likes: u64,
+    pub comments: i64,
+}
+
+/// What the viewer did with a post.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PostViewer {
+    pub liked: bool,
+    pub saved: bool,
+}
+
+/// Of each of these posts what the viewer sees, in their order.
+pub async fn posts(
+    app: &App,
+    read: &Read,
+    viewer: Viewer,
+    posts: Vec<Unchecked<post::Model>>,
+) -> Result<Vec<Option<PostView>>> {
+    let ids: Vec<PostId> = posts.iter().map(|post| post.peek().id).collect();
+    let (people, likes, liked, saved) = tokio::try_join!(
+        People::load(read, viewer, posts.iter().map(|post| post.peek().author_id)),
+        read.source_counts::<Like>(&ids),
+        read.targets_among::<Like>(viewer.id(), &ids),
+        read.targets_among::<Save>(viewer.id(), &ids),
+    )?;
+    let authors = Author::map(app, &people);
+    let view = |post: Unchecked<post::Model>| {
+        let post = post.visible_to(viewer, &people)?;
+        Some(PostView {
+            id: post.id,
+            author: authors.get(&post.author_id)?.clone(),
+            caption: post.caption.clone(),
+            location: post.location.clone(),
+            created_at: post.id.created_at(),
+            filter: None,
+            photos: post.photos.0.iter().map(|photo| PhotoView::new(app, photo)).collect(),
+            counts: PostCounts {
+                likes: likes.get(&post.id).copied().unwrap_or_default(),
+                comments: post.comment_count,
+            },
+            viewer: (viewer != Viewer::Anonymous)
+                .then(|| PostViewer { liked: liked.contains(&post.id), saved: saved.contains(&post.id) }),
+        })
+    };
+    Ok(posts.into_iter().map(view).collect())
+}
+
+/// The post of this id, if the viewer sees it.
+pub async fn post(app: &App, read: &Read, viewer: Viewer, id: PostId) -> Result<PostView> {
+    let found = read.find(id).await?.ok_or_else(no_post)?;
+    posts(app, read, viewer, vec![found]).await?.pop().flatten().ok_or_else(no_post)
+}
