@@ -63,8 +63,8 @@ mod run {
 const TABLES: Migration = || {
     let run = TableDef::sharded("run").id_of("runner_id").integer("distance_m").integer("duration_s");
     CreateTables::new("m20261122_000201_club")
-        .add(TableDef::sharded("runner").text("name").integer("total_m"))
-        .add(run.text("note").boolean("private").index("run_by_runner", &["runner_id", "id"]))
+        .create(TableDef::sharded("runner").text("name").integer("total_m"))
+        .create(run.text("note").boolean("private").index("run_by_runner", &["runner_id", "id"]))
         .boxed()
 };
 

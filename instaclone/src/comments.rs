@@ -6,7 +6,8 @@ use sea_orm::ActiveValue::Set;
 use serde::Deserialize;
 use tripod::access::Viewer;
 use tripod::web::{
-    IdempotencyKey, Json, Keyed, Once, Page, PageQuery, Path, Problem, RateLimit, RateLimitKey, SignedIn, text_field,
+    IdempotencyKey, Json, Keyed, Once, Page, PageQuery, Path, Problem, RateLimit, RateLimitKey, SignedIn,
+    text_field,
 };
 use tripod::{App, Error, Result};
 use utoipa::ToSchema;
@@ -34,8 +35,12 @@ pub async fn add(app: &App, me: AccountId, once: &Once, post: PostId, new: &NewC
     let text = text_field("text", &new.text, 1..=TEXT)?;
     let viewer = Viewer::Account(me.raw());
     let post = visibility::post(&app.cached(), viewer, post).await?.id;
-    let row =
-        comment::ActiveModel { post_id: Set(post), author_id: Set(me), text: Set(text), ..Default::default() };
+    let row = comment::ActiveModel {
+        post_id: Set(post),
+        author_id: Set(me),
+        text: Set(text),
+        ..Default::default()
+    };
     let add = once.write(post, move |tx| async move {
         // A post that was deleted meanwhile takes no comment.
         tx.update(post, |post| post.comment_count += 1).await?.ok_or_else(no_post)?;

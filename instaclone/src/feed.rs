@@ -14,22 +14,15 @@ use crate::views::{self, PostView};
 /// down holds.
 pub async fn home(app: &App, me: AccountId, page: PageQuery) -> Result<Page<PostView>> {
     let (read, viewer) = (app.cached().available(), Viewer::Account(me.raw()));
-    page.fill(
-        |part| read.timeline::<post::Entity>(me, part),
-        |posts| views::posts(app, &read, viewer, posts),
-    )
-    .await
+    page.fill(|part| read.timeline::<post::Entity>(me, part), |posts| views::posts(app, &read, viewer, posts))
+        .await
 }
 // ANCHOR_END: home
 
 /// The posts of the people you follow, and your own, newest first.
 #[utoipa::path(get, path = "/feed", tag = "feed", operation_id = "getFeed", params(PageQuery), security(("bearer" = [])),
     responses((status = 200, description = "A page of posts.", body = Page<PostView>)))]
-pub async fn get_feed(
-    State(app): State<App>,
-    me: SignedIn,
-    page: PageQuery,
-) -> Result<Json<Page<PostView>>> {
+pub async fn get_feed(State(app): State<App>, me: SignedIn, page: PageQuery) -> Result<Json<Page<PostView>>> {
     home(&app, me.id(), page).await.map(Json)
 }
 

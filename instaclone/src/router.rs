@@ -42,8 +42,6 @@ pub fn routes() -> OpenApiRouter<App> {
 
 /// The routes that take files.
 pub fn uploads() -> OpenApiRouter<App> {
-    let api = OpenApiRouter::new()
-        .routes(routes!(posts::create_post))
-        .routes(routes!(accounts::set_avatar));
+    let api = OpenApiRouter::new().routes(routes!(posts::create_post)).routes(routes!(accounts::set_avatar));
     OpenApiRouter::new().nest(API, api)
 }

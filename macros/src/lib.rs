@@ -88,6 +88,9 @@ use syn::{DeriveInput, parse_macro_input};
 /// # fn main() {}
 /// ```
 ///
+/// A `Model` that is `Serialize` does not compile: a row is shown through a view, which is made of what
+/// a policy has let through.
+///
 /// On the `ModelEx` that `#[sea_orm::model]` copies every derive to, it does nothing.
 #[proc_macro_derive(Sharded, attributes(sharded))]
 pub fn derive_sharded(input: TokenStream) -> TokenStream {
@@ -95,9 +98,10 @@ pub fn derive_sharded(input: TokenStream) -> TokenStream {
     sharded::derive(&input).into()
 }
 
-/// Lets values of a type be cached: it implements `tripod::cache::Cached`. The type must also be
-/// `Serialize` and `DeserializeOwned`. On the `Model` of a sea-orm entity, beside [`macro@Sharded`], it has
-/// the entity's rows read through the cache by every read that is `tripod::shard::Consistency::Cached`.
+/// Lets values of a type be cached: it implements `tripod::cache::Cached`. On the `Model` of a sea-orm
+/// entity, beside [`macro@Sharded`], it has the entity's rows read through the cache by every read that is
+/// `tripod::shard::Consistency::Cached`; the fields' types must be `Serialize` and `DeserializeOwned`, and
+/// the `Model` is not. Any other type must be both itself.
 ///
 /// | Option | Meaning |
 /// | --- | --- |
@@ -108,11 +112,10 @@ pub fn derive_sharded(input: TokenStream) -> TokenStream {
 /// ```
 /// # mod note {
 /// # use sea_orm::entity::prelude::*;
-/// # use serde::{Deserialize, Serialize};
 /// # use tripod::id::Id;
 /// use tripod_macros::{Cached, Sharded}; // an app writes `tripod::{Cached, Sharded}`
 ///
-/// #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Serialize, Deserialize, Sharded, Cached)]
+/// #[derive(Clone, Debug, PartialEq, DeriveEntityModel, Sharded, Cached)]
 /// #[sea_orm(table_name = "note")]
 /// #[sharded(by = id)]
 /// #[cached(ttl = "10m")]

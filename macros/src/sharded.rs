@@ -44,7 +44,28 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let sharded = (by_owner || !by_text).then(|| by_owner_impl(model.id(), owner, any));
     let text_sharded = (by_text || !by_owner).then(|| by_text_impl(&model, text, any));
     let registered = registered_impl(input, sharded.is_none());
-    quote!(#report #sharded #text_sharded #registered)
+    let not_a_reply = not_a_reply();
+    quote!(#report #sharded #text_sharded #registered #not_a_reply)
+}
+
+/// Refuses a `Model` that is `Serialize`, as it could be sent to somebody who may not see it. Of a type
+/// that is, both impls hold, and the compiler can't choose; the trait's name is what it then says.
+fn not_a_reply() -> TokenStream {
+    quote! {
+        const _: () = {
+            trait AModelIsNotSerialize_MakeRepliesOfViews<A> {
+                fn check() {}
+            }
+            impl<T: ?::core::marker::Sized> AModelIsNotSerialize_MakeRepliesOfViews<()> for T {}
+            #[allow(dead_code, non_camel_case_types)]
+            struct IsSerialize;
+            impl<T: ?::core::marker::Sized + ::tripod::__private::serde::Serialize>
+                AModelIsNotSerialize_MakeRepliesOfViews<IsSerialize> for T
+            {
+            }
+            let _ = <Model as AModelIsNotSerialize_MakeRepliesOfViews<_>>::check;
+        };
+    }
 }
 
 /// The entity with all that is derived for it: the other derives stand on the same struct, and each has

@@ -1,23 +1,41 @@
 //! Who sees what: a row that was read is `Unchecked`, and only a policy makes it `Visible`.
 //!
-//! The shards give [`Unchecked<T>`], which does not serialise and from which no reply can be
-//! built. A [`Policy`] decides for one [`Viewer`]; what passes is [`Visible<T>`], the only thing
-//! that replies are made of. So a handler that forgets the check does not compile:
+//! Reads give [`Unchecked<T>`], from which no reply can be built. A [`Policy`] decides for one
+//! [`Viewer`]; what passes is [`Visible<T>`], and views are made of its fields. A policy holds the facts
+//! that it needs, loaded for a whole page at once; a function is a policy that needs none.
 //!
 //! ```
-//! # use tripod::{access::Visible, web::Json};
+//! # use tripod::{access::{Unchecked, Viewer, Visible}, web::Json};
 //! # use axum::response::{IntoResponse, Response};
-//! # #[derive(serde::Serialize)] struct Note { text: String }
-//! fn reply(note: Visible<Note>) -> Response {
-//!     Json(note).into_response()
+//! # use tripod::testing::note::Model as Note;
+//! #[derive(serde::Serialize)]
+//! struct NoteView { text: String }
+//!
+//! fn is_mine(viewer: Viewer, note: &Note) -> bool {
+//!     viewer.is(note.author_id)
+//! }
+//!
+//! fn reply(viewer: Viewer, note: Unchecked<Note>) -> Option<Response> {
+//!     let note: Visible<Note> = note.visible_to(viewer, &is_mine)?;
+//!     Some(Json(NoteView { text: note.text.clone() }).into_response())
 //! }
 //! ```
+//! A handler that forgets the check does not compile, whether it sends the row as it was read
 //! ```compile_fail,E0277
 //! # use tripod::{access::Unchecked, web::Json};
 //! # use axum::response::{IntoResponse, Response};
-//! # #[derive(serde::Serialize)] struct Note { text: String }
+//! # use tripod::testing::note::Model as Note;
 //! fn reply(note: Unchecked<Note>) -> Response {
 //!     Json(note).into_response() // Unchecked<Note> is not Serialize
+//! }
+//! ```
+//! or what is in it, as a `Model` is not `Serialize`: [`crate::Sharded`] refuses one that is.
+//! ```compile_fail,E0277
+//! # use tripod::{access::Unchecked, web::Json};
+//! # use axum::response::{IntoResponse, Response};
+//! # use tripod::testing::note::Model as Note;
+//! fn reply(note: Unchecked<Note>) -> Response {
+//!     Json(note.peek().clone()).into_response() // Note is not Serialize
 //! }
 //! ```
 //! ```compile_fail,E0423
@@ -30,8 +48,6 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-
-use serde::{Serialize, Serializer};
 
 use crate::id::Id;
 
@@ -142,12 +158,6 @@ impl<T> Deref for Visible<T> {
 
     fn deref(&self) -> &T {
         &self.0
-    }
-}
-
-impl<T: Serialize> Serialize for Visible<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
     }
 }
 

@@ -11,10 +11,10 @@ use super::demo::{Demo, Fill};
 use super::{App, Pages, Services, role};
 use crate::db::Migration;
 use crate::error::{Error, Result};
-use crate::graph::{self, Edge, RemoveEdges, WriteInverse};
-use crate::media::DeleteUpload;
+use crate::graph::{self, Edge, Graph, RemoveEdges, WriteInverse};
+use crate::media::{DeleteUpload, MediaStore};
 use crate::queue::{self, Lane, Registry, Run};
-use crate::timeline::{self, FanOut};
+use crate::timeline::{self, FanOut, Timelines};
 use crate::web::ExpireKeys;
 use crate::{shard, web};
 
@@ -51,6 +51,25 @@ pub struct AppBuilder<S = ()> {
 
 pub(super) type Open<S> = Box<dyn Fn(Services) -> BoxFuture<'static, Result<S>> + Send + Sync>;
 pub(super) type Close<S> = Box<dyn Fn(App<S>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+/// The framework's own tables, in the order in which they came.
+pub(crate) fn migrations() -> Vec<Migration> {
+    let mut migrations = vec![shard::MIGRATION, queue::MIGRATION, graph::MIGRATION, timeline::MIGRATION];
+    migrations.extend(web::MIGRATIONS);
+    migrations.extend([shard::NAME_MIGRATION, queue::SCHEDULE_MIGRATION]);
+    migrations
+}
+
+/// The jobs by which the framework's parts keep their promises.
+pub(crate) fn register_jobs<C>(jobs: &mut Registry<C>)
+where
+    C: AsRef<Graph> + AsRef<Timelines> + AsRef<MediaStore> + Send + Sync + 'static,
+{
+    jobs.register::<WriteInverse>();
+    jobs.register::<RemoveEdges>();
+    jobs.register::<FanOut>();
+    jobs.register::<DeleteUpload>();
+}
 
 impl AppBuilder {
     pub(super) fn new(name: &'static str, version: &'static str) -> Self {
@@ -101,15 +120,10 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
     /// An app with the framework's own tables and jobs.
     fn opening(name: &'static str, version: &'static str, open: Open<S>) -> Self {
         let mut jobs = Registry::new();
-        jobs.register::<WriteInverse>();
-        jobs.register::<RemoveEdges>();
-        jobs.register::<FanOut>();
-        jobs.register::<DeleteUpload>();
+        register_jobs(&mut jobs);
         jobs.register::<ExpireKeys>();
         jobs.schedule("17 * * * *", || ExpireKeys {});
-        let mut migrations = vec![shard::MIGRATION, queue::MIGRATION, graph::MIGRATION, timeline::MIGRATION];
-        migrations.extend(web::MIGRATIONS);
-        migrations.extend([shard::NAME_MIGRATION, queue::SCHEDULE_MIGRATION]);
+        let migrations = migrations();
         Self {
             name,
             version,
@@ -183,7 +197,11 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
     /// o'clock each night. There is one run a time, however many processes there are; the job is also to
     /// be registered with [`Self::job`].
     #[must_use]
-    pub fn schedule<J: Run<App<S>>>(mut self, pattern: &str, job: impl Fn() -> J + Send + Sync + 'static) -> Self {
+    pub fn schedule<J: Run<App<S>>>(
+        mut self,
+        pattern: &str,
+        job: impl Fn() -> J + Send + Sync + 'static,
+    ) -> Self {
         self.jobs.schedule(pattern, job);
         self
     }
@@ -247,6 +265,10 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
         if mistakes.is_empty() {
             return Ok(());
         }
-        Err(Error::configuration(format!("{} is put together wrongly:\n- {}", self.name, mistakes.join("\n- "))))
+        Err(Error::configuration(format!(
+            "{} is put together wrongly:\n- {}",
+            self.name,
+            mistakes.join("\n- ")
+        )))
     }
 }

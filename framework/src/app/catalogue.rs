@@ -73,10 +73,12 @@ impl Catalogue {
         let tables: Vec<&str> = self.tables.iter().map(|table| table.name).collect();
         let timelines: Vec<&str> = self.timelines.iter().map(|timeline| timeline.name).collect();
         let edges: Vec<&str> = self.edges.iter().map(|edge| edge.name).collect();
-        for (what, names) in [("entities have the table", &tables), ("timelines are", &timelines), ("edges are", &edges)]
+        for (what, names) in
+            [("entities have the table", &tables), ("timelines are", &timelines), ("edges are", &edges)]
         {
             for name in twice(names) {
-                mistakes.push(format!("two {what} named {name:?}: register it once, or give one another name"));
+                mistakes
+                    .push(format!("two {what} named {name:?}: register it once, or give one another name"));
             }
         }
         for table in &self.tables {
@@ -114,7 +116,8 @@ impl Catalogue {
 fn twice<'n>(names: &[&'n str]) -> Vec<&'n str> {
     let mut sorted = names.to_vec();
     sorted.sort_unstable();
-    let mut twice: Vec<&str> = sorted.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    let mut twice: Vec<&str> =
+        sorted.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
     twice.dedup();
     twice
 }

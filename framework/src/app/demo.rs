@@ -59,11 +59,13 @@ impl<S> Demo<S> {
 }
 
 /// Fills and serves.
-pub(super) async fn serve<S: Send + Sync + 'static>(mut builder: AppBuilder<S>, config: Config) -> Result<()> {
-    let fill = builder
-        .demo
-        .take()
-        .ok_or_else(|| Error::configuration(format!("{} has no demo: start it without --demo", builder.name)))?;
+pub(super) async fn serve<S: Send + Sync + 'static>(
+    mut builder: AppBuilder<S>,
+    config: Config,
+) -> Result<()> {
+    let fill = builder.demo.take().ok_or_else(|| {
+        Error::configuration(format!("{} has no demo: start it without --demo", builder.name))
+    })?;
     let sole = Sole::of_files(&config)?;
     create_directory(&config.data_dir)?;
     let mark = Mark(config.data_dir.join("demo-unfinished"));

@@ -1,9 +1,13 @@
 //! The router of an app: its own routes inside the layers that every app gets, and the routes
 //! that every app has.
 
+use std::time::Duration;
+
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+};
+use axum::http::{HeaderMap, Method};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -11,16 +15,17 @@ use axum::{Json, Router};
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::cors::CorsLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::pages::{Pages, dressed};
 use super::{App, openapi};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::media::MediaKey;
 use crate::telemetry::Metrics;
 use crate::web::body::UploadBudget;
 use crate::web::{
-    Path, Problem, authenticate, body, fallback, limit_requests, limit_tokens,
+    IDEMPOTENCY_KEY, Path, Problem, authenticate, body, fallback, limit_requests, limit_tokens,
     method_not_allowed, observe, panicked, refuse_unproven,
 };
 
@@ -50,6 +55,9 @@ pub(super) fn router<S: Send + Sync + 'static>(parts: Parts<S>, app: App<S>) -> 
             .layer(from_fn_with_state(app.clone(), limit_tokens))
     };
     let mut all = known(api.layer(from_fn(refuse_unproven)));
+    if let Some(cors) = cors(&app.config.http.cors_origins)? {
+        all = all.layer(cors);
+    }
     if let Some(pages) = parts.pages {
         let Pages { routes, files, uploads, problem } = pages.guarded();
         all = all.merge(dressed(known(routes.merge(large(uploads))).merge(files), problem));
@@ -70,6 +78,25 @@ pub(super) fn router<S: Send + Sync + 'static>(parts: Parts<S>, app: App<S>) -> 
         .layer(from_fn(observe))
         .with_state(app);
     Ok(router)
+}
+
+/// Lets scripts of these other sites call the API. Without credentials: they send a token, not a cookie.
+fn cors(origins: &[String]) -> Result<Option<CorsLayer>> {
+    let origins = origins.iter().map(|origin| {
+        HeaderValue::from_str(origin)
+            .map_err(|error| Error::configuration(format!("http.cors_origins has {origin:?}")).because(error))
+    });
+    let origins: Vec<HeaderValue> = origins.collect::<Result<_>>()?;
+    if origins.is_empty() {
+        return Ok(None);
+    }
+    let cors = CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static(IDEMPOTENCY_KEY)])
+        .expose_headers([RETRY_AFTER])
+        .max_age(Duration::from_secs(3_600));
+    Ok(Some(cors))
 }
 
 /// Whether requests can be served: the media store answers and some database does. One that does not
@@ -114,10 +141,9 @@ async fn media<S>(State(app): State<App<S>>, Path(key): Path<String>) -> Result<
     let key = MediaKey::parse(&key).map_err(|_| absent())?;
     let bytes = app.media.get(&key).await?.ok_or_else(absent)?;
     let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, axum::http::HeaderValue::from_static(key.content_type()));
-    headers.insert(CACHE_CONTROL, axum::http::HeaderValue::from_static(MediaKey::CACHE_CONTROL));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(key.content_type()));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(MediaKey::CACHE_CONTROL));
     // Should a browser ever take a file for a page, it may do nothing.
-    headers
-        .insert(CONTENT_SECURITY_POLICY, axum::http::HeaderValue::from_static("default-src 'none'; sandbox"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
     Ok((headers, bytes).into_response())
 }

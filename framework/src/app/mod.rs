@@ -8,6 +8,7 @@ mod builder;
 mod catalogue;
 mod context;
 mod demo;
+mod first_migration;
 mod http;
 mod openapi;
 mod pages;
@@ -16,6 +17,8 @@ mod sole;
 pub(crate) mod start;
 
 pub use builder::AppBuilder;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use builder::{migrations, register_jobs};
 pub use catalogue::{Catalogue, EdgeKind, Registered};
 pub use context::{App, Services};
 pub use demo::Demo;

@@ -2,11 +2,12 @@
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, ALLOW, RETRY_AFTER};
+use axum::http::header::{ACCEPT, ALLOW, CONTENT_SECURITY_POLICY, HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::App;
 use crate::web::{Problem, fallback, method_not_allowed, panicked, refuse_cross_site};
@@ -72,16 +73,22 @@ impl<S: Send + Sync + 'static> Pages<S> {
 }
 
 /// Shows problems as pages to browsers; to others they stay problem+json.
-pub(super) fn dressed<S: Send + Sync + 'static>(
-    router: Router<App<S>>,
-    page: ProblemPage,
-) -> Router<App<S>> {
+pub(super) fn dressed<S: Send + Sync + 'static>(router: Router<App<S>>, page: ProblemPage) -> Router<App<S>> {
     router
         .fallback(fallback)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(page, dress))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(DEFAULT_POLICY),
+        ))
 }
+
+/// What a page may load and do unless it says otherwise itself: nothing of other sites, and no scripts or
+/// styles written into it, where a stranger's text might be.
+const DEFAULT_POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; \
+    base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 async fn dress(State(page): State<ProblemPage>, request: Request, next: Next) -> Response {
     if !takes_html(request.headers()) {

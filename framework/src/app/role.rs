@@ -60,6 +60,11 @@ enum Role {
     Openapi,
     /// Print every setting with its default.
     Settings,
+    /// Print the source of a first migration, made of the app's entities.
+    Migration {
+        /// Its name, such as m20261127_000001_tables: a date and a number, never changed.
+        name: String,
+    },
 }
 
 #[derive(Subcommand)]
@@ -99,6 +104,7 @@ pub(super) async fn play<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result
     let role = match role {
         Role::Openapi => return print(&super::openapi::document(app)?),
         Role::Settings => return print(crate::config::DEFAULTS),
+        Role::Migration { name } => return print(&super::first_migration::source(&app.catalogue, &name)),
         role => role,
     };
     let config = Config::load(arguments.config.as_deref())?;
@@ -129,7 +135,9 @@ pub(super) async fn play<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result
         Role::Shards => shards(&started).await,
         Role::Jobs { act: None } => jobs(&started).await,
         Role::Jobs { act: Some(act) } => change_job(&started, act).await,
-        Role::Migrate | Role::Openapi | Role::Settings => unreachable!("these were answered above"),
+        Role::Migrate | Role::Migration { .. } | Role::Openapi | Role::Settings => {
+            unreachable!("these were answered above")
+        }
     }
 }
 

@@ -10,9 +10,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::builder::Close;
 use super::demo::Filled;
 use super::sole::Sole;
-use super::builder::Close;
 use super::{App, AppBuilder, Services, http};
 use crate::cache::Cache;
 use crate::config::Config;
@@ -330,6 +330,9 @@ async fn check_tables(databases: &[Database], tables: &[Table]) -> Result<()> {
     match mistakes.len() {
         0 => Ok(()),
         1 => Err(Error::configuration(mistakes.remove(0))),
-        _ => Err(Error::configuration(format!("the tables are not those of the entities:\n- {}", mistakes.join("\n- ")))),
+        _ => Err(Error::configuration(format!(
+            "the tables are not those of the entities:\n- {}",
+            mistakes.join("\n- ")
+        ))),
     }
 }

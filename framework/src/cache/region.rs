@@ -62,7 +62,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
     where
         F: Future<Output = Vec<Batch<T>>> + Send + 'static,
     {
-        let codec = Codec { encode: |value| serde_json::to_vec(value), decode: |json| serde_json::from_slice(json) };
+        let codec =
+            Codec { encode: |value| serde_json::to_vec(value), decode: |json| serde_json::from_slice(json) };
         Self::with_codec(cache, policy, codec, load)
     }
 }

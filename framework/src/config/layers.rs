@@ -79,7 +79,12 @@ fn set_from_environment(table: &mut Table, name: &str, text: &str) -> Result<()>
     let path = name[PREFIX.len()..].to_lowercase().replace("__", ".");
     if let Some(own) = path.strip_prefix("app.") {
         let mut inner = table;
-        let (key, sections) = own.split('.').collect::<Vec<_>>().split_last().map(|(key, rest)| (*key, rest.to_vec())).unwrap_or_default();
+        let (key, sections) = own
+            .split('.')
+            .collect::<Vec<_>>()
+            .split_last()
+            .map(|(key, rest)| (*key, rest.to_vec()))
+            .unwrap_or_default();
         for section in std::iter::once(APP).chain(sections) {
             let slot = inner.entry(section).or_insert_with(|| Value::Table(Table::new()));
             inner = slot.as_table_mut().ok_or_else(|| {

@@ -52,6 +52,7 @@ pub struct Http {
     pub response_seconds: u32,
     pub connections: u32,
     pub drain_seconds: u32,
+    pub cors_origins: Vec<String>,
 }
 
 /// `[database]`: connections to each database.
@@ -194,6 +195,14 @@ impl Config {
                 "database.connections is 1; set it to 2 or more: a lock in the database holds one of its own",
             ));
         }
+        for origin in &self.http.cors_origins {
+            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+            if host.is_none_or(|host| host.is_empty() || host.contains('/')) {
+                return Err(Error::configuration(format!(
+                    "http.cors_origins has \"{origin}\"; write it like \"https://app.example\", with the scheme and without a path"
+                )));
+            }
+        }
         let url = &self.public_url;
         let absolute = url.starts_with("http://") || url.starts_with("https://");
         if !url.is_empty() && (!absolute || url.ends_with('/')) {
@@ -274,6 +283,29 @@ mod tests {
     }
 
     #[test]
+    fn the_apps_section_is_the_apps_to_read() {
+        #[derive(Debug, Deserialize, PartialEq)]
+        #[serde(default, deny_unknown_fields)]
+        struct Section {
+            greeting: String,
+            most: u32,
+        }
+        impl Default for Section {
+            fn default() -> Self {
+                Self { greeting: "hello".to_owned(), most: 3 }
+            }
+        }
+        let config = load("[app]\ngreeting = \"hi\"", &[("TRIPOD_APP__MOST", "7")]).unwrap();
+        assert_eq!(config.app_section::<Section>().unwrap(), Section { greeting: "hi".to_owned(), most: 7 });
+        let nothing = load("", &[]).unwrap();
+        assert_eq!(nothing.app_section::<Section>().unwrap(), Section::default());
+        for (file, says) in [("[app]\ngreting = \"hi\"", "greting"), ("[app]\nmost = \"many\"", "app.most")] {
+            let error = load(file, &[]).unwrap().app_section::<Section>().unwrap_err();
+            assert!(error.is_configuration() && error.chain().contains(says), "{}", error.chain());
+        }
+    }
+
+    #[test]
     fn a_wrong_key_or_value_is_named_with_its_source_and_the_remedy() {
         for (file, environment, says) in [
             ("", vec![("TRIPOD_LISTN", "x")], vec!["TRIPOD_LISTN", "TRIPOD_LISTEN"]),
@@ -288,6 +320,8 @@ mod tests {
             ("[queue]\nworkers = 0", vec![], vec!["queue.workers", "1 or more"]),
             ("[database]\nconnections = 1", vec![], vec!["database.connections", "2 or more"]),
             ("public_url = \"photos.example/\"", vec![], vec!["public_url", "https://"]),
+            ("[http]\ncors_origins = [\"app.example\"]", vec![], vec!["http.cors_origins", "https://"]),
+            ("[http]\ncors_origins = [\"https://app.example/\"]", vec![], vec!["without a path"]),
             ("listen = ", vec![], vec!["tripod.toml", "line 1"]),
             ("[timeline]\nlength = -1", vec![], vec!["timeline.length"]),
         ] {

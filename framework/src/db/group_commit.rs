@@ -61,9 +61,7 @@ impl GroupCommit {
                     tokio::time::timeout(WORK_DEADLINE, AssertUnwindSafe(work(transaction)).catch_unwind());
                 let result = match bounded.await {
                     Ok(Ok(result)) => result,
-                    Ok(Err(_)) => {
-                        Err(Error::internal(format!("a write to {name} panicked and was undone")))
-                    }
+                    Ok(Err(_)) => Err(Error::internal(format!("a write to {name} panicked and was undone"))),
                     Err(_) => Err(Error::unavailable(format!(
                         "a write to {name} took longer than {} s and was undone",
                         WORK_DEADLINE.as_secs()

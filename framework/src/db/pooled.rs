@@ -5,8 +5,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use sea_orm::sqlx::{self, Executor as _, Postgres, Row as _};
 use sea_orm::DbErr;
+use sea_orm::sqlx::{self, Executor as _, Postgres, Row as _};
 use tokio::sync::Semaphore;
 
 use super::availability::Availability;

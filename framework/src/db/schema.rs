@@ -55,7 +55,7 @@ impl CreateTables {
 
     /// Creates this table with its indexes.
     #[must_use]
-    pub fn add(mut self, table: TableDef) -> Self {
+    pub fn create(mut self, table: TableDef) -> Self {
         let (table, indexes) = table.into_parts();
         self.tables.push(table);
         self.indexes.extend(indexes);
@@ -149,8 +149,7 @@ pub(crate) async fn columns(database: &Database, table: &str) -> Result<Option<V
         _ => "SELECT name FROM pragma_table_info($1)",
     };
     let rows = reader.query_all_raw(statement(reader, sql, [table.into()])).await?;
-    let names: Vec<String> =
-        rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, DbErr>>()?;
+    let names: Vec<String> = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, DbErr>>()?;
     Ok((!names.is_empty()).then_some(names))
 }
 

@@ -2,7 +2,7 @@
 
 use sea_orm::sea_query::{ColumnDef, Index, IndexCreateStatement, Table, TableCreateStatement};
 
-/// A table for [`CreateTables`](super::CreateTables::add), with its columns in order. Columns are `NOT
+/// A table for [`CreateTables`](super::CreateTables::create), with its columns in order. Columns are `NOT
 /// NULL` unless their method says otherwise.
 ///
 /// ```
@@ -10,8 +10,8 @@ use sea_orm::sea_query::{ColumnDef, Index, IndexCreateStatement, Table, TableCre
 ///
 /// const NOTES: Migration = || {
 ///     CreateTables::new("m20261122_000001_notes")
-///         .add(TableDef::sharded("note").id_of("author_id").text("text").index("note_by_author", &["author_id", "id"]))
-///         .add(TableDef::by_text("name", "name").id_of("author_id"))
+///         .create(TableDef::sharded("note").id_of("author_id").text("text").index("note_by_author", &["author_id", "id"]))
+///         .create(TableDef::by_text("name", "name").id_of("author_id"))
 ///         .boxed()
 /// };
 /// ```
@@ -59,6 +59,12 @@ impl TableDef {
         self.column(ColumnDef::new(name).big_integer().not_null().take())
     }
 
+    /// A whole number of 64 bits that may be missing.
+    #[must_use]
+    pub fn optional_integer(self, name: &'static str) -> Self {
+        self.column(ColumnDef::new(name).big_integer().take())
+    }
+
     /// A text.
     #[must_use]
     pub fn text(self, name: &'static str) -> Self {
@@ -75,6 +81,12 @@ impl TableDef {
     #[must_use]
     pub fn boolean(self, name: &'static str) -> Self {
         self.column(ColumnDef::new(name).boolean().not_null().take())
+    }
+
+    /// Yes, no or nothing.
+    #[must_use]
+    pub fn optional_boolean(self, name: &'static str) -> Self {
+        self.column(ColumnDef::new(name).boolean().take())
     }
 
     /// A value in JSON, such as a [`Picture`](crate::media::Picture).

@@ -56,7 +56,8 @@ impl Regions {
             async move {
                 join_all(ids.into_iter().map(async |id| {
                     let newest = Keyset::newest(LISTED);
-                    let newest = ends::<(), ()>(&shards, kind, Direction::Out, Id::from_raw(id), newest).await;
+                    let newest =
+                        ends::<(), ()>(&shards, kind, Direction::Out, Id::from_raw(id), newest).await;
                     let found = newest.map(|newest| vec![(id, Neighbours::of(newest))]);
                     Batch { asked: vec![id], found }
                 }))

@@ -173,9 +173,10 @@ impl Graph {
         live: bool,
     ) -> Result<Option<WriteInverse>> {
         let (graph, ends) = (self.clone(), (from.raw(), to.raw()));
-        let changed = self.0.shards.write(from, move |tx| async move {
-            graph.change_forward(&tx, E::NAME, ends, live).await
-        });
+        let changed = self
+            .0
+            .shards
+            .write(from, move |tx| async move { graph.change_forward(&tx, E::NAME, ends, live).await });
         Ok(changed.await?.map(|(job, _)| job))
     }
 

@@ -173,13 +173,15 @@ impl Read {
             let graph = Graph::of(self.shards())?;
             let ids: Vec<i64> = near.iter().map(|id| id.raw()).collect();
             let counts = graph.regions(kind)?.counts(direction).get_each(&ids).await;
-            let counts = near.iter().zip(counts).map(|(id, count)| {
-                count.map(|count| (*id, count.map_or(0, |count| *count)))
-            });
+            let counts = near
+                .iter()
+                .zip(counts)
+                .map(|(id, count)| count.map(|count| (*id, count.map_or(0, |count| *count))));
             return Ok(self.answered(counts.collect())?.into_iter().collect());
         }
         let queries = self.shards().by_database(near).into_iter().map(async |(database, ids)| {
-            let counted: HashMap<i64, u64> = counts_in(database, kind, direction, &ids).await?.into_iter().collect();
+            let counted: HashMap<i64, u64> =
+                counts_in(database, kind, direction, &ids).await?.into_iter().collect();
             // Where nothing was ever counted there is no row.
             let counts = ids.into_iter().map(|id| (id, counted.get(&id.raw()).copied().unwrap_or_default()));
             Ok::<_, Error>(counts.collect::<Vec<_>>())
@@ -194,7 +196,10 @@ impl Read {
             Err(error)
                 if error.is_unavailable() && self.completeness() == crate::shard::Completeness::Available =>
             {
-                tracing::warn!(error = error.chain(), "an answer leaves out edges of a database that does not answer");
+                tracing::warn!(
+                    error = error.chain(),
+                    "an answer leaves out edges of a database that does not answer"
+                );
                 Ok(None)
             }
             answer => answer.map(Some),
@@ -242,7 +247,8 @@ impl Graph {
 
     /// Some of the edges at this row, of any kind: the kind, `from` and `to`.
     pub(super) async fn any_edges(&self, row: Id<()>, limit: u64) -> Result<Vec<(String, i64, i64)>> {
-        let sql = "SELECT kind, direction, far_id FROM tripod_edge WHERE near_id = $1 AND live = TRUE LIMIT $2";
+        let sql =
+            "SELECT kind, direction, far_id FROM tripod_edge WHERE near_id = $1 AND live = TRUE LIMIT $2";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = query(self.shards().reader(row.shard()), sql, [row.into(), limit.into()]).await?;
         let edges = rows.iter().map(|edge| {

@@ -73,6 +73,9 @@ impl<E: Edge> SourceWalk<E> {
 
 impl<E: Edge> fmt::Debug for SourceWalk<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SourceWalk").field("to", &self.to).field("reached", &self.reached).finish_non_exhaustive()
+        f.debug_struct("SourceWalk")
+            .field("to", &self.to)
+            .field("reached", &self.reached)
+            .finish_non_exhaustive()
     }
 }

@@ -54,9 +54,9 @@ impl Uploads {
     /// Those of the shard's database.
     pub async fn begin(&self, shard: impl Into<Shard>, keys: Vec<MediaKey>) -> Result<Upload> {
         let delay = self.abandoned_after;
-        let queued = self.shards.write(shard, move |tx| async move {
-            tx.enqueue_after(DeleteUpload { keys }, delay).await
-        });
+        let queued = self
+            .shards
+            .write(shard, move |tx| async move { tx.enqueue_after(DeleteUpload { keys }, delay).await });
         Ok(Upload { job: queued.await?, queue: self.queue.clone(), is_kept: false })
     }
 }
@@ -99,7 +99,10 @@ impl Drop for Upload {
         let (queue, job) = (self.queue.clone(), self.job);
         runtime.spawn(async move {
             if let Err(error) = queue.run_now(job).await {
-                tracing::debug!(error = error.chain(), "the files of an upload that was given up are deleted later");
+                tracing::debug!(
+                    error = error.chain(),
+                    "the files of an upload that was given up are deleted later"
+                );
             }
         });
     }

@@ -9,10 +9,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use super::Queue;
 use super::lane::{DEFAULT_LANE, Lane};
 use super::schedule::Schedule;
 use super::store::Claim;
-use super::Queue;
 use crate::error::{Error, Result};
 use crate::shard::Shards;
 

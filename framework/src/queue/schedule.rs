@@ -59,7 +59,8 @@ impl Schedule {
             Ok(due) => Ok(Some(due.timestamp_millis())),
             Err(croner::errors::CronError::TimeSearchLimitExceeded) => Ok(None),
             Err(error) => {
-                Err(Error::configuration(format!("the schedule of {:?} gives no time", self.name)).because(error))
+                Err(Error::configuration(format!("the schedule of {:?} gives no time", self.name))
+                    .because(error))
             }
         }
     }

@@ -210,8 +210,7 @@ impl Store {
 
     /// The attempt failed: again at `run_at_ms`, or never when there is none.
     pub(super) async fn fail(&self, claim: &Claim, why: String, run_at_ms: Option<u64>) -> Result<bool> {
-        let sql =
-            "UPDATE tripod_job SET last_error = $3, run_at_ms = $4, dead = $5, \
+        let sql = "UPDATE tripod_job SET last_error = $3, run_at_ms = $4, dead = $5, \
              unique_key = CASE WHEN $5 THEN NULL ELSE unique_key END WHERE id = $1 AND attempt = $2";
         let values = [why.into(), int(run_at_ms.unwrap_or(self.now_ms())), run_at_ms.is_none().into()];
         self.fenced(claim, sql, values).await

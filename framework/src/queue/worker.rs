@@ -51,8 +51,7 @@ impl<C> Clone for Worker<C> {
 
 impl<C: Send + Sync + 'static> Worker<C> {
     /// A worker that hands `context` to the jobs.
-    pub fn new(queue: Queue, registry: Registry<C>, context: C, settings: &config::Queue) -> Self
-    {
+    pub fn new(queue: Queue, registry: Registry<C>, context: C, settings: &config::Queue) -> Self {
         let mut lanes = vec![Lane::new(DEFAULT_LANE).workers(settings.workers.max(1))];
         lanes.extend(&registry.lanes);
         let kinds: Vec<_> = registry.kinds.iter().map(|(name, kind)| (*name, kind.lane)).collect();

@@ -32,8 +32,7 @@ impl Shards {
     pub(crate) fn service<T: Send + Sync + 'static>(&self) -> Result<Arc<T>> {
         let extensions = self.0.extensions.0.read().unwrap_or_else(|broken| broken.into_inner());
         let held = extensions.get(&TypeId::of::<T>()).and_then(Weak::upgrade);
-        held.and_then(|held| held.downcast().ok()).ok_or_else(|| {
-            Error::configuration(format!("there is no {} on these shards", type_name::<T>()))
-        })
+        held.and_then(|held| held.downcast().ok())
+            .ok_or_else(|| Error::configuration(format!("there is no {} on these shards", type_name::<T>())))
     }
 }

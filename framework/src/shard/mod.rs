@@ -18,7 +18,7 @@ mod sharded;
 mod tx;
 mod watch;
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, RwLock, Weak};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -37,8 +37,8 @@ use crate::cache::Cache;
 use crate::db::{Database, Reader};
 use crate::error::Result;
 use crate::id::{Clock, Id, Minter, Shard};
-use row_cache::CachedEntities;
 use extensions::Extensions;
+use row_cache::CachedEntities;
 use watch::Watchers;
 
 /// How long the hooks of a commit are waited for.
@@ -50,8 +50,8 @@ pub struct Shards(Arc<Inner>);
 
 struct Inner {
     databases: Vec<Database>,
-    /// For each shard the index of its database.
-    map: Box<[u16]>,
+    /// For each shard the index of its database. Swapped as a whole when shards move.
+    map: RwLock<Arc<[u16]>>,
     minter: Minter,
     clock: Clock,
     cache: Cache,
@@ -73,7 +73,7 @@ impl Shards {
     /// Configuration: a shard that nobody holds or two hold, a database listed twice or of
     /// another installation.
     pub async fn open(databases: Vec<Database>, clock: Clock, cache: Cache) -> Result<Self> {
-        let map = map::read(&databases).await?;
+        let map = RwLock::new(map::read(&databases).await?.into());
         Ok(Self(Arc::new(Inner {
             databases,
             map,
@@ -175,7 +175,22 @@ impl Shards {
         &self.0.databases[self.database_index(shard)]
     }
 
+    /// Reads again what each database holds, and routes by it from now on: for when shards have moved.
+    /// Tells whether any has. Calls that are under way end on the database where they began; a write there
+    /// is refused by the fence.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; then the map stays as it was.
+    pub async fn reload_map(&self) -> Result<bool> {
+        let map: Arc<[u16]> = map::read(self.databases()).await?.into();
+        let mut current = self.0.map.write().unwrap_or_else(|broken| broken.into_inner());
+        let has_changed = **current != *map;
+        *current = map;
+        Ok(has_changed)
+    }
+
     fn database_index(&self, shard: Shard) -> usize {
-        self.0.map[usize::from(shard.number())].into()
+        let map = self.0.map.read().unwrap_or_else(|broken| broken.into_inner());
+        map[usize::from(shard.number())].into()
     }
 }

@@ -60,9 +60,10 @@ impl Tx {
     fn check_name(&self, name: &str) -> Result<()> {
         match Shard::of_text(name) {
             shard if shard == self.shard() => Ok(()),
-            shard => {
-                Err(Error::internal(format!("a name belongs to {shard} and can't be claimed on {}", self.shard())))
-            }
+            shard => Err(Error::internal(format!(
+                "a name belongs to {shard} and can't be claimed on {}",
+                self.shard()
+            ))),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::future::BoxFuture;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, Iterable,
-    ModelTrait, QueryFilter, QuerySelect, Select, TryInsertResult, UpdateMany, Value,
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel,
+    Iterable, ModelTrait, QueryFilter, QuerySelect, Select, TryInsertResult, UpdateMany, Value,
 };
 
 use super::{Sharded, Shards, TextSharded};
@@ -100,8 +100,8 @@ impl Tx {
         A::Entity: Sharded,
     {
         let id_column = <A::Entity as Sharded>::ID;
-        if let ActiveValue::Set(Value::BigInt(Some(id)))
-        | ActiveValue::Unchanged(Value::BigInt(Some(id))) = row.get(id_column)
+        if let ActiveValue::Set(Value::BigInt(Some(id))) | ActiveValue::Unchanged(Value::BigInt(Some(id))) =
+            row.get(id_column)
         {
             let id = Id::from_raw(id);
             return match self.insert_as(id, row).await? {
@@ -290,7 +290,8 @@ impl Tx {
         A: ActiveModelTrait + IntoActiveModel<A>,
         A::Entity: TextSharded,
     {
-        let (shard_column, text_column) = (<A::Entity as TextSharded>::SHARD, <A::Entity as TextSharded>::TEXT);
+        let (shard_column, text_column) =
+            (<A::Entity as TextSharded>::SHARD, <A::Entity as TextSharded>::TEXT);
         let shard = <A::Entity as TextSharded>::shard(text);
         if shard != self.shard() {
             return Err(Error::internal(format!(

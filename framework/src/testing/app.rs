@@ -139,7 +139,10 @@ impl<S: Send + Sync + 'static> Drop for TestApp<S> {
             })
         });
         match left.join() {
-            Ok(Ok(left)) => assert!(left.is_empty(), "jobs are left at the end of the test: {left:?}; run_jobs() runs those that are due"),
+            Ok(Ok(left)) => assert!(
+                left.is_empty(),
+                "jobs are left at the end of the test: {left:?}; run_jobs() runs those that are due"
+            ),
             failed => panic!("whether jobs are left can't be told: {failed:?}"),
         }
     }
@@ -148,7 +151,8 @@ impl<S: Send + Sync + 'static> Drop for TestApp<S> {
 async fn jobs(url: &str, settings: &crate::config::Database) -> Result<Vec<String>> {
     let database = Database::open(url, settings).await?;
     let reader = database.reader();
-    let rows = reader.query_all_raw(statement(reader, "SELECT name FROM tripod_job WHERE dead = FALSE", [])).await?;
+    let rows =
+        reader.query_all_raw(statement(reader, "SELECT name FROM tripod_job WHERE dead = FALSE", [])).await?;
     Ok(rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?)
 }
 
@@ -167,7 +171,8 @@ impl TestClient {
     /// When it is no header.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header's value"));
+        self.headers
+            .insert(HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header's value"));
         self
     }
 
@@ -202,7 +207,8 @@ impl TestClient {
         let mut body = Vec::new();
         for (name, file, bytes) in parts {
             let file = file.map(|file| format!("; filename=\"{file}\"")).unwrap_or_default();
-            let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n");
+            let head =
+                format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n");
             body.extend_from_slice(head.as_bytes());
             body.extend_from_slice(bytes);
             body.extend_from_slice(b"\r\n");
@@ -221,7 +227,13 @@ impl TestClient {
     ///
     /// # Panics
     /// When the path is none, or the reply's body breaks off.
-    pub async fn send(&self, method: Method, path: &str, content_type: Option<&str>, body: Body) -> TestReply {
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: Option<&str>,
+        body: Body,
+    ) -> TestReply {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(content_type) = content_type {
             request = request.header(header::CONTENT_TYPE, content_type);
@@ -256,7 +268,6 @@ impl TestReply {
     /// # Panics
     /// When it has another one; its body is in the message.
     #[track_caller]
-    #[must_use]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
         self

@@ -55,15 +55,11 @@ pub mod note {
     #![allow(missing_docs, reason = "sea-orm's derives name what they make")]
     use sea_orm::entity::prelude::*;
 
-    use serde::{Deserialize, Serialize};
-
     use super::{Reads, author};
     use crate::id::Id;
     use crate::{Cached, Sharded, TimelineItem};
 
-    #[derive(
-        Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize, Sharded, Cached, TimelineItem,
-    )]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Sharded, Cached, TimelineItem)]
     #[sea_orm(table_name = "note")]
     #[sharded(by = author_id)]
     #[cached(ttl = "1m")]

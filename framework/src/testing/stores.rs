@@ -8,19 +8,20 @@ use sea_orm::ActiveValue::Set;
 use tokio_util::sync::CancellationToken;
 
 use super::fixtures::{self, Keeps, Reads, author, note};
+use crate::app;
 use crate::cache::Cache;
 use crate::config;
-use crate::db::{Database, Migration, migrate};
+use crate::db::{Database, migrate};
 use crate::error::Result;
-use crate::graph::{self, Edge, Graph, RemoveEdges, WriteInverse};
+use crate::graph::{Edge, Graph};
 use crate::id::{Clock, EPOCH_MS, Id, Shard};
-use crate::media::{DeleteUpload, MediaStore, Uploads};
-use crate::queue::{self, JobId, Queue, Registry, Run, Worker};
+use crate::media::{MediaStore, Uploads};
+use crate::queue::{JobId, Queue, Registry, Run, Worker};
 use crate::redis::Redis;
 use crate::shard::{self, Consistency, Keyset, Read, Shards};
 use crate::telemetry::Metrics;
-use crate::timeline::{self, FanOut, Timelines};
-use crate::web::{self, Sessions};
+use crate::timeline::{self, Timelines};
+use crate::web::Sessions;
 
 /// The settings that tests run with.
 const DATABASE: config::Database =
@@ -190,10 +191,7 @@ impl Stores {
         let shards = Shards::open(databases, clock.clone(), cache).await?;
         shards.cache_rows::<note::Entity>();
         let mut registry = Registry::new();
-        registry.register::<WriteInverse>();
-        registry.register::<RemoveEdges>();
-        registry.register::<FanOut>();
-        registry.register::<DeleteUpload>();
+        app::register_jobs(&mut registry);
         register(&mut registry);
         let queue = Queue::new(shards.clone(), &registry, &QUEUE);
         let graph = Graph::new(shards.clone(), queue.clone(), &[Reads::NAME, Keeps::NAME]);
@@ -298,10 +296,8 @@ impl Stores {
 
 /// These databases, migrated and divided.
 pub(crate) async fn databases(urls: &[String]) -> Result<Vec<Database>> {
-    let mut migrations: Vec<Migration> = vec![shard::MIGRATION, queue::MIGRATION, graph::MIGRATION];
-    migrations.push(timeline::MIGRATION);
-    migrations.extend(web::MIGRATIONS);
-    migrations.extend([shard::NAME_MIGRATION, queue::SCHEDULE_MIGRATION, fixtures::MIGRATION]);
+    let mut migrations = app::migrations();
+    migrations.push(fixtures::MIGRATION);
     let mut databases = Vec::new();
     for url in urls {
         let database = Database::open(url, &DATABASE).await?;

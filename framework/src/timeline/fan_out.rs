@@ -85,7 +85,12 @@ impl FanOut {
 
     /// Drops the timelines of those who have left the audience since it was read: what was pushed
     /// to them may have come after their leaving had dropped theirs.
-    async fn evict_those_who_left(&self, timelines: &Timelines, timeline: &'static str, pushed: &[i64]) -> Result<()> {
+    async fn evict_those_who_left(
+        &self,
+        timelines: &Timelines,
+        timeline: &'static str,
+        pushed: &[i64],
+    ) -> Result<()> {
         let pushed: Vec<Id<()>> = pushed.iter().copied().map(Id::from_raw).collect();
         let still = timelines.0.graph.sources_among_named(&self.audience, self.author, &pushed).await?;
         let left = pushed.iter().filter(|reader| !still.contains(*reader));

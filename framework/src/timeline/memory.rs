@@ -92,13 +92,16 @@ impl Memory {
     }
 
     /// Takes an item out of those of these timelines that are here. It raises no mark: the item is gone
-    /// from the shards, too.
+    /// from the shards, too. A timeline that is being built may have read it there before: it is dropped.
     pub(super) fn remove(&self, timeline: &'static str, owners: impl Iterator<Item = i64>, item: i64) {
-        for owner in owners {
-            if self.timelines.contains_key(&(timeline, owner))
-                && let Some(entry) = self.timelines.get(&(timeline, owner))
+        for key in owners.map(|owner| (timeline, owner)) {
+            if self.timelines.contains_key(&key)
+                && let Some(entry) = self.timelines.get(&key)
             {
-                entry.lock().items.remove(&item);
+                match entry.built.initialized() {
+                    true => _ = entry.lock().items.remove(&item),
+                    false => self.drop_timeline(key),
+                }
             }
         }
     }

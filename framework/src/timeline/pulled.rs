@@ -130,7 +130,8 @@ impl Pulled {
         self.shards
             .write(Shard::of_id(author), move |tx| async move {
                 let connection = tx.connection();
-                let sql = "INSERT INTO tripod_pulled (author_id, timeline) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+                let sql =
+                    "INSERT INTO tripod_pulled (author_id, timeline) VALUES ($1, $2) ON CONFLICT DO NOTHING";
                 connection.execute_raw(statement(connection, sql, [author.into(), timeline.into()])).await?;
                 Ok(())
             })

@@ -147,11 +147,9 @@ impl Shared {
 
     pub(super) async fn remove(&self, timeline: &'static str, owners: &[i64], item: i64) -> Result<()> {
         let item = text(item);
-        let removals: Vec<Vec<Cmd>> = owners
-            .iter()
-            .map(|owner| vec![cmd("LREM").arg(self.name((timeline, *owner))).arg(0).arg(&item).take()])
-            .collect();
-        self.redis.ask_each::<i64>(&removals).await.map(drop)
+        let calls: Vec<(String, Vec<&[u8]>)> =
+            owners.iter().map(|owner| (self.name((timeline, *owner)), vec![item.as_bytes()])).collect();
+        self.redis.run_each::<i64>(&self.scripts.remove, &calls).await.map(drop)
     }
 
     pub(super) async fn drop_timelines(&self, keys: &[Key]) -> Result<()> {

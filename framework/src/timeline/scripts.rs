@@ -62,6 +62,14 @@ end
 return 1
 ";
 
+/// Takes an item out of a list. One that is being built may have read it in the shards before it was
+/// deleted: it is dropped. Argument: the item.
+const REMOVE: &str = "
+local last = redis.call('LINDEX', KEYS[1], -1)
+if last and string.sub(last, 1, 1) == 'b' then return redis.call('DEL', KEYS[1]) end
+return redis.call('LREM', KEYS[1], 0, ARGV[1])
+";
+
 /// Begins to build a list, unless it is there or being built: gives 1 or 0. One that is not
 /// finished in time vanishes. Arguments: a token, the milliseconds that building may take.
 const BEGIN: &str = "
@@ -101,6 +109,7 @@ return kept
 pub(super) struct Scripts {
     pub(super) read: Script,
     pub(super) push: Script,
+    pub(super) remove: Script,
     pub(super) begin: Script,
     pub(super) finish: Script,
 }
@@ -110,6 +119,7 @@ impl Scripts {
         Self {
             read: Script::new(&format!("{FIND}{READ}")),
             push: Script::new(&format!("{FIND}{PUSH}")),
+            remove: Script::new(REMOVE),
             begin: Script::new(&format!("{IDENTITY}{BEGIN}")),
             finish: Script::new(&format!("{IDENTITY}{FINISH}")),
         }

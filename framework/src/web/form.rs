@@ -18,7 +18,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let BodyBytes(bytes) = BodyBytes::from_request(Request::from_parts(parts.clone(), body), state).await?;
+        let BodyBytes(bytes) =
+            BodyBytes::from_request(Request::from_parts(parts.clone(), body), state).await?;
         let request = Request::from_parts(parts, bytes.into());
         match axum::Form::from_request(request, state).await {
             Ok(axum::Form(fields)) => Ok(Self(fields)),

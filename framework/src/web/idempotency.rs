@@ -2,23 +2,12 @@
 //!
 //! A key belongs to an account. [`Once::write`] notes it in the transaction that makes the effect,
 //! together with the effect's result, so that a repeat finds either both or neither: it gets the result,
-//! and the handler builds its reply from that as the first time. Where the effect lives on another shard
-//! than the account, the key is noted on the account's shard first, so that another request under the
-//! same key is refused wherever its effect would live. Repeats at the same time wait for the first. A
-//! request that is refused leaves no key behind.
-
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex};
+//! and the handler builds its reply from that as the first time. Repeats at the same time wait for the
+//! first.
 
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
-use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method};
-use axum::response::{IntoResponse, Response};
-use sea_orm::sea_query::{ColumnDef, Index, Table};
-use sea_orm::{ConnectionTrait, Value};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use axum::http::{HeaderMap, Method};
 use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
@@ -26,69 +15,16 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::{ObjectBuilder, Required};
 
 use super::body::BodyBytes;
+use super::once::{Key, Once};
 use super::{Problem, SignedIn};
-use crate::db::{CreateTables, Migration, statement};
-use crate::error::{Error, Result};
-use crate::id::Shard;
-use crate::queue::{Job, JobRun, Run};
-use crate::shard::{Shards, Tx};
+use crate::shard::Shards;
 
-/// How long a key is remembered, as the API promises.
-const REMEMBERED_MS: i64 = 24 * 3_600 * 1_000;
 /// Characters of a key at most.
 const KEY_CHARACTERS: usize = 255;
-/// Keys of an account at most, give or take a hundredth.
-const MOST_KEYS: i64 = 100_000;
-/// Of so many keys one has its account's keys counted, which costs as much as there are.
-const COUNTED_EVERY: u16 = 1_024;
-/// Keys that one transaction expires.
-const EXPIRED_AT_ONCE: i64 = 1_000;
 /// The header that carries the key.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The parameter of a form's address that carries the key, as forms can send no header.
 const QUERY_KEY: &str = "idempotency_key";
-
-/// The keys: on their accounts' shards, and where their effects live.
-pub(super) const MIGRATION: Migration = || {
-    let key = Table::create()
-        .table("tripod_idempotency")
-        .col(ColumnDef::new("account_id").big_integer().not_null())
-        .col(ColumnDef::new("key_hash").binary().not_null())
-        .col(ColumnDef::new("content_hash").binary().not_null())
-        .col(ColumnDef::new("created_at_ms").big_integer().not_null())
-        .col(ColumnDef::new("effect_id").big_integer())
-        .col(ColumnDef::new("status").integer())
-        .col(ColumnDef::new("content_type").text())
-        .col(ColumnDef::new("reply").text())
-        .primary_key(Index::create().col("account_id").col("key_hash"))
-        .take();
-    CreateTables::new("m20261122_000006_tripod_idempotency").table(key).boxed()
-};
-
-/// The keys with their effects' results in place of replies, by shard, and with an index by which they
-/// expire.
-pub(super) const RESULTS_MIGRATION: Migration = || {
-    let key = Table::create()
-        .table("tripod_idempotency_key")
-        .col(ColumnDef::new("shard").small_integer().not_null())
-        .col(ColumnDef::new("account_id").big_integer().not_null())
-        .col(ColumnDef::new("key_hash").binary().not_null())
-        .col(ColumnDef::new("content_hash").binary().not_null())
-        .col(ColumnDef::new("created_at_ms").big_integer().not_null())
-        .col(ColumnDef::new("result").text())
-        .primary_key(Index::create().col("shard").col("account_id").col("key_hash"))
-        .take();
-    let by_age = Index::create()
-        .name("tripod_idempotency_key_by_age")
-        .table("tripod_idempotency_key")
-        .col("created_at_ms")
-        .take();
-    CreateTables::new("m20261127_000007_tripod_idempotency_key")
-        .table(key)
-        .index(by_age)
-        .sql("DROP TABLE tripod_idempotency")
-        .boxed()
-};
 
 /// Extractor: the key of a request, without the content that it goes with. [`Self::with_content`] makes
 /// a [`Once`] of it; a handler whose body is JSON or a form takes [`Keyed`] instead.
@@ -119,12 +55,8 @@ impl IdempotencyKey {
     pub fn with_content<'p>(self, parts: impl IntoIterator<Item = &'p [u8]>) -> Once {
         let (method, path) = &self.operation;
         let content = content_hash(method, path, parts);
-        let key = self.key.zip(self.account).map(|(key, account)| Key {
-            account,
-            key_hash: Sha256::digest(key).into(),
-            content_hash: content,
-        });
-        Once { shards: self.shards, key }
+        let key = self.key.zip(self.account).map(|(key, account)| Key::new(account, &key, content));
+        Once::new(self.shards, key)
     }
 }
 
@@ -135,7 +67,8 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let path = parts.extensions.get::<axum::extract::OriginalUri>().map_or(&parts.uri, |uri| &uri.0).path();
+        let path =
+            parts.extensions.get::<axum::extract::OriginalUri>().map_or(&parts.uri, |uri| &uri.0).path();
         Ok(Self {
             shards: Shards::from_ref(state),
             account: parts.extensions.get::<SignedIn>().map(|SignedIn(session)| session.account),
@@ -192,279 +125,6 @@ where
         let once = key.with_content([bytes.as_ref()]);
         let request = Request::from_parts(parts, bytes.into());
         Ok(Self(once, T::from_request(request, state).await.map_err(Into::into)?))
-    }
-}
-
-/// Runs a write at most once for the key of its request, and gives the first result again. Without a key
-/// it is an ordinary write.
-#[derive(Clone, Debug)]
-pub struct Once {
-    shards: Shards,
-    key: Option<Key>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Key {
-    account: i64,
-    key_hash: [u8; 32],
-    content_hash: [u8; 32],
-}
-
-impl Once {
-    /// For writes without a request, such as a job's.
-    pub fn without_key(shards: Shards) -> Self {
-        Self { shards, key: None }
-    }
-
-    /// For a request of this account, with this key and content, without the request.
-    #[cfg(any(test, feature = "testing"))]
-    pub fn for_testing(shards: Shards, account: i64, key: &str, content: &[u8]) -> Self {
-        let (key_hash, content_hash) =
-            (Sha256::digest(key).into(), content_hash(&Method::POST, "/", [content]));
-        Self { shards, key: Some(Key { account, key_hash, content_hash }) }
-    }
-
-    /// Runs `work` in one transaction on a shard, as [`Shards::write`] does, unless an earlier request
-    /// with this key and content has done so: then that one's result is given.
-    ///
-    /// The result is stored as JSON for 24 hours: it is to be an id rather than a whole reply, and no
-    /// secret.
-    ///
-    /// # Errors
-    /// Those of [`Shards::write`]; invalid, when the key was used with other content; limited, when the
-    /// account has used too many keys.
-    pub async fn write<R, F, Done>(&self, shard: impl Into<Shard>, work: F) -> Result<R>
-    where
-        F: FnOnce(Tx) -> Done + Send + 'static,
-        Done: Future<Output = Result<R>> + Send + 'static,
-        R: Serialize + DeserializeOwned + Send + 'static,
-    {
-        let shard = shard.into();
-        let Some(key) = self.key else { return self.shards.write(shard, work).await };
-        let home = Shard::of_id(key.account);
-        if home != shard {
-            self.shards.write(home, move |tx| async move { key.claim(&tx).await.map(drop) }).await?;
-        }
-        let result = self.shards.write(shard, move |tx| async move {
-            if let Some(earlier) = key.claim(&tx).await? {
-                return decode(&earlier);
-            }
-            let result = work(tx.clone()).await?;
-            key.finish(&tx, encode(&result)?).await?;
-            Ok(result)
-        });
-        match result.await {
-            Err(error) if home != shard && is_refusal(&error) => {
-                // The request changed nothing, so its key is free for another one.
-                let release = self.shards.write(home, move |tx| async move { key.release(&tx).await });
-                if let Err(kept) = release.await {
-                    tracing::warn!(error = kept.chain(), "the key of a refused request stays for a day");
-                }
-                Err(error)
-            }
-            result => result,
-        }
-    }
-
-    /// The result of an earlier request with this key and content, or else that of `work`, which comes to
-    /// a [`Self::write`] on this shard: for work that is worth sparing a repeat, such as storing files. Of
-    /// those who do it at the same time in this process, one does.
-    ///
-    /// # Errors
-    /// Those of `work` and of the database; invalid, when the key was used with other content.
-    pub async fn earlier_or<R: DeserializeOwned>(
-        &self,
-        shard: impl Into<Shard>,
-        work: impl Future<Output = Result<R>>,
-    ) -> Result<R> {
-        let Some(key) = self.key else { return work.await };
-        let turn = key.turn();
-        let _turn = turn.lock().await;
-        match self.earlier(shard).await? {
-            Some(result) => Ok(result),
-            None => work.await,
-        }
-    }
-
-    async fn earlier<R: DeserializeOwned>(&self, shard: impl Into<Shard>) -> Result<Option<R>> {
-        let (Some(key), shard) = (self.key, shard.into()) else { return Ok(None) };
-        let oldest_ms = self.shards.clock().now_ms() as i64 - REMEMBERED_MS;
-        for place in [Shard::of_id(key.account), shard] {
-            match key.find(self.shards.reader(place), place).await? {
-                Some(found) if found.created_at_ms <= oldest_ms => {}
-                Some(found) => {
-                    key.check(&found)?;
-                    if let Some(result) = found.result {
-                        return decode(&result).map(Some);
-                    }
-                }
-                None => {}
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// A key's row.
-struct Found {
-    content_hash: Vec<u8>,
-    created_at_ms: i64,
-    result: Option<String>,
-}
-
-type Turn = Arc<tokio::sync::Mutex<()>>;
-
-impl Key {
-    /// The lock of those who work under this key in this process.
-    fn turn(&self) -> Turn {
-        static TURNS: LazyLock<Mutex<HashMap<(i64, [u8; 32]), Turn>>> = LazyLock::new(Mutex::default);
-        let mut turns = TURNS.lock().unwrap_or_else(|broken| broken.into_inner());
-        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        turns.entry((self.account, self.key_hash)).or_default().clone()
-    }
-
-    fn values(&self, shard: Shard) -> Vec<Value> {
-        vec![(shard.number() as i16).into(), self.account.into(), self.key_hash.to_vec().into()]
-    }
-
-    /// Notes the key, or gives the result that is noted under it.
-    async fn claim(&self, tx: &Tx) -> Result<Option<String>> {
-        let (connection, now_ms) = (tx.connection(), tx.shards().clock().now_ms() as i64);
-        if u16::from_be_bytes([self.key_hash[0], self.key_hash[1]]).is_multiple_of(COUNTED_EVERY) {
-            self.check_count(tx).await?;
-        }
-        let sql = "INSERT INTO tripod_idempotency_key (shard, account_id, key_hash, content_hash, created_at_ms) \
-                   VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
-        let content = || [self.content_hash.to_vec().into(), now_ms.into()];
-        let values = self.values(tx.shard()).into_iter().chain(content());
-        if connection.execute_raw(statement(connection, sql, values)).await?.rows_affected() == 1 {
-            return Ok(None);
-        }
-        let found = self.find(connection, tx.shard()).await?;
-        let found = found.ok_or_else(|| Error::unavailable("an idempotency key expired meanwhile; try again"))?;
-        if found.created_at_ms <= now_ms - REMEMBERED_MS {
-            let sql = "UPDATE tripod_idempotency_key SET content_hash = $4, created_at_ms = $5, result = NULL \
-                       WHERE shard = $1 AND account_id = $2 AND key_hash = $3";
-            let values = self.values(tx.shard()).into_iter().chain(content());
-            connection.execute_raw(statement(connection, sql, values)).await?;
-            return Ok(None);
-        }
-        self.check(&found)?;
-        Ok(found.result)
-    }
-
-    async fn check_count(&self, tx: &Tx) -> Result<()> {
-        let sql = "SELECT COUNT(*) FROM tripod_idempotency_key WHERE shard = $1 AND account_id = $2";
-        let values = self.values(tx.shard()).into_iter().take(2);
-        let row = tx.connection().query_one_raw(statement(tx.connection(), sql, values)).await?;
-        let count: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
-        if count < MOST_KEYS { Ok(()) } else { Err(Error::limited(3_600)) }
-    }
-
-    async fn find(&self, connection: &impl ConnectionTrait, shard: Shard) -> Result<Option<Found>> {
-        let sql = "SELECT content_hash, created_at_ms, result FROM tripod_idempotency_key \
-                   WHERE shard = $1 AND account_id = $2 AND key_hash = $3";
-        let row = connection.query_one_raw(statement(connection, sql, self.values(shard))).await?;
-        row.map(|row| {
-            Ok(Found {
-                content_hash: row.try_get_by_index(0)?,
-                created_at_ms: row.try_get_by_index(1)?,
-                result: row.try_get_by_index(2)?,
-            })
-        })
-        .transpose()
-    }
-
-    fn check(&self, found: &Found) -> Result<()> {
-        if found.content_hash == self.content_hash {
-            return Ok(());
-        }
-        Err(Error::invalid_field("Idempotency-Key", "was used for another request; use a new one for each"))
-    }
-
-    async fn finish(&self, tx: &Tx, result: String) -> Result<()> {
-        let sql = "UPDATE tripod_idempotency_key SET result = $4 \
-                   WHERE shard = $1 AND account_id = $2 AND key_hash = $3";
-        let values = self.values(tx.shard()).into_iter().chain([result.into()]);
-        tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;
-        Ok(())
-    }
-
-    async fn release(&self, tx: &Tx) -> Result<()> {
-        let sql = "DELETE FROM tripod_idempotency_key \
-                   WHERE shard = $1 AND account_id = $2 AND key_hash = $3 AND content_hash = $4 AND result IS NULL";
-        let values = self.values(tx.shard()).into_iter().chain([self.content_hash.to_vec().into()]);
-        tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;
-        Ok(())
-    }
-}
-
-/// Whether a write that failed so has changed nothing and would fail again.
-fn is_refusal(error: &Error) -> bool {
-    !error.is_unconfirmed() && !error.is_unavailable() && !error.is_overloaded() && !error.is_internal()
-}
-
-fn encode<R: Serialize>(result: &R) -> Result<String> {
-    serde_json::to_string(result).map_err(|error| Error::internal("a result can't be stored").because(error))
-}
-
-fn decode<R: DeserializeOwned>(result: &str) -> Result<R> {
-    serde_json::from_str(result)
-        .map_err(|error| Error::internal("the stored result of a request can't be read").because(error))
-}
-
-/// Forgets keys that are older than they are remembered, on every database; gives their number. A key is
-/// as good as forgotten by then: this makes room.
-///
-/// # Errors
-/// Those of the databases.
-pub async fn expire_keys(shards: &Shards) -> Result<u64> {
-    let oldest_ms = shards.clock().now_ms() as i64 - REMEMBERED_MS;
-    let mut expired = 0;
-    for database in shards.databases() {
-        loop {
-            let deleted = database.write(move |transaction| async move {
-                let sql = "DELETE FROM tripod_idempotency_key WHERE (shard, account_id, key_hash) IN \
-                           (SELECT shard, account_id, key_hash FROM tripod_idempotency_key \
-                            WHERE created_at_ms <= $1 ORDER BY created_at_ms LIMIT $2)";
-                let values = [oldest_ms.into(), EXPIRED_AT_ONCE.into()];
-                Ok(transaction.execute_raw(statement(&transaction, sql, values)).await?.rows_affected())
-            });
-            let deleted = deleted.await?;
-            expired += deleted;
-            if deleted < EXPIRED_AT_ONCE as u64 {
-                break;
-            }
-        }
-    }
-    Ok(expired)
-}
-
-/// The job that forgets expired keys; every app has it run once an hour.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct ExpireKeys {}
-
-impl Job for ExpireKeys {
-    const NAME: &'static str = "tripod.expire_keys";
-    const RETRIES: u32 = 3;
-}
-
-impl<C: Send + Sync + 'static> Run<C> for ExpireKeys {
-    async fn run(&mut self, _: &C, run: &JobRun) -> anyhow::Result<()> {
-        expire_keys(run.shards()).await?;
-        Ok(())
-    }
-}
-
-/// A reply that carries a secret, such as a token: no cache on its way may keep it.
-#[derive(Clone, Copy, Debug)]
-pub struct NoStore<T>(pub T);
-
-impl<T: IntoResponse> IntoResponse for NoStore<T> {
-    fn into_response(self) -> Response {
-        let mut response = self.0.into_response();
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response
     }
 }
 

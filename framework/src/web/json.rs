@@ -5,7 +5,7 @@
 
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::{HeaderMap, HeaderValue, header, request::Parts};
 use axum::response::{IntoResponse, Response};
 use serde::{Serialize, de::DeserializeOwned};
@@ -90,7 +90,8 @@ fn has_nul(json: &[u8]) -> bool {
     const ESCAPE: &[u8] = b"\\u0000";
     let found = json.windows(ESCAPE.len()).enumerate().filter(|(_, window)| *window == ESCAPE);
     // After another backslash it is text that looks like an escape.
-    let mut escapes = found.filter(|(at, _)| json[..*at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0);
+    let mut escapes =
+        found.filter(|(at, _)| json[..*at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0);
     escapes.next().is_some()
 }
 
@@ -179,6 +180,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// The name of the path's parameter, where there is one.
+async fn only_parameter(parts: &mut Parts, state: &(impl Send + Sync)) -> Option<String> {
+    let parameters = RawPathParams::from_request_parts(parts, state).await.ok()?;
+    let mut names = parameters.iter().map(|(name, _)| name.to_owned());
+    names.next().filter(|_| names.next().is_none())
+}
+
 /// The parameters of the path as a `T`. Refuses with 400.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Path<T>(pub T);
@@ -197,12 +205,16 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
                 let error = Error::internal("a handler asks for parameters its path lacks");
                 Err(error.because(rejection).into())
             }
-            Err(PathRejection::FailedToDeserializePathParams(failed)) => match failed.kind() {
-                ErrorKind::ParseErrorAtKey { key, .. } | ErrorKind::DeserializeError { key, .. } => {
-                    Err(Problem::malformed(format!("The {key} in the address is not of the form it must have.")))
-                }
-                _ => Err(Problem::malformed("A part of the address is not of the form it must have.")),
-            },
+            Err(PathRejection::FailedToDeserializePathParams(failed)) => {
+                let named = match failed.kind() {
+                    ErrorKind::ParseErrorAtKey { key, .. } | ErrorKind::DeserializeError { key, .. } => {
+                        Some(key.clone())
+                    }
+                    _ => only_parameter(parts, state).await,
+                };
+                let part = named.map_or("A part of".to_owned(), |name| format!("The {name} in"));
+                Err(Problem::malformed(format!("{part} the address is not of the form it must have.")))
+            }
             Err(_) => Err(Problem::malformed("A part of the address is not of the form it must have.")),
         }
     }

@@ -10,6 +10,8 @@ mod cookie;
 mod form;
 mod idempotency;
 mod json;
+mod no_store;
+mod once;
 mod origin;
 mod page;
 mod password;
@@ -20,17 +22,17 @@ pub mod server;
 mod session;
 mod text;
 
+pub use crate::error::FieldError;
 pub use auth::{SignedIn, authenticate};
 pub use cookie::{SessionCookie, read_cookie};
 pub use form::Form;
-pub use idempotency::{
-    ExpireKeys, IDEMPOTENCY_KEY, IdempotencyKey, Keyed, NoStore, Once, expire_keys, hash_text, idempotency_key,
-};
+pub use idempotency::{IDEMPOTENCY_KEY, IdempotencyKey, Keyed, hash_text, idempotency_key};
 pub use json::{Json, Path, Query};
+pub use no_store::NoStore;
+pub use once::{ExpireKeys, Once, expire_keys};
 pub use origin::{refuse_cross_site, refuse_unproven};
 pub use page::{Page, PageBuilder, PageQuery};
 pub use password::Passwords;
-pub use crate::error::FieldError;
 pub use problem::{PROBLEM_JSON, Problem, fallback, method_not_allowed, panicked};
 pub use rate::{RateLimit, RateLimitKey, RateLimits, limit_requests, limit_tokens};
 pub use security::{RequestId, observe};
@@ -40,5 +42,4 @@ pub use text::{TextFields, text_field};
 use crate::db::Migration;
 
 /// The tables of sessions and of idempotency keys.
-pub const MIGRATIONS: [Migration; 3] =
-    [session::MIGRATION, idempotency::MIGRATION, idempotency::RESULTS_MIGRATION];
+pub const MIGRATIONS: [Migration; 3] = [session::MIGRATION, once::MIGRATION, once::RESULTS_MIGRATION];

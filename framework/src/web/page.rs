@@ -77,7 +77,10 @@ impl PageQuery {
         let after = match &self.cursor {
             None => None,
             Some(cursor) => Some(decode(cursor).ok_or_else(|| {
-                Error::invalid_field("cursor", "is not one of this list; send `next` of the page before, as it was")
+                Error::invalid_field(
+                    "cursor",
+                    "is not one of this list; send `next` of the page before, as it was",
+                )
             })?),
         };
         Ok(Keyset { after, limit: self.limit()?, order: self.order })
@@ -241,7 +244,9 @@ mod tests {
         let list = |part: Keyset<Id<()>>| async move {
             let all = 1..=1_000;
             let numbers: Vec<i64> = match (part.order, part.after.map(Id::raw)) {
-                (Order::NewestFirst, after) => all.rev().filter(|n| after.is_none_or(|after| *n < after)).collect(),
+                (Order::NewestFirst, after) => {
+                    all.rev().filter(|n| after.is_none_or(|after| *n < after)).collect()
+                }
                 (Order::OldestFirst, after) => all.filter(|n| after.is_none_or(|after| *n > after)).collect(),
             };
             let numbers = numbers.into_iter().take(part.limit as usize).map(|n| (Id::from_raw(n), n));
@@ -249,8 +254,9 @@ mod tests {
         };
         let (mut seen, mut cursor) = (Vec::new(), None);
         loop {
-            let present =
-                |numbers: Vec<i64>| async move { Ok(numbers.into_iter().map(|n| (n % 7 == 0).then_some(n)).collect()) };
+            let present = |numbers: Vec<i64>| async move {
+                Ok(numbers.into_iter().map(|n| (n % 7 == 0).then_some(n)).collect())
+            };
             let page = query(cursor).fill(list, present).await.unwrap();
             assert!(page.items.len() == 20 || page.next.is_none());
             seen.extend(page.items);
@@ -271,8 +277,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_presenter_that_forgets_an_item_is_an_error() {
-        let list = |part: Keyset<Id<()>>| async move { Ok(List::new(vec![(Id::from_raw(1), 1)], part.limit)) };
-        let error = PageQuery::first(1).fill(list, |_| async { Ok(Vec::<Option<i64>>::new()) }).await.unwrap_err();
+        let list =
+            |part: Keyset<Id<()>>| async move { Ok(List::new(vec![(Id::from_raw(1), 1)], part.limit)) };
+        let error =
+            PageQuery::first(1).fill(list, |_| async { Ok(Vec::<Option<i64>>::new()) }).await.unwrap_err();
         assert!(error.is_internal(), "{error}");
     }
 }

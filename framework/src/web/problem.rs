@@ -185,7 +185,8 @@ impl IntoResponse for Error {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        let refusals: [(bool, fn(String) -> Self); 5] = [
+        type Make = fn(String) -> Problem;
+        let refusals: [(bool, Make); 5] = [
             (error.is_unsupported(), Self::unsupported),
             (error.is_unauthenticated(), Self::unauthenticated),
             (error.is_forbidden(), Self::forbidden),

@@ -73,8 +73,10 @@ pub async fn limit_tokens(
 /// Middleware: takes every request from its account's or network's bucket. RateLimits for single
 /// operations are the handlers' own.
 pub async fn limit_requests(State(limits): State<RateLimits>, request: Request, next: Next) -> Response {
-    let account =
-        request.extensions().get::<SignedIn>().map(|SignedIn(session)| RateLimitKey::Account(session.account));
+    let account = request
+        .extensions()
+        .get::<SignedIn>()
+        .map(|SignedIn(session)| RateLimitKey::Account(session.account));
     let network = || {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         peer.map(|ConnectInfo(peer)| RateLimitKey::from(peer.ip()))
@@ -195,7 +197,8 @@ impl RateLimits {
     }
 
     fn limiter(&self, limit: RateLimit) -> Arc<Limiter> {
-        let known = self.limiters.read().unwrap_or_else(|broken| broken.into_inner()).get(limit.name).cloned();
+        let known =
+            self.limiters.read().unwrap_or_else(|broken| broken.into_inner()).get(limit.name).cloned();
         known.unwrap_or_else(|| {
             let mut limiters = self.limiters.write().unwrap_or_else(|broken| broken.into_inner());
             let quota = Quota::with_period(limit.per / limit.burst.get())

@@ -180,7 +180,8 @@ impl Sessions {
     /// Those of the database.
     pub async fn close(&self, account: i64, session: Id<Session>) -> Result<bool> {
         let sessions = self.clone();
-        self.0.shards
+        self.0
+            .shards
             .write(Id::<()>::from_raw(account), move |tx| async move {
                 // Whatever was cached of it: closed is closed.
                 tx.changes(sessions.0.stored.changed(session.raw()));

@@ -88,7 +88,11 @@ mod tests {
     #[test]
     fn a_text_is_trimmed_and_normalised_and_counted_in_characters() {
         assert_eq!(text_field("a", " \u{1F600}\u{1F600} ", 1..=2).unwrap(), "\u{1F600}\u{1F600}");
-        assert_eq!(text_field("a", "e\u{301}", 1..=1).unwrap(), "\u{e9}", "it is one character once composed");
+        assert_eq!(
+            text_field("a", "e\u{301}", 1..=1).unwrap(),
+            "\u{e9}",
+            "it is one character once composed"
+        );
         assert_eq!(text_field("a", "one\n\ttwo", 0..=20).unwrap(), "one\n\ttwo");
         for (bad, says) in [
             ("", "must have 1 to 3 characters"),

@@ -13,19 +13,14 @@ use crate::views::User;
 use crate::visibility::no_account;
 
 /// Puts this picture in the old one's place, whose files a job deletes. A refusal names `field`.
-pub async fn change_avatar(
-    app: &App,
-    me: AccountId,
-    once: &Once,
-    bytes: Bytes,
-    field: &str,
-) -> Result<()> {
+pub async fn change_avatar(app: &App, me: AccountId, once: &Once, bytes: Bytes, field: &str) -> Result<()> {
     let change = async {
         let processed = app.pictures.process(bytes).await.map_err(|error| error.at_field(field))?;
         let (mut pictures, upload) = app.store_pictures(me, [(processed, String::new())]).await?;
         let change = once.write(me, move |tx| async move {
             let mut old = None;
-            let account = tx.update(me, |account| old = std::mem::replace(&mut account.avatar, pictures.pop()));
+            let account =
+                tx.update(me, |account| old = std::mem::replace(&mut account.avatar, pictures.pop()));
             account.await?.filter(|account| !account.deleted).ok_or_else(no_account)?;
             tx.keep(upload).await?;
             if let Some(old) = old {

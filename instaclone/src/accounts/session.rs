@@ -9,9 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tripod::access::Viewer;
 use tripod::id::Id;
-use tripod::web::{
-    Json, NoStore, Page, Path, RateLimit, RateLimitKey, Session, SignedIn, TextFields,
-};
+use tripod::web::{Json, NoStore, Page, Path, RateLimit, RateLimitKey, Session, SignedIn, TextFields};
 use tripod::{App, Error, Result};
 use utoipa::ToSchema;
 

@@ -82,7 +82,12 @@ pub async fn sign_up_form(v: Visit) -> Result<Response, Problem> {
     if v.me.is_some() {
         return Ok(go_on(None));
     }
-    page(&SignUpPage { v, faults: Faults::default(), typed: SignUp::default(), key: IdempotencyKey::random() })
+    page(&SignUpPage {
+        v,
+        faults: Faults::default(),
+        typed: SignUp::default(),
+        key: IdempotencyKey::random(),
+    })
 }
 
 pub async fn sign_up(

@@ -5,9 +5,9 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
+use tripod::Result;
 use tripod::web::body::Multipart;
 use tripod::web::{Form, IdempotencyKey, Once, Path, Problem, Query};
-use tripod::Result;
 
 use super::door;
 use super::frame::{Faults, page_of};

@@ -33,7 +33,8 @@ pub async fn change_caption(
 ) -> Result<String> {
     own(app, me, id).await?;
     let change = once.write(id, move |tx| async move {
-        let changed = tx.update(id, |post| post.caption = caption.unwrap_or(std::mem::take(&mut post.caption)));
+        let changed =
+            tx.update(id, |post| post.caption = caption.unwrap_or(std::mem::take(&mut post.caption)));
         changed.await?.map(|post| post.caption).ok_or_else(no_post)
     });
     change.await
@@ -77,7 +78,10 @@ impl Run<App> for EraseComments {
                 let some = comment::Entity::find().filter(comment::Column::PostId.eq(post)).limit(PAGE);
                 let ids: Vec<_> = some.all(connection).await?.into_iter().map(|comment| comment.id).collect();
                 let found = !ids.is_empty();
-                comment::Entity::delete_many().filter(comment::Column::Id.is_in(ids)).exec(connection).await?;
+                comment::Entity::delete_many()
+                    .filter(comment::Column::Id.is_in(ids))
+                    .exec(connection)
+                    .await?;
                 Ok(found)
             })
         };

@@ -81,11 +81,7 @@ pub async fn update_post(
     params(("id" = PostId, Path)), security(("bearer" = [])),
     responses((status = 204, description = "It is deleted."),
               (status = 403, description = "It is not your post.", body = Problem, content_type = "application/problem+json")))]
-pub async fn delete_post(
-    State(app): State<App>,
-    me: SignedIn,
-    Path(id): Path<PostId>,
-) -> Result<StatusCode> {
+pub async fn delete_post(State(app): State<App>, me: SignedIn, Path(id): Path<PostId>) -> Result<StatusCode> {
     remove_own(&app, me.id(), id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

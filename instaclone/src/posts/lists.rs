@@ -17,19 +17,13 @@ pub async fn of_author(
 ) -> Result<Page<PostView>> {
     let read = app.cached();
     let author = visibility::account(&read, viewer, author).await?.id;
-    page.fill(
-        |part| read.list::<post::Entity>(author, part),
-        |posts| views::posts(app, &read, viewer, posts),
-    )
-    .await
+    page.fill(|part| read.list::<post::Entity>(author, part), |posts| views::posts(app, &read, viewer, posts))
+        .await
 }
 
 /// The posts of everybody, without those of a database that is down.
 pub async fn newest(app: &App, viewer: Viewer, page: PageQuery) -> Result<Page<PostView>> {
     let read = app.cached().available();
-    page.fill(
-        |part| read.list_all::<post::Entity>(part),
-        |posts| views::posts(app, &read, viewer, posts),
-    )
-    .await
+    page.fill(|part| read.list_all::<post::Entity>(part), |posts| views::posts(app, &read, viewer, posts))
+        .await
 }

@@ -5,4 +5,10 @@ impl ::tripod::cache::Cached for Weather {
     const NAME: &'static str = "weather";
     const VERSION: u64 = 12438245584949987620;
     const TTL: ::core::time::Duration = ::core::time::Duration::from_secs(90);
+    fn encode(&self) -> ::tripod::__private::serde_json::Result<::std::vec::Vec<u8>> {
+        ::tripod::__private::serde_json::to_vec(self)
+    }
+    fn decode(json: &[u8]) -> ::tripod::__private::serde_json::Result<Self> {
+        ::tripod::__private::serde_json::from_slice(json)
+    }
 }

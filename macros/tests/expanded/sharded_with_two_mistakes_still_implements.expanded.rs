@@ -21,3 +21,15 @@ impl ::tripod::app::Registered for Entity {
         catalogue.add_sharded::<Self>();
     }
 }
+const _: () = {
+    trait AModelIsNotSerialize_MakeRepliesOfViews<A> {
+        fn check() {}
+    }
+    impl<T: ?::core::marker::Sized> AModelIsNotSerialize_MakeRepliesOfViews<()> for T {}
+    #[allow(dead_code, non_camel_case_types)]
+    struct IsSerialize;
+    impl<
+        T: ?::core::marker::Sized + ::tripod::__private::serde::Serialize,
+    > AModelIsNotSerialize_MakeRepliesOfViews<IsSerialize> for T {}
+    let _ = <Model as AModelIsNotSerialize_MakeRepliesOfViews<_>>::check;
+};

@@ -7,9 +7,7 @@ use tripod_macros::{Cached, Edge, Job, Sharded, TimelineItem};
 
 use crate::author;
 
-#[derive(
-    Clone, Debug, PartialEq, DeriveEntityModel, Serialize, Deserialize, Sharded, Cached, TimelineItem,
-)]
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel, Sharded, Cached, TimelineItem)]
 #[sea_orm(table_name = "note")]
 #[sharded(by = author_id)]
 #[cached(ttl = "1h")]

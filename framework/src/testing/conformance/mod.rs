@@ -4,6 +4,7 @@
 pub mod cache;
 pub mod graph;
 pub mod idempotency;
+pub mod lanes;
 pub mod media;
 pub mod queue;
 pub mod shards;
@@ -84,6 +85,7 @@ macro_rules! conformance {
             what_is_trimmed_raises_the_mark,
             items_come_in_any_order,
             what_is_removed_is_gone_and_lowers_no_mark,
+            a_removal_while_building_is_obeyed,
             building_never_lowers_the_mark,
             a_build_that_fails_leaves_nothing_behind,
             those_who_ask_together_get_the_same,
@@ -105,6 +107,12 @@ macro_rules! conformance {
             what_may_succeed_later_is_repeated_under_its_key,
             a_key_is_free_after_a_day,
             keys_expire_and_only_when_their_day_is_over,
+        }
+        $crate::conformance! { on backing, $backing, lanes:
+            a_slow_lane_holds_up_no_other,
+            a_unique_job_is_there_once,
+            a_job_unique_while_it_waits_may_wait_again_once_begun,
+            a_schedule_is_one_run_a_time,
         }
         $crate::conformance! { on backing, $backing, queue:
             a_job_commits_with_its_transaction,

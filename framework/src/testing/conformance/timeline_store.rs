@@ -53,6 +53,17 @@ pub async fn a_drop_while_building_is_obeyed(stores: &Stores) {
     assert_eq!(read(&store, i64::MAX, &[2]).await.0, [2]);
 }
 
+/// What is taken out while a timeline is built may have been read before: what was built is not kept.
+pub async fn a_removal_while_building_is_obeyed(stores: &Stores) {
+    let store = store(stores, 10);
+    let built = store.read(KEY, i64::MAX, 100, async |_| {
+        store.remove(KEY.0, &[KEY.1], 1).await.unwrap();
+        Ok(vec![2, 1])
+    });
+    built.await.unwrap();
+    assert_eq!(read(&store, i64::MAX, &[2]).await, (vec![2], 0));
+}
+
 /// Past its length a timeline forgets the oldest, and says so.
 pub async fn what_is_trimmed_raises_the_mark(stores: &Stores) {
     let store = store(stores, 3);

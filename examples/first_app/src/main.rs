@@ -1,0 +1,252 @@
+//! A club of gardeners who share cuttings of their plants: the app of the guide's chapter "Your first app".
+
+mod entity;
+mod pages;
+#[cfg(test)]
+mod snippets;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use axum::{body::Bytes, extract::State, http::StatusCode};
+use sea_orm::ActiveValue::Set;
+use serde::{Deserialize, Serialize};
+use tripod::access::{Everybody, Unchecked, Viewer, visible};
+use tripod::app::AppBuilder;
+use tripod::id::Shard;
+use tripod::shard::Read;
+use tripod::web::{IdempotencyKey, Json, NoStore, Page, PageQuery, Path, Problem, body::Multipart};
+use tripod::web::{RateLimit, RateLimitKey, SignedIn, TextFields, text_field};
+use tripod::{App, Error, Result};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use entity::{CuttingId, Follow, GardenerId, TABLES, Want, cutting, gardener, may_see};
+
+// ANCHOR: join
+#[derive(Deserialize, ToSchema)]
+pub struct Credentials {
+    name: String,
+    password: String,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct Member {
+    id: GardenerId,
+    token: String,
+}
+
+/// Join the club.
+#[utoipa::path(post, path = "/gardeners", security(()), responses((status = 201, body = Member)))]
+async fn join(
+    State(app): State<App>,
+    Json(new): Json<Credentials>,
+) -> Result<NoStore<(StatusCode, Json<Member>)>> {
+    let mut fields = TextFields::default();
+    let name = fields.line("name", &new.name.to_lowercase(), 1..=30);
+    if !(8..=200).contains(&new.password.chars().count()) {
+        fields.refuse("password", "must have 8 to 200 characters");
+    }
+    fields.check()?;
+    let password_hash = Set(app.passwords.hash(new.password).await?);
+    let joined = app.write(Shard::of_text(&name), move |tx| async move {
+        let row = gardener::ActiveModel { name: Set(name.clone()), password_hash, ..Default::default() };
+        let id = tx.insert(row).await?;
+        tx.claim_name(&name, id).await?;
+        Ok(Member { id, token: tx.open_session(id, "first device").await? })
+    });
+    Ok(NoStore((StatusCode::CREATED, Json(joined.await?))))
+}
+// ANCHOR_END: join
+
+// ANCHOR: log_in
+const LOG_INS: RateLimit = RateLimit::new("log_in", 20, 600);
+
+/// Opens a session for whoever knows the password.
+async fn enter(app: &App, given: Credentials) -> Result<Member> {
+    let name = text_field("name", &given.name.to_lowercase(), 1..=30)?;
+    app.limits.check(LOG_INS, RateLimitKey::Name(name.clone())).await?;
+    let read = app.primary();
+    let gardener = match read.find_by_name::<gardener::Entity>(&name).await? {
+        Some(id) => read.find(id).await?,
+        None => None,
+    };
+    let hash = gardener.as_ref().map(|gardener| gardener.peek().password_hash.clone());
+    let is_right = app.passwords.verify(given.password, hash).await?;
+    let wrong = || Error::unauthenticated("The name or the password is wrong.");
+    let id = gardener.filter(|_| is_right).ok_or_else(wrong)?.peek().id;
+    let token = app.write(id, move |tx| async move { tx.open_session(id, "another device").await }).await?;
+    Ok(Member { id, token })
+}
+
+/// Log in.
+#[utoipa::path(post, path = "/sessions", security(()), responses((status = 201, body = Member)))]
+async fn log_in(
+    State(app): State<App>,
+    Json(given): Json<Credentials>,
+) -> Result<NoStore<(StatusCode, Json<Member>)>> {
+    Ok(NoStore((StatusCode::CREATED, Json(enter(&app, given).await?))))
+}
+
+/// Log out.
+#[utoipa::path(delete, path = "/sessions/current", responses((status = 204)))]
+async fn log_out(State(app): State<App>, SignedIn(session): SignedIn) -> Result<StatusCode> {
+    app.sessions.close(session.account, session.id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+// ANCHOR_END: log_in
+
+// ANCHOR: follow
+/// Follow a gardener.
+#[utoipa::path(put, path = "/gardeners/{id}/follow", params(("id" = GardenerId, Path)), responses((status = 204)))]
+async fn follow(State(app): State<App>, me: SignedIn, Path(id): Path<GardenerId>) -> Result<StatusCode> {
+    let them = app.cached().visible(id, me.viewer(), &Everybody).await?;
+    app.connect::<Follow>(me.id(), them.id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Say that you want a cutting.
+#[utoipa::path(put, path = "/cuttings/{id}/want", params(("id" = CuttingId, Path)), responses((status = 204)))]
+async fn want(State(app): State<App>, me: SignedIn, Path(id): Path<CuttingId>) -> Result<StatusCode> {
+    let cutting = app.cached().visible(id, me.viewer(), &may_see).await?;
+    app.connect::<Want>(me.id(), cutting.id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+// ANCHOR_END: follow
+
+// ANCHOR: share
+#[derive(Default, ToSchema)]
+struct NewCutting {
+    #[schema(value_type = String, format = Binary)]
+    photo: Bytes,
+    caption: String,
+    private: bool,
+}
+
+async fn read_form(Multipart(mut form): Multipart) -> Result<NewCutting, Problem> {
+    let mut new = NewCutting::default();
+    while let Some(part) = form.next_field().await? {
+        match part.name() {
+            Some("photo") => new.photo = part.bytes().await?,
+            Some("caption") => new.caption = text_field("caption", &part.text().await?, 0..=500)?,
+            Some("private") => new.private = matches!(part.text().await?.as_str(), "on" | "true"),
+            _ => {}
+        }
+    }
+    Ok(new)
+}
+
+/// Publishes the cutting that a form describes.
+async fn publish(
+    app: &App,
+    me: GardenerId,
+    key: IdempotencyKey,
+    form: Multipart,
+) -> Result<CuttingId, Problem> {
+    let NewCutting { photo, caption, private } = read_form(form).await?;
+    let once = key.with_content([photo.as_ref(), caption.as_bytes(), &[private.into()]]);
+    let picture = app.pictures.process(photo).await.map_err(|error| error.at_field("photo"))?;
+    let (mut photos, upload) = app.store_pictures(me, [(picture, caption.clone())]).await?;
+    let row = cutting::ActiveModel {
+        gardener_id: Set(me),
+        caption: Set(caption),
+        photo: Set(photos.remove(0)),
+        private: Set(private),
+        ..Default::default()
+    };
+    let published = once.write(me, move |tx| async move {
+        tx.keep(upload).await?;
+        tx.insert(row).await
+    });
+    Ok(published.await?)
+}
+
+/// Share a cutting.
+#[utoipa::path(post, path = "/cuttings", params(IdempotencyKey),
+    request_body(content = NewCutting, content_type = "multipart/form-data"),
+    responses((status = 201, body = CuttingView)))]
+async fn share(
+    State(app): State<App>,
+    me: SignedIn,
+    key: IdempotencyKey,
+    form: Multipart,
+) -> Result<(StatusCode, Json<CuttingView>), Problem> {
+    let id = publish(&app, me.id(), key, form).await?;
+    let read = app.primary();
+    let view = read.present(id, |rows| present(&app, &read, me.viewer(), rows)).await?;
+    Ok((StatusCode::CREATED, Json(view)))
+}
+// ANCHOR_END: share
+
+// ANCHOR: view
+#[derive(Serialize, ToSchema)]
+struct CuttingView {
+    id: CuttingId,
+    gardener: String,
+    caption: String,
+    photo_url: String,
+    wants: u64,
+    /// Whether you want it.
+    wanted: bool,
+}
+
+type Cuttings = Vec<Unchecked<cutting::Model>>;
+
+async fn present(app: &App, read: &Read, viewer: Viewer, rows: Cuttings) -> Result<Vec<Option<CuttingView>>> {
+    let ids: Vec<CuttingId> = rows.iter().map(|row| row.peek().id).collect();
+    let owners: Vec<GardenerId> = rows.iter().map(|row| row.peek().gardener_id).collect();
+    let wants = read.source_counts::<Want>(&ids).await?;
+    let wanted = read.targets_among::<Want>(viewer.id(), &ids).await?;
+    let gardeners = visible(read.find_many(&owners).await?, viewer, &Everybody);
+    let names: HashMap<GardenerId, &String> = gardeners.iter().map(|row| (row.id, &row.name)).collect();
+    let view = |row: Unchecked<cutting::Model>| {
+        let cutting = row.visible_to(viewer, &may_see)?;
+        Some(CuttingView {
+            id: cutting.id,
+            gardener: names.get(&cutting.gardener_id)?.to_string(),
+            caption: cutting.caption.clone(),
+            photo_url: app.media_url(&cutting.photo.files.first()?.key),
+            wants: wants.get(&cutting.id).copied().unwrap_or_default(),
+            wanted: wanted.contains(&cutting.id),
+        })
+    };
+    Ok(rows.into_iter().map(view).collect())
+}
+// ANCHOR_END: view
+
+// ANCHOR: feed
+/// The cuttings of those whom a gardener follows, and their own, newest first.
+async fn feed_of(app: &App, me: &SignedIn, page: PageQuery) -> Result<Page<CuttingView>> {
+    let read = app.cached().available();
+    let timeline = |part| read.timeline::<cutting::Entity>(me.id(), part);
+    page.fill(timeline, |rows| present(app, &read, me.viewer(), rows)).await
+}
+
+/// Your feed.
+#[utoipa::path(get, path = "/feed", params(PageQuery), responses((status = 200, body = Page<CuttingView>)))]
+async fn feed(State(app): State<App>, me: SignedIn, page: PageQuery) -> Result<Json<Page<CuttingView>>> {
+    feed_of(&app, &me, page).await.map(Json)
+}
+// ANCHOR_END: feed
+
+// ANCHOR: main
+fn app() -> AppBuilder {
+    let api = OpenApiRouter::new().routes(routes!(join)).routes(routes!(log_in)).routes(routes!(log_out));
+    let api = api.routes(routes!(follow)).routes(routes!(want)).routes(routes!(feed));
+    App::builder("cuttings", env!("CARGO_PKG_VERSION"))
+        .migrations(&[TABLES])
+        .entity::<gardener::Entity>()
+        .entity::<cutting::Entity>()
+        .edge::<Follow>()
+        .edge::<Want>()
+        .routes(OpenApiRouter::new().nest("/api/v1", api))
+        .uploads(OpenApiRouter::new().nest("/api/v1", OpenApiRouter::new().routes(routes!(share))))
+        .pages(pages::pages())
+}
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    app().run().await
+}
+// ANCHOR_END: main

@@ -1,0 +1,83 @@
+//! The club's page: a form to log in, or the feed with a form to share a cutting.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::{StatusCode, header::SET_COOKIE};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{Router, get, post};
+use tripod::web::{Form, IdempotencyKey, PageQuery, Problem, SessionCookie, SignedIn, body::Multipart};
+use tripod::{App, Asked, Error, Pages, Result};
+
+use crate::{Credentials, CuttingView};
+
+// ANCHOR: home
+#[derive(Template)]
+#[template(path = "home.html")]
+struct HomePage {
+    is_member: bool,
+    cuttings: Vec<CuttingView>,
+    key: String,
+}
+
+async fn home(State(app): State<App>, me: Option<SignedIn>) -> Result<Html<String>> {
+    let cuttings = match &me {
+        Some(me) => crate::feed_of(&app, me, PageQuery::default()).await?.items,
+        None => Vec::new(),
+    };
+    draw(&HomePage { is_member: me.is_some(), cuttings, key: IdempotencyKey::random() })
+}
+
+async fn share(
+    State(app): State<App>,
+    me: SignedIn,
+    key: IdempotencyKey,
+    form: Multipart,
+) -> Result<Redirect, Problem> {
+    crate::publish(&app, me.id(), key, form).await?;
+    Ok(Redirect::to("/"))
+}
+
+fn draw(page: &impl Template) -> Result<Html<String>> {
+    page.render().map(Html).map_err(|error| Error::internal("a page can't be drawn").because(error))
+}
+// ANCHOR_END: home
+
+// ANCHOR: log_in
+async fn log_in(
+    State(app): State<App>,
+    State(cookie): State<SessionCookie>,
+    Form(given): Form<Credentials>,
+) -> Result<impl IntoResponse> {
+    let member = crate::enter(&app, given).await?;
+    Ok(([(SET_COOKIE, cookie.holding(&member.token)?)], Redirect::to("/")))
+}
+
+async fn log_out(
+    State(app): State<App>,
+    State(cookie): State<SessionCookie>,
+    SignedIn(session): SignedIn,
+) -> Result<impl IntoResponse> {
+    app.sessions.close(session.account, session.id).await?;
+    Ok(([(SET_COOKIE, cookie.cleared()?)], Redirect::to("/")))
+}
+// ANCHOR_END: log_in
+
+// ANCHOR: pages
+#[derive(Template)]
+#[template(source = "<h1>{{ title }}</h1><p>{{ detail }}</p><a href='/'>Back</a>", ext = "html")]
+struct ProblemPage<'p> {
+    title: &'p str,
+    detail: &'p str,
+}
+
+fn problem(_: &Asked, problem: Problem) -> Response {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, draw(&ProblemPage { title: &problem.title, detail: &problem.detail })).into_response()
+}
+
+pub fn pages() -> Pages {
+    let routes =
+        Router::new().route("/", get(home)).route("/log-in", post(log_in)).route("/log-out", post(log_out));
+    Pages { routes, files: Router::new(), uploads: Router::new().route("/share", post(share)), problem }
+}
+// ANCHOR_END: pages

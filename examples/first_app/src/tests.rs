@@ -1,0 +1,150 @@
+//! Uses the club as its members do, through the API and through the page.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+use tripod::testing::{LONG, TestApp, TestClient};
+
+const PLANT: &[u8] = include_bytes!("plant.png");
+
+// ANCHOR: feed
+/// Joins; gives the id and a client that is logged in.
+async fn join(club: &TestApp, name: &str) -> (String, TestClient) {
+    let new = json!({"name": name, "password": "correct horse"});
+    let member = club.client().post("/api/v1/gardeners", &new).await.expect(201).json();
+    (member["id"].as_str().unwrap().to_owned(), club.signed_in(member["token"].as_str().unwrap()))
+}
+
+/// Shares a cutting; gives what the API says of it.
+async fn share(gardener: &TestClient, caption: &str, private: &str) -> Value {
+    let photo = ("photo", Some("plant.png"), PLANT);
+    let form = [photo, ("caption", None, caption.as_bytes()), ("private", None, private.as_bytes())];
+    gardener.post_form("/api/v1/cuttings", &form).await.expect(201).json()
+}
+
+async fn feed(gardener: &TestClient) -> Vec<Value> {
+    gardener.get("/api/v1/feed").await.expect(200).json()["items"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_cutting_reaches_the_feed_of_a_follower() {
+    let club = TestApp::start(super::app()).await;
+    let (rose, roses) = join(&club, "Rose").await;
+    let (_, ivys) = join(&club, "Ivy").await;
+    ivys.put(&format!("/api/v1/gardeners/{rose}/follow")).await.expect(204);
+
+    let cutting = share(&roses, "Monstera, rooted", "false").await;
+    club.run_jobs().await;
+    assert_eq!(feed(&ivys).await, std::slice::from_ref(&cutting));
+    assert_eq!(cutting["gardener"], "rose");
+
+    let photo = club.client().get(cutting["photo_url"].as_str().unwrap()).await.expect(200);
+    assert_eq!(photo.headers["content-type"], "image/jpeg", "it was encoded anew");
+
+    let want = format!("/api/v1/cuttings/{}/want", cutting["id"].as_str().unwrap());
+    for _ in 0..2 {
+        ivys.put(&want).await.expect(204);
+    }
+    let seen = feed(&ivys).await;
+    assert_eq!(
+        (&seen[0]["wants"], &seen[0]["wanted"]),
+        (&json!(1), &json!(true)),
+        "wanted twice is wanted once"
+    );
+}
+// ANCHOR_END: feed
+
+#[tokio::test]
+async fn a_private_cutting_is_there_for_its_gardener_alone() {
+    let club = TestApp::start(super::app()).await;
+    let (rose, roses) = join(&club, "Rose").await;
+    let (_, ivys) = join(&club, "Ivy").await;
+    ivys.put(&format!("/api/v1/gardeners/{rose}/follow")).await.expect(204);
+    let cutting = share(&roses, "Not rooted yet", "on").await;
+    club.run_jobs().await;
+    assert_eq!((feed(&roses).await.len(), feed(&ivys).await.len()), (1, 0));
+    ivys.put(&format!("/api/v1/cuttings/{}/want", cutting["id"].as_str().unwrap())).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_form_sent_twice_under_a_key_is_one_cutting() {
+    let club = TestApp::start(super::app()).await;
+    let rose = join(&club, "Rose").await.1;
+    let keyed = rose.clone().with_header("idempotency-key", "one");
+    assert_eq!(share(&keyed, "Aloe", "").await["id"], share(&keyed, "Aloe", "").await["id"]);
+    let other = [("photo", Some("plant.png"), PLANT), ("caption", None, b"Another".as_slice())];
+    keyed.post_form("/api/v1/cuttings", &other).await.expect(422);
+    assert_eq!(feed(&rose).await.len(), 1);
+    // The files of the repeats, which nobody kept, are deleted.
+    club.clock().advance(LONG);
+    club.run_jobs().await;
+}
+
+#[tokio::test]
+async fn what_is_no_photo_is_refused_by_name_and_leaves_nothing() {
+    let club = TestApp::start(super::app()).await;
+    let rose = join(&club, "Rose").await.1;
+    for (bytes, status) in [(b"GIF89a".as_slice(), 415), (b"", 415), (&PLANT[..50], 422)] {
+        let form = [("photo", Some("plant.png"), bytes), ("caption", None, b"Aloe".as_slice())];
+        let refused = rose.post_form("/api/v1/cuttings", &form).await.expect(status).json();
+        assert_eq!(refused["errors"][0]["field"], "photo", "{refused}");
+    }
+    let anonymous = [("photo", Some("plant.png"), PLANT)];
+    club.client().post_form("/api/v1/cuttings", &anonymous).await.expect(401);
+    assert_eq!(feed(&rose).await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_password_opens_a_session_and_logging_out_ends_it() {
+    let club = TestApp::start(super::app()).await;
+    join(&club, "Rose").await;
+    let (anyone, sessions) = (club.client(), "/api/v1/sessions");
+    let right = json!({"name": " ROSE ", "password": "correct horse"});
+    let token = anyone.post(sessions, &right).await.expect(201).json()["token"].as_str().unwrap().to_owned();
+    for wrong in
+        [json!({"name": "rose", "password": "x"}), json!({"name": "ivy", "password": "correct horse"})]
+    {
+        anyone.post(sessions, &wrong).await.expect(401);
+    }
+    let rose = club.signed_in(&token);
+    rose.get("/api/v1/feed").await.expect(200);
+    rose.delete("/api/v1/sessions/current").await.expect(204);
+    rose.get("/api/v1/feed").await.expect(401);
+
+    let taken = json!({"name": "Rose", "password": "battery staple"});
+    anyone.post("/api/v1/gardeners", &taken).await.expect(409);
+    let short = anyone.post("/api/v1/gardeners", &json!({"name": "", "password": "short"})).await.expect(422);
+    assert_eq!(short.json()["errors"].as_array().unwrap().len(), 2, "every fault is told at once");
+}
+
+#[tokio::test]
+async fn the_page_works_with_forms_alone() {
+    let club = TestApp::start(super::app()).await;
+    join(&club, "Rose").await;
+    let browser = club.client().with_header("accept", "text/html");
+    assert!(browser.get("/").await.expect(200).text().contains(r#"action="/log-in""#));
+    let log_in = async |password: &str| {
+        let form = format!("name=Rose&password={password}");
+        browser.send(Method::POST, "/log-in", Some("application/x-www-form-urlencoded"), form.into()).await
+    };
+    assert!(log_in("wrong").await.expect(401).text().contains("<h1>Unauthorized</h1>"));
+    let entered = log_in("correct+horse").await.expect(303);
+    let cookie = entered.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let rose = browser.clone().with_header("cookie", &cookie);
+
+    let page = rose.get("/").await.expect(200).text();
+    let action = page.split('"').find(|part| part.starts_with("/share?")).unwrap().to_owned();
+    let form = [("photo", Some("plant.png"), PLANT), ("caption", None, b"<b>Fern</b>".as_slice())];
+    for _ in 0..2 {
+        rose.post_form(&action, &form).await.expect(303);
+    }
+    club.clock().advance(LONG);
+    club.run_jobs().await;
+    let page = rose.get("/").await.expect(200).text();
+    assert_eq!(page.matches("<article>").count(), 1, "a double click shares once");
+    assert!(page.contains("Fern") && !page.contains("<b>"), "{page}");
+
+    let forged = rose.clone().with_header("origin", "https://elsewhere.example");
+    forged.post_form(&action, &form).await.expect(403);
+    rose.send(Method::POST, "/log-out", None, "".into()).await.expect(303);
+    assert!(rose.get("/").await.expect(200).text().contains(r#"action="/log-in""#));
+}
