@@ -207,6 +207,20 @@ fn job() {
 }
 
 #[test]
+fn job_in_a_lane_and_unique() {
+    check(
+        "job_in_a_lane_and_unique",
+        job::derive,
+        parse_quote! {
+            #[job(name = "mail_digest", lane = "mail", unique_while_waiting = account)]
+            struct MailDigest {
+                account: i64,
+            }
+        },
+    );
+}
+
+#[test]
 fn job_without_retries() {
     check(
         "job_without_retries",

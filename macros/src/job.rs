@@ -11,7 +11,13 @@ use crate::name;
 const GRAMMAR: Grammar = Grammar {
     attribute: "job",
     usage: r#"`#[job(name = "share_post")]`"#,
-    options: &[("name", r#"name = "share_post""#), ("retries", "retries = 8")],
+    options: &[
+        ("name", r#"name = "share_post""#),
+        ("retries", "retries = 8"),
+        ("lane", r#"lane = "mail""#),
+        ("unique", "unique = post"),
+        ("unique_while_waiting", "unique_while_waiting = post"),
+    ],
 };
 
 /// Where nothing is said.
@@ -32,6 +38,12 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
         name::check(name, 80, true, &mut errors);
     }
     let retries = Literal::u32_unsuffixed(retries(&options, &mut errors));
+    let lane = options.text("lane", &mut errors);
+    if let Some(lane) = lane {
+        name::check(lane, 40, false, &mut errors);
+    }
+    let lane = lane.map(|lane| quote!(const LANE: &'static str = #lane;));
+    let unique = unique(&options, &mut errors);
 
     let report = errors.report();
     // After a mistake too, so that no error says the impl is missing.
@@ -46,8 +58,30 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
         impl ::tripod::queue::Job for #ident {
             const NAME: &'static str = #name;
             const RETRIES: u32 = #retries;
+            #lane
+            #unique
         }
     }
+}
+
+/// The field by whose text a job is one of a kind.
+fn unique(options: &Options, errors: &mut Errors) -> Option<TokenStream> {
+    let until_done = options.field("unique", errors);
+    let while_waiting = options.field("unique_while_waiting", errors);
+    if let (Some(_), Some(second)) = (until_done, while_waiting) {
+        errors.at(second, "a job is unique while it waits, or until it is done: keep one");
+    }
+    let (field, unique) = match (until_done, while_waiting) {
+        (Some(field), _) => (field, quote!(UntilDone)),
+        (None, field) => (field?, quote!(WhileWaiting)),
+    };
+    Some(quote! {
+        fn unique(&self) -> ::core::option::Option<::tripod::queue::Unique> {
+            ::core::option::Option::Some(::tripod::queue::Unique::#unique(
+                ::std::string::ToString::to_string(&self.#field),
+            ))
+        }
+    })
 }
 
 fn retries(options: &Options, errors: &mut Errors) -> u32 {

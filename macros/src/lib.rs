@@ -181,6 +181,9 @@ pub fn derive_edge(input: TokenStream) -> TokenStream {
 /// | --- | --- |
 /// | `name = "share_post"` | what it is queued under; written, so that renaming the type loses no queued job; 1 to 80 of a-z, 0-9, `_` and `.` |
 /// | `retries = 8` | how often it is tried again after it failed, 0 to 50; 8 if not written |
+/// | `lane = "mail"` | the lane that it runs in (`tripod::queue::Lane`), which the app registers; `default`, if not written |
+/// | `unique = post` | on a shard there is one job of this name and this field's text, until it is done |
+/// | `unique_while_waiting = post` | the same, until it begins: another may be enqueued while it runs |
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};

@@ -3,8 +3,6 @@
 mod entity;
 mod pages;
 #[cfg(test)]
-mod snippets;
-#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
