@@ -24,13 +24,13 @@ use entity::{CuttingId, Follow, GardenerId, TABLES, Want, cutting, gardener, may
 
 // ANCHOR: join
 #[derive(Deserialize, ToSchema)]
-pub struct Credentials {
+struct Credentials {
     name: String,
     password: String,
 }
 
 #[derive(Serialize, ToSchema)]
-pub struct Member {
+struct Member {
     id: GardenerId,
     token: String,
 }

@@ -112,9 +112,9 @@ impl Slots {
         slots.filter(|slots| !slots.names.is_empty()).collect()
     }
 
-    /// The slots for as many jobs as may begin now; and, when the rate allows none, how long until it
-    /// does.
-    pub(super) fn take(&self) -> (Vec<OwnedSemaphorePermit>, Option<Duration>) {
+    /// A share of the slots for as many jobs as may begin now, of those who take shares at the same time;
+    /// and, when the rate allows none, how long until it does.
+    pub(super) fn take(&self, shares: usize) -> (Vec<OwnedSemaphorePermit>, Option<Duration>) {
         let (most, wait) = match self.rate.as_ref().map(|rate| (rate, rate.available())) {
             None => (usize::MAX, None),
             Some((_, available)) if available >= 1.0 => (available as usize, None),
@@ -122,6 +122,7 @@ impl Slots {
                 (0, Some(Duration::from_secs_f64((1.0 - available).max(0.0) / rate.per_second)))
             }
         };
+        let most = most.min(self.free.available_permits().div_ceil(shares.max(1)));
         let slots = std::iter::from_fn(|| self.free.clone().try_acquire_owned().ok());
         (slots.take(most).collect(), wait)
     }
@@ -143,20 +144,23 @@ mod tests {
         let lanes = [Lane::new("slow").workers(1), Lane::new("fast").workers(3).priority(5)];
         let slots = Slots::of(&lanes, &[("a", "slow"), ("b", "fast"), ("c", "fast")]);
         assert_eq!((slots[0].names.as_slice(), slots[1].names.as_slice()), (&["b", "c"][..], &["a"][..]));
-        let (fast, _) = slots[0].take();
-        assert_eq!((fast.len(), slots[0].take().0.len(), slots[1].take().0.len()), (3, 0, 1));
+        let (fast, _) = slots[0].take(1);
+        assert_eq!((fast.len(), slots[0].take(1).0.len(), slots[1].take(1).0.len()), (3, 0, 1));
         drop(fast);
-        assert_eq!(slots[0].take().0.len(), 3);
+        let (half, _) = slots[0].take(2);
+        assert_eq!((half.len(), slots[0].take(2).0.len()), (2, 1), "there is something left for another");
+        drop(half);
+        assert_eq!(slots[0].take(1).0.len(), 3);
     }
 
     #[test]
     fn a_rate_bounds_how_many_begin() {
         let slots = Slots::of(&[Lane::new("mail").workers(10).per_second(2)], &[("a", "mail")]);
-        let (taken, wait) = slots[0].take();
+        let (taken, wait) = slots[0].take(1);
         assert_eq!((taken.len(), wait), (2, None));
-        assert_eq!(slots[0].take().0.len(), 2, "what no job was found for is not spent");
+        assert_eq!(slots[0].take(1).0.len(), 2, "what no job was found for is not spent");
         slots[0].begin(2);
-        let (taken, wait) = slots[0].take();
+        let (taken, wait) = slots[0].take(1);
         assert!(taken.is_empty() && wait.is_some_and(|wait| wait <= Duration::from_secs(1)), "{wait:?}");
     }
 }

@@ -156,8 +156,10 @@ impl<C: Send + Sync + 'static> Worker<C> {
     /// As many due jobs of each lane as it has free slots.
     async fn claim(&self, database: &Database) -> Result<Claimed> {
         let mut claimed = Claimed { jobs: Vec::new(), pause: POLL, is_limited: false };
+        let databases = self.0.queue.store().shards.databases().len();
         for lane in &self.0.lanes {
-            let (slots, wait) = lane.take();
+            // A share only, so that the loops of other databases find some, too, while this one is asked.
+            let (slots, wait) = lane.take(databases);
             let free = slots.len();
             let claims = match free {
                 0 => Vec::new(),
@@ -167,7 +169,12 @@ impl<C: Send + Sync + 'static> Worker<C> {
             lane.begin(claims.len());
             claimed.is_limited |= claims.len() == free;
             claimed.pause = claimed.pause.min(wait.unwrap_or(POLL));
+            let is_left = claims.len() < free;
             claimed.jobs.extend(claims.into_iter().zip(slots));
+            if is_left {
+                // They are free again for a loop that found none meanwhile.
+                self.0.freed.notify_waiters();
+            }
         }
         Ok(claimed)
     }

@@ -97,7 +97,7 @@ impl Read {
         &self.shards
     }
 
-    /// The row of this id. One that may not be left out is asked for with its database's error.
+    /// The row of this id. A single row is never left out: when its database does not answer, the read fails.
     ///
     /// # Errors
     /// Those of its database.

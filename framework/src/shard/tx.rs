@@ -24,8 +24,8 @@ pub(super) type Hook = BoxFuture<'static, ()>;
 /// The unit of work: a transaction on one shard. Rows, edges, jobs and files that are written through
 /// it commit together, or not at all. [`Shards::write`] hands it to the work, by value; clones share it.
 ///
-/// What it writes is told to the cache and to timelines. Its own tables are about rows and texts; the
-/// modules `queue`, `graph`, `media` and `web` add jobs, edges, files and sessions.
+/// What it writes is told to the cache and to timelines. The methods here are about rows, texts and names;
+/// the modules `queue`, `graph`, `media` and `web` add those about jobs, edges, files and sessions.
 #[derive(Clone)]
 pub struct Tx(Arc<Inner>);
 

@@ -40,9 +40,6 @@ pub struct Problem {
     pub errors: Vec<FieldError>,
     #[serde(skip)]
     retry_after_seconds: Option<u64>,
-    /// Whether what was asked for may have happened all the same: its files are not to be deleted.
-    #[serde(skip)]
-    pub unconfirmed: bool,
 }
 
 impl Problem {
@@ -55,7 +52,6 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             retry_after_seconds: None,
-            unconfirmed: false,
         }
     }
 
@@ -211,7 +207,6 @@ impl From<Error> for Problem {
             tracing::warn!(error = error.chain(), "a write was not confirmed");
             let mut problem = Self::unavailable(RETRY_SECONDS);
             problem.detail = "It is not known whether this was done: look before you try again.".to_owned();
-            problem.unconfirmed = true;
             return problem;
         }
         if error.is_unavailable() {

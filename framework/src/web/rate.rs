@@ -70,7 +70,7 @@ pub async fn limit_tokens(
     next.run(request).await
 }
 
-/// Middleware: takes every request from its account's or network's bucket. RateLimits for single
+/// Middleware: takes every request from its account's or network's bucket. Limits of single
 /// operations are the handlers' own.
 pub async fn limit_requests(State(limits): State<RateLimits>, request: Request, next: Next) -> Response {
     let account = request

@@ -118,6 +118,23 @@ pub async fn a_slow_lane_holds_up_no_other(backing: Backing) {
     assert_eq!(begun(&slow), 2, "a lane runs no more jobs at once than it has workers");
 }
 
+/// Jobs begin as soon as they are enqueued, on whichever database: the loop of one does not take the
+/// slots from another's. A loop that found none would look again only after a second.
+pub async fn jobs_of_every_database_begin_at_once(backing: Backing) {
+    let stores = Stores::with_jobs(backing, register).await;
+    let (first, second) = super::on_two_databases(&stores).await;
+    let word = word("begins");
+    let _working = stores.work();
+    let all = async {
+        for n in 1..=60 {
+            let author = if n % 2 == 0 { first } else { second };
+            stores.enqueue(author, Quick { word: word.clone() }).await.unwrap();
+            eventually("a job begins", async || (begun(&word) == n).then_some(())).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), all).await.expect("60 jobs begin within half a minute");
+}
+
 /// A unique job is enqueued once, by however many at once; when it is done, once more.
 pub async fn a_unique_job_is_there_once(backing: Backing) {
     let stores = Stores::with_jobs(backing, register).await;

@@ -110,6 +110,7 @@ macro_rules! conformance {
         }
         $crate::conformance! { on backing, $backing, lanes:
             a_slow_lane_holds_up_no_other,
+            jobs_of_every_database_begin_at_once,
             a_unique_job_is_there_once,
             a_job_unique_while_it_waits_may_wait_again_once_begun,
             a_schedule_is_one_run_a_time,
