@@ -10,9 +10,9 @@
 //! mints takes the latest time that anybody was told.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Utc};
@@ -73,19 +73,11 @@ impl Clock {
         };
     }
 
-    /// The time without asking for it, where that can be: while the clock ticks, the latest that
-    /// it told anybody.
+    /// The time, for the most frequent caller: while it ticks, the latest that anybody was told.
     pub(super) fn recent_ms(&self) -> u64 {
         match &self.0 {
-            Source::System(system) if system.ticks.load(Acquire) => system.high_ms.load(Relaxed),
-            _ => self.now_ms(),
-        }
-    }
-
-    /// Has it tick for the next tenth of a second at least; a manual clock never does.
-    pub(super) fn want_ticks(&self) {
-        if let Source::System(system) = &self.0 {
-            system.want_ticks();
+            Source::System(system) => system.recent_ms(),
+            Source::Manual(now_ms) => now_ms.load(Relaxed),
         }
     }
 }
@@ -101,13 +93,11 @@ fn wall() -> Duration {
 }
 
 const MS_NS: u64 = 1_000_000;
-/// After so many ticks the thread ends, unless it was wanted since the last such look.
+/// Asked so often in one millisecond, it ticks: up to here asking takes less than a hundredth of
+/// the time, and few services ever mint that much.
+const BUSY: u64 = 100;
+/// After so many ticks it is asked again, which shows whether it is still busy.
 const TICKS: usize = 100;
-
-// The states of `ticker`; each look of the thread's own takes one off.
-const NONE: u8 = 0;
-const TICKING: u8 = 1;
-const WANTED: u8 = 2;
 
 #[derive(Debug)]
 struct System {
@@ -116,10 +106,12 @@ struct System {
     high_ms: AtomicU64,
     /// Since the wall clock went back: the time told then, and when that was.
     stepped_back: Mutex<Option<(u64, Instant)>>,
-    /// Whether `high_ms` is at most a tick old.
+    /// How often minting asked for it in this millisecond.
+    asked: AtomicU64,
+    /// Whether there is a thread that ticks.
+    ticker: AtomicBool,
+    /// Whether it has begun to, so that `high_ms` is at most a tick old.
     ticks: AtomicBool,
-    /// Whether there is a thread that ticks, and whether it was wanted since its last look.
-    ticker: AtomicU8,
 }
 
 impl System {
@@ -128,8 +120,9 @@ impl System {
             wall,
             high_ms: AtomicU64::new(0),
             stepped_back: Mutex::new(None),
+            asked: AtomicU64::new(0),
+            ticker: AtomicBool::new(false),
             ticks: AtomicBool::new(false),
-            ticker: AtomicU8::new(NONE),
         }
     }
 
@@ -153,31 +146,39 @@ impl System {
             let (from_ms, at) = stepped_back.get_or_insert_with(|| (high_ms, Instant::now()));
             *from_ms + at.elapsed().as_millis() as u64
         };
-        self.high_ms.store(now_ms, Relaxed);
+        if now_ms > high_ms {
+            self.high_ms.store(now_ms, Relaxed);
+            self.asked.store(0, Relaxed);
+        }
         now_ms
     }
 
-    fn want_ticks(&'static self) {
-        if self.ticker.load(Relaxed) == WANTED || self.ticker.swap(WANTED, AcqRel) != NONE {
-            return;
+    fn recent_ms(&'static self) -> u64 {
+        if self.ticks.load(Acquire) {
+            return self.high_ms.load(Relaxed);
         }
-        if thread::Builder::new().name("clock".into()).spawn(|| self.run()).is_err() {
-            // No room for a thread: who wants it goes on asking the machine, and tries again.
-            self.ticker.store(NONE, Relaxed);
+        let now_ms = self.now_ms();
+        if self.asked.fetch_add(1, Relaxed) == BUSY {
+            self.start_ticking();
         }
+        now_ms
     }
 
-    fn run(&self) {
-        loop {
+    /// Gives the thread, unless there is one already, or no room for one: then minting goes on
+    /// asking.
+    #[cold]
+    fn start_ticking(&'static self) -> Option<JoinHandle<()>> {
+        if self.ticker.swap(true, AcqRel) {
+            return None;
+        }
+        let thread = thread::Builder::new().name("clock".into()).spawn(|| {
             for _ in 0..TICKS {
                 thread::sleep(self.tick());
             }
-            // Before it gives up its place, as the next thread may begin at once.
             self.ticks.store(false, Relaxed);
-            if self.ticker.fetch_sub(1, AcqRel) == TICKING {
-                return;
-            }
-        }
+            self.ticker.store(false, Release);
+        });
+        thread.inspect_err(|_| self.ticker.store(false, Release)).ok()
     }
 
     /// Gives what is left of the millisecond.
@@ -191,9 +192,6 @@ impl System {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-    use std::thread::ThreadId;
-
     use super::super::{EPOCH_MS, Id, Minter, SEQUENCES_PER_MS, Shard, timestamp_ms};
     use super::*;
 
@@ -208,14 +206,6 @@ mod tests {
             timestamp_ms(id.raw())
         };
         (system, mint)
-    }
-
-    fn until(what: &str, is: impl Fn() -> bool) {
-        let begun = Instant::now();
-        while !is() {
-            assert!(begun.elapsed() < Duration::from_secs(30), "still not so: {what}");
-            thread::sleep(Duration::from_millis(1));
-        }
     }
 
     #[test]
@@ -283,7 +273,7 @@ mod tests {
         static WALL: AtomicU64 = AtomicU64::new(NOON);
         let (system, mint) = machine(|| Duration::from_millis(WALL.load(Relaxed)));
         // The thread has ticked once, and now it is not given the processor.
-        system.ticker.store(WANTED, Relaxed);
+        system.ticker.store(true, Relaxed);
         system.tick();
         WALL.store(NOON + 60_000, Relaxed);
         assert!((0..SEQUENCES_PER_MS).all(|_| mint() == NOON));
@@ -299,52 +289,42 @@ mod tests {
             Duration::from_millis(NOON + u64::from(over))
         });
         // So that no thread is made to tick, and every id asks.
-        system.ticker.store(WANTED, Relaxed);
+        system.ticker.store(true, Relaxed);
         assert!((0..SEQUENCES_PER_MS).all(|_| mint() == NOON));
         assert_eq!((mint(), ASKED.load(Relaxed)), (NOON + 1, TOLD + 1), "it did not wait for the clock");
     }
 
     #[test]
-    fn few_ids_need_no_ticks() {
+    fn many_ids_in_a_millisecond_make_it_tick_and_few_do_not() {
         static WALL: AtomicU64 = AtomicU64::new(NOON);
-        let (system, mint) = machine(|| Duration::from_millis(WALL.load(Relaxed)));
-        for ms in NOON..NOON + 100 {
+        static HEARD: AtomicBool = AtomicBool::new(false);
+        let (system, mint) = machine(|| {
+            HEARD.fetch_or(thread::current().name() == Some("clock"), Relaxed);
+            Duration::from_millis(WALL.load(Relaxed))
+        });
+        for ms in NOON..NOON + 3 {
             WALL.store(ms, Relaxed);
-            assert!((0..10).all(|_| mint() == ms), "an id is not exact");
+            assert!((0..BUSY).all(|_| mint() == ms), "an id is not exact");
+            assert!(!system.ticker.load(Relaxed), "it ticks for few ids");
         }
-        assert_eq!(system.ticker.load(Relaxed), NONE);
+        mint();
+        let begun = Instant::now();
+        while !HEARD.load(Relaxed) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "nobody ticks");
+            thread::yield_now();
+        }
     }
 
     #[test]
-    fn one_thread_ticks_while_a_shard_is_busy_and_ends_after_it() {
-        /// Which thread ticked, for each tick.
-        static HEARD: Mutex<Vec<ThreadId>> = Mutex::new(Vec::new());
-        let (system, mint) = machine(|| {
-            let thread = thread::current();
-            if thread.name() == Some("clock") {
-                HEARD.lock().unwrap().push(thread.id());
-            }
-            wall()
-        });
-        let busy = || {
-            thread::scope(|scope| {
-                for _ in 0..4 {
-                    scope.spawn(|| (0..100).for_each(|_| assert!(mint() > 0)));
-                }
-            });
-        };
-        for _ in 0..2 {
-            until("it ticks", || {
-                busy();
-                system.ticks.load(Relaxed)
-            });
-            until("it has ended", || system.ticker.load(Acquire) == NONE);
-            assert!(!system.ticks.load(Relaxed), "what was told last would hold for ever");
+    fn one_thread_ticks_at_a_time_and_ends() {
+        static ASKED: AtomicU64 = AtomicU64::new(0);
+        let (system, mint) = machine(|| Duration::from_millis(NOON + ASKED.fetch_add(1, Relaxed)));
+        for round in 1..=2 {
+            let thread = system.start_ticking().expect("a thread");
+            assert!(system.start_ticking().is_none(), "two threads tick");
+            thread.join().unwrap();
+            assert_eq!(ASKED.load(Relaxed), round * (TICKS as u64 + 1) - 1, "it did not tick on");
+            assert_eq!(mint(), NOON + round * (TICKS as u64 + 1) - 1, "what was told last holds for ever");
         }
-        let mut heard = HEARD.lock().unwrap();
-        assert!(heard.len() >= 2 * TICKS, "a thread did not tick on");
-        heard.dedup();
-        let distinct: HashSet<&ThreadId> = heard.iter().collect();
-        assert_eq!(distinct.len(), heard.len(), "two threads ticked at once");
     }
 }

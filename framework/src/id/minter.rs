@@ -10,10 +10,6 @@ use super::layout::{EPOCH_MS, LAST_INSTANT_MS, SEQUENCE_BITS, SEQUENCES_PER_MS, 
 use super::{Clock, Id};
 use crate::error::{Error, Result};
 
-/// An id of this sequence says that its shard is busy, and that it pays to have the clock tick:
-/// 16,000 ids a second on one shard. Hardly a service gets there.
-const BUSY: u64 = 16;
-
 /// Mints ids for every shard; clones share their sequences.
 ///
 /// Two processes may mint the same id. That is harmless, because an id counts only once a row is
@@ -60,9 +56,6 @@ impl Minter {
             }
             if last.compare_exchange_weak(before, next, Relaxed, Relaxed).is_ok() {
                 let sequence = next & (SEQUENCES_PER_MS - 1);
-                if sequence == BUSY {
-                    self.clock.want_ticks();
-                }
                 return Ok(Id::from_raw(compose(next >> SEQUENCE_BITS, shard, sequence)));
             }
         }
