@@ -9,6 +9,7 @@ use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::{HeaderMap, HeaderValue, header, request::Parts};
 use axum::response::{IntoResponse, Response};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use serde_json::error::Category;
 use std::error::Error as StdError;
 
@@ -68,8 +69,11 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// Parses JSON as an extractor does, for input that comes otherwise, such as a part of a form.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    if has_nul(bytes) {
-        return Err(Problem::invalid("", "must not contain NUL characters"));
+    if has_nul(bytes)
+        && let Ok(value) = serde_json::from_slice(bytes)
+    {
+        let field = nul_path(&value).unwrap_or_default();
+        return Err(Problem::invalid(field, "must not contain NUL characters"));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -93,6 +97,25 @@ fn has_nul(json: &[u8]) -> bool {
     let mut escapes =
         found.filter(|(at, _)| json[..*at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0);
     escapes.next().is_some()
+}
+
+/// The path of the first text that contains a NUL; of a name that does, the path of its object.
+fn nul_path(value: &Value) -> Option<String> {
+    let inner = |place: String, value: &Value| {
+        let path = nul_path(value)?;
+        Some(if path.is_empty() || path.starts_with('[') { place + &path } else { format!("{place}.{path}") })
+    };
+    match value {
+        Value::String(text) => text.contains('\0').then(String::new),
+        Value::Array(items) => items.iter().enumerate().find_map(|(at, item)| inner(format!("[{at}]"), item)),
+        Value::Object(fields) => {
+            if fields.keys().any(|name| name.contains('\0')) {
+                return Some(String::new());
+            }
+            fields.iter().find_map(|(name, field)| inner(name.clone(), field))
+        }
+        _ => None,
+    }
 }
 
 fn malformed(error: &serde_json::Error) -> Problem {
@@ -226,7 +249,6 @@ mod tests {
     use axum::{Router, body::Body, routing::get, routing::post};
     use http_body_util::BodyExt;
     use serde::Deserialize;
-    use serde_json::Value;
     use tower::ServiceExt;
 
     #[derive(Debug, Deserialize, Serialize)]
@@ -272,7 +294,9 @@ mod tests {
             let (status, body) = post_json(content_type, r#"{"name":"\u0001é\\u0000"}"#).await;
             assert_eq!((status, body["name"].as_str()), (200, Some("\u{1}é\\u0000")), "{content_type}");
             let (status, problem) = post_json(content_type, r#"{"name":"a\\\u0000"}"#).await;
-            assert_eq!(status, 422, "{problem}");
+            assert_eq!((status, &problem["errors"][0]["field"]), (422, &"name".into()), "{problem}");
+            let (_, problem) = post_json(content_type, r#"{"name":"a","inner":[{"alt":"\u0000"}]}"#).await;
+            assert_eq!(problem["errors"][0]["field"], "inner[0].alt", "{problem}");
         }
         for content_type in ["text/json", "application/jsonp", "application/+json", ""] {
             assert_eq!(post_json(content_type, r#"{"name":"a"}"#).await.0, 415, "{content_type}");

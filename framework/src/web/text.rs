@@ -31,7 +31,7 @@ impl TextFields {
         let text: String = text.trim().nfc().collect();
         let count = text.chars().count();
         if !characters.contains(&count) {
-            self.refuse(field, length(&characters));
+            self.refuse(field, length(&characters, count));
         }
         if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
             self.refuse(field, "must not contain control characters");
@@ -72,10 +72,11 @@ pub fn text_field(field: &str, text: &str, characters: RangeInclusive<usize>) ->
     fields.check().map(|()| text)
 }
 
-fn length(characters: &RangeInclusive<usize>) -> String {
+/// What is wrong with a text of `count` characters, which are too few or too many.
+fn length(characters: &RangeInclusive<usize>, count: usize) -> String {
     match (*characters.start(), *characters.end()) {
-        (0, most) => format!("must have at most {most} characters"),
-        (1, usize::MAX) => "must not be empty".to_owned(),
+        (1, _) if count == 0 => "must not be empty".to_owned(),
+        (0 | 1, most) => format!("must have at most {most} characters"),
         (least, usize::MAX) => format!("must have at least {least} characters"),
         (least, most) => format!("must have {least} to {most} characters"),
     }
@@ -95,9 +96,9 @@ mod tests {
         );
         assert_eq!(text_field("a", "one\n\ttwo", 0..=20).unwrap(), "one\n\ttwo");
         for (bad, says) in [
-            ("", "must have 1 to 3 characters"),
-            (" \n ", "must have 1 to 3 characters"),
-            ("four", "must have 1 to 3 characters"),
+            ("", "must not be empty"),
+            (" \n ", "must not be empty"),
+            ("four", "must have at most 3 characters"),
             ("a\0b", "must not contain control characters"),
             ("a\u{1b}b", "must not contain control characters"),
             ("a\u{85}b", "must not contain control characters"),
