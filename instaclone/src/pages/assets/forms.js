@@ -37,7 +37,7 @@ function add(form, piece) {
   // The next comment is another one.
   const action = new URL(form.action);
   const random = crypto.getRandomValues(new Uint8Array(16));
-  action.searchParams.set('key', 'form-' + Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join(''));
+  action.searchParams.set('idempotency_key', 'form-' + Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join(''));
   form.action = action;
 }
 
