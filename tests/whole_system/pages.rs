@@ -240,7 +240,7 @@ async fn the_address_of_a_refused_form_leads_back_to_its_page() {
         let reply = browser.get(path).await;
         assert_eq!((reply.status, reply.header("location")), (303, "/settings"), "{path}");
     }
-    let reply = browser.get("/p/7/comments?key=k&cursor=c").await;
+    let reply = browser.get("/p/7/comments?idempotency_key=k&cursor=c").await;
     assert_eq!((reply.status, reply.header("location")), (303, "/p/7?cursor=c"));
 }
 

@@ -73,7 +73,8 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         && let Ok(value) = serde_json::from_slice(bytes)
     {
         let field = nul_path(&value).unwrap_or_default();
-        return Err(Problem::invalid(field, "must not contain NUL characters"));
+        // The words of `TextFields`, which refuses NUL among the others.
+        return Err(Problem::invalid(field, "must not contain control characters"));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
