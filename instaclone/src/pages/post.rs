@@ -162,7 +162,7 @@ pub async fn change_caption(
 }
 
 pub async fn delete(v: Visit, Path(id): Path<PostId>) -> Result<Response, Problem> {
-    posts::remove_own(&v.app, v.my_id()?, id).await?;
+    posts::remove_own(&v.app, v.my_id()?, &Once::without_key(v.app.shards.clone()), id).await?;
     let me = v.me.as_ref().map(|(_, author)| author.username.clone()).unwrap_or_default();
     Ok(Redirect::to(&format!("/u/{me}")).into_response())
 }

@@ -4,6 +4,7 @@
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
 use tripod::queue::{JobRun, Run};
+use tripod::shard::Tx;
 use tripod::web::Once;
 use tripod::{App, Error, Job, Result};
 
@@ -41,24 +42,29 @@ pub async fn change_caption(
 }
 
 /// Deletes one's own post.
-pub async fn remove_own(app: &App, me: AccountId, id: PostId) -> Result<()> {
-    let post = own(app, me, id).await?;
-    remove(app, post).await
+pub async fn remove_own(app: &App, me: AccountId, once: &Once, id: PostId) -> Result<()> {
+    // A repeat finds no post, and is answered as the first request was.
+    let removal = async {
+        let post = own(app, me, id).await?;
+        once.write(id, move |tx| remove_with_traces(tx, post)).await
+    };
+    once.earlier_or(id, removal).await
 }
 
 /// Deletes a post, with its author's count and the jobs that erase what hung on it.
 pub async fn remove(app: &App, post: post::Model) -> Result<()> {
-    let remove = app.write(post.id, move |tx| async move {
-        // Or somebody else was first, and counted.
-        if !tx.delete_with_edges(post.id).await? {
-            return Ok(());
-        }
-        tx.update(post.author_id, |author| author.post_count -= 1).await?;
-        tx.delete_files(post.photos.keys()?).await?;
-        tx.enqueue(EraseComments { post: post.id }).await?;
-        Ok(())
-    });
-    remove.await
+    app.write(post.id, move |tx| remove_with_traces(tx, post)).await
+}
+
+async fn remove_with_traces(tx: Tx, post: post::Model) -> Result<()> {
+    // Or somebody else was first, and counted.
+    if !tx.delete_with_edges(post.id).await? {
+        return Ok(());
+    }
+    tx.update(post.author_id, |author| author.post_count -= 1).await?;
+    tx.delete_files(post.photos.keys()?).await?;
+    tx.enqueue(EraseComments { post: post.id }).await?;
+    Ok(())
 }
 
 /// Erases the comments of a deleted post.

@@ -78,11 +78,16 @@ pub async fn update_post(
 
 /// Delete your post.
 #[utoipa::path(delete, path = "/posts/{id}", tag = "posts", operation_id = "deletePost",
-    params(("id" = PostId, Path)), security(("bearer" = [])),
+    params(("id" = PostId, Path), IdempotencyKey), security(("bearer" = [])),
     responses((status = 204, description = "It is deleted."),
               (status = 403, description = "It is not your post.", body = Problem, content_type = "application/problem+json")))]
-pub async fn delete_post(State(app): State<App>, me: SignedIn, Path(id): Path<PostId>) -> Result<StatusCode> {
-    remove_own(&app, me.id(), id).await?;
+pub async fn delete_post(
+    State(app): State<App>,
+    me: SignedIn,
+    Path(id): Path<PostId>,
+    key: IdempotencyKey,
+) -> Result<StatusCode> {
+    remove_own(&app, me.id(), &key.with_content([]), id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
