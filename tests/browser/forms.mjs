@@ -34,7 +34,7 @@ const typed = (page, label) => page.getByLabel(label, { exact: true }).inputValu
 for (const scripts of [true, false]) {
   const how = scripts ? 'with scripts' : 'without scripts';
 
-  test(`the door says what is wrong, ${how}`, async () => {
+  test(`the log-in says what is wrong, ${how}`, async () => {
     const page = await visit(browser, { scripts });
     expectRefusal(page, 401, 409, 422);
     const taken = await Person.signUp('taken');

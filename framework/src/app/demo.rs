@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use sea_orm::ConnectionTrait;
 
-use super::sole::{Sole, create_directory};
+use super::instance_lock::{InstanceLock, create_directory};
 use super::start::{self, Access};
 use super::{App, AppBuilder, Catalogue, Services};
 use crate::config::Config;
@@ -66,7 +66,7 @@ pub(super) async fn serve<S: Send + Sync + 'static>(
     let fill = builder.demo.take().ok_or_else(|| {
         Error::configuration(format!("{} has no demo: start it without --demo", builder.name))
     })?;
-    let sole = Sole::of_files(&config)?;
+    let instance_lock = InstanceLock::of_files(&config)?;
     create_directory(&config.data_dir)?;
     let mark = Mark(config.data_dir.join("demo-unfinished"));
     let end_ms = Clock::system().now_ms();
@@ -85,7 +85,7 @@ pub(super) async fn serve<S: Send + Sync + 'static>(
     start::close(&app, builder.close.as_ref()).await?;
     drop(app);
 
-    let started = start::start_locked(builder, config, Clock::system(), Access::Serve, sole).await?;
+    let started = start::start_locked(builder, config, Clock::system(), Access::Serve, instance_lock).await?;
     start::serve(started, true, Some(Filled { lines, mark })).await
 }
 

@@ -10,10 +10,10 @@ mod context;
 mod demo;
 mod first_migration;
 mod http;
+mod instance_lock;
 mod openapi;
 mod pages;
 mod role;
-mod sole;
 pub(crate) mod start;
 
 pub use builder::AppBuilder;

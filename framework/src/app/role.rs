@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::id::Clock;
 use crate::queue::JobId;
-use crate::shard::Holding;
+use crate::shard::ShardAssignment;
 use crate::telemetry;
 
 #[derive(Parser)]
@@ -143,8 +143,8 @@ pub(super) async fn play<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result
 
 async fn shards<S>(started: &Started<S>) -> Result<()> {
     for database in started.app.shards.databases() {
-        let holding = Holding::read(database).await?;
-        let ranges = holding.map_or_else(|| "none".to_owned(), |holding| holding.ranges());
+        let assignment = ShardAssignment::read(database).await?;
+        let ranges = assignment.map_or_else(|| "none".to_owned(), |assignment| assignment.ranges());
         print(&format!("{}  shards {ranges}\n", database.name()))?;
     }
     Ok(())

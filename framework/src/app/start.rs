@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::builder::Close;
 use super::demo::Filled;
-use super::sole::Sole;
+use super::instance_lock::InstanceLock;
 use super::{App, AppBuilder, Services, http};
 use crate::cache::Cache;
 use crate::config::Config;
@@ -23,7 +23,7 @@ use crate::id::Clock;
 use crate::media::{Bounds, MediaStore, Processor, Uploads};
 use crate::queue::{Queue, Worker};
 use crate::redis::Redis;
-use crate::shard::{Shards, Table, divide};
+use crate::shard::{Shards, Table, assign_shards};
 use crate::telemetry::Metrics;
 use crate::timeline::Timelines;
 use crate::web::{Passwords, RateLimits, Sessions, server};
@@ -34,7 +34,7 @@ pub(crate) struct Started<S> {
     pub(crate) router: axum::Router,
     pub(crate) worker: Worker<App<S>>,
     name: &'static str,
-    sole: Sole,
+    instance_lock: InstanceLock,
     close: Option<Close<S>>,
 }
 
@@ -54,11 +54,11 @@ pub(crate) async fn start<S: Send + Sync + 'static>(
     clock: Clock,
     access: Access,
 ) -> Result<Started<S>> {
-    let sole = match access {
-        Access::Serve => Sole::of_files(&config)?,
-        Access::Beside => Sole::NotNeeded,
+    let instance_lock = match access {
+        Access::Serve => InstanceLock::of_files(&config)?,
+        Access::Beside => InstanceLock::NotNeeded,
     };
-    start_locked(builder, config, clock, access, sole).await
+    start_locked(builder, config, clock, access, instance_lock).await
 }
 
 /// As [`start`], of a data directory that is locked already where it must be.
@@ -67,30 +67,30 @@ pub(super) async fn start_locked<S: Send + Sync + 'static>(
     config: Config,
     clock: Clock,
     access: Access,
-    mut sole: Sole,
+    mut instance_lock: InstanceLock,
 ) -> Result<Started<S>> {
     let services = open(&builder, config, clock, access).await?;
     if access == Access::Serve {
-        sole = sole.of_servers(&services.config, services.shards.databases()).await?;
+        instance_lock = instance_lock.of_servers(&services.config, services.shards.databases()).await?;
     }
     let about = builder.about();
     let app = App::new(services.clone(), (builder.open)(services).await?);
     let worker = Worker::new(app.queue.clone(), builder.jobs, app.clone(), &app.config.queue);
     let AppBuilder { name, routes, uploads, pages, close, .. } = builder;
     let router = http::router(http::Parts { about, routes, uploads, pages }, app.clone())?;
-    Ok(Started { app, router, worker, name, sole, close })
+    Ok(Started { app, router, worker, name, instance_lock, close })
 }
 
 /// Brings all databases to this version's schema, and divides a new installation among them.
 pub(crate) async fn migrate_all<S>(app: &AppBuilder<S>, config: &Config) -> Result<()> {
-    let _sole = Sole::of_files(config)?;
+    let _lock = InstanceLock::of_files(config)?;
     let mut databases = Vec::new();
     for url in config.database_urls() {
         let database = Database::open_direct(&url, &config.database).await?;
         migrate(&database, &app.migrations).await?;
         databases.push(database);
     }
-    divide(&databases).await?;
+    assign_shards(&databases).await?;
     // What is wrong with the list is told now rather than when serving starts.
     let clock = Clock::system();
     let cache = Cache::open(None, clock.clone(), &config.cache, &Metrics::default())?;
@@ -121,7 +121,7 @@ pub(super) async fn open<S: Send + Sync + 'static>(
     }
     check_tables(&databases, &app.catalogue.tables).await?;
     if access == Access::Serve && databases.iter().all(Database::is_embedded) {
-        divide(&databases).await?;
+        assign_shards(&databases).await?;
     }
     let redis = if config.redis.is_empty() { None } else { Some(Redis::open(&config.redis).await?) };
     let metrics = Metrics::default();
@@ -170,7 +170,7 @@ pub(super) async fn serve<S: Send + Sync + 'static>(
     work: bool,
     filled: Option<Filled>,
 ) -> Result<()> {
-    let Started { app, router, worker, name, sole, close } = started;
+    let Started { app, router, worker, name, instance_lock, close } = started;
     let config = &app.config;
     let listener = bind(config).await?;
     let address = listener
@@ -178,7 +178,7 @@ pub(super) async fn serve<S: Send + Sync + 'static>(
         .map_err(|error| Error::internal("the listener has no address").because(error))?;
     let stop = app.shutdown.clone();
     stop_on_signal(stop.clone())?;
-    let watching = tokio::spawn(sole.watch(stop.clone()));
+    let watching = tokio::spawn(instance_lock.watch(stop.clone()));
     let working = match work {
         true => tokio::spawn(worker.run(stop.clone())),
         false => tokio::spawn(async {}),
@@ -198,10 +198,10 @@ pub(super) async fn serve<S: Send + Sync + 'static>(
 
 /// Works the queue until Ctrl-C or SIGTERM.
 pub(super) async fn work<S: Send + Sync + 'static>(started: Started<S>) -> Result<()> {
-    let Started { app, worker, name, sole, close, .. } = started;
+    let Started { app, worker, name, instance_lock, close, .. } = started;
     let stop = app.shutdown.clone();
     stop_on_signal(stop.clone())?;
-    let watching = tokio::spawn(sole.watch(stop.clone()));
+    let watching = tokio::spawn(instance_lock.watch(stop.clone()));
     let working = tokio::spawn(worker.run(stop.clone()));
     say(&format!("{name} works the queue\n"))?;
     stop.cancelled().await;

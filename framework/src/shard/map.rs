@@ -19,7 +19,7 @@ use crate::id::{SHARDS, Shard};
 pub(super) const ACTIVE: &str = "active";
 
 /// The number of the lock under which an installation is divided.
-const DIVIDING: i32 = 2;
+const ASSIGNING: i32 = 2;
 
 /// The tables in which a database states what it is and what it holds.
 pub const MIGRATION: Migration = || {
@@ -51,7 +51,7 @@ const FENCE_FUNCTION: &str = "CREATE FUNCTION tripod_fence(held integer) RETURNS
 
 /// What a database says of itself.
 #[derive(Clone, Debug)]
-pub struct Holding {
+pub struct ShardAssignment {
     /// Its random name, by which it is known even if it is listed under two addresses.
     pub name: String,
     /// The random name of the installation that it belongs to.
@@ -62,7 +62,7 @@ pub struct Holding {
     pub shards: Vec<Shard>,
 }
 
-impl Holding {
+impl ShardAssignment {
     /// Reads what a database says of itself; nothing, when it is new.
     ///
     /// # Errors
@@ -102,11 +102,11 @@ pub(super) async fn read(databases: &[Database]) -> Result<Box<[u16]>> {
     if databases.is_empty() {
         return Err(Error::configuration("no database is configured; list at least one in `databases`"));
     }
-    check(databases, &holdings(databases).await?)
+    check(databases, &assignments(databases).await?)
 }
 
-async fn holdings(databases: &[Database]) -> Result<Vec<Option<Holding>>> {
-    try_join_all(databases.iter().map(Holding::read)).await
+async fn assignments(databases: &[Database]) -> Result<Vec<Option<ShardAssignment>>> {
+    try_join_all(databases.iter().map(ShardAssignment::read)).await
 }
 
 /// Divides the shards evenly among the databases of a new installation; one that is divided already
@@ -114,11 +114,11 @@ async fn holdings(databases: &[Database]) -> Result<Vec<Option<Holding>>> {
 ///
 /// # Errors
 /// Configuration, when a database is listed twice.
-pub async fn divide(databases: &[Database]) -> Result<()> {
+pub async fn assign_shards(databases: &[Database]) -> Result<()> {
     // Everyone takes the same lock, in whichever order the databases are listed.
     let Some(first) = databases.iter().min_by_key(|database| database.name()) else { return Ok(()) };
-    let _lock = first.lock(DIVIDING).await?;
-    if holdings(databases).await?.iter().flatten().any(|holding| holding.complete) {
+    let _lock = first.lock(ASSIGNING).await?;
+    if assignments(databases).await?.iter().flatten().any(|assignment| assignment.complete) {
         return Ok(());
     }
     let installation = random_name();
@@ -137,7 +137,7 @@ pub async fn divide(databases: &[Database]) -> Result<()> {
     }
     // A database under two addresses now has the later one's name.
     for (database, name) in databases.iter().zip(&names) {
-        if Holding::read(database).await?.is_none_or(|holding| holding.name != *name) {
+        if ShardAssignment::read(database).await?.is_none_or(|held| held.name != *name) {
             return Err(listed_twice(database));
         }
     }
@@ -173,23 +173,23 @@ fn share(index: usize, count: usize) -> RangeInclusive<u16> {
     at(index)..=at(index + 1) - 1
 }
 
-fn check(databases: &[Database], holdings: &[Option<Holding>]) -> Result<Box<[u16]>> {
+fn check(databases: &[Database], assignments: &[Option<ShardAssignment>]) -> Result<Box<[u16]>> {
     const NOBODY: u16 = u16::MAX;
     let mut map = vec![NOBODY; usize::from(SHARDS)].into_boxed_slice();
     let (mut names, mut installation) = (HashSet::new(), None);
-    for (index, (database, holding)) in databases.iter().zip(holdings).enumerate() {
-        let Some(holding) = holding else { continue };
-        if !names.insert(&holding.name) {
+    for (index, (database, assignment)) in databases.iter().zip(assignments).enumerate() {
+        let Some(assignment) = assignment else { continue };
+        if !names.insert(&assignment.name) {
             return Err(listed_twice(database));
         }
-        let (first, of) = installation.get_or_insert((database.name(), &holding.installation));
-        if **of != holding.installation {
+        let (first, of) = installation.get_or_insert((database.name(), &assignment.installation));
+        if **of != assignment.installation {
             return Err(Error::configuration(format!(
                 "the databases {first} and {} belong to two installations; list those of one",
                 database.name()
             )));
         }
-        for shard in &holding.shards {
+        for shard in &assignment.shards {
             let holder = &mut map[usize::from(shard.number())];
             if *holder != NOBODY {
                 return Err(Error::configuration(format!(
@@ -216,7 +216,9 @@ fn check(databases: &[Database], holdings: &[Option<Holding>]) -> Result<Box<[u1
             listed.join(" and ")
         )));
     }
-    if let Some((database, _)) = databases.iter().zip(holdings).find(|(_, holding)| holding.is_none()) {
+    if let Some((database, _)) =
+        databases.iter().zip(assignments).find(|(_, assignment)| assignment.is_none())
+    {
         return Err(Error::configuration(format!(
             "the database {} is new, and the others hold every shard already: take it off the list",
             database.name()

@@ -26,7 +26,7 @@ use sea_orm::ConnectionTrait;
 
 pub use catalogue::{Column, Placement, Table};
 pub use list::{Keyset, List, Order, Position};
-pub use map::{Holding, MIGRATION, divide};
+pub use map::{MIGRATION, ShardAssignment, assign_shards};
 pub use name::NAME_MIGRATION;
 pub use read::{Completeness, Consistency, Read, Rows};
 pub use sharded::{Sharded, TextSharded};
@@ -67,7 +67,7 @@ impl std::fmt::Debug for Shards {
 }
 
 impl Shards {
-    /// Reads what each database holds. The installation must have been divided ([`divide`]).
+    /// Reads what each database holds. The installation must have its shards assigned ([`assign_shards`]).
     ///
     /// # Errors
     /// Configuration: a shard that nobody holds or two hold, a database listed twice or of

@@ -304,6 +304,6 @@ pub(crate) async fn databases(urls: &[String]) -> Result<Vec<Database>> {
         migrate(&database, &migrations).await?;
         databases.push(database);
     }
-    shard::divide(&databases).await?;
+    shard::assign_shards(&databases).await?;
     Ok(databases)
 }

@@ -7,49 +7,52 @@ use axum::response::{IntoResponse, Redirect, Response};
 use tripod::web::body::Multipart;
 use tripod::web::{IdempotencyKey, Problem};
 
-use super::frame::{Faults, page_of};
-use super::visit::Visit;
+use super::context::PageContext;
+use super::frame::{FormErrors, page_of};
 use crate::posts::{self, Draft};
 
 #[derive(Template)]
 #[template(path = "compose.html")]
 struct ComposePage {
-    v: Visit,
-    faults: Faults,
+    cx: PageContext,
+    form_errors: FormErrors,
     draft: Draft,
     key: String,
 }
 
-pub async fn form(v: Visit) -> Result<Response, Problem> {
-    v.signed_in()?;
-    let (faults, draft) = (Faults::default(), Draft::default());
-    page_of(faults.status(), &ComposePage { v, faults, draft, key: IdempotencyKey::random() })
+pub async fn form(cx: PageContext) -> Result<Response, Problem> {
+    cx.signed_in()?;
+    let (form_errors, draft) = (FormErrors::default(), Draft::default());
+    page_of(form_errors.status(), &ComposePage { cx, form_errors, draft, key: IdempotencyKey::random() })
 }
 
 pub async fn share(
-    v: Visit,
+    cx: PageContext,
     key: IdempotencyKey,
     request: Request<axum::body::Body>,
 ) -> Result<Response, Problem> {
-    let me = v.my_id()?;
+    let me = cx.my_id()?;
     let mut draft = Draft::default();
     let refused = async {
-        posts::take_upload(&v.app, me).await?;
-        draft.read(&v.app, Multipart::from_request(request, &()).await?).await?;
+        posts::take_upload(&cx.app, me).await?;
+        draft.read(&cx.app, Multipart::from_request(request, &()).await?).await?;
         Ok::<_, Problem>(draft.check()?)
     };
     if let Err(problem) = refused.await {
-        let faults = Faults::of(problem)?;
-        return page_of(faults.status(), &ComposePage { v, faults, draft, key: IdempotencyKey::random() });
+        let form_errors = FormErrors::of(problem)?;
+        return page_of(
+            form_errors.status(),
+            &ComposePage { cx, form_errors, draft, key: IdempotencyKey::random() },
+        );
     }
     let (typed, once) = (draft.without_pictures(), key.with_content(draft.digests()));
-    match posts::publish(&v.app, me, &once, draft).await {
+    match posts::publish(&cx.app, me, &once, draft).await {
         Ok(_) => Ok(Redirect::to("/").into_response()),
         // Going back to a form that was sent, and sending something else: a key is good for one post.
         Err(error) => {
-            let faults = Faults::of(error)?;
-            let page = ComposePage { v, faults, draft: typed, key: IdempotencyKey::random() };
-            page_of(page.faults.status(), &page)
+            let form_errors = FormErrors::of(error)?;
+            let page = ComposePage { cx, form_errors, draft: typed, key: IdempotencyKey::random() };
+            page_of(page.form_errors.status(), &page)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What every page has in common: its headers, and the faults of a form.
+//! What every page has in common: its headers, and the form_errors of a form.
 
 use askama::Template;
 use axum::http::header::{
@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use tripod::Error;
 use tripod::web::{FieldError, Problem};
 
-use super::words::Words;
+use super::messages::Messages;
 
 /// What a page may load and do: our own files, and pictures that are in the page itself.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
@@ -38,14 +38,14 @@ pub fn page_of(status: StatusCode, template: &impl Template) -> Result<Response,
 
 /// What is wrong with a form that comes back to whoever sent it.
 #[derive(Default)]
-pub struct Faults {
+pub struct FormErrors {
     problem: Option<Problem>,
 }
 
 /// What the API calls fields that nobody sees in a form; what is wrong with them is said of the form.
 const UNSEEN: [&str; 4] = ["", "id", "cursor", "Idempotency-Key"];
 
-impl Faults {
+impl FormErrors {
     /// Of a form that was refused for what was put into it; other problems are passed on.
     ///
     /// # Errors
@@ -69,43 +69,43 @@ impl Faults {
     }
 
     /// What is wrong with a field, or with one of several of its name (`photo[2]`).
-    pub fn field(&self, words: &Words, name: &str) -> Option<String> {
+    pub fn field(&self, messages: &Messages, name: &str) -> Option<String> {
         let is_it = |error: &&FieldError| {
             let rest = error.field.strip_prefix(name);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
         };
-        self.errors().iter().find(is_it).map(|error| words.say(&error.detail))
+        self.errors().iter().find(is_it).map(|error| messages.say(&error.detail))
     }
 
     /// What is wrong with the form as a whole, where no field of it is at fault.
-    pub fn whole(&self, words: &Words) -> Option<String> {
+    pub fn whole(&self, messages: &Messages) -> Option<String> {
         let problem = self.problem.as_ref()?;
         if let Some(error) = problem.errors.iter().find(|error| UNSEEN.contains(&error.field.as_str())) {
-            return Some(words.say(&error.detail));
+            return Some(messages.say(&error.detail));
         }
-        problem.errors.is_empty().then(|| words.say(&problem.detail))
+        problem.errors.is_empty().then(|| messages.say(&problem.detail))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pages::words::ENGLISH;
+    use crate::pages::messages::ENGLISH;
 
     #[test]
     fn a_fault_stands_beside_its_field() {
         let errors =
             vec![FieldError::new("photo[1]", "is no picture"), FieldError::new("alt", "is too long")];
-        let faults = Faults::of(Problem::invalid_fields(errors)).unwrap_or_default();
-        assert_eq!(faults.field(&ENGLISH, "photo").as_deref(), Some("Is no picture"));
-        assert_eq!(faults.field(&ENGLISH, "alt").as_deref(), Some("Is too long"));
-        assert_eq!(faults.field(&ENGLISH, "al"), None);
-        assert_eq!(faults.whole(&ENGLISH), None);
-        assert_eq!(faults.status(), 422);
-        let unseen = Faults::of(Problem::invalid("Idempotency-Key", "was used")).unwrap_or_default();
+        let form_errors = FormErrors::of(Problem::invalid_fields(errors)).unwrap_or_default();
+        assert_eq!(form_errors.field(&ENGLISH, "photo").as_deref(), Some("Is no picture"));
+        assert_eq!(form_errors.field(&ENGLISH, "alt").as_deref(), Some("Is too long"));
+        assert_eq!(form_errors.field(&ENGLISH, "al"), None);
+        assert_eq!(form_errors.whole(&ENGLISH), None);
+        assert_eq!(form_errors.status(), 422);
+        let unseen = FormErrors::of(Problem::invalid("Idempotency-Key", "was used")).unwrap_or_default();
         assert_eq!(unseen.whole(&ENGLISH).as_deref(), Some("Was used"));
-        assert!(Faults::of(Problem::internal()).is_err());
-        let whole = Faults::of(Problem::conflict("It is taken.")).unwrap_or_default();
+        assert!(FormErrors::of(Problem::internal()).is_err());
+        let whole = FormErrors::of(Problem::conflict("It is taken.")).unwrap_or_default();
         assert_eq!(whole.whole(&ENGLISH).as_deref(), Some("It is taken."));
     }
 }

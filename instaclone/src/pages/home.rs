@@ -5,8 +5,8 @@ use axum::response::Response;
 use tripod::access::Viewer;
 use tripod::web::{Page, PageQuery, Problem};
 
-use super::frame::{Faults, page};
-use super::visit::Visit;
+use super::context::PageContext;
+use super::frame::{FormErrors, page};
 use crate::views::PostView;
 use crate::{feed, posts, saves};
 
@@ -18,7 +18,7 @@ const GLIMPSE: u16 = 9;
 #[derive(Template)]
 #[template(path = "home.html")]
 struct HomePage {
-    v: Visit,
+    cx: PageContext,
     posts: Vec<PostView>,
     next: Option<String>,
 }
@@ -26,39 +26,39 @@ struct HomePage {
 #[derive(Template)]
 #[template(path = "welcome.html")]
 struct WelcomePage {
-    v: Visit,
-    faults: Faults,
+    cx: PageContext,
+    form_errors: FormErrors,
     posts: Vec<PostView>,
 }
 
 #[derive(Template)]
 #[template(path = "explore.html")]
 struct GridPage {
-    v: Visit,
+    cx: PageContext,
     heading: &'static str,
     posts: Vec<PostView>,
     next: Option<String>,
 }
 
 // ANCHOR: feed
-pub async fn feed(v: Visit, query: PageQuery) -> Result<Response, Problem> {
-    let Ok(me) = v.my_id() else { return welcome(v).await };
-    let Page { items: posts, next } = feed::home(&v.app, me, query).await?;
-    page(&HomePage { v, posts, next })
+pub async fn feed(cx: PageContext, query: PageQuery) -> Result<Response, Problem> {
+    let Ok(me) = cx.my_id() else { return welcome(cx).await };
+    let Page { items: posts, next } = feed::home(&cx.app, me, query).await?;
+    page(&HomePage { cx, posts, next })
 }
 // ANCHOR_END: feed
 
-async fn welcome(v: Visit) -> Result<Response, Problem> {
-    let newest = posts::newest(&v.app, Viewer::Anonymous, PageQuery::first(GLIMPSE)).await?;
-    page(&WelcomePage { v, faults: Faults::default(), posts: newest.items })
+async fn welcome(cx: PageContext) -> Result<Response, Problem> {
+    let newest = posts::newest(&cx.app, Viewer::Anonymous, PageQuery::first(GLIMPSE)).await?;
+    page(&WelcomePage { cx, form_errors: FormErrors::default(), posts: newest.items })
 }
 
-pub async fn explore(v: Visit, query: PageQuery) -> Result<Response, Problem> {
-    let Page { items: posts, next } = posts::newest(&v.app, v.viewer(), query.or_limit(TILES)).await?;
-    page(&GridPage { heading: v.words.explore, v, posts, next })
+pub async fn explore(cx: PageContext, query: PageQuery) -> Result<Response, Problem> {
+    let Page { items: posts, next } = posts::newest(&cx.app, cx.viewer(), query.or_limit(TILES)).await?;
+    page(&GridPage { heading: cx.messages.explore, cx, posts, next })
 }
 
-pub async fn saved(v: Visit, query: PageQuery) -> Result<Response, Problem> {
-    let Page { items: posts, next } = saves::list(&v.app, v.my_id()?, query.or_limit(TILES)).await?;
-    page(&GridPage { heading: v.words.kept, v, posts, next })
+pub async fn saved(cx: PageContext, query: PageQuery) -> Result<Response, Problem> {
+    let Page { items: posts, next } = saves::list(&cx.app, cx.my_id()?, query.or_limit(TILES)).await?;
+    page(&GridPage { heading: cx.messages.kept, cx, posts, next })
 }

@@ -6,17 +6,17 @@
 //! Nothing here needs a script: those only spare a reload.
 
 mod assets;
+mod auth;
 mod compose;
-mod door;
+mod context;
 mod frame;
 mod home;
+mod messages;
 mod person;
 mod post;
 mod problem;
 mod search;
 mod settings;
-mod visit;
-mod words;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -28,9 +28,9 @@ pub fn pages() -> Pages {
         .route("/", get(home::feed))
         .route("/explore", get(home::explore))
         .route("/search", get(search::search))
-        .route("/login", get(door::log_in_form).post(door::log_in))
-        .route("/signup", get(door::sign_up_form).post(door::sign_up))
-        .route("/logout", post(door::log_out))
+        .route("/login", get(auth::log_in_form).post(auth::log_in))
+        .route("/signup", get(auth::sign_up_form).post(auth::sign_up))
+        .route("/logout", post(auth::log_out))
         .route("/p/{id}", get(post::show))
         .route("/p/{id}/like", post(post::like))
         .route("/p/{id}/unlike", post(post::unlike))

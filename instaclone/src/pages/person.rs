@@ -4,8 +4,8 @@ use askama::Template;
 use axum::response::Response;
 use tripod::web::{Page, PageQuery, Path, Problem};
 
+use super::context::PageContext;
 use super::frame::page;
-use super::visit::Visit;
 use crate::views::{Author, PostView, User};
 use crate::visibility::no_account;
 use crate::{accounts, follows, posts};
@@ -16,7 +16,7 @@ const TILES: u16 = 30;
 #[derive(Template)]
 #[template(path = "person.html")]
 struct PersonPage {
-    v: Visit,
+    cx: PageContext,
     user: User,
     posts: Vec<PostView>,
     next: Option<String>,
@@ -26,7 +26,7 @@ struct PersonPage {
 #[derive(Template)]
 #[template(path = "people.html")]
 pub struct PeoplePage {
-    v: Visit,
+    cx: PageContext,
     heading: String,
     /// The page that the list belongs to.
     up: String,
@@ -36,73 +36,77 @@ pub struct PeoplePage {
 
 impl PeoplePage {
     /// A page of a list.
-    pub fn new(v: Visit, heading: String, up: String, list: Page<Author>) -> Self {
-        Self { v, heading, up, people: list.items, next: list.next }
+    pub fn new(cx: PageContext, heading: String, up: String, list: Page<Author>) -> Self {
+        Self { cx, heading, up, people: list.items, next: list.next }
     }
 }
 
 #[derive(Template)]
 #[template(path = "follow.html")]
 struct Follow {
-    v: Visit,
+    cx: PageContext,
     user: User,
 }
 
-async fn find(v: &Visit, username: &str) -> Result<User, Problem> {
-    let found = accounts::with_name(&v.app, v.viewer(), username).await;
+async fn find(cx: &PageContext, username: &str) -> Result<User, Problem> {
+    let found = accounts::with_name(&cx.app, cx.viewer(), username).await;
     // A name that nobody can have is nobody's.
     Ok(found.map_err(|error| if error.is_invalid() { no_account() } else { error })?)
 }
 
-pub async fn show(v: Visit, Path(username): Path<String>, query: PageQuery) -> Result<Response, Problem> {
-    let user = find(&v, &username).await?;
+pub async fn show(
+    cx: PageContext,
+    Path(username): Path<String>,
+    query: PageQuery,
+) -> Result<Response, Problem> {
+    let user = find(&cx, &username).await?;
     let Page { items: posts, next } =
-        posts::of_author(&v.app, v.viewer(), user.author.id, query.or_limit(TILES)).await?;
-    page(&PersonPage { v, user, posts, next })
+        posts::of_author(&cx.app, cx.viewer(), user.author.id, query.or_limit(TILES)).await?;
+    page(&PersonPage { cx, user, posts, next })
 }
 
 pub async fn followers(
-    v: Visit,
+    cx: PageContext,
     Path(username): Path<String>,
     query: PageQuery,
 ) -> Result<Response, Problem> {
-    let user = find(&v, &username).await?.author;
-    let list = follows::followers(&v.app, v.viewer(), user.id, query).await?;
-    let heading = (v.words.followers_of)(&user.username);
-    page(&PeoplePage::new(v, heading, format!("/u/{}", user.username), list))
+    let user = find(&cx, &username).await?.author;
+    let list = follows::followers(&cx.app, cx.viewer(), user.id, query).await?;
+    let heading = (cx.messages.followers_of)(&user.username);
+    page(&PeoplePage::new(cx, heading, format!("/u/{}", user.username), list))
 }
 
 pub async fn following(
-    v: Visit,
+    cx: PageContext,
     Path(username): Path<String>,
     query: PageQuery,
 ) -> Result<Response, Problem> {
-    let user = find(&v, &username).await?.author;
-    let list = follows::following(&v.app, v.viewer(), user.id, query).await?;
-    let heading = (v.words.followed_by)(&user.username);
-    page(&PeoplePage::new(v, heading, format!("/u/{}", user.username), list))
+    let user = find(&cx, &username).await?.author;
+    let list = follows::following(&cx.app, cx.viewer(), user.id, query).await?;
+    let heading = (cx.messages.followed_by)(&user.username);
+    page(&PeoplePage::new(cx, heading, format!("/u/{}", user.username), list))
 }
 
-pub async fn follow(v: Visit, Path(username): Path<String>) -> Result<Response, Problem> {
-    set_followed(v, username, true).await
+pub async fn follow(cx: PageContext, Path(username): Path<String>) -> Result<Response, Problem> {
+    set_followed(cx, username, true).await
 }
 
-pub async fn unfollow(v: Visit, Path(username): Path<String>) -> Result<Response, Problem> {
-    set_followed(v, username, false).await
+pub async fn unfollow(cx: PageContext, Path(username): Path<String>) -> Result<Response, Problem> {
+    set_followed(cx, username, false).await
 }
 
-async fn set_followed(v: Visit, username: String, followed: bool) -> Result<Response, Problem> {
-    let (me, them) = (v.my_id()?, find(&v, &username).await?.author);
-    follows::set(&v.app, me, them.id, followed).await?;
-    after_follow(v, them).await
+async fn set_followed(cx: PageContext, username: String, followed: bool) -> Result<Response, Problem> {
+    let (me, them) = (cx.my_id()?, find(&cx, &username).await?.author);
+    follows::set(&cx.app, me, them.id, followed).await?;
+    after_follow(cx, them).await
 }
 
-async fn after_follow(v: Visit, them: Author) -> Result<Response, Problem> {
-    if !v.wants_piece() {
-        return Ok(v.back(&format!("/u/{}", them.username), ""));
+async fn after_follow(cx: PageContext, them: Author) -> Result<Response, Problem> {
+    if !cx.wants_piece() {
+        return Ok(cx.back(&format!("/u/{}", them.username), ""));
     }
-    let user = find(&v, &them.username).await?;
-    page(&Follow { v, user })
+    let user = find(&cx, &them.username).await?;
+    page(&Follow { cx, user })
 }
 
 impl User {

@@ -6,9 +6,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use tripod::web::{Form, IdempotencyKey, Keyed, Once, Page, PageQuery, Path, Problem};
 
-use super::frame::{Faults, page, page_of};
+use super::context::PageContext;
+use super::frame::{FormErrors, page, page_of};
 use super::person::PeoplePage;
-use super::visit::Visit;
 use crate::comments::{self, NewComment};
 use crate::entity::{CommentId, PostId};
 use crate::posts::{self, PostChange};
@@ -18,11 +18,11 @@ use crate::{likes, saves};
 #[derive(Template)]
 #[template(path = "post.html")]
 struct PostPage {
-    v: Visit,
+    cx: PageContext,
     post: PostView,
     comments: Vec<CommentView>,
     next: Option<String>,
-    faults: Faults,
+    form_errors: FormErrors,
     typed: Typed,
     /// Makes the comment form safe to send twice.
     key: String,
@@ -38,33 +38,33 @@ struct Typed {
 #[derive(Template)]
 #[template(path = "actions.html")]
 struct Actions {
-    v: Visit,
+    cx: PageContext,
     post: PostView,
 }
 
 #[derive(Template)]
 #[template(path = "comment.html")]
 struct Comment {
-    v: Visit,
+    cx: PageContext,
     comment: CommentView,
     removable: bool,
 }
 
-pub async fn show(v: Visit, Path(id): Path<PostId>, query: PageQuery) -> Result<Response, Problem> {
-    show_with(v, id, query, Faults::default(), Typed::default()).await
+pub async fn show(cx: PageContext, Path(id): Path<PostId>, query: PageQuery) -> Result<Response, Problem> {
+    show_with(cx, id, query, FormErrors::default(), Typed::default()).await
 }
 
 async fn show_with(
-    v: Visit,
+    cx: PageContext,
     id: PostId,
     query: PageQuery,
-    faults: Faults,
+    form_errors: FormErrors,
     typed: Typed,
 ) -> Result<Response, Problem> {
-    let post = views::post(&v.app, &v.app.cached(), v.viewer(), id).await?;
-    let Page { items: comments, next } = comments::list(&v.app, v.viewer(), id, query).await?;
-    let status = faults.status();
-    page_of(status, &PostPage { v, post, comments, next, faults, typed, key: IdempotencyKey::random() })
+    let post = views::post(&cx.app, &cx.app.cached(), cx.viewer(), id).await?;
+    let Page { items: comments, next } = comments::list(&cx.app, cx.viewer(), id, query).await?;
+    let status = form_errors.status();
+    page_of(status, &PostPage { cx, post, comments, next, form_errors, typed, key: IdempotencyKey::random() })
 }
 
 /// A refused form is shown at the address it was sent to; coming back there leads to the page, at
@@ -74,55 +74,55 @@ pub async fn to_post(Path(id): Path<PostId>, uri: Uri) -> Redirect {
     Redirect::to(&format!("/p/{id}?{}", place.unwrap_or_default()))
 }
 
-pub async fn like(v: Visit, Path(id): Path<PostId>) -> Result<Response, Problem> {
-    likes::set(&v.app, v.my_id()?, id, true).await?;
-    after_action(v, id).await
+pub async fn like(cx: PageContext, Path(id): Path<PostId>) -> Result<Response, Problem> {
+    likes::set(&cx.app, cx.my_id()?, id, true).await?;
+    after_action(cx, id).await
 }
 
-pub async fn unlike(v: Visit, Path(id): Path<PostId>) -> Result<Response, Problem> {
-    likes::set(&v.app, v.my_id()?, id, false).await?;
-    after_action(v, id).await
+pub async fn unlike(cx: PageContext, Path(id): Path<PostId>) -> Result<Response, Problem> {
+    likes::set(&cx.app, cx.my_id()?, id, false).await?;
+    after_action(cx, id).await
 }
 
-pub async fn save(v: Visit, Path(id): Path<PostId>) -> Result<Response, Problem> {
-    saves::set(&v.app, v.my_id()?, id, true).await?;
-    after_action(v, id).await
+pub async fn save(cx: PageContext, Path(id): Path<PostId>) -> Result<Response, Problem> {
+    saves::set(&cx.app, cx.my_id()?, id, true).await?;
+    after_action(cx, id).await
 }
 
-pub async fn unsave(v: Visit, Path(id): Path<PostId>) -> Result<Response, Problem> {
-    saves::set(&v.app, v.my_id()?, id, false).await?;
-    after_action(v, id).await
+pub async fn unsave(cx: PageContext, Path(id): Path<PostId>) -> Result<Response, Problem> {
+    saves::set(&cx.app, cx.my_id()?, id, false).await?;
+    after_action(cx, id).await
 }
 
-async fn after_action(v: Visit, id: PostId) -> Result<Response, Problem> {
-    if !v.wants_piece() {
-        return Ok(v.back(&format!("/p/{id}"), &format!("#post-{id}")));
+async fn after_action(cx: PageContext, id: PostId) -> Result<Response, Problem> {
+    if !cx.wants_piece() {
+        return Ok(cx.back(&format!("/p/{id}"), &format!("#post-{id}")));
     }
-    let post = views::post(&v.app, &v.app.cached(), v.viewer(), id).await?;
-    page(&Actions { v, post })
+    let post = views::post(&cx.app, &cx.app.cached(), cx.viewer(), id).await?;
+    page(&Actions { cx, post })
 }
 
-pub async fn likes(v: Visit, Path(id): Path<PostId>, query: PageQuery) -> Result<Response, Problem> {
-    let post = views::post(&v.app, &v.app.cached(), v.viewer(), id).await?;
-    let list = likes::list(&v.app, v.viewer(), id, query).await?;
-    let heading = (v.words.liked_by)(&post.author.username);
-    page(&PeoplePage::new(v, heading, format!("/p/{id}"), list))
+pub async fn likes(cx: PageContext, Path(id): Path<PostId>, query: PageQuery) -> Result<Response, Problem> {
+    let post = views::post(&cx.app, &cx.app.cached(), cx.viewer(), id).await?;
+    let list = likes::list(&cx.app, cx.viewer(), id, query).await?;
+    let heading = (cx.messages.liked_by)(&post.author.username);
+    page(&PeoplePage::new(cx, heading, format!("/p/{id}"), list))
 }
 
 pub async fn comment(
-    v: Visit,
+    cx: PageContext,
     Path(id): Path<PostId>,
     Keyed(once, Form(new)): Keyed<Form<NewComment>>,
 ) -> Result<Response, Problem> {
-    match comments::add(&v.app, v.my_id()?, &once, id, &new).await {
-        Ok(_) if !v.wants_piece() => Ok(Redirect::to(&format!("/p/{id}#comments")).into_response()),
+    match comments::add(&cx.app, cx.my_id()?, &once, id, &new).await {
+        Ok(_) if !cx.wants_piece() => Ok(Redirect::to(&format!("/p/{id}#comments")).into_response()),
         Ok(comment) => {
-            let comment = comments::find(&v.app, v.viewer(), comment).await?;
-            page(&Comment { v, comment, removable: true })
+            let comment = comments::find(&cx.app, cx.viewer(), comment).await?;
+            page(&Comment { cx, comment, removable: true })
         }
         Err(error) => {
             let typed = Typed { comment: new.text, caption: None };
-            show_with(v, id, PageQuery::default(), Faults::of(error)?, typed).await
+            show_with(cx, id, PageQuery::default(), FormErrors::of(error)?, typed).await
         }
     }
 }
@@ -134,36 +134,36 @@ pub struct Under {
 }
 
 pub async fn delete_comment(
-    v: Visit,
+    cx: PageContext,
     Path(id): Path<CommentId>,
     Form(under): Form<Under>,
 ) -> Result<Response, Problem> {
-    comments::remove(&v.app, v.my_id()?, id).await?;
-    if v.wants_piece() {
+    comments::remove(&cx.app, cx.my_id()?, id).await?;
+    if cx.wants_piece() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     Ok(Redirect::to(&format!("/p/{}#comments", under.post)).into_response())
 }
 
 pub async fn change_caption(
-    v: Visit,
+    cx: PageContext,
     Path(id): Path<PostId>,
     Form(change): Form<PostChange>,
 ) -> Result<Response, Problem> {
-    let (me, once) = (v.my_id()?, Once::without_key(v.app.shards.clone()));
-    let changed = async { posts::change_caption(&v.app, me, &once, id, change.checked()?).await };
+    let (me, once) = (cx.my_id()?, Once::without_key(cx.app.shards.clone()));
+    let changed = async { posts::change_caption(&cx.app, me, &once, id, change.checked()?).await };
     match changed.await {
         Ok(_) => Ok(Redirect::to(&format!("/p/{id}")).into_response()),
         Err(error) => {
             let typed = Typed { comment: String::new(), caption: change.caption };
-            show_with(v, id, PageQuery::default(), Faults::of(error)?, typed).await
+            show_with(cx, id, PageQuery::default(), FormErrors::of(error)?, typed).await
         }
     }
 }
 
-pub async fn delete(v: Visit, Path(id): Path<PostId>) -> Result<Response, Problem> {
-    posts::remove_own(&v.app, v.my_id()?, &Once::without_key(v.app.shards.clone()), id).await?;
-    let me = v.me.as_ref().map(|(_, author)| author.username.clone()).unwrap_or_default();
+pub async fn delete(cx: PageContext, Path(id): Path<PostId>) -> Result<Response, Problem> {
+    posts::remove_own(&cx.app, cx.my_id()?, &Once::without_key(cx.app.shards.clone()), id).await?;
+    let me = cx.me.as_ref().map(|(_, author)| author.username.clone()).unwrap_or_default();
     Ok(Redirect::to(&format!("/u/{me}")).into_response())
 }
 

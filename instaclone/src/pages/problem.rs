@@ -8,14 +8,14 @@ use tripod::Asked;
 use tripod::web::Problem;
 
 use super::assets;
+use super::context::referring_page;
 use super::frame::page_of;
-use super::visit::referring_page;
-use super::words::{Words, words};
+use super::messages::{Messages, messages};
 
 #[derive(Template)]
 #[template(path = "problem.html")]
 struct ProblemPage {
-    words: &'static Words,
+    messages: &'static Messages,
     status: u16,
     heading: &'static str,
     detail: String,
@@ -40,12 +40,12 @@ pub fn page(asked: &Asked, problem: Problem) -> Response {
         Method::GET if problem.status == 400 => Problem::absent("There is nothing at this address."),
         _ => problem,
     };
-    let words = words(&asked.headers);
+    let messages = messages(&asked.headers);
     let page = ProblemPage {
-        words,
+        messages,
         status: problem.status,
-        heading: (words.problem)(problem.status),
-        detail: words.say(problem.errors.first().map_or(&problem.detail, |error| &error.detail)),
+        heading: (messages.problem)(problem.status),
+        detail: messages.say(problem.errors.first().map_or(&problem.detail, |error| &error.detail)),
         style: assets::path("style.css"),
     };
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

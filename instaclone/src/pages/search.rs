@@ -5,8 +5,8 @@ use axum::response::Response;
 use serde::Deserialize;
 use tripod::web::{Problem, Query};
 
+use super::context::PageContext;
 use super::frame::page;
-use super::visit::Visit;
 use crate::entity::username;
 use crate::views::{self, Author};
 
@@ -25,28 +25,28 @@ pub struct Question {
 #[derive(Template)]
 #[template(path = "search.html")]
 struct SearchPage {
-    v: Visit,
+    cx: PageContext,
     q: String,
     people: Vec<Author>,
 }
 
-pub async fn search(v: Visit, Query(Question { q }): Query<Question>) -> Result<Response, Problem> {
+pub async fn search(cx: PageContext, Query(Question { q }): Query<Question>) -> Result<Response, Problem> {
     let q = q.trim().trim_start_matches('@').to_owned();
-    let people = beginning_with(&v, &q.to_lowercase()).await?;
-    page(&SearchPage { v, q, people })
+    let people = beginning_with(&cx, &q.to_lowercase()).await?;
+    page(&SearchPage { cx, q, people })
 }
 
 /// The people whose names begin with this, by name.
-async fn beginning_with(v: &Visit, start: &str) -> Result<Vec<Author>, Problem> {
+async fn beginning_with(cx: &PageContext, start: &str) -> Result<Vec<Author>, Problem> {
     let may_be_a_name = !start.is_empty()
         && start.len() <= 30
         && start.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_'));
     if !may_be_a_name {
         return Ok(Vec::new());
     }
-    let read = v.app.cached().available();
+    let read = cx.app.cached().available();
     let names = read.starting_with::<username::Entity>(start, LOOKED_AT).await?;
     let ids = names.iter().map(|name| name.peek().account_id).collect();
-    let people = views::authors(&v.app, &read, v.viewer(), ids).await?;
+    let people = views::authors(&cx.app, &read, cx.viewer(), ids).await?;
     Ok(people.into_iter().flatten().take(MOST).collect())
 }

@@ -9,10 +9,10 @@ use tripod::Result;
 use tripod::web::body::Multipart;
 use tripod::web::{Form, IdempotencyKey, Once, Path, Problem, Query};
 
-use super::door;
-use super::frame::{Faults, page_of};
-use super::visit::Visit;
-use super::words;
+use super::auth;
+use super::context::PageContext;
+use super::frame::{FormErrors, page_of};
+use super::messages;
 use crate::accounts::{self, Device, ProfileChange, SessionId};
 use crate::posts;
 use crate::views::User;
@@ -31,10 +31,10 @@ pub struct Told {
 #[derive(Template)]
 #[template(path = "settings.html")]
 struct SettingsPage {
-    v: Visit,
+    cx: PageContext,
     user: User,
     devices: Vec<Device>,
-    faults: Faults,
+    form_errors: FormErrors,
     saved: bool,
     full_name: String,
     bio: String,
@@ -47,8 +47,8 @@ pub struct Profile {
     bio: String,
 }
 
-pub async fn show(v: Visit, Query(told): Query<Told>) -> Result<Response, Problem> {
-    show_with(v, Faults::default(), None, told.saved.is_some()).await
+pub async fn show(cx: PageContext, Query(told): Query<Told>) -> Result<Response, Problem> {
+    show_with(cx, FormErrors::default(), None, told.saved.is_some()).await
 }
 
 /// What a device is, in words, from what its browser says of itself.
@@ -83,64 +83,72 @@ fn device_name(user_agent: &str) -> String {
 }
 
 async fn show_with(
-    v: Visit,
-    faults: Faults,
+    cx: PageContext,
+    form_errors: FormErrors,
     typed: Option<Profile>,
     saved: bool,
 ) -> Result<Response, Problem> {
-    let user = accounts::own(&v.app, v.my_id()?).await?;
-    let mut devices = accounts::devices(&v.app, v.signed_in()?).await?;
+    let user = accounts::own(&cx.app, cx.my_id()?).await?;
+    let mut devices = accounts::devices(&cx.app, cx.signed_in()?).await?;
     for device in &mut devices {
         device.device = device_name(&device.device);
     }
     let stored = || Profile { full_name: user.author.full_name.to_string(), bio: user.bio.clone() };
     let Profile { full_name, bio } = typed.unwrap_or_else(stored);
-    let status = faults.status();
-    page_of(status, &SettingsPage { v, user, devices, faults, saved, full_name, bio })
+    let status = form_errors.status();
+    page_of(status, &SettingsPage { cx, user, devices, form_errors, saved, full_name, bio })
 }
 
 /// Back to the settings: saved, or with what was wrong.
-async fn answer<T>(v: Visit, done: Result<T, Problem>, typed: Option<Profile>) -> Result<Response, Problem> {
+async fn answer<T>(
+    cx: PageContext,
+    done: Result<T, Problem>,
+    typed: Option<Profile>,
+) -> Result<Response, Problem> {
     match done {
         Ok(_) => Ok(Redirect::to("/settings?saved=1").into_response()),
-        Err(problem) => show_with(v, Faults::of(problem)?, typed, false).await,
+        Err(problem) => show_with(cx, FormErrors::of(problem)?, typed, false).await,
     }
 }
 
-pub async fn change_profile(v: Visit, Form(typed): Form<Profile>) -> Result<Response, Problem> {
+pub async fn change_profile(cx: PageContext, Form(typed): Form<Profile>) -> Result<Response, Problem> {
     let change = ProfileChange {
         full_name: Some(typed.full_name.clone()),
         bio: Some(typed.bio.clone()),
         is_private: None,
     };
-    let once = Once::without_key(v.app.shards.clone());
-    let done = accounts::change_profile(v.my_id()?, &once, change).await;
-    answer(v, done.map_err(Problem::from), Some(typed)).await
+    let once = Once::without_key(cx.app.shards.clone());
+    let done = accounts::change_profile(cx.my_id()?, &once, change).await;
+    answer(cx, done.map_err(Problem::from), Some(typed)).await
 }
 
-pub async fn change_avatar(v: Visit, key: IdempotencyKey, request: Request) -> Result<Response, Problem> {
-    let me = v.my_id()?;
+pub async fn change_avatar(
+    cx: PageContext,
+    key: IdempotencyKey,
+    request: Request,
+) -> Result<Response, Problem> {
+    let me = cx.my_id()?;
     let done = async {
-        posts::take_upload(&v.app, me).await?;
+        posts::take_upload(&cx.app, me).await?;
         let Multipart(mut parts) = Multipart::from_request(request, &()).await?;
         while let Some(part) = parts.next_field().await? {
             if part.name() == Some("picture") {
                 let bytes = part.bytes().await?;
                 let once = key.with_content([bytes.as_ref()]);
-                return Ok(accounts::change_avatar(&v.app, me, &once, bytes, "picture").await?);
+                return Ok(accounts::change_avatar(&cx.app, me, &once, bytes, "picture").await?);
             }
         }
         Err(Problem::invalid("picture", "must not be empty"))
     };
     let done: Result<(), Problem> = done.await;
-    answer(v, done, None).await
+    answer(cx, done, None).await
 }
 
-pub async fn close_session(v: Visit, Path(id): Path<SessionId>) -> Result<Response, Problem> {
-    match accounts::close(&v.app, v.signed_in()?, id).await {
+pub async fn close_session(cx: PageContext, Path(id): Path<SessionId>) -> Result<Response, Problem> {
+    match accounts::close(&cx.app, cx.signed_in()?, id).await {
         // Closed already, by another click or another device.
-        Err(error) if error.is_absent() => answer(v, Ok(()), None).await,
-        done => answer(v, done.map_err(Problem::from), None).await,
+        Err(error) if error.is_absent() => answer(cx, Ok(()), None).await,
+        done => answer(cx, done.map_err(Problem::from), None).await,
     }
 }
 
@@ -150,15 +158,15 @@ pub struct Confirmation {
     confirm: String,
 }
 
-pub async fn delete_account(v: Visit, Form(typed): Form<Confirmation>) -> Result<Response, Problem> {
-    let me = v.my_id()?;
-    let own = v.me.as_ref().is_some_and(|(_, author)| *author.username == *typed.confirm.trim());
+pub async fn delete_account(cx: PageContext, Form(typed): Form<Confirmation>) -> Result<Response, Problem> {
+    let me = cx.my_id()?;
+    let own = cx.me.as_ref().is_some_and(|(_, author)| *author.username == *typed.confirm.trim());
     if !own {
         let refused = Err::<(), _>(Problem::invalid("confirm", "is not your user name"));
-        return answer(v, refused, None).await;
+        return answer(cx, refused, None).await;
     }
-    accounts::delete(&v.app, me).await?;
-    door::leave(&v.app)
+    accounts::delete(&cx.app, me).await?;
+    auth::leave(&cx.app)
 }
 
 #[derive(Deserialize)]
@@ -167,13 +175,16 @@ pub struct Language {
 }
 
 /// Keeps the language that somebody chose, in their browser.
-pub async fn change_language(v: Visit, Form(typed): Form<Language>) -> Result<Response, Problem> {
-    let chosen = words::of_tag(&typed.language);
+pub async fn change_language(cx: PageContext, Form(typed): Form<Language>) -> Result<Response, Problem> {
+    let chosen = messages::of_tag(&typed.language);
     let chosen = chosen.ok_or_else(|| Problem::invalid("language", "is not one of this service"))?;
-    let secure = if v.app.config.public_url.starts_with("https://") { "; Secure" } else { "" };
-    let cookie =
-        format!("{}={}; Path=/; SameSite=Lax; HttpOnly; Max-Age=31536000{secure}", words::COOKIE, chosen.tag);
-    Ok(([(SET_COOKIE, cookie)], v.back("/", "")).into_response())
+    let secure = if cx.app.config.public_url.starts_with("https://") { "; Secure" } else { "" };
+    let cookie = format!(
+        "{}={}; Path=/; SameSite=Lax; HttpOnly; Max-Age=31536000{secure}",
+        messages::COOKIE,
+        chosen.tag
+    );
+    Ok(([(SET_COOKIE, cookie)], cx.back("/", "")).into_response())
 }
 
 #[cfg(test)]

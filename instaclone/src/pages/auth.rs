@@ -10,8 +10,8 @@ use serde::Deserialize;
 use tripod::App;
 use tripod::web::{FieldError, Form, IdempotencyKey, Problem, Query, SessionCookie};
 
-use super::frame::{Faults, page, page_of};
-use super::visit::{Visit, local};
+use super::context::{PageContext, local};
+use super::frame::{FormErrors, page, page_of};
 use crate::accounts::{self, Credentials, NewAccount};
 
 /// Where to go once in.
@@ -40,8 +40,8 @@ pub struct SignUp {
 #[derive(Template)]
 #[template(path = "log_in.html")]
 struct LogInPage {
-    v: Visit,
-    faults: Faults,
+    cx: PageContext,
+    form_errors: FormErrors,
     username: String,
     next: Option<String>,
 }
@@ -49,49 +49,52 @@ struct LogInPage {
 #[derive(Template)]
 #[template(path = "sign_up.html")]
 struct SignUpPage {
-    v: Visit,
-    faults: Faults,
+    cx: PageContext,
+    form_errors: FormErrors,
     typed: SignUp,
     /// Makes the form safe to send twice.
     key: String,
 }
 
-pub async fn log_in_form(v: Visit, Query(Next { next }): Query<Next>) -> Result<Response, Problem> {
-    if v.me.is_some() {
+pub async fn log_in_form(cx: PageContext, Query(Next { next }): Query<Next>) -> Result<Response, Problem> {
+    if cx.me.is_some() {
         return Ok(go_on(next.as_deref()));
     }
-    page(&LogInPage { v, faults: Faults::default(), username: String::new(), next })
+    page(&LogInPage { cx, form_errors: FormErrors::default(), username: String::new(), next })
 }
 
 pub async fn log_in(
-    v: Visit,
+    cx: PageContext,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Form(typed): Form<LogIn>,
 ) -> Result<Response, Problem> {
     let credentials = Credentials { username: typed.username.clone(), password: typed.password };
-    match accounts::log_in_as(&v.app, peer, &v.headers, credentials).await {
-        Ok(signed_in) => enter(&v.app, &signed_in.token, typed.next.as_deref()),
+    match accounts::log_in_as(&cx.app, peer, &cx.headers, credentials).await {
+        Ok(signed_in) => enter(&cx.app, &signed_in.token, typed.next.as_deref()),
         Err(error) => {
-            let faults = Faults::of(error)?;
-            page_of(faults.status(), &LogInPage { v, faults, username: typed.username, next: typed.next })
+            let form_errors = FormErrors::of(error)?;
+            page_of(
+                form_errors.status(),
+                &LogInPage { cx, form_errors, username: typed.username, next: typed.next },
+            )
         }
     }
 }
 
-pub async fn sign_up_form(v: Visit) -> Result<Response, Problem> {
-    if v.me.is_some() {
+pub async fn sign_up_form(cx: PageContext) -> Result<Response, Problem> {
+    if cx.me.is_some() {
         return Ok(go_on(None));
     }
     page(&SignUpPage {
-        v,
-        faults: Faults::default(),
+        cx,
+        form_errors: FormErrors::default(),
         typed: SignUp::default(),
         key: IdempotencyKey::random(),
     })
 }
 
 pub async fn sign_up(
-    v: Visit,
+    cx: PageContext,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     key: IdempotencyKey,
     Form(typed): Form<SignUp>,
@@ -102,24 +105,27 @@ pub async fn sign_up(
         email: Some(typed.email.clone()).filter(|email| !email.trim().is_empty()),
         full_name: Some(typed.full_name.clone()),
     };
-    match accounts::sign_up_as(&v.app, peer, &v.headers, key.as_bytes(), new).await {
-        Ok(signed_in) => enter(&v.app, &signed_in.token, None),
+    match accounts::sign_up_as(&cx.app, peer, &cx.headers, key.as_bytes(), new).await {
+        Ok(signed_in) => enter(&cx.app, &signed_in.token, None),
         Err(error) => {
             let mut problem = Problem::from(error);
             if problem.status == 409 {
                 problem.errors = vec![FieldError::new("username", "is taken")];
             }
-            let faults = Faults::of(problem)?;
-            page_of(faults.status(), &SignUpPage { v, faults, typed, key: IdempotencyKey::random() })
+            let form_errors = FormErrors::of(problem)?;
+            page_of(
+                form_errors.status(),
+                &SignUpPage { cx, form_errors, typed, key: IdempotencyKey::random() },
+            )
         }
     }
 }
 
-pub async fn log_out(v: Visit) -> Result<Response, Problem> {
-    if let Ok(me) = v.signed_in() {
-        v.app.sessions.close(me.0.account, me.0.id).await?;
+pub async fn log_out(cx: PageContext) -> Result<Response, Problem> {
+    if let Ok(me) = cx.signed_in() {
+        cx.app.sessions.close(me.0.account, me.0.id).await?;
     }
-    leave(&v.app)
+    leave(&cx.app)
 }
 
 /// To the start, without a session.

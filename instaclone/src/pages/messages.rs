@@ -19,7 +19,7 @@ type Counted = fn(u64) -> String;
 type Of = fn(&str) -> String;
 
 /// The strings of one language.
-pub struct Words {
+pub struct Messages {
     /// The language's tag (BCP 47).
     pub tag: &'static str,
     pub about: &'static str,
@@ -114,7 +114,7 @@ pub struct Words {
     pub sentences: &'static [(&'static str, &'static str)],
 }
 
-impl Words {
+impl Messages {
     /// The label of what describes the photo of this number.
     pub fn describe(&self, number: &usize) -> String {
         self.describe_photo.replace("{}", &number.to_string())
@@ -142,22 +142,22 @@ fn capitalized(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// The words of a language's tag.
-pub fn of_tag(tag: &str) -> Option<&'static Words> {
+/// The messages of a language's tag.
+pub fn of_tag(tag: &str) -> Option<&'static Messages> {
     let language = tag.split('-').next().unwrap_or_default();
-    [&ENGLISH, &SPANISH].into_iter().find(|words| words.tag.eq_ignore_ascii_case(language))
+    [&ENGLISH, &SPANISH].into_iter().find(|messages| messages.tag.eq_ignore_ascii_case(language))
 }
 
-/// The words for a request: in the language that was chosen, else the browser's, else English.
-pub fn words(headers: &HeaderMap) -> &'static Words {
+/// The messages for a request: in the language that was chosen, else the browser's, else English.
+pub fn messages(headers: &HeaderMap) -> &'static Messages {
     let chosen = read_cookie(headers, COOKIE).and_then(of_tag);
     let accepted = || headers.get(ACCEPT_LANGUAGE)?.to_str().ok().and_then(accepted);
     chosen.or_else(accepted).unwrap_or(&ENGLISH)
 }
 
 /// The language that `Accept-Language` likes best, of those we have.
-fn accepted(header: &str) -> Option<&'static Words> {
-    let mut languages: Vec<(f32, &Words)> = header
+fn accepted(header: &str) -> Option<&'static Messages> {
+    let mut languages: Vec<(f32, &Messages)> = header
         .split(',')
         .filter_map(|range| {
             let (tag, weight) = range.split_once(";q=").unwrap_or((range, "1"));
@@ -167,7 +167,7 @@ fn accepted(header: &str) -> Option<&'static Words> {
         .collect();
     // Stable: of two that are liked as much, the first stays first.
     languages.sort_by(|one, other| other.0.total_cmp(&one.0));
-    languages.first().map(|(_, words)| *words)
+    languages.first().map(|(_, messages)| *messages)
 }
 
 #[cfg(test)]
@@ -179,7 +179,7 @@ mod tests {
     fn the_language_is_the_chosen_one_or_the_browsers() {
         let tag = |accept: &str, cookie: &str| {
             let headers = [(ACCEPT_LANGUAGE, accept.parse().unwrap()), (COOKIES, cookie.parse().unwrap())];
-            words(&HeaderMap::from_iter(headers)).tag
+            messages(&HeaderMap::from_iter(headers)).tag
         };
         assert_eq!(tag("es-MX,es;q=0.9,en;q=0.8", ""), "es");
         assert_eq!(tag("fr,en;q=0.2,es;q=0.7", ""), "es");
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(tag("es;q=0, de", ""), "en");
         assert_eq!(tag("en", "language=es"), "es");
         assert_eq!(tag("es", "language=xx"), "es");
-        assert_eq!(words(&HeaderMap::new()).tag, "en");
+        assert_eq!(messages(&HeaderMap::new()).tag, "en");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tripod::web::{Problem, SignedIn};
 use tripod::{App, Error, Result};
 
 use super::assets;
-use super::words::{Words, words};
+use super::messages::{Messages, messages};
 use crate::entity::AccountId;
 use crate::views::{self, Author};
 
@@ -19,17 +19,17 @@ use crate::views::{self, Author};
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// A request for a page.
-pub struct Visit {
+pub struct PageContext {
     pub app: App,
     /// Who is signed in, with what every page shows of them.
     pub me: Option<(SignedIn, Author)>,
-    pub words: &'static Words,
+    pub messages: &'static Messages,
     pub headers: HeaderMap,
     /// The page's path, which the navigation marks as the current one.
     pub path: String,
 }
 
-impl FromRequestParts<App> for Visit {
+impl FromRequestParts<App> for PageContext {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
@@ -43,14 +43,14 @@ impl FromRequestParts<App> for Visit {
         Ok(Self {
             app: app.clone(),
             me,
-            words: words(&parts.headers),
+            messages: messages(&parts.headers),
             headers: parts.headers.clone(),
             path: parts.uri.path().to_owned(),
         })
     }
 }
 
-impl Visit {
+impl PageContext {
     /// Who is signed in.
     ///
     /// # Errors
@@ -103,7 +103,7 @@ impl Visit {
     pub fn ago(&self, time: &DateTime<Utc>) -> String {
         let now_ms = self.app.shards.clock().now_ms();
         let minutes = now_ms.saturating_sub(time.timestamp_millis().max(0) as u64) / 60_000;
-        (self.words.ago)(minutes)
+        (self.messages.ago)(minutes)
     }
 }
 

@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// What makes this process the only one.
 #[derive(Debug)]
-pub(crate) enum Sole {
+pub(crate) enum InstanceLock {
     /// The data directory's file is locked, for as long as this is held.
     Directory { _lock: File },
     /// A database's lock is held.
@@ -30,7 +30,7 @@ pub(crate) enum Sole {
     NotNeeded,
 }
 
-impl Sole {
+impl InstanceLock {
     /// Locks the data directory, if a database is a file: before it is opened.
     pub(super) fn of_files(config: &Config) -> Result<Self> {
         match config.has_files() {

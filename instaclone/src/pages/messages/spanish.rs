@@ -1,9 +1,9 @@
 //! Spanish.
 
-use super::Words;
+use super::Messages;
 
-/// The words in Spanish.
-pub static SPANISH: Words = Words {
+/// The messages in Spanish.
+pub static SPANISH: Messages = Messages {
     tag: "es",
     about: "Un lugar tranquilo para tus fotos y las de la gente que sigues.",
     add_comment: "Añade un comentario",

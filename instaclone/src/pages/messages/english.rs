@@ -1,9 +1,9 @@
 //! English.
 
-use super::Words;
+use super::Messages;
 
-/// The words in English.
-pub static ENGLISH: Words = Words {
+/// The messages in English.
+pub static ENGLISH: Messages = Messages {
     tag: "en",
     about: "A calm place for your photos, and for those of the people you follow.",
     add_comment: "Add a comment",
