@@ -1,7 +1,7 @@
-//! The one error of the framework: a sentence for people, a question for code, and the cause.
+//! The framework's only error type: a message for people, predicates for code, and the cause.
 //!
-//! `Error` is opaque: callers ask `is_*` and never match on a list that grows. Its sentence says
-//! what happened, where, and how to mend it. HTTP status codes are not decided here but in `web`.
+//! `Error` is opaque: callers use the `is_*` predicates and never match on a growing list of variants.
+//! Its message says what happened, where, and how to fix it. `web` maps errors to HTTP status codes.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -10,10 +10,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The result of everything in the framework that can fail.
+/// The result of any framework function that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, in a sentence, with the cause kept as its source.
+/// An error message, with the cause as its source.
 ///
 /// ```
 /// let error = tripod::Error::invalid("the caption is longer than 2,200 characters");
@@ -50,14 +50,14 @@ enum Kind {
 /// What is wrong with one field of the input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldError {
-    /// The path of the field, such as `photos[2].alt`; empty if it is the input as a whole.
+    /// The field's path, such as `photos[2].alt`; empty for the input as a whole.
     pub field: String,
-    /// What is wrong with it, in words that follow the field's name.
+    /// What is wrong with it, worded to follow the field's name.
     pub detail: String,
 }
 
 impl FieldError {
-    /// Says `detail` about `field`.
+    /// An error about `field`.
     pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { field: field.into(), detail: detail.into() }
     }
@@ -68,12 +68,12 @@ impl Error {
         Self { kind, message: message.into(), fields: Vec::new(), retry_after_seconds: None, source: None }
     }
 
-    /// Input that can never be accepted as it is.
+    /// Input that can never be accepted unchanged.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(Kind::Invalid, message)
     }
 
-    /// One field of the input that is not acceptable; `detail` follows the field's name.
+    /// One invalid field of the input; `detail` follows the field's name.
     ///
     /// ```
     /// let error = tripod::Error::invalid_field("caption", "must have at most 2,200 characters");
@@ -84,65 +84,65 @@ impl Error {
         Self::invalid_fields(vec![FieldError::new(field, detail)])
     }
 
-    /// Several fields of the input that are not acceptable.
+    /// Several invalid fields of the input.
     pub fn invalid_fields(fields: Vec<FieldError>) -> Self {
         let sentences = fields.iter().map(|error| format!("{} {}", error.field, error.detail));
         let sentences: Vec<String> = sentences.map(|sentence| sentence.trim().to_owned()).collect();
         Self { fields, ..Self::new(Kind::Invalid, sentences.join("; ")) }
     }
 
-    /// Input of a type that is not handled at all, such as a file that is not a photo.
+    /// Input of an unsupported type, such as a file that is not a photo.
     pub fn unsupported(message: impl Into<String>) -> Self {
         Self::new(Kind::Unsupported, message)
     }
 
-    /// Nobody is signed in, or the credentials are wrong.
+    /// The request is not signed in, or its credentials are wrong.
     pub fn unauthenticated(message: impl Into<String>) -> Self {
         Self::new(Kind::Unauthenticated, message)
     }
 
-    /// The account is known and may not do this.
+    /// The signed-in account may not do this.
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self::new(Kind::Forbidden, message)
     }
 
-    /// There is no such thing, or the viewer may not see it: the two are answered alike.
+    /// The item does not exist or the viewer may not see it; both get the same response.
     pub fn absent(message: impl Into<String>) -> Self {
         Self::new(Kind::Absent, message)
     }
 
-    /// The input is acceptable, but conflicts with what is stored.
+    /// The input is valid, but conflicts with stored data.
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::new(Kind::Conflict, message)
     }
 
-    /// A rate limit is used up; the caller may try again after `retry_after_seconds`.
+    /// A rate limit is used up; the caller may retry after `retry_after_seconds`.
     pub fn limited(retry_after_seconds: u64) -> Self {
         let message = format!("Too many requests; try again in {retry_after_seconds} s.");
         Self { retry_after_seconds: Some(retry_after_seconds), ..Self::new(Kind::Limited, message) }
     }
 
-    /// The program is set up wrongly; only its operator can fix it.
+    /// The program is misconfigured; only its operator can fix it.
     pub fn configuration(message: impl Into<String>) -> Self {
         Self::new(Kind::Configuration, message)
     }
 
-    /// A store does not answer, or not in time; the same call may succeed later.
+    /// A store does not respond in time; the same call may succeed later.
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(Kind::Unavailable, message)
     }
 
-    /// A store went away before it confirmed a write, which may have been made.
+    /// A store went away before it confirmed a write, which may have been applied.
     pub fn unconfirmed(message: impl Into<String>) -> Self {
         Self::new(Kind::Unconfirmed, message)
     }
 
-    /// A bound was reached; the caller should slow down and try again.
+    /// A capacity limit was reached; the caller should slow down and retry.
     pub fn overloaded(message: impl Into<String>) -> Self {
         Self::new(Kind::Overloaded, message)
     }
 
-    /// A fault of the program or of its data.
+    /// A fault in the program or its data.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(Kind::Internal, message)
     }
@@ -207,7 +207,7 @@ impl Error {
         self.kind == Kind::Internal
     }
 
-    /// Says that this error is about a field: its sentence is what is wrong with it.
+    /// Attributes this error to a field, with the message as the field's detail.
     ///
     /// ```
     /// let error = tripod::Error::unsupported("this looks like a GIF").at_field("photo[0]");
@@ -219,27 +219,27 @@ impl Error {
         self
     }
 
-    /// What is wrong with each field, for an error of [`Error::invalid_field`],
-    /// [`Error::invalid_fields`] or [`Error::at_field`].
+    /// The invalid fields of an error from [`Error::invalid_field`], [`Error::invalid_fields`] or
+    /// [`Error::at_field`].
     pub fn fields(&self) -> &[FieldError] {
         &self.fields
     }
 
-    /// Seconds after which the caller may try again, where that is known.
+    /// Seconds after which the caller may retry, if known.
     pub fn retry_after_seconds(&self) -> Option<u64> {
         self.retry_after_seconds
     }
 }
 
 impl Error {
-    /// Keeps `source` as the cause of this error.
+    /// Attaches `source` as the cause of this error.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// The same error once more, for another of those who waited for what failed.
+    /// A copy of an error, for another caller that waited on the call that failed.
     pub(crate) fn shared(error: Arc<Self>) -> Self {
         Self {
             kind: error.kind,
@@ -250,7 +250,7 @@ impl Error {
         }
     }
 
-    /// The sentence and every cause below it, for logs and terminals.
+    /// The message and every cause, for logs and terminals.
     pub fn chain(&self) -> String {
         let mut text = self.message.clone();
         let mut cause = self.source();
@@ -295,7 +295,7 @@ impl From<sea_orm::DbErr> for Error {
     }
 }
 
-/// The error of the driver below, if it is one.
+/// The underlying driver error, if there is one.
 fn driver_error(error: &sea_orm::DbErr) -> Option<&sea_orm::sqlx::Error> {
     use sea_orm::{DbErr, RuntimeErr};
     match error {
@@ -306,13 +306,13 @@ fn driver_error(error: &sea_orm::DbErr) -> Option<&sea_orm::sqlx::Error> {
     }
 }
 
-/// The five characters by which PostgreSQL says what is wrong.
+/// The driver's error code: on PostgreSQL, the SQLSTATE.
 fn sql_state(error: &sea_orm::DbErr) -> Option<String> {
     driver_error(error)?.as_database_error()?.code().map(std::borrow::Cow::into_owned)
 }
 
-/// Whether a database's connection is of no more use: it is closed, or its server is stopping
-/// (57P..), has ended it (08...), or has become a standby that takes no writes (25006).
+/// Whether a database connection is unusable: it is closed, its server is stopping (57P..) or has ended
+/// it (08...), or the server has become a standby that takes no writes (25006).
 pub(crate) fn is_broken(error: &sea_orm::DbErr) -> bool {
     use sea_orm::sqlx::Error::{Io, PoolTimedOut, Protocol, Tls, WorkerCrashed};
     match driver_error(error) {

@@ -1,14 +1,13 @@
-//! Tripod: what a small team needs to build the next social app.
+//! Tripod: a framework for small teams that build social apps.
 //!
-//! In 2010-2011 three engineers took Instagram from 0 to 14 million users by three rules: keep
-//! things very simple; don't reinvent the wheel; use proven, solid technology. Tripod is what they
-//! assembled by hand, as a crate: logical sharding, time-sortable ids, fan-out to feeds, jobs that
-//! commit with their row, media that is safe to show. One person runs it on a laptop with nothing
-//! installed.
+//! In 2010-2011 three engineers took Instagram from 0 to 14 million users by three rules: keep things
+//! very simple; don't reinvent the wheel; use proven, solid technology. Tripod packages what they
+//! assembled by hand: logical sharding, time-sortable ids, fan-out to feeds, jobs that commit with their
+//! row, and media that is safe to show. One person runs it on a laptop with nothing installed.
 //!
 //! # How an app looks
-//! Entities are sea-orm entities with one more derive; edges and jobs are small types; an [`App`]
-//! collects them and plays the role asked for on the command line.
+//! Entities are sea-orm entities with one more derive. Edges and jobs are small types. An [`App`]
+//! collects them and runs in the role given on the command line.
 //!
 //! ```no_run
 //! mod account {
@@ -59,9 +58,9 @@
 //! ```
 //!
 //! # Reading order
-//! The modules below stand in the order of what imports what: each imports only from those above
-//! it. [`id`] and [`shard`] say where things are, [`queue`] what happens next, [`graph`] and
-//! [`timeline`] who sees what of whom, [`web`] and [`app`] how the world gets to it.
+//! This file declares the modules in dependency order: each imports only from those above it. [`id`] and
+//! [`shard`] locate data, [`queue`] runs work in the background, [`graph`] and [`timeline`] determine
+//! what each account sees, and [`web`] and [`app`] serve it.
 
 extern crate self as tripod;
 
@@ -95,7 +94,7 @@ pub mod app;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-/// What the derives' code names.
+/// Re-exports used by the derives' generated code.
 #[doc(hidden)]
 pub mod __private {
     pub use {serde, serde_json};

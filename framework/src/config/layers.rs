@@ -1,13 +1,13 @@
-//! Lays the file and the environment over the defaults, keeping to the defaults' keys and types.
+//! Merges the file and the environment over the defaults, checking keys and types against them.
 
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
 
-/// What the names of our environment variables begin with.
+/// The prefix of Tripod's environment variables.
 pub(super) const PREFIX: &str = "TRIPOD_";
 
-/// The defaults with the other layers over them.
+/// The defaults with the other layers merged over them.
 pub(super) fn merge(
     defaults: &str,
     file: Option<(&str, &str)>,
@@ -72,7 +72,7 @@ fn check_range(value: &Value, path: &str, source: &str) -> Result<()> {
     }
 }
 
-/// The section that is the app's own: its keys and types are not ours to know.
+/// The app's own section, whose keys and types the framework does not know.
 const APP: &str = "app";
 
 fn set_from_environment(table: &mut Table, name: &str, text: &str) -> Result<()> {
@@ -116,13 +116,13 @@ fn set_from_environment(table: &mut Table, name: &str, text: &str) -> Result<()>
     Ok(())
 }
 
-/// A variable's text as a value of whatever type it looks like: a text, if nothing else.
+/// Parses a variable's text as the type it looks like, or as a string.
 fn of_any_type(text: &str) -> Value {
     let parsed = format!("value = {text}").parse::<Table>().ok();
     parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| text.into())
 }
 
-/// A variable's text as a value of the default's type.
+/// Parses a variable's text as the default's type.
 fn parse(text: &str, default: &Value) -> Option<Value> {
     Some(match default {
         Value::Boolean(_) => match text.to_lowercase().as_str() {
@@ -159,7 +159,7 @@ fn leaves(table: &Table, prefix: &str) -> Vec<String> {
         .collect()
 }
 
-/// The environment variable of a setting.
+/// The environment variable for a setting.
 pub(super) fn variable(path: &str) -> String {
     format!("{PREFIX}{}", path.replace('.', "__").to_uppercase())
 }
@@ -172,7 +172,7 @@ fn unknown(what: &str, hint: Option<String>) -> Error {
     Error::configuration(format!("{what} is not a setting; {remedy}"))
 }
 
-/// The known name that fewest edits lead to, if a typing mistake could explain it.
+/// The known name with the fewest edits, if a typo could explain the difference.
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))

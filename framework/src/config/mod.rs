@@ -1,7 +1,7 @@
 //! Settings: built-in defaults, then `tripod.toml`, then the environment.
 //!
-//! `default.toml` is the reference: a key that is not in it is an error that names the key, where
-//! it came from and the nearest one that exists. `config` opens nothing and connects to nothing.
+//! `default.toml` is the reference: any other key is an error that names the key, its source and the
+//! nearest valid key. `config` opens nothing and connects to nothing.
 
 mod layers;
 
@@ -13,10 +13,10 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
-/// The defaults, with a comment on each setting.
+/// The default settings, with a comment on each.
 pub const DEFAULTS: &str = include_str!("default.toml");
 
-/// Every setting, checked. Its fields are explained in [`DEFAULTS`].
+/// All settings, checked. [`DEFAULTS`] documents the fields.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "default.toml documents them, for people who run apps too")]
@@ -35,12 +35,12 @@ pub struct Config {
     pub timeline: Timeline,
     pub queue: Queue,
     pub uploads: Uploads,
-    /// The app's own section: what it must hold is the app's to say.
+    /// The app's own section, which only the app interprets.
     #[serde(default)]
     pub app: toml::Table,
 }
 
-/// `[http]`: what the server grants a connection.
+/// `[http]`: timeouts and limits of the server, and CORS.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "default.toml documents them")]
@@ -66,7 +66,7 @@ pub struct Database {
     pub statement_seconds: u32,
 }
 
-/// `[cache]`: what a process keeps of what it has read.
+/// `[cache]`: the cache in this process.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "default.toml documents them")]
@@ -85,7 +85,7 @@ pub struct Timeline {
     pub cache_bytes: u64,
 }
 
-/// `[queue]`: how jobs are worked.
+/// `[queue]`: the job workers.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "default.toml documents them")]
@@ -94,7 +94,7 @@ pub struct Queue {
     pub lease_seconds: u32,
 }
 
-/// `[uploads]`: files on their way to a row.
+/// `[uploads]`: uploaded files whose row has not committed yet.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "default.toml documents them")]
@@ -103,11 +103,11 @@ pub struct Uploads {
 }
 
 impl Config {
-    /// Reads the three layers. `file` must exist when given; otherwise `tripod.toml` in the
-    /// working directory is read if it is there.
+    /// Reads the three layers. `file` must exist if given; otherwise `tripod.toml` in the working
+    /// directory is read if it exists.
     ///
     /// # Errors
-    /// Configuration, naming the key, its source and how to mend it.
+    /// Configuration, naming the key, its source and the fix.
     pub fn load(file: Option<&Path>) -> Result<Self> {
         let (path, required) = match file {
             Some(path) => (path, true),
@@ -121,7 +121,7 @@ impl Config {
             }
         };
         let source = path.display().to_string();
-        // A variable that is not UTF-8 can't be a setting of ours, but may be another program's.
+        // A variable whose name is not UTF-8 can't be one of ours, but may be another program's.
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .filter(|(name, _)| name.starts_with(layers::PREFIX))
@@ -135,10 +135,10 @@ impl Config {
         Self::from_layers(text.as_deref().map(|text| (source.as_str(), text)), environment)
     }
 
-    /// The defaults with these environment variables over them, and no file: for tests.
+    /// The defaults with these environment variables merged over them, without a file; for tests.
     ///
     /// # Errors
-    /// As [`Self::load`].
+    /// As for [`Self::load`].
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn of_environment(
         environment: impl IntoIterator<Item = (&'static str, String)>,
@@ -146,7 +146,7 @@ impl Config {
         Self::from_layers(None, environment.into_iter().map(|(name, value)| (name.to_owned(), value)))
     }
 
-    /// The section `[app]` as the app's own type.
+    /// The section `[app]`, as the app's own type.
     ///
     /// # Errors
     /// Configuration, naming the key.
@@ -213,7 +213,7 @@ impl Config {
         Ok(self)
     }
 
-    /// The databases to open: those configured, or two SQLite files in the data directory.
+    /// The databases to open: the configured ones, or two SQLite files in the data directory.
     pub fn database_urls(&self) -> Vec<String> {
         if !self.databases.is_empty() {
             return self.databases.clone();
@@ -223,17 +223,17 @@ impl Config {
             .into()
     }
 
-    /// Whether any of the databases is a file.
+    /// Whether any database is a file.
     pub(crate) fn has_files(&self) -> bool {
         self.database_urls().iter().any(|url| url.starts_with("sqlite:"))
     }
 
-    /// Whether several processes may run: all that they must agree on is on servers.
+    /// Whether several processes may run, because all shared state is on servers.
     pub(crate) fn is_shared(&self) -> bool {
         !self.has_files() && !self.redis.is_empty()
     }
 
-    /// Where media files are kept: a directory, or the address of a bucket.
+    /// Where media files are stored: a directory or the address of a bucket.
     pub fn media_location(&self) -> String {
         match self.media.as_str() {
             "" => self.data_dir.join("media").display().to_string(),
@@ -243,7 +243,7 @@ impl Config {
 }
 
 impl Database {
-    /// How long a place in the pool is waited for.
+    /// How long to wait for a place in the pool.
     pub fn wait(&self) -> Duration {
         Duration::from_secs(self.wait_seconds.into())
     }

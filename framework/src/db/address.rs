@@ -1,7 +1,7 @@
-//! The address of a PostgreSQL database, as it is written in the settings.
+//! The address of a PostgreSQL database, as written in the settings.
 //!
-//! `postgres://USER:PASSWORD@HOST:PORT/NAME`, with libpq's parameters (`sslmode`, `sslrootcert`,
-//! ...) and one of ours: `direct=HOST:PORT`, the server itself where HOST:PORT is a pooler.
+//! `postgres://USER:PASSWORD@HOST:PORT/NAME`, with libpq's parameters (`sslmode`, `sslrootcert`, ...)
+//! and one of ours: `direct=HOST:PORT`, the server's own address if HOST:PORT is a pooler.
 
 use std::str::FromStr;
 
@@ -9,10 +9,10 @@ use sea_orm::sqlx::postgres::PgConnectOptions;
 
 use crate::error::{Error, Result};
 
-/// Our parameter beside those of libpq.
+/// Our addition to libpq's parameters.
 const DIRECT: &str = "direct";
-/// libpq's parameters that sqlx knows. One that it does not know it would pass over with a warning,
-/// and a certificate check that is misspelt would be no check.
+/// libpq's parameters that sqlx knows. sqlx only warns about others, so a misspelt certificate check
+/// would be no check.
 const KNOWN: [&str; 7] = [
     "sslmode",
     "sslrootcert",
@@ -23,14 +23,14 @@ const KNOWN: [&str; 7] = [
     "statement-cache-capacity",
 ];
 
-/// Where a PostgreSQL database is.
+/// The address of a PostgreSQL database.
 #[derive(Clone, Debug)]
 pub(super) struct Address {
-    /// `HOST:PORT/NAME`: what people are told, never with the password.
+    /// `HOST:PORT/NAME`, for messages; never with the password.
     pub(super) name: String,
-    /// Where its statements go: to the server, or to a pooler before it.
+    /// Where statements go: the server, or the pooler in front of it.
     pub(super) pooled: PgConnectOptions,
-    /// Past the pooler, where one was given.
+    /// The server behind the pooler, if given.
     pub(super) direct: Option<PgConnectOptions>,
 }
 
@@ -57,7 +57,7 @@ impl Address {
         }
         let options = PgConnectOptions::from_str(&format!("{base}?{}", kept.join("&")))
             .map_err(|error| wrong("the address can't be read".to_owned()).because(error))?
-            // Poolers refuse what they don't track, and no float is stored.
+            // Poolers refuse parameters they don't track, and no float is stored.
             .extra_float_digits(None)
             .application_name("tripod");
         let Some(database) = options.get_database().filter(|name| !name.is_empty()) else {

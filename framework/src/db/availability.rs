@@ -1,8 +1,9 @@
-//! Whether a database server answers, so that nobody waits for one that is known not to.
+//! Tracks whether a database server responds, so that no call waits for a server that is known to be
+//! down.
 //!
-//! A call that fails as calls to a dead server do, or that takes long, has the server probed on a
-//! connection of its own. While the probes fail, calls are refused at once; those under way end
-//! with them. Connections that were opened before the last failure are not used again.
+//! A call that is slow, or fails as calls to a dead server do, triggers a probe on a separate
+//! connection. While the probes fail, new calls are refused at once and running calls are cancelled.
+//! Connections opened before the last failure are not used again.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -16,13 +17,13 @@ use tokio::time::Instant;
 
 use crate::error::is_broken;
 
-/// A call that has taken this long has the server probed.
+/// A call that takes this long triggers a probe.
 const SLOW: Duration = Duration::from_secs(1);
-/// A probe that is not answered by then has failed: it asks for nothing but an answer.
+/// The timeout of a probe, whose query does no work.
 const PROBE: Duration = Duration::from_secs(2);
-/// Between two probes of a server that is down.
+/// The pause between two probes of a server that is down.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Connections are renewed after this long, which also bounds what a backend has piled up.
+/// Connections are renewed after this long, which also bounds what a backend accumulates.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 #[derive(Clone, Debug)]
@@ -36,11 +37,11 @@ struct Inner {
     deadline: Duration,
     down: watch::Sender<bool>,
     probing: AtomicBool,
-    /// When a call last failed, in milliseconds since `start()`, and one more: 0 is never.
+    /// When a call last failed, in milliseconds since `start()`, plus one; 0 is never.
     broken_ms: AtomicU64,
 }
 
-/// What [`Inner::broken_ms`] counts from.
+/// The origin of [`Inner::broken_ms`].
 fn start() -> Instant {
     static START: OnceLock<Instant> = OnceLock::new();
     *START.get_or_init(Instant::now)
@@ -70,12 +71,13 @@ impl Availability {
         age < LIFETIME && (broken_ms == 0 || opened_ms >= broken_ms)
     }
 
-    /// Whether a call that failed so may succeed on another connection, where repeating it is harmless.
+    /// Whether a call that failed with this error may succeed on another connection, if repeating it is
+    /// harmless.
     pub(super) fn is_worth_repeating(&self, error: &DbErr) -> bool {
         is_broken(error) && !self.is_down()
     }
 
-    /// Runs a call unless the server is down, and ends it when the server goes down meanwhile.
+    /// Runs a call unless the server is down, and cancels it if the server goes down meanwhile.
     pub(super) async fn guard<T>(&self, call: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
         let result = match self.bounded(self.0.deadline, call).await {
             Ok(result) => result,
@@ -87,10 +89,10 @@ impl Availability {
         result
     }
 
-    /// Runs anything that talks to the server, for so long at most.
+    /// Runs any call to the server, with a deadline.
     ///
     /// # Errors
-    /// Why it was ended: a sentence.
+    /// Why the call was cancelled, as a sentence.
     pub(super) async fn bounded<T>(
         &self,
         deadline: Duration,
@@ -112,14 +114,14 @@ impl Availability {
             result = &mut call => Ok(result),
             _ = down.wait_for(|down| *down) => Err(gone()),
             () = tokio::time::sleep(deadline.saturating_sub(SLOW)) => {
-                // What is left of the answer would be read by whoever has the connection next.
+                // The connection's next user would read the rest of the answer.
                 self.suspect();
                 Err(format!("{} took longer than {} s", self.0.name, deadline.as_secs()))
             }
         }
     }
 
-    /// A connection has failed: those opened before are not used again, and the server is probed.
+    /// Marks older connections as unusable and probes the server, after a connection has failed.
     fn suspect(&self) {
         let now_ms = start().elapsed().as_millis() as u64 + 1;
         self.0.broken_ms.fetch_max(now_ms, Ordering::Relaxed);
@@ -152,7 +154,7 @@ impl Availability {
             connection.close().await
         };
         match tokio::time::timeout(PROBE, asked).await {
-            // A refusal is an answer, but for that of a server which is starting or stopping.
+            // A refusal is an answer, except from a server that is starting or stopping.
             Ok(Err(sea_orm::sqlx::Error::Database(refusal)))
                 if !refusal.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08")) =>
             {

@@ -1,9 +1,9 @@
-//! A bounded pool of connections: those that read, and those that write to a server.
+//! A bounded pool of connections, for reads and for writes to a server.
 //!
-//! deadpool keeps them, and not sqlx's own pool: that one asks the server after each use whether the
-//! connection is well, which on PostgreSQL is a second round trip for each query and on SQLite a second
-//! hand-over to the connection's thread, and halves how much is read. Here a connection is given back
-//! only when its call has come to an end, so there is nothing to ask.
+//! deadpool manages them instead of sqlx's own pool, which checks each connection after every use. On
+//! PostgreSQL that is a second round trip per query, on SQLite a second hand-over to the connection's
+//! thread; it halves read throughput. Here a connection is returned only after its call has completed,
+//! so no check is needed.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use sea_query_sqlx::SqlxValues;
 
 use super::availability::Availability;
 
-/// Opens connections with these options, and tells which are too old for another use.
+/// Opens connections with these options, and rejects those too old for reuse.
 struct Opener<DB: sqlx::Database> {
     options: Options<DB>,
     server: Option<Availability>,
@@ -49,8 +49,8 @@ impl<DB: sqlx::Database> Clone for Connections<DB> {
 }
 
 impl<DB: sqlx::Database> Connections<DB> {
-    /// A pool of so many, opened when they are needed. Whoever finds none free, or opens one, waits for so
-    /// long at most.
+    /// A pool of at most `count` connections, opened on demand. `wait` bounds both the wait for a free
+    /// connection and the time to open one.
     pub(super) fn new(
         options: Options<DB>,
         server: Option<Availability>,
@@ -62,13 +62,13 @@ impl<DB: sqlx::Database> Connections<DB> {
             .runtime(deadpool::Runtime::Tokio1)
             .wait_timeout(Some(wait))
             .create_timeout(Some(wait))
-            // What was used last is used next: its server process and its caches are warm.
+            // The connection used last is used next: its server process and its caches are warm.
             .queue_mode(managed::QueueMode::Lifo)
             .build();
         Self(pool.expect("what waits has a runtime"))
     }
 
-    /// Opens the first, so that what is wrong shows.
+    /// Opens the first connection, so that errors show early.
     pub(super) async fn check(&self) -> Result<(), DbErr> {
         self.lease().await?.end(Ok(()))
     }
@@ -81,12 +81,12 @@ impl<DB: sqlx::Database> Connections<DB> {
             }
             Err(PoolError::Closed) => Err(DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed)),
             Err(PoolError::Backend(error)) => Err(DbErr::Conn(RuntimeErr::SqlxError(error.into()))),
-            // The server was given as long as anyone waits, and did not let us in.
+            // The connection could not be opened in the time that a caller may wait.
             Err(_) => Err(DbErr::Conn(RuntimeErr::SqlxError(sqlx::Error::PoolTimedOut.into()))),
         }
     }
 
-    /// Closes those that are not in use, one after the other, and gives out no more.
+    /// Closes the idle connections one by one, and hands out no more.
     pub(super) async fn close(&self) -> Result<(), DbErr> {
         let idle = self.0.retain(|_, _| false).removed;
         self.0.close();
@@ -130,7 +130,7 @@ where
     }
 }
 
-/// sea-orm's statement as sqlx's, as sea-orm's own connections make it.
+/// Converts sea-orm's statement to sqlx's, as sea-orm's own connections do.
 pub(super) fn query<DB>(statement: &Statement) -> sqlx::query::Query<'_, DB, SqlxValues>
 where
     DB: sqlx::Database,
@@ -144,8 +144,8 @@ pub(super) fn query_error(error: sqlx::Error) -> DbErr {
     DbErr::Query(RuntimeErr::SqlxError(error.into()))
 }
 
-/// A connection in use. One that is dropped in the middle of a call has half of an answer still to
-/// come: it is closed.
+/// A connection in use. If dropped in the middle of a call it is closed, because half of an answer is
+/// still to come.
 pub(super) struct Leased<DB: sqlx::Database>(Option<Object<Opener<DB>>>);
 
 impl<DB: sqlx::Database> Leased<DB> {
@@ -153,7 +153,8 @@ impl<DB: sqlx::Database> Leased<DB> {
         self.0.as_mut().expect("it is there until the end")
     }
 
-    /// Gives the connection back after a call that has ended so, unless it is that which failed.
+    /// Returns the connection to the pool after a call with this result, unless the connection itself
+    /// failed.
     pub(super) fn end<T>(mut self, result: Result<T, sqlx::Error>) -> Result<T, DbErr> {
         if matches!(result, Ok(_) | Err(sqlx::Error::Database(_))) {
             drop(self.0.take());

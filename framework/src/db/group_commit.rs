@@ -1,8 +1,8 @@
 //! Group commit: writes that arrive together share one transaction and one fsync.
 //!
-//! One task owns the writing connection. It takes what is queued, runs each work inside its own
-//! savepoint, commits once, and only then answers all of them: also those that failed, because
-//! what a work saw may have been written by one before it in the same group.
+//! One task owns the writing connection. It takes what is queued, runs each piece of work in its own
+//! savepoint, commits once, and only then replies to the callers. Failed work is also answered after the
+//! commit, because it may have read what earlier work in the same group wrote.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Transaction, WORK_DEADLINE};
 use crate::error::{Error, Result};
 
-/// Writes that share a commit at most: bounds how long the first of them waits for the last.
+/// Maximum writes per commit: bounds how long the first of them waits for the last.
 const GROUP: usize = 64;
-/// Writes that wait at most; one more waits [`QUEUE_WAIT`] for a place and is then refused.
+/// Maximum waiting writes; one more waits [`QUEUE_WAIT`] for a place and is then refused.
 const QUEUE: usize = 1024;
 const QUEUE_WAIT: Duration = Duration::from_secs(5);
 
@@ -30,12 +30,12 @@ pub(super) struct GroupCommit {
     name: std::sync::Arc<str>,
 }
 
-/// Runs inside the transaction; what it returns tells whether to keep its changes.
+/// Runs inside the transaction; its outcome says whether to keep its changes.
 type Work = Box<dyn FnOnce(Transaction) -> BoxFuture<'static, Outcome> + Send>;
 
 struct Outcome {
     keep: bool,
-    /// Answers the caller, once it is known how the group's commit went.
+    /// Replies to the caller, once the result of the group's commit is known.
     settle: Box<dyn FnOnce(Result<()>) + Send>,
 }
 
@@ -90,7 +90,7 @@ async fn run(name: std::sync::Arc<str>, connection: DatabaseConnection, mut work
         let mut outcomes = Vec::with_capacity(group.len());
         let committed = commit(&connection, group.drain(..), &mut outcomes).await;
         if let Err(error) = &committed {
-            // Works that did not begin are answered only by their channel closing: say why here.
+            // The callers of work that did not begin see only a closed channel: log the reason here.
             tracing::error!(database = %name, %error, "a group of writes was not committed");
         }
         for Outcome { settle, .. } in outcomes {
@@ -105,7 +105,7 @@ async fn run(name: std::sync::Arc<str>, connection: DatabaseConnection, mut work
     }
 }
 
-/// Runs the group and commits it. Works that never began are dropped, which their callers see.
+/// Runs the group and commits it. Work that never began is dropped, which closes its caller's channel.
 async fn commit(
     connection: &DatabaseConnection,
     mut group: impl ExactSizeIterator<Item = Work>,
@@ -127,7 +127,7 @@ async fn commit(
     transaction.commit().await
 }
 
-/// Runs one work in a transaction or a savepoint, and keeps its changes if the work says so.
+/// Runs one piece of work in a transaction or savepoint, and keeps its changes if its outcome says so.
 async fn run_one(
     begun: DatabaseTransaction,
     work: Work,
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(numbers(&database).await, [7, 8]);
     }
 
-    /// As when a disk is full: the statement fails, and SQLite rolls the transaction back by itself.
+    /// Simulates a full disk: the statement fails, and SQLite rolls the transaction back by itself.
     async fn fill(database: &Database) -> Result<()> {
         database
             .write(|tx| async move {
@@ -255,7 +255,7 @@ mod tests {
         let (_directory, database) = open().await;
         let mut acknowledged = 0;
         for round in 0..3 {
-            // The limit goes with the connection, and that does not outlive a full disk.
+            // The limit belongs to the connection, which does not survive a full disk.
             limit_pages(&database, 100).await;
             fill(&database).await.unwrap_err();
             limit_pages(&database, 100).await;
@@ -264,7 +264,7 @@ mod tests {
                 futures::future::join(fill(&database), futures::future::join_all(inserts)).await;
             filled.unwrap_err();
             acknowledged += inserted.iter().filter(|result| result.is_ok()).count();
-            // A lone write that is undone, and then one that counts.
+            // A lone write that is undone, then one that counts.
             insert(&database, round * 100 + 50, true).await.unwrap_err();
             insert(&database, round * 100 + 51, false).await.unwrap();
             acknowledged += 1;

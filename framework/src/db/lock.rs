@@ -1,27 +1,28 @@
-//! A lock that processes hold in a database, whoever started them and wherever they run.
+//! A lock that processes hold in a database, wherever they run.
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait, Value};
 
 use super::{Database, statement};
 use crate::error::{Error, Result};
 
-/// Tells our advisory locks from those of others in the same database: "trip".
+/// Separates our advisory locks from others in the same database: "trip".
 const NAMESPACE: i32 = 0x7472_6970;
 
 /// A lock, held until this is dropped or its process ends.
 ///
-/// On PostgreSQL it is an advisory lock of a transaction that does nothing else: such a one passes a
-/// pooler, unlike a session's. An embedded database needs none, as one process has it for itself.
+/// On PostgreSQL it is the advisory lock of a transaction that does nothing else: unlike a session's
+/// lock, it works through a pooler. An embedded database needs no lock, because one process has it to
+/// itself.
 #[derive(Debug)]
 pub struct Lock {
     held: Option<DatabaseTransaction>,
 }
 
 impl Database {
-    /// Waits for the lock of this number.
+    /// Waits for the lock with this number.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any database error.
     pub async fn lock(&self, number: i32) -> Result<Lock> {
         if self.is_embedded() {
             return Ok(Lock { held: None });
@@ -32,10 +33,10 @@ impl Database {
         Ok(Lock { held: Some(held) })
     }
 
-    /// The lock of this number, if nobody has it.
+    /// The lock with this number, if it is free.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any database error.
     pub async fn try_lock(&self, number: i32) -> Result<Option<Lock>> {
         if self.is_embedded() {
             return Ok(Some(Lock { held: None }));
@@ -53,15 +54,15 @@ fn key(number: i32) -> [Value; 2] {
 }
 
 impl Lock {
-    /// The transaction that holds it, to commit with it.
+    /// The transaction that holds the lock, to commit with it.
     pub(super) fn into_transaction(self) -> Option<DatabaseTransaction> {
         self.held
     }
 
-    /// Whether it is still held: it is lost with its connection.
+    /// Checks that the lock is still held: it is lost with its connection.
     ///
     /// # Errors
-    /// Unavailable, when it was lost.
+    /// Unavailable, if it was lost.
     pub async fn check(&self) -> Result<()> {
         match &self.held {
             None => Ok(()),

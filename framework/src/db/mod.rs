@@ -1,8 +1,8 @@
-//! One physical database: connections that read, one way to write, and its schema.
+//! One physical database: read connections, one way to write, and its schema.
 //!
-//! `db` knows nothing of shards or ids. Every write goes through [`Database::write`]: on SQLite, which
-//! has one writer, concurrent writes share a commit (and its fsync) instead of queueing for the lock,
-//! and nothing here ever sees `SQLITE_BUSY`; on PostgreSQL each has a connection of a bounded pool.
+//! `db` knows nothing of shards or ids. Every write goes through [`Database::write`]. SQLite has one
+//! writer: concurrent writes share a commit (and its fsync) instead of queueing for the lock, and
+//! nothing here ever sees `SQLITE_BUSY`. On PostgreSQL each write has a connection from a bounded pool.
 
 mod address;
 mod availability;
@@ -40,7 +40,7 @@ use pooled::Pooled;
 pub struct Database {
     name: String,
     reader: Reader,
-    /// What migrations and locks go through; on a file, what writes.
+    /// For migrations and locks; on SQLite, also the writing connection.
     connection: DatabaseConnection,
     writer: Writer,
 }
@@ -52,12 +52,12 @@ enum Writer {
 }
 
 impl Database {
-    /// Opens `sqlite://PATH`, creating the file when there is none, or
-    /// `postgres://USER:PASSWORD@HOST:PORT/NAME`, whose server must answer.
+    /// Opens `sqlite://PATH`, creating the file if it does not exist, or
+    /// `postgres://USER:PASSWORD@HOST:PORT/NAME`, whose server must respond.
     ///
     /// # Errors
-    /// Configuration, saying what to do: another scheme, a file that can't be opened, a server that
-    /// is unreachable, too old or does not let us in, or a pooler that can't keep prepared statements.
+    /// Configuration, saying what to do: another scheme, a file that can't be opened, a server that is
+    /// unreachable, too old or refuses the login, or a pooler that can't keep prepared statements.
     pub async fn open(url: &str, settings: &config::Database) -> Result<Self> {
         if let Some(path) = url.strip_prefix("sqlite://") {
             let (reads, connection) = sqlite::open(path, settings).await?;
@@ -81,10 +81,11 @@ impl Database {
         Ok(Self { name: address.name.clone(), reader, connection, writer })
     }
 
-    /// The same database past its pooler, if it is behind one: for what can't pass it.
+    /// The same database without its pooler, if it has one, for operations that a pooler does not
+    /// support.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// As for [`Self::open`].
     pub async fn open_direct(url: &str, settings: &config::Database) -> Result<Self> {
         if !url.starts_with("postgres") {
             return Self::open(url, settings).await;
@@ -94,12 +95,12 @@ impl Database {
         Self::open_server(&address, settings).await
     }
 
-    /// What errors and listings call it: never its password.
+    /// Its name in errors and listings, never with the password.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether it is a file that this process has for itself, rather than a server.
+    /// Whether it is a file that this process has to itself, rather than a server.
     pub fn is_embedded(&self) -> bool {
         self.backend() == DbBackend::Sqlite
     }
@@ -108,22 +109,22 @@ impl Database {
         self.connection.get_database_backend()
     }
 
-    /// The connections that only read, for sea-orm's queries.
+    /// The read-only connections, for sea-orm's queries.
     pub fn reader(&self) -> &Reader {
         &self.reader
     }
 
-    /// Runs `work` in a transaction that is committed when it returns `Ok` and undone when it
-    /// returns `Err`. `Ok` comes back only once the commit is durable.
+    /// Runs `work` in a transaction that is committed if it returns `Ok` and rolled back if it returns
+    /// `Err`. Returns `Ok` only once the commit is durable.
     ///
-    /// The work goes on to its end even if the caller is dropped meanwhile. It holds up other writes
-    /// to this database (on SQLite all of them), so it talks to nothing but the database; the framework
-    /// itself to Redis as well, once, where the work changes what is cached.
+    /// The work runs to its end even if the caller is dropped. It holds up other writes to this database
+    /// (on SQLite all of them), so it must use only the database. The framework itself also calls Redis,
+    /// once, if the work changes cached data.
     ///
     /// # Errors
-    /// Those of `work`; overloaded, when too many writes wait; unavailable, when the work takes
-    /// longer than [`WORK_DEADLINE`] or the commit fails, and then nothing has happened; unconfirmed,
-    /// when the server goes away while it commits.
+    /// The errors of `work`; overloaded, if too many writes wait; unavailable, if the work takes longer
+    /// than [`WORK_DEADLINE`] or the commit fails, and then nothing has changed; unconfirmed, if the
+    /// server goes away during the commit.
     pub async fn write<R, F, Done>(&self, work: F) -> Result<R>
     where
         F: FnOnce(Transaction) -> Done + Send + 'static,
@@ -136,11 +137,11 @@ impl Database {
         }
     }
 
-    /// As [`Self::write`]; before the work, `first` is asked in the transaction, a query that gives one text
-    /// or none. On a server it takes no round trip of its own.
+    /// As [`Self::write`], but first runs the query `first` in the transaction, which returns one text
+    /// or none. On a server it takes no extra round trip.
     ///
     /// # Errors
-    /// As [`Self::write`], and those of the query.
+    /// As for [`Self::write`], and those of the query.
     pub(crate) async fn write_after<R, F, Done>(&self, first: String, work: F) -> Result<R>
     where
         F: FnOnce(Transaction, Option<String>) -> Done + Send + 'static,
@@ -160,13 +161,13 @@ impl Database {
         }
     }
 
-    /// Closes every connection, so that SQLite puts its log back into the file. Nothing may be
-    /// asked of this database after that.
+    /// Closes every connection, so that SQLite checkpoints its log into the file. The database must not
+    /// be used afterwards.
     ///
     /// # Errors
-    /// Those of closing.
+    /// Any error from closing a connection.
     pub async fn close(&self) -> Result<()> {
-        // The writer is last: it is what puts the log back.
+        // The writer is last: closing it checkpoints the log.
         self.reader.close().await?;
         if let Writer::Pool(writer) = &self.writer {
             writer.close().await?;
@@ -174,17 +175,17 @@ impl Database {
         Ok(self.connection.close_by_ref().await?)
     }
 
-    /// The same database, with `seen` told of the SQL and the duration of each query that reads.
+    /// The same database, with `seen` called with the SQL and the duration of each read query.
     #[must_use]
     pub fn observed(mut self, seen: impl Fn(&str, Duration) + Send + Sync + 'static) -> Self {
         self.reader = self.reader.observed(seen);
         self
     }
 
-    /// Whether the database answers.
+    /// Checks that the database responds.
     ///
     /// # Errors
-    /// Unavailable, naming it.
+    /// Unavailable, naming the database.
     pub async fn ping(&self) -> Result<()> {
         self.reader.execute_unprepared("SELECT 1").await.map(drop).map_err(|error| {
             Error::unavailable(format!("the database {} does not answer", self.name)).because(error)
@@ -195,7 +196,7 @@ impl Database {
 /// How long one write transaction may hold the writer.
 pub const WORK_DEADLINE: Duration = Duration::from_secs(10);
 
-/// A statement in the dialect of a connection, with its values bound to `$1`, `$2`, ...
+/// A statement in a connection's dialect, with its values bound to `$1`, `$2`, ...
 pub(crate) fn statement(
     connection: &impl ConnectionTrait,
     sql: &str,

@@ -1,4 +1,4 @@
-//! Write transactions on a server: each on a connection of its own, at the same time as others.
+//! Write transactions on a server: each on its own connection, concurrently with others.
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -14,10 +14,10 @@ use super::connections::{Connections, query_error};
 use super::{Transaction, WORK_DEADLINE};
 use crate::error::{Error, Result, is_broken};
 
-/// Writes to one database that run or wait for a connection; one more is refused.
+/// Maximum writes to one database that run or wait for a connection; one more is refused.
 const WRITES: usize = 1024;
 
-/// A handle on the pool, for writing.
+/// A handle on the pool for writes.
 #[derive(Clone)]
 pub(super) struct Pooled(Arc<Inner>);
 
@@ -63,7 +63,7 @@ impl Pooled {
             .try_acquire_owned()
             .map_err(|_| Error::overloaded(format!("too many writes wait for {name}; try again")))?;
         let this = self.clone();
-        // A task of its own: it goes on though its caller is gone.
+        // Spawned, so that it completes even if its caller is dropped.
         let task = tokio::spawn(async move {
             let result = AssertUnwindSafe(this.run(first, work)).catch_unwind().await;
             drop(place);
@@ -86,7 +86,7 @@ impl Pooled {
         let result = match server.bounded(WORK_DEADLINE, work(transaction.clone(), answer)).await {
             Ok(Ok(result)) => result,
             Ok(Err(error)) => {
-                // Its failure may be the connection's, which rolling back tells.
+                // The failure may be the connection's, which the rollback reveals.
                 if let Err(failed) = server.guard(transaction.rollback()).await {
                     tracing::debug!(database = %name, error = %failed, "a write was undone by the end of its connection");
                 }
@@ -98,7 +98,7 @@ impl Pooled {
         };
         match server.guard(transaction.commit()).await {
             Ok(()) => Ok(result),
-            // Also when it was given up waiting for: the server may have committed since.
+            // Also after a timeout: the server may have committed since.
             Err(error) if is_broken(&error) || matches!(error, DbErr::Conn(_)) => Err(Error::unconfirmed(
                 format!("{name} went away while it committed: it is not known whether anything was changed"),
             )
@@ -107,7 +107,7 @@ impl Pooled {
         }
     }
 
-    /// Nothing has been done yet, so a connection that turns out to be dead is worth another.
+    /// Begins a transaction, on another connection if the first one is dead: nothing has been done yet.
     async fn begin(&self, first: Option<&str>) -> Result<(Transaction, Option<String>)> {
         let server = &self.0.server;
         match server.guard(self.open(first)).await {
@@ -116,7 +116,7 @@ impl Pooled {
         }
     }
 
-    /// Opens a transaction, together with its first query: one round trip.
+    /// Opens a transaction together with its first query, in one round trip.
     async fn open(&self, first: Option<&str>) -> Result<(Transaction, Option<String>), DbErr> {
         let mut connection = self.0.connections.lease().await?;
         let sql = format!("BEGIN; {}", first.unwrap_or_default());
@@ -125,7 +125,7 @@ impl Pooled {
                 let answer = rows.first().map(|row| row.try_get(0)).transpose().map_err(query_error)?;
                 Ok((Transaction::postgres(connection), answer.flatten()))
             }
-            // The connection is closed: it may be in a transaction.
+            // The connection is closed, because it may be in a transaction.
             Err(error) => Err(query_error(error)),
         }
     }

@@ -1,5 +1,5 @@
-//! Opens a PostgreSQL database, on a server or through a pooler in transaction mode: one bounded pool
-//! of connections that read and one of those that write, so that neither can hold up the other.
+//! Opens a PostgreSQL database, on a server or through a pooler in transaction mode. Reads and writes
+//! have separate bounded pools, so that neither can hold up the other.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use super::connections::Connections;
 use crate::config;
 use crate::error::{Error, Result};
 
-/// The oldest server whose behaviour is tested.
+/// The oldest server version that is tested.
 const OLDEST: i32 = 150_000;
-/// Locks that a process holds at once, each on a connection of its own.
+/// Maximum locks that a process holds at once, each on its own connection.
 const LOCKS: u32 = 4;
-/// Statements prepared on two connections in turn: a pooler that mixes them up is found by the second,
-/// unless it hands out its connections in rotation.
+/// Statements prepared on two connections in turn: a pooler that mixes them up fails on the second
+/// connection, unless it hands out its connections in rotation.
 const POOLER_ROUNDS: usize = 8;
 
-/// The connections to a server, and whether it answers.
+/// The connections to a server, and its availability.
 pub(super) struct Opened {
     pub(super) reads: Connections<Postgres>,
     pub(super) writes: Connections<Postgres>,
@@ -45,8 +45,8 @@ pub(super) async fn open(address: &Address, settings: &config::Database) -> Resu
         .min_connections(1)
         .acquire_timeout(wait)
         .test_before_acquire(false)
-        // No task of the pool's that renews connections, for the reason that SQLite's has none: they
-        // are renewed when they are taken.
+        // The pool has no task that renews connections, for the reason given in sqlite.rs: they are
+        // renewed when they are taken.
         .idle_timeout(None)
         .max_lifetime(None)
         .before_acquire(move |_, connection| {
@@ -59,7 +59,7 @@ pub(super) async fn open(address: &Address, settings: &config::Database) -> Resu
     Ok(Opened { reads, writes, pool, server })
 }
 
-/// One connection outside of any pool, for checks.
+/// One connection outside any pool, for checks.
 async fn connect(name: &str, options: &PgConnectOptions, wait: Duration) -> Result<PgConnection> {
     match tokio::time::timeout(wait, options.connect()).await {
         Ok(connected) => connected.map_err(|error| refused(name, error)),
@@ -86,9 +86,9 @@ async fn check_server(name: &str, options: &PgConnectOptions, wait: Duration) ->
     connection.close().await.map_err(failed)
 }
 
-/// Every statement is prepared under a name. A pooler that does not keep track of these hands the
-/// same name of two clients to one server connection, or one client's to a server that never heard
-/// of it.
+/// Checks that a pooler keeps prepared statements. Every statement is prepared under a name. A pooler
+/// that does not track names uses the same name of two clients on one server connection, or sends a
+/// client's name to a server connection on which it was never prepared.
 async fn check_pooler(name: &str, options: &PgConnectOptions, wait: Duration) -> Result<()> {
     let checked = async {
         let mut clients = [connect(name, options, wait).await?, connect(name, options, wait).await?];
@@ -107,7 +107,7 @@ async fn check_pooler(name: &str, options: &PgConnectOptions, wait: Duration) ->
     tokio::time::timeout(wait, checked).await.map_err(|_| refused(name, sqlx::Error::PoolTimedOut))?
 }
 
-/// Why a database can't be used, as a person who set it up would want to hear it.
+/// Explains why a database can't be used and how its operator can fix that.
 fn refused(name: &str, error: sqlx::Error) -> Error {
     let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
     let mend = match code.as_str() {

@@ -1,4 +1,4 @@
-//! The connections that read, whichever engine is behind them.
+//! The read connections of either engine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use sea_orm_migration::async_trait::async_trait;
 use super::availability::Availability;
 use super::connections::Connections;
 
-/// Connections that only read, for sea-orm's queries: what they see is committed. A query that meets
-/// a connection which has died is made once more; one to a server that is down fails at once.
+/// Read-only connections for sea-orm's queries; they see committed data only. A query that meets a dead
+/// connection is repeated once; a query to a server that is down fails at once.
 #[derive(Clone)]
 pub struct Reader {
     engine: Engine,
@@ -23,12 +23,12 @@ type Seen = dyn Fn(&str, Duration) + Send + Sync;
 
 #[derive(Clone)]
 enum Engine {
-    /// A file is always there; a server may not be.
+    /// A file is always available; a server may not be.
     File(Connections<Sqlite>),
     Server(Connections<Postgres>, Availability),
 }
 
-/// A call of the engine's connections, and once more if its connection turns out to be dead.
+/// Makes a call on the engine's connections, and repeats it once if its connection is dead.
 macro_rules! read {
     ($reader:ident, $sql:expr, $call:ident($argument:expr)) => {{
         let begun = $reader.seen.as_ref().map(|seen| (seen, Instant::now()));
@@ -57,7 +57,7 @@ impl Reader {
         Self { engine: Engine::Server(connections, server), seen: None }
     }
 
-    /// The same connections, with `seen` told of the SQL and the duration of each query.
+    /// The same connections, with `seen` called with the SQL and the duration of each query.
     pub(super) fn observed(mut self, seen: impl Fn(&str, Duration) + Send + Sync + 'static) -> Self {
         self.seen = Some(Arc::new(seen));
         self

@@ -1,4 +1,4 @@
-//! Migrations: an ordered list, each applied once, in a transaction with the note that it was.
+//! Migrations: an ordered list, each applied once and recorded in the same transaction.
 
 use sea_orm::sea_query::{IndexCreateStatement, IntoIden, TableCreateStatement};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, DynIden, TransactionTrait};
@@ -7,16 +7,16 @@ use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTraitSelf, Schema
 use super::{Database, TableDef, statement};
 use crate::error::{Error, Result};
 
-/// The number of the lock under which a database is migrated.
+/// The number of the lock for migrating a database.
 const MIGRATING: i32 = 1;
 
-/// Makes one migration; a list of these is a schema's history.
+/// Creates one migration; a list of these is a schema's history.
 pub type Migration = fn() -> Box<dyn MigrationTrait>;
 
 /// A migration that creates tables and their indexes, all or none.
 ///
-/// What it creates is written out rather than derived from today's entities, because a migration
-/// must do next year what it did when it was written.
+/// Tables are written out rather than derived from the current entities, because a migration must do
+/// next year what it did when it was written.
 ///
 /// ```
 /// use sea_orm::sea_query::{ColumnDef, Table};
@@ -41,7 +41,7 @@ pub struct CreateTables {
 }
 
 impl CreateTables {
-    /// A migration of this name: unique, never changed, sorting by date.
+    /// A migration with this name, which is unique, never changes and sorts by date.
     pub fn new(name: &'static str) -> Self {
         Self {
             name,
@@ -62,7 +62,7 @@ impl CreateTables {
         self
     }
 
-    /// Creates this table, of sea-query's own making.
+    /// Creates a table defined with sea-query.
     #[must_use]
     pub fn table(mut self, table: TableCreateStatement) -> Self {
         self.tables.push(table);
@@ -76,30 +76,30 @@ impl CreateTables {
         self
     }
 
-    /// Creates an index for finding rows by the beginning of a text column, which goes by the order
-    /// of characters' code points whatever a database's collation is.
+    /// Creates an index for prefix searches on a text column. It orders by code point, whatever the
+    /// database's collation is.
     #[must_use]
     pub fn prefix_index(mut self, name: &'static str, table: &'static str, column: &'static str) -> Self {
         self.prefix_indexes.push([name, table, column]);
         self
     }
 
-    /// Runs a statement after all that, such as one that moves what is there; it must mean the same
-    /// to SQLite and PostgreSQL.
+    /// Runs a statement after all that, such as one that moves existing data. It must mean the same on
+    /// SQLite and PostgreSQL.
     #[must_use]
     pub fn sql(mut self, sql: &'static str) -> Self {
         self.sql.push(sql);
         self
     }
 
-    /// Runs a statement after all that, where the database is PostgreSQL.
+    /// Runs a statement after all that, on PostgreSQL only.
     #[must_use]
     pub fn postgres(mut self, sql: &'static str) -> Self {
         self.postgres.push(sql);
         self
     }
 
-    /// The form that a list of migrations takes.
+    /// Boxes the migration for a list of migrations.
     pub fn boxed(self) -> Box<dyn MigrationTrait> {
         Box::new(self)
     }
@@ -138,7 +138,7 @@ impl MigrationTrait for CreateTables {
     }
 }
 
-/// The names of a table's columns; `None` when there is no such table.
+/// The names of a table's columns; `None` if there is no such table.
 pub(crate) async fn columns(database: &Database, table: &str) -> Result<Option<Vec<String>>> {
     let reader = database.reader();
     let sql = match reader.get_database_backend() {
@@ -153,18 +153,18 @@ pub(crate) async fn columns(database: &Database, table: &str) -> Result<Option<V
     Ok((!names.is_empty()).then_some(names))
 }
 
-/// A text column, as SQL, that compares by code points.
+/// SQL for a text column that compares by code point.
 pub(crate) fn by_code_point(backend: DbBackend, column: &str) -> String {
     let collation = if backend == DbBackend::Postgres { "\"C\"" } else { "BINARY" };
     format!("{column} COLLATE {collation}")
 }
 
-/// Brings a database to the newest of these migrations: all that are missing, or none. Many may try at
-/// once; one does it and the others find it done.
+/// Applies all missing migrations to a database, or none. Several processes may try at once: one applies
+/// them, and the others find them applied.
 ///
 /// # Errors
-/// Configuration, when the database has migrations that are not in the list: it was made by a
-/// newer version, or by another app.
+/// Configuration, if the database has migrations that are not in the list: a newer version or another
+/// app created it.
 pub async fn migrate(database: &Database, migrations: &[Migration]) -> Result<()> {
     let failed = |error: DbErr| {
         Error::configuration(format!(
@@ -177,7 +177,7 @@ pub async fn migrate(database: &Database, migrations: &[Migration]) -> Result<()
     if !pending(database, migrations).await? {
         return Ok(());
     }
-    // Where the lock is a transaction it is this one: what is locked is what commits.
+    // On PostgreSQL the migrations run in the transaction that holds the lock.
     let transaction = match lock.into_transaction() {
         Some(transaction) => transaction,
         None => database.connection.begin().await.map_err(failed)?,
@@ -186,10 +186,10 @@ pub async fn migrate(database: &Database, migrations: &[Migration]) -> Result<()
     transaction.commit().await.map_err(failed)
 }
 
-/// Whether a database has the schema of these migrations, and nothing but it.
+/// Checks that a database has exactly the schema of these migrations.
 ///
 /// # Errors
-/// Configuration, saying which command mends it: some are missing, or it has others besides.
+/// Configuration, with the command that fixes it: migrations are missing, or unknown ones are applied.
 pub async fn check_schema(database: &Database, migrations: &[Migration], app: &str) -> Result<()> {
     match pending(database, migrations).await? {
         false => Ok(()),
@@ -200,7 +200,7 @@ pub async fn check_schema(database: &Database, migrations: &[Migration], app: &s
     }
 }
 
-/// Whether any of these migrations is missing.
+/// Whether any of these migrations has not been applied.
 async fn pending(database: &Database, migrations: &[Migration]) -> Result<bool> {
     let known: Vec<String> = migrations.iter().map(|make| make().name().to_owned()).collect();
     let applied = applied(database).await?;
@@ -217,7 +217,7 @@ async fn pending(database: &Database, migrations: &[Migration]) -> Result<bool> 
     Ok(applied.len() < known.len())
 }
 
-/// The names of the migrations that a database has; none, where it was never migrated.
+/// The names of the applied migrations; none, if the database was never migrated.
 async fn applied(database: &Database) -> Result<Vec<String>> {
     let reader = database.reader();
     let there = match database.is_embedded() {

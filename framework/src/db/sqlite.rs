@@ -1,7 +1,7 @@
-//! Opens a SQLite file: one connection that writes and a few that only read.
+//! Opens a SQLite file: one writing connection and a few read-only ones.
 //!
-//! WAL lets readers go on while the writer works; `synchronous=FULL` makes a commit wait for the
-//! disk (with NORMAL, WAL may lose acknowledged commits when the power fails).
+//! WAL lets readers continue while the writer works. `synchronous=FULL` makes a commit wait for the
+//! disk; with NORMAL, WAL may lose acknowledged commits when the power fails.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use super::connections::Connections;
 use crate::config;
 use crate::error::{Error, Result};
 
-/// What reads, and the one that writes.
+/// The read connections, and the writing one.
 pub(super) async fn open(
     path: &str,
     settings: &config::Database,
@@ -37,7 +37,7 @@ pub(super) async fn open(
         .foreign_keys(true)
         .busy_timeout(settings.wait())
         .disable_statement_logging();
-    // The writer is first: it creates the file and turns WAL on, which readers can't.
+    // The writer opens first: it creates the file and turns WAL on, which readers can't.
     let writer = open_writer(options.clone().create_if_missing(true), settings).await;
     let writer = writer.map_err(|error| Error::configuration(cannot.clone()).because(error))?;
     let readers = options.pragma("query_only", "on");
@@ -53,20 +53,19 @@ async fn open_writer(
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
         .min_connections(1)
-        // A file's connections need no renewal. With either limit sqlx 0.9 starts a task that looks
-        // at every idle connection, by a count that is below zero for a moment when a connection is
-        // taken while another is given back: read just then, it is looped to the largest number
-        // there is, on a whole core and for good (pool/inner.rs: release, pop_idle).
+        // A file's connections need no renewal. With either limit, sqlx 0.9 starts a task that visits
+        // every idle connection. The count of idle connections is briefly below zero when one is taken
+        // while another is returned; read at that moment it wraps, and the task loops forever on a whole
+        // core (pool/inner.rs: release, pop_idle).
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(settings.wait())
         .test_before_acquire(false)
         .after_release(|connection, _| {
             Box::pin(async move {
-                // Once this answers, a rollback that was queued has been tried. When the disk is full
-                // SQLite rolls back by itself, and then sqlx's count of transactions is wrong for
-                // good: such a connection would acknowledge what it never commits. It is closed, and
-                // a new one opened.
+                // Once this answers, any queued rollback has been tried. When the disk is full, SQLite
+                // rolls back by itself, and sqlx's transaction count stays wrong: the connection would
+                // acknowledge writes that it never commits. It is closed, and a new one opened.
                 connection.ping().await?;
                 Ok(!connection.is_in_transaction())
             })

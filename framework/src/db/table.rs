@@ -1,4 +1,4 @@
-//! Table definitions for migrations, a line each.
+//! Table definitions for migrations, one line each.
 
 use sea_orm::sea_query::{ColumnDef, Index, IndexCreateStatement, Table, TableCreateStatement};
 
@@ -22,14 +22,14 @@ pub struct TableDef {
 }
 
 impl TableDef {
-    /// A table of rows with an id, which is its primary key.
+    /// A table whose primary key is an id.
     pub fn sharded(name: &'static str) -> Self {
         let mut table = Table::create();
         table.table(name).col(ColumnDef::new("id").big_integer().not_null().primary_key());
         Self { name, table, indexes: Vec::new() }
     }
 
-    /// A table of rows that are found by a text: its primary key is the shard and this column.
+    /// A table whose rows are found by a text: its primary key is the shard and this column.
     pub fn by_text(name: &'static str, text: &'static str) -> Self {
         let mut table = Table::create();
         table
@@ -40,26 +40,26 @@ impl TableDef {
         Self { name, table, indexes: Vec::new() }
     }
 
-    /// A column of sea-query's own making, for what the others lack.
+    /// A column defined with sea-query, for what the other methods lack.
     #[must_use]
     pub fn column(mut self, mut column: ColumnDef) -> Self {
         self.table.col(column.take());
         self
     }
 
-    /// The id of a row, of this or another table.
+    /// The id of a row, in this or another table.
     #[must_use]
     pub fn id_of(self, name: &'static str) -> Self {
         self.integer(name)
     }
 
-    /// A whole number of 64 bits.
+    /// A 64-bit integer.
     #[must_use]
     pub fn integer(self, name: &'static str) -> Self {
         self.column(ColumnDef::new(name).big_integer().not_null().take())
     }
 
-    /// A whole number of 64 bits that may be missing.
+    /// A nullable 64-bit integer.
     #[must_use]
     pub fn optional_integer(self, name: &'static str) -> Self {
         self.column(ColumnDef::new(name).big_integer().take())
@@ -71,37 +71,37 @@ impl TableDef {
         self.column(ColumnDef::new(name).text().not_null().take())
     }
 
-    /// A text that may be missing.
+    /// A nullable text.
     #[must_use]
     pub fn optional_text(self, name: &'static str) -> Self {
         self.column(ColumnDef::new(name).text().take())
     }
 
-    /// Yes or no.
+    /// A boolean.
     #[must_use]
     pub fn boolean(self, name: &'static str) -> Self {
         self.column(ColumnDef::new(name).boolean().not_null().take())
     }
 
-    /// Yes, no or nothing.
+    /// A nullable boolean.
     #[must_use]
     pub fn optional_boolean(self, name: &'static str) -> Self {
         self.column(ColumnDef::new(name).boolean().take())
     }
 
-    /// A value in JSON, such as a [`Picture`](crate::media::Picture).
+    /// A JSON value, such as a [`Picture`](crate::media::Picture).
     #[must_use]
     pub fn json(self, name: &'static str) -> Self {
         self.column(ColumnDef::new(name).json_binary().not_null().take())
     }
 
-    /// A value in JSON that may be missing.
+    /// A nullable JSON value.
     #[must_use]
     pub fn optional_json(self, name: &'static str) -> Self {
         self.column(ColumnDef::new(name).json_binary().take())
     }
 
-    /// An index of this name over these columns. Rows that are listed by owner need one over the owner's
+    /// An index with this name over these columns. Listing rows by owner needs one over the owner's
     /// column and `id`.
     #[must_use]
     pub fn index(mut self, name: &'static str, columns: &[&'static str]) -> Self {

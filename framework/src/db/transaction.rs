@@ -1,4 +1,4 @@
-//! A write transaction, as the work that runs in it holds it.
+//! A write transaction, as seen by the work that runs in it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::connections::{Leased, query, query_error};
 
-/// A write transaction, for sea-orm's statements. Clones share it. It ends with the work that was
-/// given it: a clone that outlives the work gets an error for every statement.
+/// A write transaction, for sea-orm's statements. Clones share it. It ends with its work: a clone that
+/// outlives the work gets an error for every statement.
 #[derive(Clone)]
 pub struct Transaction {
     backend: DbBackend,
@@ -22,12 +22,12 @@ pub struct Transaction {
 pub(super) enum Held {
     /// A file's transaction, or a savepoint in it.
     Sqlite(DatabaseTransaction),
-    /// A connection to a server that is in a transaction. sea-orm's own would take a round trip of its
-    /// own to begin.
+    /// A connection to a server that is in a transaction. sea-orm's own transaction would take an extra
+    /// round trip to begin.
     Postgres {
         connection: Leased<Postgres>,
-        /// Whether a statement has failed: the server then ignores all that follow, and ends a commit as
-        /// a rollback without a word.
+        /// Whether a statement has failed: the server then ignores all that follow, and silently turns a
+        /// commit into a rollback.
         has_failed: bool,
     },
     /// The work has ended.
@@ -44,8 +44,7 @@ impl Transaction {
         Self { backend: DbBackend::Postgres, held: Arc::new(Mutex::new(held)) }
     }
 
-    /// Ends it for everyone who holds a clone, and keeps what was written. A statement that is under way is
-    /// waited for.
+    /// Commits, and ends the transaction for every clone. Waits for a statement in progress.
     pub(super) async fn commit(&self) -> Result<(), DbErr> {
         match self.end().await {
             Held::Sqlite(begun) => begun.commit().await,
@@ -62,7 +61,7 @@ impl Transaction {
         }
     }
 
-    /// The same, and undoes what was written.
+    /// Rolls back, and ends the transaction for every clone.
     pub(super) async fn rollback(&self) -> Result<(), DbErr> {
         match self.end().await {
             Held::Sqlite(begun) => begun.rollback().await,
@@ -83,7 +82,7 @@ impl Transaction {
     }
 }
 
-/// Notes whether a statement has failed.
+/// Records whether a statement has failed.
 fn noted<T>(result: Result<T, sqlx::Error>, has_failed: &mut bool) -> Result<T, DbErr> {
     *has_failed |= result.is_err();
     result.map_err(query_error)

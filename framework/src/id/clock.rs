@@ -1,13 +1,13 @@
-//! The clock that everything is handed: the machine's, or one that a test moves by hand.
+//! The clock that everything uses: the machine's, or a manual one in tests.
 //!
-//! It never goes back: when the machine's clock is set back, time goes on from where it was at
-//! the pace of the monotonic clock until the machine's clock has caught up. So ids of one process
-//! stay in order, and no deadline is passed twice.
+//! It never goes back. When the machine's clock is set back, time continues at the pace of the monotonic
+//! clock until the machine's clock catches up. Ids minted by one process therefore stay in order, and no
+//! deadline passes twice.
 //!
-//! Asking the machine costs 25 ns and more, and on some machines reading the processor's counter
-//! costs as much. That is nothing to a deadline, and more than all the rest of minting an id. So
-//! while ids are minted by the million, a thread ticks: it asks once a millisecond, and whoever
-//! mints takes the latest time that anybody was told.
+//! Reading the machine's clock costs 25 ns or more; on some machines, so does reading the processor's
+//! counter. That is negligible for a deadline, but more than the rest of minting an id. So under heavy
+//! minting a thread ticks: it reads the clock once a millisecond, and minting uses the latest time
+//! returned to any caller.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -35,7 +35,7 @@ enum Source {
     Manual(Arc<AtomicU64>),
 }
 
-/// One for the process, so that all its clocks tell the same time and one thread ticks for them.
+/// One per process, so that all its clocks agree and share one ticking thread.
 static MACHINE: System = System::new(wall);
 
 impl Clock {
@@ -44,12 +44,12 @@ impl Clock {
         Self(Source::System(&MACHINE))
     }
 
-    /// A clock that stands at `now_ms` (milliseconds since the Unix epoch) until it is moved.
+    /// A clock that stays at `now_ms` (milliseconds since the Unix epoch) until it is advanced.
     pub fn manual(now_ms: u64) -> Self {
         Self(Source::Manual(Arc::new(AtomicU64::new(now_ms))))
     }
 
-    /// Milliseconds since the Unix epoch; never less than what it said before.
+    /// Milliseconds since the Unix epoch; never less than an earlier result.
     pub fn now_ms(&self) -> u64 {
         match &self.0 {
             Source::System(system) => system.now_ms(),
@@ -57,15 +57,15 @@ impl Clock {
         }
     }
 
-    /// The same instant as a date.
+    /// The current time as a date.
     pub fn now(&self) -> DateTime<Utc> {
         date(self.now_ms())
     }
 
-    /// Moves a manual clock on.
+    /// Advances a manual clock.
     ///
     /// # Panics
-    /// On the machine's clock, which nobody here may move.
+    /// If this is the machine's clock.
     pub fn advance(&self, by: Duration) {
         match &self.0 {
             Source::Manual(now_ms) => now_ms.fetch_add(by.as_millis() as u64, Relaxed),
@@ -73,7 +73,7 @@ impl Clock {
         };
     }
 
-    /// The time, for the most frequent caller: while it ticks, the latest that anybody was told.
+    /// The time for minting: while the thread ticks, the latest time returned to any caller.
     pub(super) fn recent_ms(&self) -> u64 {
         match &self.0 {
             Source::System(system) => system.recent_ms(),
@@ -87,30 +87,30 @@ pub(crate) fn date(ms: u64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(ms as i64).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-/// What has passed since the Unix epoch, by the machine's clock.
+/// Time since the Unix epoch, by the machine's clock.
 fn wall() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 const MS_NS: u64 = 1_000_000;
-/// Asked so often in one millisecond, it ticks: up to here asking takes less than a hundredth of
-/// the time, and few services ever mint that much.
+/// Reads per millisecond at which the thread starts to tick. Below that, reading takes less than a
+/// hundredth of the time, and few services ever mint so many ids.
 const BUSY: u64 = 100;
-/// After so many ticks it is asked again, which shows whether it is still busy.
+/// Ticks before minting reads the clock itself again, which shows whether it is still busy.
 const TICKS: usize = 100;
 
 #[derive(Debug)]
 struct System {
     wall: fn() -> Duration,
-    /// The latest time told. Written only under the lock.
+    /// The latest time returned. Written only under the lock.
     high_ms: AtomicU64,
-    /// Since the wall clock went back: the time told then, and when that was.
+    /// Set while the wall clock is behind: the time returned when it went back, and when that was.
     stepped_back: Mutex<Option<(u64, Instant)>>,
-    /// How often minting asked for it in this millisecond.
+    /// How often minting read the clock in this millisecond.
     asked: AtomicU64,
-    /// Whether there is a thread that ticks.
+    /// Whether a ticking thread exists.
     ticker: AtomicBool,
-    /// Whether it has begun to, so that `high_ms` is at most a tick old.
+    /// Whether that thread has ticked, so that `high_ms` is at most one tick old.
     ticks: AtomicBool,
 }
 
@@ -164,8 +164,8 @@ impl System {
         now_ms
     }
 
-    /// Gives the thread, unless there is one already, or no room for one: then minting goes on
-    /// asking.
+    /// Starts the ticking thread. Returns `None` if there is one already or it cannot be spawned;
+    /// minting then keeps reading the clock.
     #[cold]
     fn start_ticking(&'static self) -> Option<JoinHandle<()>> {
         if self.ticker.swap(true, AcqRel) {
@@ -181,7 +181,7 @@ impl System {
         thread.inspect_err(|_| self.ticker.store(false, Release)).ok()
     }
 
-    /// Gives what is left of the millisecond.
+    /// Records the time and returns what is left of the millisecond.
     fn tick(&self) -> Duration {
         let wall = (self.wall)();
         self.told(wall);
@@ -197,7 +197,7 @@ mod tests {
 
     const NOON: u64 = EPOCH_MS + 1_000_000;
 
-    /// A machine, a minter by its clock, and how to mint on a shard: gives the id's millisecond.
+    /// A system clock over `wall`, and a function that mints an id and returns its millisecond.
     fn machine(wall: fn() -> Duration) -> (&'static System, impl Fn() -> u64 + Sync) {
         let system: &'static System = Box::leak(Box::new(System::new(wall)));
         let minter = Minter::new(Clock(Source::System(system)));
@@ -272,7 +272,7 @@ mod tests {
     fn a_tick_that_does_not_come_is_noticed_when_the_millisecond_is_full() {
         static WALL: AtomicU64 = AtomicU64::new(NOON);
         let (system, mint) = machine(|| Duration::from_millis(WALL.load(Relaxed)));
-        // The thread has ticked once, and now it is not given the processor.
+        // The thread has ticked once and is now starved of CPU time.
         system.ticker.store(true, Relaxed);
         system.tick();
         WALL.store(NOON + 60_000, Relaxed);
@@ -288,7 +288,7 @@ mod tests {
             let over = ASKED.fetch_add(1, Relaxed) >= TOLD;
             Duration::from_millis(NOON + u64::from(over))
         });
-        // So that no thread is made to tick, and every id asks.
+        // Prevents a ticking thread, so that every id reads the clock.
         system.ticker.store(true, Relaxed);
         assert!((0..SEQUENCES_PER_MS).all(|_| mint() == NOON));
         assert_eq!((mint(), ASKED.load(Relaxed)), (NOON + 1, TOLD + 1), "it did not wait for the clock");

@@ -1,4 +1,4 @@
-//! The bits of an id: 41 of time, 13 of shard, 10 of sequence. Fixed for ever.
+//! The bits of an id: 41 of time, 13 of shard, 10 of sequence. They never change.
 
 use std::fmt;
 
@@ -8,19 +8,19 @@ use crate::error::{Error, Result};
 
 /// Milliseconds from the Unix epoch to the epoch of ids, 2025-01-01T00:00:00Z.
 pub const EPOCH_MS: u64 = 1_735_689_600_000;
-/// Logical shards: what 13 bits can name.
+/// The number of logical shards, which fits in 13 bits.
 pub const SHARDS: u16 = 1 << SHARD_BITS;
-/// Ids that one shard can mint in one millisecond: what 10 bits can count.
+/// Ids that one shard can mint per millisecond, counted in 10 bits.
 pub const SEQUENCES_PER_MS: u64 = 1 << SEQUENCE_BITS;
-/// The last representable instant, in milliseconds since [`EPOCH_MS`]: 2059-11-04. One more would
-/// set the sign bit of the signed 64-bit columns that ids are stored in.
+/// The last representable instant, in milliseconds since [`EPOCH_MS`]: 2059-11-04. One more would set
+/// the sign bit of the signed 64-bit columns that store ids.
 pub const LAST_INSTANT_MS: u64 = (1 << 40) - 1;
 
 pub(super) const SEQUENCE_BITS: u32 = 10;
 const SHARD_BITS: u32 = 13;
 const SHARD_MASK: i64 = (1 << SHARD_BITS) - 1;
 
-/// A logical shard: one of 8,192 slices of everything, held by one physical database at a time.
+/// A logical shard: one of 8,192 slices of the data, held by one physical database at a time.
 ///
 /// ```
 /// use tripod::id::Shard;
@@ -31,10 +31,10 @@ const SHARD_MASK: i64 = (1 << SHARD_BITS) - 1;
 pub struct Shard(u16);
 
 impl Shard {
-    /// The shard of this number.
+    /// The shard with this number.
     ///
     /// # Errors
-    /// Invalid, from [`SHARDS`] on.
+    /// Invalid, if `number` is [`SHARDS`] or more.
     pub fn new(number: u16) -> Result<Self> {
         if number < SHARDS {
             Ok(Self(number))
@@ -43,20 +43,20 @@ impl Shard {
         }
     }
 
-    /// The shard that a text belongs to: the first 8 bytes of its SHA-256, big-endian, modulo
-    /// 8,192. Rows are found by this for ever, so it must never change; hence a named hash.
+    /// The shard of a text: the first 8 bytes of its SHA-256, big-endian, modulo 8,192. Stored rows are
+    /// found by it, so it must never change; hence a standard hash.
     pub fn of_text(text: &str) -> Self {
         let digest = Sha256::digest(text.as_bytes());
         let first = u64::from_be_bytes(std::array::from_fn(|i| digest[i]));
         Self((first % u64::from(SHARDS)) as u16)
     }
 
-    /// The shard that an id carries.
+    /// The shard encoded in an id.
     pub fn of_id(id: i64) -> Self {
         Self(((id >> SEQUENCE_BITS) & SHARD_MASK) as u16)
     }
 
-    /// Its number, 0 to 8,191.
+    /// The shard's number, 0 to 8,191.
     pub fn number(self) -> u16 {
         self.0
     }
@@ -73,8 +73,7 @@ impl fmt::Display for Shard {
     }
 }
 
-/// The number of the shard that the id in a column carries, as SQL that SQLite and PostgreSQL both
-/// understand.
+/// SQL for the number of the shard encoded in an id column, valid on SQLite and PostgreSQL.
 ///
 /// ```
 /// assert_eq!(tripod::id::shard_of_id_sql("note.id"), "((note.id >> 10) & 8191)");
@@ -88,7 +87,7 @@ pub fn timestamp_ms(id: i64) -> u64 {
     (id as u64 >> (SEQUENCE_BITS + SHARD_BITS)) + EPOCH_MS
 }
 
-/// Puts the three parts together. The callers have checked their ranges.
+/// Combines the three parts. Callers check their ranges.
 pub(super) fn compose(ms_since_epoch: u64, shard: Shard, sequence: u64) -> i64 {
     debug_assert!(ms_since_epoch <= LAST_INSTANT_MS && sequence < SEQUENCES_PER_MS);
     ((ms_since_epoch << (SHARD_BITS + SEQUENCE_BITS)) | (u64::from(shard.0) << SEQUENCE_BITS) | sequence)
@@ -111,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_hash_of_a_text_is_fixed_for_ever() {
-        // Printed by `printf kevin | sha256sum`, first 16 digits, modulo 8192.
+        // From `printf kevin | sha256sum`: the first 16 digits, modulo 8192.
         assert_eq!(Shard::of_text("kevin").number(), (0x85f5_e104_31f6_9bc2u64 % 8192) as u16);
         assert_eq!(Shard::of_text("").number(), (0xe3b0_c442_98fc_1c14u64 % 8192) as u16);
     }

@@ -1,7 +1,7 @@
-//! Minting: the next id of a shard, in order, without a lock.
+//! Mints the next id of a shard, in order, without a lock.
 //!
-//! Each shard has one word: milliseconds in the high bits, the sequence in the low ten, so that
-//! "the next id" is that word plus one or the present millisecond, whichever is greater.
+//! Each shard has one word: milliseconds in the high bits, the sequence in the low ten. The next value
+//! is that word plus one or the current millisecond, whichever is greater.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 
 /// Mints ids for every shard; clones share their sequences.
 ///
-/// Two processes may mint the same id. That is harmless, because an id counts only once a row is
-/// claimed under it: the second one to insert is refused and mints again.
+/// Two processes may mint the same id. That is harmless, because an id counts only once a row is claimed
+/// under it: the second insert fails, and the loser retries with a new id.
 ///
 /// ```
 /// use tripod::id::{Clock, Id, Minter, Shard};
@@ -31,18 +31,18 @@ pub struct Minter {
 }
 
 impl Minter {
-    /// A minter that reads this clock.
+    /// A minter that reads `clock`.
     pub fn new(clock: Clock) -> Self {
         Self { clock, last: (0..SHARDS).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    /// The next id of a shard, greater than every id this minter gave for it.
+    /// The next id of a shard, greater than every id this minter has minted for it.
     ///
-    /// Past 1,024 ids in one millisecond it waits, spinning, for the next one: less than a
-    /// millisecond, and only on a shard that takes more than a million rows a second.
+    /// After 1,024 ids in one millisecond it spins until the next one: less than a millisecond, and only
+    /// on a shard that takes more than a million rows a second.
     ///
     /// # Errors
-    /// Internal, when the clock stands before 2025 or past [`LAST_INSTANT_MS`].
+    /// Internal, if the clock is before 2025 or past [`LAST_INSTANT_MS`].
     pub fn mint<T>(&self, shard: Shard) -> Result<Id<T>> {
         let last = &self.last[usize::from(shard.number())];
         let mut now = since_epoch(self.clock.recent_ms())?;
@@ -97,7 +97,7 @@ mod tests {
         assert!(ids.iter().all(|id| timestamp_ms(id.raw()) == NOON));
 
         let overflow = std::thread::spawn(move || minter.mint::<()>(shard()).unwrap());
-        // It can't end before the clock moves, however long it is given.
+        // The thread can't finish before the clock moves, however long it runs.
         assert!(!overflow.is_finished());
         clock.advance(Duration::from_millis(1));
         let next = overflow.join().unwrap();

@@ -1,9 +1,9 @@
-//! Identity: typed 64-bit ids that sort by time and say where their row lives.
+//! Typed 64-bit ids that sort by time and encode the shard of their row.
 //!
-//! 41 bits of milliseconds, 13 bits of logical shard, 10 bits of sequence: the layout that
-//! Instagram published in 2012. `id` knows no database: what it mints is only a proposal until a
-//! row is claimed under it ([`crate::shard::Tx::insert`]). An id never turns negative: the
-//! highest of the 41 bits is the sign, and minting past it is an error, not a wrap.
+//! 41 bits of milliseconds, 13 bits of logical shard, 10 bits of sequence: the layout that Instagram
+//! published in 2012. `id` knows no database: a minted id is only a proposal until a row is claimed
+//! under it ([`crate::shard::Tx::insert`]). Ids are never negative: the highest of the 41 bits is the
+//! sign, and minting past it is an error, not a wrap.
 
 mod clock;
 mod layout;

@@ -1,4 +1,4 @@
-//! How sea-orm stores an id: as a big integer, in keys, foreign keys, options and `is_in`.
+//! Stores ids with sea-orm: as big integers in keys, foreign keys, options and `is_in`.
 
 use sea_orm::sea_query::{ArrayType, ColumnType, Nullable, ValueType, ValueTypeErr, postgres_array};
 use sea_orm::{

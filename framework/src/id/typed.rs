@@ -1,4 +1,4 @@
-//! `Id<T>`: an id that knows what it is the id of. A string in JSON, a 64-bit integer in SQL.
+//! `Id<T>`: an id typed by its entity. A string in JSON, a 64-bit integer in SQL.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::error::Error;
 
 /// The id of a `T`; `Id<User>` is not `Id<Post>`.
 ///
-/// In JSON it is a string, because 64-bit integers do not survive JavaScript.
+/// In JSON it is a string, because JavaScript cannot represent every 64-bit integer.
 ///
 /// ```
 /// use tripod::id::Id;
@@ -30,17 +30,17 @@ pub struct Id<T> {
 }
 
 impl<T> Id<T> {
-    /// The id of these 64 bits, from a column or a job.
+    /// An id from 64 bits, such as those in a column or a job.
     pub const fn from_raw(raw: i64) -> Self {
         Self { raw, kind: PhantomData }
     }
 
-    /// Its 64 bits.
+    /// The id's 64 bits.
     pub const fn raw(self) -> i64 {
         self.raw
     }
 
-    /// The logical shard its row lives on.
+    /// The logical shard that holds its row.
     pub fn shard(self) -> Shard {
         Shard::of_id(self.raw)
     }
@@ -57,7 +57,7 @@ impl<T> From<Id<T>> for Shard {
     }
 }
 
-/// What an id type is the id of; for derives, which see only the name of a field's type.
+/// The entity of an id type, for derives, which see only the name of a field's type.
 pub trait IdOf {
     /// The `T` of `Id<T>`.
     type Entity;
@@ -67,7 +67,7 @@ impl<T> IdOf for Id<T> {
     type Entity = T;
 }
 
-// Derives would ask the same of `T`, which is only a name here.
+// Derives would require these traits of `T`, which is only a marker here.
 impl<T> Clone for Id<T> {
     fn clone(&self) -> Self {
         *self
@@ -110,7 +110,7 @@ impl<T> FromStr for Id<T> {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        // `parse` alone would also take "+1" and "007": one id, one spelling.
+        // `parse` alone would also accept "+1" and "007", but each id has one spelling.
         match text.parse::<i64>() {
             Ok(raw) if raw >= 0 && raw.to_string() == text => Ok(Self::from_raw(raw)),
             _ => Err(Error::invalid("an id is a string of digits, such as \"493847561029384\"")),

@@ -1,4 +1,4 @@
-//! Figures of a process, in the text that Prometheus reads.
+//! The metrics of a process, in the text format that Prometheus reads.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,23 +8,23 @@ use prometheus_client::registry::Registry;
 
 use crate::error::{Error, Result};
 
-/// All figures of a process; clones share them.
+/// All metrics of a process; clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics(Arc<Mutex<Registry>>);
 
 impl Metrics {
-    /// What the text is served as.
+    /// The content type of the text.
     pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-    /// Adds figures, which are asked for each time.
+    /// Registers metrics, which are collected each time they are read.
     pub fn register(&self, figures: impl Collector) {
         self.lock().register_collector(Box::new(figures));
     }
 
-    /// All figures as they are now.
+    /// All metrics, with their current values.
     ///
     /// # Errors
-    /// Internal: some can't be written.
+    /// Internal, if some can't be encoded.
     pub fn text(&self) -> Result<String> {
         let mut text = String::new();
         encode(&mut text, &self.lock())

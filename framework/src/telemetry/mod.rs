@@ -1,4 +1,4 @@
-//! What the program says of itself: log lines on standard error, and figures for Prometheus.
+//! Telemetry: log lines on standard error, and metrics for Prometheus.
 //!
 //! Nothing that a request carried (tokens, queries, bodies) is ever logged.
 
@@ -11,11 +11,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::error::{Error, Result};
 
-/// Starts logging. `filter` is in the syntax of `EnvFilter`, such as `info,tripod=debug`. Lines
-/// are for people on a terminal and JSON elsewhere. Does nothing when logging has been started.
+/// Starts logging. `filter` is in the syntax of `EnvFilter`, such as `info,tripod=debug`. Lines are
+/// plain text on a terminal and JSON elsewhere. Does nothing if logging has already started.
 ///
 /// # Errors
-/// Configuration, when the filter does not parse.
+/// Configuration, if the filter does not parse.
 pub fn start(filter: &str) -> Result<()> {
     let parsed = EnvFilter::try_new(filter).map_err(|error| {
         Error::configuration(format!(
