@@ -1,8 +1,8 @@
-//! Who sees what: a row that was read is `Unchecked`, and only a policy makes it `Visible`.
+//! Access control: rows are read as `Unchecked`, and only a policy makes them `Visible`.
 //!
-//! Reads give [`Unchecked<T>`], from which no reply can be built. A [`Policy`] decides for one
-//! [`Viewer`]; what passes is [`Visible<T>`], and views are made of its fields. A policy holds the facts
-//! that it needs, loaded for a whole page at once; a function is a policy that needs none.
+//! Reads return [`Unchecked<T>`], from which no reply can be built. A [`Policy`] decides for one
+//! [`Viewer`]; rows that pass are [`Visible<T>`], and views are built from their fields. A policy holds
+//! the facts that it needs, loaded for a whole page at once; a function is a policy that needs none.
 //!
 //! ```
 //! # use tripod::{access::{Unchecked, Viewer, Visible}, web::Json};
@@ -20,7 +20,7 @@
 //!     Some(Json(NoteView { text: note.text.clone() }).into_response())
 //! }
 //! ```
-//! A handler that forgets the check does not compile, whether it sends the row as it was read
+//! A handler that forgets the check does not compile. It can send neither the row as read
 //! ```compile_fail,E0277
 //! # use tripod::{access::Unchecked, web::Json};
 //! # use axum::response::{IntoResponse, Response};
@@ -29,7 +29,7 @@
 //!     Json(note).into_response() // Unchecked<Note> is not Serialize
 //! }
 //! ```
-//! or what is in it, as a `Model` is not `Serialize`: [`crate::Sharded`] refuses one that is.
+//! nor its contents, because a `Model` is not `Serialize`: [`crate::Sharded`] rejects one that is.
 //! ```compile_fail,E0277
 //! # use tripod::{access::Unchecked, web::Json};
 //! # use axum::response::{IntoResponse, Response};
@@ -43,20 +43,20 @@
 //! let note = Visible("a secret"); // only a policy makes one
 //! ```
 //!
-//! What is deliberately absent: a way to cache a `Visible<T>`. It is one viewer's answer. A row that
-//! comes from the cache is as unchecked as one from its shard, and shared by all who read it.
+//! Deliberately absent: a way to cache a `Visible<T>`, which is valid for one viewer only. A row from
+//! the cache is as unchecked as one from its shard, and is shared by all its readers.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::id::Id;
 
-/// For whom something is read.
+/// The viewer on whose behalf data is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Viewer {
-    /// Somebody who is not logged in.
+    /// A visitor who is not logged in.
     Anonymous,
-    /// The account of this id (its 64 bits; the framework knows no account type).
+    /// The account with this id (its 64 bits; the framework knows no account type).
     Account(i64),
 }
 
@@ -75,7 +75,7 @@ impl Viewer {
     }
 }
 
-/// Decides whether a viewer sees a `T`. A policy holds the facts it needs (who is blocked, who
+/// Decides whether a viewer may see a `T`. A policy holds the facts it needs (who is blocked, who
 /// follows whom), loaded for a whole page at once.
 pub trait Policy<T> {
     /// Whether `viewer` may see `item`.
@@ -95,7 +95,7 @@ impl<T, F: Fn(Viewer, &T) -> bool> Policy<T> for F {
     }
 }
 
-/// The policy for what everybody may see.
+/// The policy for rows that everyone may see.
 #[derive(Clone, Copy, Debug)]
 pub struct Everybody;
 
@@ -105,7 +105,7 @@ impl<T> Policy<T> for Everybody {
     }
 }
 
-/// A row as it was read, not yet anybody's to see.
+/// A row as read, before any policy has decided who may see it.
 #[derive(Debug)]
 pub struct Unchecked<T>(Arc<T>);
 
@@ -124,13 +124,13 @@ impl<T> Unchecked<T> {
         Self(item)
     }
 
-    /// Looks inside, to load the facts a policy needs or to decide on a change. Replies can't be
-    /// made of what this gives.
+    /// Reads the row, to load the facts a policy needs or to decide on a change. Replies can't be built
+    /// from it.
     pub fn peek(&self) -> &T {
         &self.0
     }
 
-    /// Takes the row out unchecked: for jobs and for changes, which answer nobody.
+    /// Takes the row out unchecked, for jobs and changes, which show it to no one.
     pub fn into_inner_unchecked(self) -> T
     where
         T: Clone,
@@ -138,18 +138,18 @@ impl<T> Unchecked<T> {
         Arc::unwrap_or_clone(self.0)
     }
 
-    /// The row as `viewer` may see it, or nothing, which is answered as if it did not exist.
+    /// The row if `viewer` may see it. `None` is answered as if the row did not exist.
     pub fn visible_to(self, viewer: Viewer, policy: &impl Policy<T>) -> Option<Visible<T>> {
         policy.allows(viewer, &self.0).then_some(Visible(self.0))
     }
 }
 
-/// Keeps of `items` what `viewer` may see, in order.
+/// Filters `items` to those that `viewer` may see, in order.
 pub fn visible<T>(items: Vec<Unchecked<T>>, viewer: Viewer, policy: &impl Policy<T>) -> Vec<Visible<T>> {
     items.into_iter().filter_map(|item| item.visible_to(viewer, policy)).collect()
 }
 
-/// A row that a policy has let through for one viewer.
+/// A row that a policy has allowed for one viewer.
 #[derive(Debug)]
 pub struct Visible<T>(Arc<T>);
 

@@ -1,4 +1,4 @@
-//! Kinds of edges, and making and removing them inside a transaction.
+//! Kinds of edges, and adding and removing edges inside a transaction.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, RwLock};
@@ -17,20 +17,20 @@ use crate::shard::{Shards, Tx};
 
 /// A kind of edge. Derived by [`crate::Edge`].
 pub trait Edge: Send + Sync + 'static {
-    /// What it starts at; the shard of this end orders the changes of an edge.
+    /// The entity it starts at; the shard of this end orders the changes of an edge.
     type From: EntityTrait;
-    /// What it points to.
+    /// The entity it points to.
     type To: EntityTrait;
-    /// Its name in the tables, written by hand: renaming the type loses no edge.
+    /// Its name in the tables, written by hand so that renaming the type loses no edge.
     const NAME: &'static str;
 }
 
-/// How long an inverse edge may be unwritten before its job writes it: after a crash, or while its
-/// shard is unreachable. Ordinarily it is written before the reply.
+/// How long an inverse edge may be missing before its job writes it, after a crash or while its shard is
+/// unreachable. Normally it is written before the reply.
 const INVERSE_GRACE: Duration = Duration::from_secs(3);
 
-/// The kinds of edges; clones share everything. Edges are changed with [`Tx::connect`] and
-/// [`Tx::disconnect`], and read with [`Read`](crate::shard::Read).
+/// The registered kinds of edges; clones share everything. [`Tx::connect`] and [`Tx::disconnect`] change
+/// edges, and [`Read`](crate::shard::Read) reads them.
 #[derive(Clone)]
 pub struct Graph(Arc<Inner>);
 
@@ -41,27 +41,27 @@ pub(super) struct Inner {
     hooks: RwLock<HashMap<&'static str, Vec<Hook>>>,
 }
 
-/// Told of the `from` of each edge of a kind that was made or removed.
+/// Called with the `from` of each added or removed edge of a kind.
 type Hook = Arc<dyn Fn(i64) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 impl Tx {
-    /// Makes the edge, if this transaction commits; tells whether it was not there. Safe to repeat. The
-    /// forward edge commits with this transaction; the inverse edge is written on the shard of `to`
-    /// right after, by a job if that shard can't be reached.
+    /// Adds the edge, if this transaction commits; returns whether it is new. Safe to repeat. The
+    /// forward edge commits with this transaction. The inverse edge is written on the shard of `to`
+    /// right after, or by a job if that shard is unreachable.
     ///
     /// # Errors
-    /// Internal, when `from` lives on another shard than this transaction; configuration, when the kind
-    /// of edge is not registered.
+    /// Internal, if `from` lives on another shard than this transaction; configuration, if the kind of
+    /// edge is not registered.
     pub async fn connect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
         let graph = Graph(self.shards().service::<Inner>()?);
         graph.change_in(self, E::NAME, (from.raw(), to.raw()), true).await
     }
 
-    /// Removes the edge, if this transaction commits; tells whether it was there. Safe to repeat. See
+    /// Removes the edge, if this transaction commits; returns whether it existed. Safe to repeat. See
     /// [`Self::connect`].
     ///
     /// # Errors
-    /// As [`Self::connect`].
+    /// As for [`Self::connect`].
     pub async fn disconnect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
         let graph = Graph(self.shards().service::<Inner>()?);
         graph.change_in(self, E::NAME, (from.raw(), to.raw()), false).await
@@ -69,11 +69,11 @@ impl Tx {
 }
 
 impl Graph {
-    /// A graph of these kinds of edges. [`WriteInverse`] and [`super::RemoveEdges`] must be among the
-    /// queue's jobs.
+    /// A graph of these kinds of edges. [`WriteInverse`] and [`super::RemoveEdges`] must be registered
+    /// as jobs of the queue.
     ///
     /// # Panics
-    /// When two kinds have the same name: a mistake that must not get past the first start.
+    /// If two kinds have the same name: this mistake must show at the first start.
     pub fn new(shards: Shards, queue: Queue, kinds: &[&'static str]) -> Self {
         let names: HashSet<&str> = kinds.iter().copied().collect();
         assert_eq!(names.len(), kinds.len(), "two kinds of edge have the same name in {kinds:?}");
@@ -83,28 +83,28 @@ impl Graph {
         Self(inner)
     }
 
-    /// The graph that these shards know.
+    /// The graph registered with these shards.
     pub(super) fn of(shards: &Shards) -> Result<Self> {
         shards.service().map(Self)
     }
 
-    /// Makes the edge in a transaction of its own; see [`Tx::connect`].
+    /// Adds the edge in its own transaction; see [`Tx::connect`].
     ///
     /// # Errors
-    /// Those of the database of `from`; the inverse edge may lag behind an error of its own.
+    /// Any error of the database of `from`. An error on the inverse edge only delays that.
     pub async fn connect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
         self.0.shards.write(from, move |tx| async move { tx.connect::<E>(from, to).await }).await
     }
 
-    /// Removes the edge in a transaction of its own; see [`Tx::disconnect`].
+    /// Removes the edge in its own transaction; see [`Tx::disconnect`].
     ///
     /// # Errors
-    /// As [`Self::connect`].
+    /// As for [`Self::connect`].
     pub async fn disconnect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
         self.0.shards.write(from, move |tx| async move { tx.disconnect::<E>(from, to).await }).await
     }
 
-    /// Removes an edge known by the name of its kind, for jobs.
+    /// Removes an edge, given the name of its kind, for jobs.
     pub(super) async fn disconnect_named(&self, kind: &str, from: i64, to: i64) -> Result<bool> {
         let (graph, kind) = (self.clone(), self.registered(kind)?);
         let shard = Id::<()>::from_raw(from);
@@ -121,7 +121,7 @@ impl Graph {
         Ok(true)
     }
 
-    /// Once the forward edge is committed: what can't be done about it now is done by the job.
+    /// Runs after the forward edge is committed; what fails here is left to the job.
     async fn follow_up(&self, job: WriteInverse, queued: JobId) {
         let written = self.write_inverse(&job).await;
         let told = self.changed(&job).await;
@@ -138,8 +138,8 @@ impl Graph {
         }
     }
 
-    /// Changes the forward edge, and queues the job for the inverse edge in the same transaction.
-    /// Nothing when the edge is as wanted.
+    /// Changes the forward edge, and queues the job for the inverse edge in the same transaction. `None`
+    /// if the edge is already as wanted.
     async fn change_forward(
         &self,
         tx: &Tx,
@@ -164,7 +164,7 @@ impl Graph {
         Ok(Some((job, queued)))
     }
 
-    /// A change whose process dies before it writes the inverse edge, for tests.
+    /// Simulates a process that dies before it writes the inverse edge, for tests.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) async fn change_forward_only<E: Edge>(
         &self,
@@ -180,9 +180,9 @@ impl Graph {
         Ok(changed.await?.map(|(job, _)| job))
     }
 
-    /// Has `hook` told the `from` of each edge of this kind that was made or removed: once its inverse
-    /// is written, or at once where that is left to the job, and again by the job. The job is
-    /// there until the hook has succeeded after the inverse edge was written.
+    /// Calls `hook` with the `from` of each added or removed edge of this kind: once its inverse is
+    /// written (at once, if that is left to the job), and again from the job. The job is kept until the
+    /// hook has succeeded after the inverse edge was written.
     pub(crate) fn when_changed<F>(
         &self,
         kind: &str,

@@ -1,5 +1,5 @@
-//! The jobs of edges: one writes an inverse edge that the process which made the forward edge could
-//! not, one removes all edges of a row that is gone.
+//! Jobs for edges: one writes an inverse edge that the process which added the forward edge could not
+//! write, one removes all edges of a deleted row.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub struct WriteInverse {
 
 impl Job for WriteInverse {
     const NAME: &'static str = "tripod.write_far_end";
-    /// About a day: a shard that is away longer than that needs a person anyway.
+    /// About a day: a shard that is down for longer needs an operator anyway.
     const RETRIES: u32 = 30;
 }
 
@@ -33,11 +33,11 @@ impl<C: AsRef<Graph> + Send + Sync + 'static> Run<C> for WriteInverse {
     }
 }
 
-/// Edges that are removed between two looks at what is left.
+/// Edges that are removed between two queries for the rest.
 const PAGE: u64 = 200;
 
-/// Removes every edge at a row, of every kind and in both directions. What is left is asked for anew
-/// each time, so a repeat simply goes on.
+/// Removes every edge of a row, of every kind and in both directions. The remaining edges are queried
+/// anew each time, so a repeated run simply continues.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RemoveEdges {
     row: i64,
@@ -66,19 +66,19 @@ impl<C: AsRef<Graph> + Send + Sync + 'static> Run<C> for RemoveEdges {
 }
 
 impl Tx {
-    /// Enqueues a job that removes every edge at this row, of every kind and in both directions.
+    /// Enqueues a job that removes every edge of this row, of every kind and in both directions.
     ///
     /// # Errors
-    /// Those of [`Tx::enqueue`].
+    /// As for [`Tx::enqueue`].
     pub async fn remove_edges<T>(&self, row: Id<T>) -> crate::Result<()> {
         self.enqueue(RemoveEdges { row: row.raw() }).await.map(drop)
     }
 
-    /// Deletes the row of this id, as [`Tx::delete`] does, and all its edges by a job; tells whether the
-    /// row was there.
+    /// Deletes the row with this id, as [`Tx::delete`] does, and enqueues a job that removes its edges;
+    /// returns whether the row existed.
     ///
     /// # Errors
-    /// Those of [`Tx::delete`] and [`Tx::enqueue`].
+    /// As for [`Tx::delete`] and [`Tx::enqueue`].
     pub async fn delete_with_edges<E: Sharded>(&self, id: Id<E>) -> crate::Result<bool> {
         let deleted = self.delete(id).await?;
         if deleted {

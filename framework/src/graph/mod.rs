@@ -1,10 +1,10 @@
-//! Edges between rows: follows, likes, memberships. Kept on both ends' shards, counted exactly.
+//! Edges between rows: follows, likes, memberships. Stored on both ends' shards, with exact counts.
 //!
-//! As in TAO (Bronson et al., 2013) each edge is stored twice: at `from` as a forward edge, for "whom
-//! do I ...", and at `to` as its inverse, for "who ... me". The forward edge is the authority: it
-//! commits together with a job that writes the inverse, and the inverse is also written at once where
-//! its shard can be reached, so that the job is for the crash. Changes of one edge apply in order: each
-//! carries a version, kept for removed edges too, and an older one never overwrites a newer.
+//! As in TAO (Bronson et al., 2013) each edge is stored twice: at `from` as a forward edge, for "whom do
+//! I ...", and at `to` as its inverse, for "who ... me". The forward edge is authoritative: it commits
+//! together with a job that writes the inverse. The inverse is also written at once if its shard is
+//! reachable, so the job matters only after a crash. Changes of one edge apply in order: each carries a
+//! version, kept for removed edges too, and an older version never overwrites a newer one.
 
 mod cached;
 mod edge;

@@ -1,4 +1,4 @@
-//! The edge tables and the statements that change them, exact under concurrency on any engine.
+//! The edge tables and the statements that change them, exact under concurrency on every engine.
 
 use sea_orm::sea_query::{ColumnDef, Index, Table};
 use sea_orm::{ConnectionTrait, Value};
@@ -7,8 +7,8 @@ use crate::db::{CreateTables, Migration, statement};
 use crate::error::Result;
 use crate::shard::Tx;
 
-/// Edges and their counts. `near_id` is the end whose shard the row is on; a count is of the live
-/// edges at one end.
+/// Edges and their counts. `near_id` is the end whose shard holds the row; a count covers the live edges
+/// at one end.
 pub const MIGRATION: Migration = || {
     let end = |table: &mut sea_orm::sea_query::TableCreateStatement| {
         table
@@ -42,7 +42,7 @@ pub const MIGRATION: Migration = || {
     CreateTables::new("m20261122_000003_tripod_edge").table(edge).table(count).index(newest).boxed()
 };
 
-/// Which way an edge points, seen from the end that a row is stored at.
+/// The direction of an edge, seen from the end that stores the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     /// From here: the row is at `from`.
@@ -51,7 +51,7 @@ pub(super) enum Direction {
     In = 1,
 }
 
-/// One end of an edge: where its row is and what is at the other end.
+/// One end of an edge: where its row is, and the id at the other end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct End {
     pub(super) near: i64,
@@ -68,8 +68,8 @@ impl End {
 
 const KEY: &str = "near_id = $1 AND kind = $2 AND direction = $3 AND far_id = $4";
 
-/// Changes a forward edge. Gives the change's version, or nothing when the edge
-/// is already as wanted. The row's lock orders concurrent changes.
+/// Changes a forward edge. Returns the change's version, or `None` if the edge is already as wanted. The
+/// row lock orders concurrent changes.
 pub(super) async fn change_forward(tx: &Tx, end: End, live: bool, generated: i64) -> Result<Option<i64>> {
     if live {
         claim_row(tx, end).await?;
@@ -86,7 +86,8 @@ pub(super) async fn change_forward(tx: &Tx, end: End, live: bool, generated: i64
     Ok(Some(row.try_get_by_index(0)?))
 }
 
-/// Brings an inverse edge to a version, unless it is there or further; tells whether the count has changed.
+/// Brings an inverse edge to a version, unless it has that or a later one; returns whether the count
+/// changed.
 pub(super) async fn write_inverse(tx: &Tx, end: End, live: bool, version: i64) -> Result<bool> {
     lock_row(tx, end).await?;
     let values = || end.key().into_iter().chain([live.into(), version.into()]);
@@ -101,16 +102,16 @@ pub(super) async fn write_inverse(tx: &Tx, end: End, live: bool, version: i64) -
     Ok(false)
 }
 
-/// Makes sure that there is a row to lock; a new one is an edge that was never there.
+/// Ensures that there is a row to lock; a new row stands for an edge that never existed.
 async fn claim_row(tx: &Tx, end: End) -> Result<()> {
     let sql = "INSERT INTO tripod_edge (near_id, kind, direction, far_id, version, live) \
                VALUES ($1, $2, $3, $4, 0, FALSE) ON CONFLICT DO NOTHING";
     execute(tx, sql, end.key()).await.map(drop)
 }
 
-/// The same, with the row locked to the end of the transaction: of what follows, the first statement
-/// may find nothing to change where an older version is just being written, and the second one too
-/// once it has been.
+/// The same, with the row locked until the transaction ends. Otherwise, while an older version is being
+/// written, the first of the following statements may find nothing to change, and the second may find
+/// nothing once that version is written.
 async fn lock_row(tx: &Tx, end: End) -> Result<()> {
     let sql = "INSERT INTO tripod_edge (near_id, kind, direction, far_id, version, live) \
                VALUES ($1, $2, $3, $4, 0, FALSE) \

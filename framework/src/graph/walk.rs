@@ -1,4 +1,4 @@
-//! Walks over all edges at a row, a page at a time, that a job can continue after a crash.
+//! Walks over all edges of a row, a page at a time, that a job can continue after a crash.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,11 +10,11 @@ use crate::error::Result;
 use crate::id::Id;
 use crate::shard::{Keyset, Read};
 
-/// Ends that a walk gives at a time.
+/// Edges per page of a walk.
 const PAGE: u64 = 200;
 
-/// A walk over the sources of the edges to a row, newest edge first. It is a field of a job: the job
-/// stores it with each checkpoint, and the next attempt continues where the last one was.
+/// A walk over the sources of the edges to a row, newest edge first. It is a field of a job: each
+/// checkpoint stores it, and the next attempt continues where the last one stopped.
 ///
 /// ```
 /// # use tripod::queue::{JobRun, Run};
@@ -49,15 +49,15 @@ pub struct SourceWalk<E: Edge> {
 }
 
 impl<E: Edge> SourceWalk<E> {
-    /// Begins a walk over those who point to `to`.
+    /// Starts a walk over the sources of the edges to `to`.
     pub fn new(to: Id<E::To>) -> Self {
         Self { to, reached: None, has_ended: false, edge: PhantomData }
     }
 
-    /// The next sources; `None` after the last. Edges that are made during the walk are not part of it.
+    /// The next sources; `None` after the last. Edges added during the walk are not part of it.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any database error.
     pub async fn next(&mut self, read: &Read) -> Result<Option<Vec<Id<E::From>>>> {
         if self.has_ended {
             return Ok(None);

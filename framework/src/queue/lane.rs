@@ -1,4 +1,4 @@
-//! Lanes: jobs of one lane share its workers and its rate, and wait for no other lane.
+//! Lanes: jobs in one lane share its workers and its rate, and wait for no other lane.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The lane of jobs that name none.
+/// The lane of jobs that do not name one.
 pub const DEFAULT_LANE: &str = "default";
 
-/// A lane of the queue. Each has workers of its own, so that a slow lane holds up no other.
+/// A lane of the queue. Each has its own workers, so that a slow lane delays no other.
 ///
 /// ```
 /// use tripod::queue::Lane;
@@ -25,20 +25,20 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// A lane of one worker, of priority 0 and without a bound on its rate.
+    /// A lane with one worker, priority 0 and no rate limit.
     pub const fn new(name: &'static str) -> Self {
         Self { name, workers: 1, priority: 0, per_second: None }
     }
 
-    /// Its name, which jobs give in `#[job(lane = "...")]`.
+    /// Its name, as given in `#[job(lane = "...")]`.
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Jobs of it that run at once in a process.
+    /// How many of its jobs a process runs concurrently.
     ///
     /// # Panics
-    /// When there are none.
+    /// If `workers` is 0.
     #[must_use]
     pub const fn workers(mut self, workers: u32) -> Self {
         assert!(workers > 0, "a lane without workers never runs a job");
@@ -46,17 +46,17 @@ impl Lane {
         self
     }
 
-    /// Lanes of higher priority claim their due jobs first, each time that a database is asked.
+    /// Lanes with higher priority claim their due jobs first whenever a database is polled.
     #[must_use]
     pub const fn priority(mut self, priority: i32) -> Self {
         self.priority = priority;
         self
     }
 
-    /// Jobs of it that a process begins in a second at most.
+    /// How many of its jobs a process begins per second, at most.
     ///
     /// # Panics
-    /// When there are none.
+    /// If `jobs` is 0.
     #[must_use]
     pub const fn per_second(mut self, jobs: u32) -> Self {
         self.per_second = NonZeroU32::new(jobs);
@@ -65,7 +65,7 @@ impl Lane {
     }
 }
 
-/// A lane at work.
+/// The run-time state of a lane.
 pub(super) struct Slots {
     /// The kinds of job that run in it.
     pub(super) names: Vec<&'static str>,
@@ -73,7 +73,7 @@ pub(super) struct Slots {
     rate: Option<Rate>,
 }
 
-/// A bucket of the jobs that may begin: filled evenly, with those of a second at most.
+/// A token bucket of jobs that may begin: filled evenly, holding at most one second's worth.
 struct Rate {
     per_second: f64,
     state: Mutex<(f64, Instant)>,
@@ -100,7 +100,7 @@ impl Rate {
 }
 
 impl Slots {
-    /// All lanes, those of higher priority first, with the kinds of job in each.
+    /// All lanes that have kinds of job, highest priority first.
     pub(super) fn of(lanes: &[Lane], kinds: &[(&'static str, &'static str)]) -> Vec<Self> {
         let mut lanes = lanes.to_vec();
         lanes.sort_by_key(|lane| std::cmp::Reverse(lane.priority));
@@ -112,8 +112,8 @@ impl Slots {
         slots.filter(|slots| !slots.names.is_empty()).collect()
     }
 
-    /// A share of the slots for as many jobs as may begin now, of those who take shares at the same time;
-    /// and, when the rate allows none, how long until it does.
+    /// Takes one of `shares` equal shares of the slots, for as many jobs as may begin now. If the rate
+    /// allows none, also returns how long until it does.
     pub(super) fn take(&self, shares: usize) -> (Vec<OwnedSemaphorePermit>, Option<Duration>) {
         let (most, wait) = match self.rate.as_ref().map(|rate| (rate, rate.available())) {
             None => (usize::MAX, None),
@@ -127,7 +127,7 @@ impl Slots {
         (slots.take(most).collect(), wait)
     }
 
-    /// So many jobs begin.
+    /// Records that this many jobs begin.
     pub(super) fn begin(&self, jobs: usize) {
         if let Some(rate) = &self.rate {
             rate.spend(jobs);

@@ -1,4 +1,4 @@
-//! The handle that puts jobs into the outbox and looks after the dead ones.
+//! The handles that enqueue jobs and manage dead ones.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,23 +16,23 @@ use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::shard::{Shards, Tx};
 
-/// The id of a queued job. It carries the shard that the job was enqueued on.
+/// The id of a queued job. It encodes the shard that the job was enqueued on.
 pub type JobId = Id<Queued>;
 
 impl Tx {
-    /// Enqueues a job: it will run if, and only if, this transaction commits. Gives its id, or that of the
-    /// job that is there already where this one is [unique](Job::unique).
+    /// Enqueues a job: it runs if, and only if, this transaction commits. Returns its id, or the id of
+    /// the existing job if this one is [unique](Job::unique).
     ///
     /// # Errors
-    /// Configuration, when its kind is not registered.
+    /// Configuration, if its kind is not registered.
     pub async fn enqueue<J: Job>(&self, job: J) -> Result<JobId> {
         self.enqueue_after(job, Duration::ZERO).await
     }
 
-    /// The same, to begin no sooner than after `delay`.
+    /// The same, but the job begins no sooner than after `delay`.
     ///
     /// # Errors
-    /// As [`Self::enqueue`].
+    /// As for [`Self::enqueue`].
     pub async fn enqueue_after<J: Job>(&self, job: J, delay: Duration) -> Result<JobId> {
         let queue = Queue(self.shards().service::<Inner>()?);
         if !queue.0.kinds.contains_key(J::NAME) {
@@ -49,16 +49,16 @@ impl Tx {
         Ok(id)
     }
 
-    /// Cancels a job of this shard that no worker has begun; `false` when one has, or the job is gone.
+    /// Cancels a job of this shard that no worker has begun; `false` if one has, or the job is gone.
     ///
     /// # Errors
-    /// Those of its database; internal, on another shard.
+    /// Any error of its database; internal, if the job is on another shard.
     pub async fn cancel(&self, job: JobId) -> Result<bool> {
         Queue(self.shards().service::<Inner>()?).store().cancel_in(self, job.raw()).await
     }
 }
 
-/// Looks after the queued jobs; clones share everything. Jobs are enqueued with [`Tx::enqueue`].
+/// Manages queued jobs; clones share everything. [`Tx::enqueue`] enqueues jobs.
 #[derive(Clone)]
 pub struct Queue(Arc<Inner>);
 
@@ -68,18 +68,18 @@ struct Inner {
     wake: Notify,
 }
 
-/// A job that failed too often, or killed its process too often, and waits for a person.
+/// A job that failed or killed its process too often, and waits for an operator.
 #[derive(Clone, Debug)]
 pub struct DeadJob {
     /// Its id, for [`Queue::retry`] and [`Queue::discard`].
     pub id: JobId,
     /// Its kind.
     pub name: String,
-    /// What it was to do, in JSON.
+    /// Its payload, in JSON.
     pub payload: String,
-    /// How often it was tried.
+    /// How many times it was tried.
     pub attempts: u32,
-    /// Why the last attempt failed, where it lived to say so.
+    /// Why the last attempt failed, if it survived to report an error.
     pub last_error: Option<String>,
 }
 
@@ -96,19 +96,19 @@ impl Queue {
         Self(inner)
     }
 
-    /// Cancels a job that no worker has begun, because its effect has been written already. One that has
+    /// Cancels a job that no worker has begun, because its effect is already written. A job that has
     /// begun does no harm: effects are idempotent.
     ///
     /// # Errors
-    /// Those of its database.
+    /// Any error of its database.
     pub async fn cancel(&self, job: JobId) -> Result<()> {
         self.store().cancel(job.raw()).await.map(drop)
     }
 
-    /// Lets a job begin now that was to begin later. Nothing happens when it has begun or is gone.
+    /// Makes a delayed job due now. Does nothing if the job has begun or is gone.
     ///
     /// # Errors
-    /// Those of its database.
+    /// Any error of its database.
     pub async fn run_now(&self, job: JobId) -> Result<()> {
         if self.store().run_now(job.raw()).await? {
             self.0.wake.notify_waiters();
@@ -116,10 +116,10 @@ impl Queue {
         Ok(())
     }
 
-    /// Jobs that wait or run, by name.
+    /// The number of jobs that wait or run, by name.
     ///
     /// # Errors
-    /// Those of any database.
+    /// Any database error.
     pub async fn waiting(&self) -> Result<BTreeMap<String, i64>> {
         let mut sums = BTreeMap::new();
         for (name, count) in self.store().waiting().await? {
@@ -128,10 +128,10 @@ impl Queue {
         Ok(sums)
     }
 
-    /// The jobs put aside as dead.
+    /// The jobs set aside as dead.
     ///
     /// # Errors
-    /// Those of any database.
+    /// Any database error.
     pub async fn dead(&self) -> Result<Vec<DeadJob>> {
         let dead = self.store().dead().await?.into_iter();
         Ok(dead
@@ -145,26 +145,26 @@ impl Queue {
             .collect())
     }
 
-    /// Gives a dead job all its attempts again. `false` when there is none of this id.
+    /// Gives a dead job all its attempts again. `false` if there is no dead job with this id.
     ///
     /// # Errors
-    /// Those of its database.
+    /// Any error of its database.
     pub async fn retry(&self, job: JobId) -> Result<bool> {
         self.store().retry(job.raw()).await
     }
 
-    /// Deletes a dead job. `false` when there is none of this id.
+    /// Deletes a dead job. `false` if there is no dead job with this id.
     ///
     /// # Errors
-    /// Those of its database.
+    /// Any error of its database.
     pub async fn discard(&self, job: JobId) -> Result<bool> {
         self.store().discard(job.raw()).await
     }
 
-    /// Refuses jobs in the outbox that this program does not know.
+    /// Checks that this program knows every job in the outbox.
     ///
     /// # Errors
-    /// Configuration, naming them.
+    /// Configuration, naming the unknown jobs.
     pub async fn check_registered(&self) -> Result<()> {
         for (name, count) in self.waiting().await? {
             if !self.0.kinds.contains_key(name.as_str()) {
@@ -185,12 +185,12 @@ impl Queue {
         self.0.kinds.get(name).map_or(0, |kind| kind.retries)
     }
 
-    /// Tells the workers of this process that there is something to do.
+    /// Wakes the workers of this process.
     pub(super) fn wake(&self) {
         self.0.wake.notify_waiters();
     }
 
-    /// Ends when a job has been enqueued by this process since it was enabled.
+    /// Completes when this process has enqueued a job since the future was enabled.
     pub(super) fn woken(&self) -> Notified<'_> {
         self.0.wake.notified()
     }

@@ -1,8 +1,8 @@
-//! The outbox table and the statements on it.
+//! The outbox table and its statements.
 //!
-//! One column serves both waiting and leasing: a job may be claimed once `run_at_ms` has passed,
-//! and claiming it sets `run_at_ms` to the end of the lease. A worker that dies simply lets that
-//! moment come.
+//! One column serves both waiting and leasing: a job may be claimed once `run_at_ms` has passed, and
+//! claiming it sets `run_at_ms` to the end of the lease. If a worker dies, its jobs become due at that
+//! time.
 
 use futures::future::try_join_all;
 use sea_orm::sea_query::{ColumnDef, Index, Table};
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::id::{Id, Shard, shard_of_id_sql};
 use crate::shard::{Shards, Tx};
 
-/// The outbox.
+/// The outbox table.
 pub const MIGRATION: Migration = || {
     let job = Table::create()
         .table("tripod_job")
@@ -30,11 +30,11 @@ pub const MIGRATION: Migration = || {
     CreateTables::new("m20261122_000002_tripod_job").table(job).index(due).boxed()
 };
 
-/// What a [`JobId`](super::JobId) is the id of.
+/// The type parameter of [`JobId`](super::JobId).
 #[derive(Debug)]
 pub struct Queued;
 
-/// A job that this process holds the lease of.
+/// A job that this process has leased.
 #[derive(Clone, Debug)]
 pub(super) struct Claim {
     pub(super) id: i64,
@@ -43,7 +43,7 @@ pub(super) struct Claim {
     pub(super) attempt: u32,
 }
 
-/// A job that was put aside.
+/// A job that was set aside as dead.
 #[derive(Clone, Debug)]
 pub(super) struct Dead {
     pub(super) id: i64,
@@ -68,13 +68,13 @@ impl Dead {
     }
 }
 
-/// Databases have no unsigned numbers.
+/// Databases have no unsigned integers.
 fn attempt(row: &QueryResult) -> Result<u32, DbErr> {
     let attempt: i32 = row.try_get("", "attempt")?;
     u32::try_from(attempt).map_err(|_| DbErr::Type(format!("a job was tried {attempt} times")))
 }
 
-/// The statements, on whichever database holds the job's shard.
+/// The statements, on the database that holds the job's shard.
 #[derive(Clone)]
 pub(super) struct Store {
     pub(super) shards: Shards,
@@ -105,8 +105,8 @@ impl Store {
         tx.insert_raw(sql, row).await
     }
 
-    /// The job of this key. Locked, so that it is there until this transaction has ended; and until then
-    /// nobody else enqueues one.
+    /// The job with this key. It is locked, so that it exists until this transaction ends; until then no
+    /// other transaction enqueues one.
     async fn find_unique(&self, tx: &Tx, key: &str) -> Result<Option<Id<Queued>>> {
         let connection = tx.connection();
         let lock = match connection.get_database_backend() {
@@ -122,8 +122,8 @@ impl Store {
         row.map(|row| Ok(Id::from_raw(row.try_get_by_index(0)?))).transpose()
     }
 
-    /// Leases up to `limit` jobs of these names that are due. Counts the attempt now, so that a
-    /// job that kills its process comes to its end, too.
+    /// Leases up to `limit` due jobs with these names. Counts the attempt now, so that a job that kills
+    /// its process also runs out of attempts.
     pub(super) async fn claim(
         &self,
         database: &Database,
@@ -142,8 +142,8 @@ impl Store {
                         _ => "",
                     };
                     let shard = shard_of_id_sql("id");
-                    // Materialized, so that the limit holds: PostgreSQL may run a plain subquery again for
-                    // each row that it updates, and would lease jobs that nobody was going to begin.
+                    // Materialized, so that the limit holds: PostgreSQL may run a plain subquery again
+                    // for each row that it updates, and would lease jobs that no worker begins.
                     let sql = format!(
                         "WITH due AS MATERIALIZED (\
                            SELECT id FROM tripod_job WHERE dead = FALSE AND run_at_ms <= $2 AND name IN ({places}) \
@@ -162,7 +162,7 @@ impl Store {
             .await
     }
 
-    /// Renews the lease. `false` when it has been lost.
+    /// Renews the lease. `false` if it was lost.
     pub(super) async fn renew(&self, claim: &Claim) -> Result<bool> {
         let until = int(self.now_ms() + self.lease_ms);
         self.fenced(
@@ -182,12 +182,12 @@ impl Store {
         }
     }
 
-    /// The job is done. `false` when the lease had been lost.
+    /// Deletes a job that is done. `false` if the lease was lost.
     pub(super) async fn complete(&self, claim: &Claim) -> Result<bool> {
         self.fenced(claim, "DELETE FROM tripod_job WHERE id = $1 AND attempt = $2", []).await
     }
 
-    /// Deletes a job that no worker has begun. `false` when one has, or the job is gone.
+    /// Deletes a job that no worker has begun. `false` if one has, or the job is gone.
     pub(super) async fn cancel(&self, id: i64) -> Result<bool> {
         let never_begun = Claim { id, name: String::new(), payload: String::new(), attempt: 0 };
         self.complete(&never_begun).await
@@ -202,13 +202,13 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// A job that waits is due now. `false` when it was begun or is gone.
+    /// Makes a waiting job due now. `false` if it has begun or is gone.
     pub(super) async fn run_now(&self, id: i64) -> Result<bool> {
         let sql = "UPDATE tripod_job SET run_at_ms = $2 WHERE id = $1 AND attempt = 0";
         self.by_id(id, sql, vec![int(self.now_ms())]).await
     }
 
-    /// The attempt failed: again at `run_at_ms`, or never when there is none.
+    /// Records a failed attempt. The job runs again at `run_at_ms`, or never if `None`.
     pub(super) async fn fail(&self, claim: &Claim, why: String, run_at_ms: Option<u64>) -> Result<bool> {
         let sql = "UPDATE tripod_job SET last_error = $3, run_at_ms = $4, dead = $5, \
              unique_key = CASE WHEN $5 THEN NULL ELSE unique_key END WHERE id = $1 AND attempt = $2";
@@ -216,7 +216,7 @@ impl Store {
         self.fenced(claim, sql, values).await
     }
 
-    /// Runs a statement that counts only while the claim's attempt is the present one.
+    /// Runs a statement that takes effect only while the claim's attempt is the current one.
     async fn fenced(
         &self,
         claim: &Claim,
@@ -239,20 +239,20 @@ impl Store {
         self.everywhere(sql, Dead::read).await
     }
 
-    /// How many jobs wait or run, by name.
+    /// The number of jobs that wait or run, by name.
     pub(super) async fn waiting(&self) -> Result<Vec<(String, i64)>> {
         let sql = "SELECT name, COUNT(*) FROM tripod_job WHERE dead = FALSE GROUP BY name";
         self.everywhere(sql, |row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).await
     }
 
-    /// Gives a dead job its attempts back. `false` when there is no such job.
+    /// Restores a dead job's attempts. `false` if there is no such job.
     pub(super) async fn retry(&self, id: i64) -> Result<bool> {
         let sql =
             "UPDATE tripod_job SET dead = FALSE, attempt = 0, run_at_ms = $2 WHERE id = $1 AND dead = TRUE";
         self.by_id(id, sql, vec![int(self.now_ms())]).await
     }
 
-    /// Deletes a dead job. `false` when there is no such job.
+    /// Deletes a dead job. `false` if there is no such job.
     pub(super) async fn discard(&self, id: i64) -> Result<bool> {
         self.by_id(id, "DELETE FROM tripod_job WHERE id = $1 AND dead = TRUE", vec![]).await
     }
@@ -285,7 +285,8 @@ impl Store {
     }
 }
 
-/// A job's key among all of its database: uniqueness is a shard's, and moves with it.
+/// A job's key, unique in its database. It contains the shard: uniqueness is per shard, and moves with
+/// it.
 fn unique_key(shard: Shard, name: &str, unique: Unique) -> String {
     let (state, key) = match unique {
         Unique::WhileWaiting(key) => ("waiting", key),

@@ -1,4 +1,4 @@
-//! Runs jobs: claims what is due, keeps the lease while it runs, and says how it ended.
+//! Runs jobs: claims due jobs, renews their leases while they run, and records how they ended.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,32 +14,32 @@ use crate::config;
 use crate::db::Database;
 use crate::error::Result;
 
-/// How long a database is left alone when it had nothing to do and nobody woke us.
+/// The pause before the next look at a database that had no due jobs, unless the worker is woken.
 const POLL: Duration = Duration::from_secs(1);
-/// After a failed attempt: this long, doubled by each further one, give or take half.
+/// The first backoff after a failure; each further failure doubles it, with 50 % jitter.
 const FIRST_BACKOFF_MS: u64 = 1_000;
 const LONGEST_BACKOFF_MS: u64 = 3_600_000;
 
-/// Works the outboxes of all databases, with a bound on the jobs of each lane that run at once.
+/// Runs the jobs of all databases, with a limit per lane on how many run concurrently.
 pub struct Worker<C>(Arc<Inner<C>>);
 
 struct Inner<C> {
     queue: Queue,
     registry: Registry<C>,
     context: Arc<C>,
-    /// The lanes, those of higher priority first.
+    /// The lanes, highest priority first.
     lanes: Vec<Slots>,
-    /// Told when a job has ended, and so its slot is free.
+    /// Notified when a job ends, which frees its slot.
     freed: Notify,
     lease: Duration,
 }
 
-/// What one look at a database has brought.
+/// The result of one look at a database.
 struct Claimed {
     jobs: Vec<(Claim, OwnedSemaphorePermit)>,
-    /// How long to wait before the next look, when nothing has happened.
+    /// How long to wait before the next look, if nothing happens.
     pause: Duration,
-    /// Whether there may be more that is due than there were slots for.
+    /// Whether more jobs may be due than there were slots.
     is_limited: bool,
 }
 
@@ -50,7 +50,7 @@ impl<C> Clone for Worker<C> {
 }
 
 impl<C: Send + Sync + 'static> Worker<C> {
-    /// A worker that hands `context` to the jobs.
+    /// A worker that passes `context` to the jobs.
     pub fn new(queue: Queue, registry: Registry<C>, context: C, settings: &config::Queue) -> Self {
         let mut lanes = vec![Lane::new(DEFAULT_LANE).workers(settings.workers.max(1))];
         lanes.extend(&registry.lanes);
@@ -65,8 +65,8 @@ impl<C: Send + Sync + 'static> Worker<C> {
         }))
     }
 
-    /// Works until `stop` is cancelled, and then until the jobs that run have ended. Those that
-    /// take longer than the caller waits are stopped with it and taken over when their lease ends.
+    /// Works until `stop` is cancelled, then until the running jobs have ended. If the caller does not
+    /// wait for them, they stop with it, and other workers take them over when their leases end.
     pub async fn run(self, stop: CancellationToken) {
         let jobs = TaskTracker::new();
         let databases = self.0.queue.store().shards.databases().to_vec();
@@ -76,11 +76,11 @@ impl<C: Send + Sync + 'static> Worker<C> {
         jobs.wait().await;
     }
 
-    /// Runs the jobs that are due, and those that they enqueue, until none is due; gives their number. For
+    /// Runs due jobs, and the jobs that they enqueue, until none is due; returns their number. For
     /// tests, which step through time.
     ///
     /// # Errors
-    /// Those of the databases.
+    /// Any database error.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) async fn run_due(&self) -> Result<usize> {
         let mut count = 0;
@@ -109,7 +109,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
             match queue.run_schedules(&registry.schedules).await {
                 Ok(begun) if !begun.is_empty() => queue.wake(),
                 Ok(_) => {}
-                // Its times stay due until the database answers.
+                // The scheduled times stay due until the database responds.
                 Err(error) => tracing::warn!(error = error.chain(), "cannot enqueue scheduled jobs"),
             }
             tokio::select! {
@@ -121,7 +121,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
 
     async fn work(&self, database: Database, stop: CancellationToken, jobs: TaskTracker) {
         while !stop.is_cancelled() {
-            // Listening begins before the claim, or a job enqueued in between would wait.
+            // Start listening before the claim; otherwise a job enqueued in between would wait.
             let mut woken = std::pin::pin!(self.0.queue.woken());
             woken.as_mut().enable();
             let mut freed = std::pin::pin!(self.0.freed.notified());
@@ -129,7 +129,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
             let Claimed { jobs: claimed, pause, is_limited } = match self.claim(&database).await {
                 Ok(claimed) => claimed,
                 Err(error) => {
-                    // The database is away; its jobs are safe in it, and we come again.
+                    // The database is down. Its jobs are safe in it, and the loop tries again.
                     tracing::warn!(database = database.name(), error = error.chain(), "cannot claim jobs");
                     Claimed { jobs: Vec::new(), pause: POLL, is_limited: false }
                 }
@@ -153,12 +153,12 @@ impl<C: Send + Sync + 'static> Worker<C> {
         }
     }
 
-    /// As many due jobs of each lane as it has free slots.
+    /// Claims as many due jobs of each lane as there are free slots.
     async fn claim(&self, database: &Database) -> Result<Claimed> {
         let mut claimed = Claimed { jobs: Vec::new(), pause: POLL, is_limited: false };
         let databases = self.0.queue.store().shards.databases().len();
         for lane in &self.0.lanes {
-            // A share only, so that the loops of other databases find some, too, while this one is asked.
+            // Only a share, so that the loops of other databases also find slots while this query runs.
             let (slots, wait) = lane.take(databases);
             let free = slots.len();
             let claims = match free {
@@ -172,7 +172,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
             let is_left = claims.len() < free;
             claimed.jobs.extend(claims.into_iter().zip(slots));
             if is_left {
-                // They are free again for a loop that found none meanwhile.
+                // Frees the unused slots for loops that found none meanwhile.
                 self.0.freed.notify_waiters();
             }
         }
@@ -182,7 +182,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
     async fn attempt(&self, claim: Claim, stop: CancellationToken) {
         let retries = self.0.queue.retries(&claim.name);
         let result = if claim.attempt > retries + 1 {
-            // It has had its tries and never lived to report one.
+            // All attempts are used up, and none survived to report an error.
             Err(format!("it ended its process {} times", claim.attempt - 1))
         } else {
             self.run_leased(&claim, stop).await
@@ -206,7 +206,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
                 "the lease was lost: another worker has this job"
             ),
             Err(error) => {
-                // Its lease will end, and it runs again; that is what idempotence is for.
+                // The lease will end and the job runs again; that is why jobs are idempotent.
                 tracing::error!(
                     job = claim.id,
                     name = claim.name,
@@ -217,13 +217,13 @@ impl<C: Send + Sync + 'static> Worker<C> {
         }
     }
 
-    /// Runs the job while renewing its lease; stops it when the lease is lost.
+    /// Runs the job while renewing its lease; stops it if the lease is lost.
     async fn run_leased(&self, claim: &Claim, shutdown: CancellationToken) -> Result<(), String> {
         let Some(handler) = self.0.registry.handler(&claim.name) else {
             return Err("no job of this name is registered".to_owned());
         };
         let run = JobRun { queue: self.0.queue.clone(), claim: claim.clone(), shutdown };
-        // Its own task, so that a panic is an error of the job and not of the worker.
+        // Spawned, so that a panic is an error of the job and not of the worker.
         let mut job =
             tokio_util::task::AbortOnDropHandle::new(tokio::spawn(handler(self.0.context.clone(), run)));
         let mut renewal = tokio::time::interval(self.0.lease / 3);
@@ -246,8 +246,8 @@ impl<C: Send + Sync + 'static> Worker<C> {
     }
 }
 
-/// How long until the next attempt: doubling, with jitter so that jobs that failed together do
-/// not come back together.
+/// The delay before the next attempt: doubling, with jitter so that jobs that failed together do not
+/// retry together.
 fn backoff_ms(attempt: u32) -> u64 {
     let doubled =
         FIRST_BACKOFF_MS.saturating_mul(1 << attempt.saturating_sub(1).min(20)).min(LONGEST_BACKOFF_MS);

@@ -1,4 +1,4 @@
-//! Whether a server, or all servers of a cluster, can be used.
+//! Checks whether a server, or every server of a cluster, can be used.
 
 use std::fmt;
 
@@ -8,20 +8,20 @@ use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
 use redis::{Cmd, RedisError, RedisResult, Value, cmd};
 use sha2::{Digest, Sha256};
 
-/// The first version in which scripts may ask what the rest of this module asks, and may be declared.
+/// The first version whose scripts allow the commands and the declaration used in this module.
 const OLDEST: u32 = 7;
 
-/// A declared script that does not say that it writes nothing: refused, unlike INFO, by whoever would
-/// refuse a write, be it that its memory or its disk is full, that it reads its data or that it has too
-/// few replicas. It has no key, so any master of a cluster carries it out.
+/// A script declared without the flag `no-writes`. Unlike INFO, a server refuses it whenever it would
+/// refuse a write: out of memory or disk, while loading its data, or with too few replicas. It has no
+/// key, so any master of a cluster runs it.
 const WRITABLE: &str = "#!lua\nreturn 1";
 
-/// Why it can't be used.
+/// Why a server can't be used.
 #[derive(Debug)]
 pub(super) enum Unfit {
-    /// It does not answer, or not yet.
+    /// It does not respond, or not yet.
     Away(RedisError),
-    /// It answers, and is not what is needed.
+    /// It responds, but is unsuitable.
     Wrong(String),
 }
 
@@ -40,20 +40,20 @@ impl fmt::Display for Unfit {
     }
 }
 
-/// A single server: it takes writes, is a master and new enough. Gives its identity.
+/// Checks that a single server is a master, takes writes and is new enough. Returns its identity.
 pub(super) async fn check_server(server: &mut MultiplexedConnection) -> Result<String, Unfit> {
     let info: String = info().query_async(server).await?;
     if field(&info, "redis_mode") == Some("cluster") {
         return Err(Unfit::Wrong("it is part of a cluster: write redis-cluster://HOST:PORT,...".to_owned()));
     }
     check_info(&info)?;
-    // After the version, which says better what is wrong with an old one.
+    // After the version check, whose message is clearer for an old server.
     writable().query_async::<()>(server).await?;
     Ok(identity(&info))
 }
 
-/// A cluster: each slot is served, by a master that takes writes and is new enough. Gives the identity
-/// of all masters together, and how many they are.
+/// Checks that every slot of a cluster is served, by a master that takes writes and is new enough.
+/// Returns the identity of all masters together, and their number.
 pub(super) async fn check_cluster(cluster: &mut ClusterConnection) -> Result<(String, usize), Unfit> {
     let nodes: String = cmd("CLUSTER").arg("NODES").query_async(cluster).await?;
     let serving = |line: &&str| {
@@ -62,7 +62,7 @@ pub(super) async fn check_cluster(cluster: &mut ClusterConnection) -> Result<(St
     };
     let masters = nodes.lines().filter(serving).count();
     let all = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-    // A node that can't be reached is left out of the reply without a word.
+    // The reply silently omits nodes that can't be reached.
     let replies = match cluster.route_command(info(), all.clone()).await? {
         Value::Map(replies) => replies,
         other => return Err(Unfit::Wrong(format!("its masters answer {other:?}"))),
@@ -88,8 +88,8 @@ pub(super) async fn check_cluster(cluster: &mut ClusterConnection) -> Result<(St
     }
 }
 
-/// How many of several servers did as asked, by their replies: one that can't be reached is left out of
-/// them without a word, and one that refuses has an error among them.
+/// How many of several servers ran a command, by their replies: an unreachable server is silently
+/// omitted, and a refusal is an error among the replies.
 pub(super) fn done(replies: &Value) -> usize {
     let done = |(_, reply): &(&Value, &Value)| !matches!(reply, Value::ServerError(_));
     replies.as_map_iter().map_or(0, |replies| replies.filter(done).count())
@@ -120,13 +120,13 @@ fn check_info(info: &str) -> Result<(), Unfit> {
     }
 }
 
-/// Names a server as [`super::IDENTITY`] does: a process, and since when it is a master.
+/// A server's identity, as in [`super::IDENTITY`]: its process, and when it became a master.
 fn identity(info: &str) -> String {
     let part = |name| field(info, name).and_then(|value| value.get(..8)).unwrap_or_default();
     part("run_id").to_owned() + part("master_replid")
 }
 
-/// Names several servers, with as many digits.
+/// The identity of several servers, with as many digits.
 fn together(mut servers: Vec<String>) -> String {
     servers.sort_unstable();
     let hash = Sha256::digest(servers.concat());

@@ -1,9 +1,9 @@
-//! Redis, as a store of what can be lost: one handle over a server, a cluster and sentinels.
+//! Redis, a store for data that can be lost: one handle over a server, a cluster or sentinels.
 //!
-//! Nothing that anybody would miss is only here. Redis may be flushed, restarted with an old
-//! snapshot, failed over to a replica that lags, or be away, at any time: callers notice by what
-//! they find ([`IDENTITY`]) and go to the databases. Each call is about one key, or about several
-//! that need not change together: in a cluster they are on different servers.
+//! Nothing that must be kept is stored only here. At any time Redis may be flushed, restarted with an
+//! old snapshot, failed over to a lagging replica, or unreachable: callers detect this with [`IDENTITY`]
+//! and go to the databases. Each call is about one key, or about several keys that need not change
+//! together, because in a cluster they are on different servers.
 
 mod address;
 mod health;
@@ -22,9 +22,9 @@ use address::Address;
 use link::{Connection, Link, Live};
 pub use subscription::{Speaker, Subscription};
 
-/// Lua to begin a script with: `identity()` names the server that a script's key is on, with 16
-/// hexadecimal digits, and changes when that is restarted or becomes master in another's place. What
-/// was written under another identity may have lost its last changes.
+/// Lua to prepend to a script: `identity()` names the server that holds the script's key, in 16
+/// hexadecimal digits. It changes when the server restarts or a replica is promoted to master. Data
+/// written under another identity may have lost its last changes.
 pub const IDENTITY: &str = "
 local function identity()
   local info = redis.call('INFO', 'server', 'replication')
@@ -33,15 +33,15 @@ local function identity()
 end
 ";
 
-/// The handle on Redis; clones share everything.
+/// A handle on Redis; clones share everything.
 #[derive(Clone)]
 pub struct Redis(Arc<Link>);
 
 impl Redis {
-    /// Connects to the address that the setting `redis` gives.
+    /// Connects to the address in the setting `redis`.
     ///
     /// # Errors
-    /// Configuration: it is written wrongly, nobody answers, or who answers can't be used.
+    /// Configuration: the address is malformed, no server responds, or the server can't be used.
     pub async fn open(url: &str) -> Result<Self> {
         Ok(Self(Link::open(Address::parse(url)?).await?))
     }
@@ -51,54 +51,54 @@ impl Redis {
         self.0.is_up()
     }
 
-    /// Names who answers now, as [`IDENTITY`] does, and a cluster's masters all together: it changes
-    /// when the server, or any of them, is restarted or replaced. Nothing while there is no connection.
+    /// The current server's identity, as in [`IDENTITY`], or one for all masters of a cluster: it
+    /// changes when a server is restarted or replaced. `None` without a connection.
     pub fn identity(&self) -> Option<Arc<str>> {
         self.0.identity()
     }
 
-    /// Listens to channels, on connections of its own.
+    /// Subscribes to channels, on separate connections.
     ///
     /// # Errors
-    /// Unavailable: nobody answers.
+    /// Unavailable: no server responds.
     pub async fn subscribe(&self, channels: &[String]) -> Result<Subscription> {
         Subscription::open(&self.0, channels).await
     }
 
-    /// A key of this installation.
+    /// A key of this installation, with its prefix.
     pub fn key(&self, name: impl Display) -> String {
         format!("{}{name}", self.0.prefix())
     }
 
-    /// The reply to a command about one key.
+    /// Sends a command about one key and returns the reply.
     ///
     /// # Errors
-    /// Unavailable: it did not do as asked, or nobody knows whether it did.
+    /// Unavailable: the command failed, or its outcome is unknown.
     pub async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
         self.0.call(async |mut live| command.query_async(&mut live.connection).await).await
     }
 
-    /// The replies to groups of commands, one after the other. A group is about one key and is
-    /// carried out in order, by one server; the groups may be carried out at once.
+    /// Sends groups of commands and returns all replies in order. A group is about one key and runs in
+    /// order on one server; groups may run concurrently.
     ///
     /// # Errors
-    /// As [`Self::ask`]; some of them may have been carried out all the same.
+    /// As for [`Self::ask`]; some commands may have run anyway.
     pub async fn ask_each<T: FromRedisValue>(&self, groups: &[Vec<Cmd>]) -> Result<Vec<T>> {
         if groups.is_empty() {
-            // To the client, nothing to send is a mistake.
+            // The client rejects an empty pipeline.
             return Ok(Vec::new());
         }
         self.0.call(async |live| ask_each(live.connection, groups).await).await
     }
 
-    /// As [`Self::ask_each`] for groups with the key that each is about, which may [`call`] these
-    /// scripts: the replies to each, and the identity of the server that gave them. That of a single
-    /// server is the one that it had when it was connected to or last looked at, half a second ago at
-    /// most: a master that is made a replica without its connections being cut, as sentinels cut them,
-    /// is noticed then.
+    /// As [`Self::ask_each`], for groups with their key, whose commands may [`call`] these scripts.
+    /// Returns the replies to each group with the identity of the server that sent them. A single
+    /// server's identity is the one from its connection or its last check, at most half a second ago.
+    /// That check detects a master that is demoted without its connections being cut; sentinels cut
+    /// them.
     ///
     /// # Errors
-    /// As [`Self::ask_each`].
+    /// As for [`Self::ask_each`].
     pub async fn ask_identified(
         &self,
         scripts: &[&Script],
@@ -115,10 +115,10 @@ impl Redis {
             .await
     }
 
-    /// As [`Self::ask_each`], and once all are carried out tells a channel.
+    /// As [`Self::ask_each`], and publishes a message on a channel after all commands have run.
     ///
     /// # Errors
-    /// As [`Self::ask_each`].
+    /// As for [`Self::ask_each`].
     pub async fn tell(&self, groups: &[Vec<Cmd>], channel: &str, message: &str) -> Result<Vec<Value>> {
         let publish = cmd("PUBLISH").arg(channel).arg(message).take();
         self.0
@@ -139,11 +139,11 @@ impl Redis {
             .await
     }
 
-    /// What a script gives for each of several keys, with its arguments. It must bear to be run again
-    /// where some of them fail.
+    /// Runs a script for each of several keys, with its arguments, and returns the results. The script
+    /// must be safe to repeat: if some calls fail, all may run again.
     ///
     /// # Errors
-    /// As [`Self::ask_each`].
+    /// As for [`Self::ask_each`].
     pub async fn run_each<T: FromRedisValue>(
         &self,
         script: &Script,
@@ -165,10 +165,10 @@ impl Redis {
             .await
     }
 
-    /// What a script about one key gives. It is sent by its hash, and whole where that is not known.
+    /// Runs a script about one key. Sends its hash, or the whole script if the server does not know it.
     ///
     /// # Errors
-    /// As [`Self::ask`].
+    /// As for [`Self::ask`].
     pub async fn run<T: FromRedisValue>(&self, script: &Script, key: &str, arguments: &[&str]) -> Result<T> {
         let mut call = script.key(key);
         for argument in arguments {
@@ -178,12 +178,13 @@ impl Redis {
     }
 }
 
-/// A call of a script about one key, by its hash: whoever sends it sees to it that it is known.
+/// A call of a script about one key, by its hash. The sender must make sure that the server knows the
+/// script.
 pub fn call(script: &Script, key: &str, arguments: &[impl ToRedisArgs]) -> Cmd {
     cmd("EVALSHA").arg(script.get_hash()).arg(1).arg(key).arg(arguments).take()
 }
 
-/// Whether a server was asked for a script that it does not know: one that was restarted knows none.
+/// Whether the server does not know the script: after a restart it knows none.
 fn is_unknown_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
@@ -211,7 +212,7 @@ async fn ask_identified(
         Connection::Cluster(cluster) => {
             let each = groups.iter().map(async |(key, group)| {
                 let whose = format!("{IDENTITY} return identity()");
-                // Last: where the server changes in between, the newer one is named.
+                // Last, so that the newer server is named if it changes in between.
                 let whose = cmd("EVAL").arg(whose).arg(1).arg(*key).take();
                 let asked = pipeline(group.iter().chain([&whose]));
                 let mut replies: Vec<Value> = asked.query_async(&mut cluster.clone()).await?;
@@ -244,10 +245,10 @@ fn pipeline<'c>(commands: impl IntoIterator<Item = &'c Cmd>) -> Pipeline {
     pipeline
 }
 
-/// A reply's value as another type.
+/// Converts a reply's value to another type.
 ///
 /// # Errors
-/// Unavailable, when it is none: another program may have written it.
+/// Unavailable, if the types do not match: another program may have written the value.
 pub fn read<T: FromRedisValue>(value: Value) -> Result<T> {
     redis::from_redis_value(value)
         .map_err(|error| Error::unavailable("Redis answers something else").because(error))

@@ -1,9 +1,9 @@
-//! Listening to channels, with a proof of how much has been heard.
+//! Subscriptions to channels, with proof of how much has been received.
 //!
-//! Redis tells subscribers in order and without a promise: what is said while nobody listens is
-//! lost, and a connection may be dead long before anybody notices. So the listener says something
-//! itself from time to time, to each server that others may speak through, and hears it: all that was
-//! said there before it has been heard, too.
+//! Redis delivers messages in order but without a guarantee: messages published while no one is
+//! subscribed are lost, and a dead connection may go unnoticed for long. So the subscriber periodically
+//! publishes a message itself, through each server that others may publish through. Once it receives
+//! that message, it has also received everything published there before.
 
 use std::pin::Pin;
 
@@ -25,7 +25,7 @@ pub struct Subscription {
     identity: String,
 }
 
-/// Speaks through every server that others may speak through.
+/// Publishes through every server that others may publish through.
 #[derive(Clone)]
 pub struct Speaker(Speaks);
 
@@ -71,30 +71,30 @@ impl Subscription {
         Ok(Self { heard: Box::pin(listener.into_on_message()), speaker: Speaker(speaks), identity })
     }
 
-    /// The next message, with its channel; nothing when the connection is lost.
+    /// The next message, with its channel; `None` when the connection is lost.
     pub async fn next(&mut self) -> Option<(String, String)> {
         loop {
             let message = self.heard.next().await?;
-            // What is no text is none of ours.
+            // A message that is not text is not ours.
             if let Ok(text) = message.get_payload() {
                 return Some((message.get_channel_name().to_owned(), text));
             }
         }
     }
 
-    /// Names who is listened to, as [`super::Redis::identity`] names who answers.
+    /// The identity of the server subscribed to, as in [`super::Redis::identity`].
     pub fn identity(&self) -> &str {
         &self.identity
     }
 
-    /// A handle to speak with.
+    /// A handle for publishing.
     pub fn speaker(&self) -> Speaker {
         self.speaker.clone()
     }
 }
 
 impl Speaker {
-    /// How many servers it speaks through, so how often what it says is heard.
+    /// The number of servers it publishes through, and so how often each message is received.
     pub fn servers(&self) -> usize {
         match &self.0 {
             Speaks::One(_) => 1,
@@ -102,10 +102,10 @@ impl Speaker {
         }
     }
 
-    /// Says something through every server.
+    /// Publishes a message through every server.
     ///
     /// # Errors
-    /// Unavailable: some did not do it.
+    /// Unavailable: some servers did not publish it.
     pub async fn say(&mut self, channel: &str, message: &str) -> Result<()> {
         let publish = cmd("PUBLISH").arg(channel).arg(message).take();
         let servers = self.servers();
@@ -126,7 +126,8 @@ impl Speaker {
     }
 }
 
-/// Any of them, so that not all processes listen to the same one.
+/// The first node that responds, from a random start, so that not all processes subscribe to the same
+/// one.
 async fn first_that_answers(nodes: &[Client]) -> RedisResult<Client> {
     let mut failed = None;
     let start = rand::random_range(0..nodes.len().max(1));

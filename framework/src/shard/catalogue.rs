@@ -1,11 +1,11 @@
-//! What a table is to the shards: which of its columns say where a row lives and whose it is.
+//! The tables of the shards: which columns determine a row's shard and its owner.
 
 use sea_orm::{ColumnTrait, EntityName, EntityTrait, IdenStatic, Iterable, PrimaryKeyToColumn};
 
 use super::{Sharded, TextSharded};
 use crate::id::shard_of_id_sql;
 
-/// A table and what the derives say of it. Start-up, moves, erasure, export and backup go by this.
+/// A table as its derives describe it, for start-up, moves, erasure, export and backup.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
     /// Its name.
@@ -14,10 +14,10 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// The columns of its primary key, in order.
     pub key: Vec<String>,
-    /// What says on which shard a row lives.
+    /// How a row's shard is found.
     pub placement: Placement,
-    /// Whose the rows are: the column that holds the owner's id, and the owner's table. `None` where a
-    /// text or the row's own id decides.
+    /// The column that holds the owner's id, and the owner's table. `None` if a text or the row's own id
+    /// determines the shard.
     pub owner: Option<(String, &'static str)>,
 }
 
@@ -32,17 +32,17 @@ pub struct Column {
     pub is_nullable: bool,
 }
 
-/// What says on which shard a row lives.
+/// How a row's shard is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Placement {
-    /// The id in this column carries the shard.
+    /// The id in this column encodes the shard.
     Id(String),
     /// This column holds the shard's number.
     Shard(String),
 }
 
 impl Table {
-    /// The table of an entity whose rows live with their owner.
+    /// The table of an entity whose rows live on their owner's shard.
     pub(crate) fn sharded<E: Sharded>() -> Self {
         let owner = (E::ID.as_str() != E::OWNER.as_str())
             .then(|| (E::OWNER.as_str().to_owned(), E::Owner::default().table_name()));
@@ -73,7 +73,7 @@ impl Table {
         }
     }
 
-    /// The number of the shard on which a row lives, as SQL.
+    /// SQL for the number of a row's shard.
     ///
     /// ```
     /// # use tripod::shard::{Placement, Table};

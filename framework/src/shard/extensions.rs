@@ -1,7 +1,7 @@
-//! What the rows above add to transactions and reads: the queue, the graph, the timelines.
+//! Services that other modules add to transactions and reads: the queue, the graph, the timelines.
 //!
-//! `shard` imports none of them. Each registers itself with the shards it stands on, and adds its
-//! verbs to [`Tx`](super::Tx) and [`Read`](super::Read) in its own module.
+//! `shard` imports none of them. Each registers itself with its shards, and adds its methods to
+//! [`Tx`](super::Tx) and [`Read`](super::Read) in its own module.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
@@ -12,13 +12,13 @@ use crate::error::{Error, Result};
 
 type Held = Weak<dyn Any + Send + Sync>;
 
-/// Services by their type. They hold the shards, so the shards hold them weakly.
+/// Services by type. They hold the shards, so the shards hold them weakly.
 #[derive(Default)]
 pub(super) struct Extensions(RwLock<HashMap<TypeId, Held>>);
 
 impl Shards {
-    /// Makes a service known to the transactions and reads of these shards, for as long as somebody
-    /// else holds it. One of the same type that was known before is forgotten.
+    /// Registers a service for the transactions and reads of these shards, for as long as it is held
+    /// elsewhere. Replaces an earlier service of the same type.
     pub(crate) fn provide<T: Send + Sync + 'static>(&self, service: &Arc<T>) {
         let held: Arc<dyn Any + Send + Sync> = service.clone();
         let mut extensions = self.0.extensions.0.write().unwrap_or_else(|broken| broken.into_inner());
@@ -28,7 +28,7 @@ impl Shards {
     /// The service of this type.
     ///
     /// # Errors
-    /// Configuration: nothing of this type was provided, or it has been closed.
+    /// Configuration: no service of this type was registered, or it has been closed.
     pub(crate) fn service<T: Send + Sync + 'static>(&self) -> Result<Arc<T>> {
         let extensions = self.0.extensions.0.read().unwrap_or_else(|broken| broken.into_inner());
         let held = extensions.get(&TypeId::of::<T>()).and_then(Weak::upgrade);

@@ -1,8 +1,8 @@
-//! Lists by keyset: where a page begins, and what it holds.
+//! Keyset pagination: where a page begins, and what it holds.
 
 use crate::id::Id;
 
-/// In which order a list is read.
+/// The order of a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
     /// From the newest to the oldest.
@@ -12,13 +12,13 @@ pub enum Order {
     OldestFirst,
 }
 
-/// Which part of a list is read. A keyset says after which item to continue, not how many to skip,
-/// so rows that come or go in the meantime shift nothing.
+/// Which part of a list to read. A keyset names the item to continue after, not a number of items to
+/// skip, so rows inserted or deleted in the meantime shift nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keyset<P> {
-    /// Only items after this one, in the list's order; from its beginning when there is none.
+    /// Only items after this one, in the list's order; from the beginning if `None`.
     pub after: Option<P>,
-    /// Items at most.
+    /// The maximum number of items.
     pub limit: u64,
     /// The list's order.
     pub order: Order,
@@ -36,12 +36,12 @@ impl<P> Keyset<P> {
     }
 }
 
-/// The place of an item in a list: a few numbers, as a cursor holds them.
+/// The position of an item in a list: a few numbers, as encoded in a cursor.
 pub trait Position: Copy + Send + Sync {
-    /// The place as numbers, none of them negative. Lists of different kinds have different counts.
+    /// The position as non-negative numbers. Different kinds of list have different counts of numbers.
     fn numbers(self) -> Vec<i64>;
 
-    /// The place that these numbers are; `None` when they are of another kind of list.
+    /// The position from its numbers; `None` if they are from another kind of list.
     fn from_numbers(numbers: &[i64]) -> Option<Self>;
 }
 
@@ -58,23 +58,23 @@ impl<E> Position for Id<E> {
     }
 }
 
-/// A part of a list.
+/// One part of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<P, T> {
-    /// The items, each with its place in the list.
+    /// The items, each with its position in the list.
     pub items: Vec<(P, T)>,
-    /// The place after which the next part begins; nothing at the list's end.
+    /// The position to continue after; `None` at the list's end.
     pub next: Option<P>,
 }
 
 impl<P: Copy, T> List<P, T> {
-    /// What a keyset gave: there is more if it gave as many items as were asked for.
+    /// The result of a keyset query. More items may follow if it returned as many as requested.
     pub fn new(items: Vec<(P, T)>, limit: u64) -> Self {
         let next = items.last().map(|(place, _)| *place).filter(|_| items.len() as u64 == limit);
         Self { items, next }
     }
 
-    /// The items without their places.
+    /// The items without their positions.
     pub fn into_items(self) -> Vec<T> {
         self.items.into_iter().map(|(_, item)| item).collect()
     }

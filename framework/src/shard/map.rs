@@ -1,8 +1,8 @@
-//! The map: each database states in itself who it is and which shards it holds.
+//! The shard map: each database records its own identity and the shards it holds.
 //!
-//! There is no central database to lose. A new installation is divided evenly: every database
-//! first writes its share, then each is marked complete, so that a process killed in between
-//! leaves an installation that is begun anew, not one that is broken.
+//! There is no central database to lose. A new installation is divided evenly: each database first
+//! records its share, then each is marked complete. A process killed in between leaves an installation
+//! that is divided again, not a broken one.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -15,13 +15,13 @@ use crate::db::{CreateTables, Database, Migration, Transaction, statement};
 use crate::error::{Error, Result};
 use crate::id::{SHARDS, Shard};
 
-/// The state of a shard whose rows here are the ones that count.
+/// The state of a shard whose authoritative rows are here.
 pub(super) const ACTIVE: &str = "active";
 
-/// The number of the lock under which an installation is divided.
+/// The number of the lock for assigning shards.
 const ASSIGNING: i32 = 2;
 
-/// The tables in which a database states what it is and what it holds.
+/// The tables in which a database records its identity and its shards.
 pub const MIGRATION: Migration = || {
     let database = Table::create()
         .table("tripod_database")
@@ -42,31 +42,31 @@ pub const MIGRATION: Migration = || {
         .boxed()
 };
 
-/// The fence where writes run at the same time: takes the shard's lock, which whoever moves the shard
-/// takes exclusively, and only then, in a statement and so a snapshot of its own, reads its state.
+/// The fence for concurrent writes. It takes the shard's lock, which a move of the shard takes
+/// exclusively, and only then reads the shard's state, in a separate statement and so in a new snapshot.
 const FENCE_FUNCTION: &str = "CREATE FUNCTION tripod_fence(held integer) RETURNS text LANGUAGE plpgsql AS $$ BEGIN \
     PERFORM pg_advisory_xact_lock_shared(1953655142, held); \
     RETURN (SELECT state FROM tripod_shard WHERE shard = held); \
     END $$";
 
-/// What a database says of itself.
+/// A database's record of its identity and its shards.
 #[derive(Clone, Debug)]
 pub struct ShardAssignment {
-    /// Its random name, by which it is known even if it is listed under two addresses.
+    /// Its random name, which identifies it even if it is listed under two addresses.
     pub name: String,
-    /// The random name of the installation that it belongs to.
+    /// The random name of its installation.
     pub installation: String,
-    /// Whether the installation was divided completely.
+    /// Whether the installation was completely divided.
     complete: bool,
-    /// The shards that it holds active.
+    /// The shards that it holds as active.
     pub shards: Vec<Shard>,
 }
 
 impl ShardAssignment {
-    /// Reads what a database says of itself; nothing, when it is new.
+    /// Reads a database's record; `None` if the database is new.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any database error.
     pub async fn read(database: &Database) -> Result<Option<Self>> {
         let reader = database.reader();
         let sql = |text: &str| statement(reader, text, []);
@@ -91,13 +91,13 @@ impl ShardAssignment {
         }))
     }
 
-    /// Its shards as ranges, for people: `0-4095, 5000`.
+    /// Its shards as readable ranges: `0-4095, 5000`.
     pub fn ranges(&self) -> String {
         ranges(&self.shards)
     }
 }
 
-/// For each shard the index of the database that holds it.
+/// The index of each shard's database.
 pub(super) async fn read(databases: &[Database]) -> Result<Box<[u16]>> {
     if databases.is_empty() {
         return Err(Error::configuration("no database is configured; list at least one in `databases`"));
@@ -109,13 +109,13 @@ async fn assignments(databases: &[Database]) -> Result<Vec<Option<ShardAssignmen
     try_join_all(databases.iter().map(ShardAssignment::read)).await
 }
 
-/// Divides the shards evenly among the databases of a new installation; one that is divided already
-/// stays as it is. Their tables must be there ([`MIGRATION`] among them). Many may try at once.
+/// Divides the shards evenly among the databases of a new installation; one that is already divided
+/// stays as it is. The tables must exist ([`MIGRATION`] among them). Several processes may try at once.
 ///
 /// # Errors
-/// Configuration, when a database is listed twice.
+/// Configuration, if a database is listed twice.
 pub async fn assign_shards(databases: &[Database]) -> Result<()> {
-    // Everyone takes the same lock, in whichever order the databases are listed.
+    // Every process takes the same lock, whatever the order of its databases.
     let Some(first) = databases.iter().min_by_key(|database| database.name()) else { return Ok(()) };
     let _lock = first.lock(ASSIGNING).await?;
     if assignments(databases).await?.iter().flatten().any(|assignment| assignment.complete) {
@@ -135,7 +135,7 @@ pub async fn assign_shards(databases: &[Database]) -> Result<()> {
             })
             .await?;
     }
-    // A database under two addresses now has the later one's name.
+    // A database listed under two addresses now has the later name.
     for (database, name) in databases.iter().zip(&names) {
         if ShardAssignment::read(database).await?.is_none_or(|held| held.name != *name) {
             return Err(listed_twice(database));
@@ -166,8 +166,7 @@ async fn run<const N: usize>(tx: &Transaction, sql: &'static str, values: [Value
     Ok(())
 }
 
-/// The shards of the database at `index` of `count`: all databases get the same number, but for
-/// one more each while they do not divide evenly.
+/// The shards of the database at `index` of `count`: even shares that differ by at most one shard.
 fn share(index: usize, count: usize) -> RangeInclusive<u16> {
     let at = |index: usize| (index * usize::from(SHARDS) / count) as u16;
     at(index)..=at(index + 1) - 1

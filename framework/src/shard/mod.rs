@@ -1,11 +1,11 @@
 //! Logical shards: 8,192 slices of all data on any number of physical databases.
 //!
-//! A row lives on the shard of its owner, and its id says so. Each database states in itself
-//! which shards it holds ([`map`](self), table `tripod_shard`); a process reads that at start and
-//! routes by it. A write transaction opens through a fence that asks the database again, so a
-//! process with an old map is refused rather than obeyed. Invariants: one database holds a shard
-//! at a time; nothing reads across shards except the calls of [`Read`] that take many ids or owners, or
-//! say that they are about all, which make one query a physical database.
+//! A row lives on its owner's shard, which its id encodes. Each database records which shards it holds
+//! ([`map`](self), table `tripod_shard`); a process reads that at start and routes by it. A write
+//! transaction opens through a fence that checks the database's record again, so a process with an
+//! outdated map is refused. Invariants: one database holds a shard at a time; nothing reads across
+//! shards except the methods of [`Read`] that take many ids or owners, or are documented to read all
+//! owners. Those make one query per physical database.
 
 mod catalogue;
 mod extensions;
@@ -41,16 +41,16 @@ use extensions::Extensions;
 use row_cache::CachedEntities;
 use watch::Watchers;
 
-/// How long the hooks of a commit are waited for.
+/// How long a write waits for its hooks after the commit.
 const HOOKS: Duration = Duration::from_secs(2);
 
-/// The handle on all data: finds the database of a shard, reads from it and writes to it.
+/// A handle on all data: finds the database of a shard, reads from it and writes to it.
 #[derive(Clone)]
 pub struct Shards(Arc<Inner>);
 
 struct Inner {
     databases: Vec<Database>,
-    /// For each shard the index of its database. Swapped as a whole when shards move.
+    /// The index of each shard's database. Replaced as a whole when shards move.
     map: RwLock<Arc<[u16]>>,
     minter: Minter,
     clock: Clock,
@@ -67,11 +67,10 @@ impl std::fmt::Debug for Shards {
 }
 
 impl Shards {
-    /// Reads what each database holds. The installation must have its shards assigned ([`assign_shards`]).
+    /// Reads which shards each database holds. All shards must be assigned ([`assign_shards`]).
     ///
-    /// # Errors
-    /// Configuration: a shard that nobody holds or two hold, a database listed twice or of
-    /// another installation.
+    /// Configuration: no database or more than one holds a shard, or a database is listed twice or
+    /// belongs to another installation.
     pub async fn open(databases: Vec<Database>, clock: Clock, cache: Cache) -> Result<Self> {
         let map = RwLock::new(map::read(&databases).await?.into());
         Ok(Self(Arc::new(Inner {
@@ -86,43 +85,45 @@ impl Shards {
         })))
     }
 
-    /// The cache that stands before these databases.
+    /// The cache in front of these databases.
     pub fn cache(&self) -> &Cache {
         &self.0.cache
     }
 
-    /// The same handle, without keeping the databases open: for what these hold themselves.
+    /// A weak handle, which does not keep the databases open, for values that the shards hold
+    /// themselves.
     fn downgrade(&self) -> Weak<Inner> {
         Arc::downgrade(&self.0)
     }
 
-    /// The clock that ids and deadlines go by.
+    /// The clock for ids and deadlines.
     pub fn clock(&self) -> &Clock {
         &self.0.clock
     }
 
-    /// The physical databases, in the order they were listed.
+    /// The physical databases, in the order they are listed.
     pub fn databases(&self) -> &[Database] {
         &self.0.databases
     }
 
-    /// The connections that read a shard's database, for queries of the app's own. Such a query
-    /// must be about rows of this shard.
+    /// The read connections of a shard's database, for the app's own queries. Such a query must be about
+    /// rows of this shard.
     pub fn reader(&self, shard: Shard) -> &Reader {
         self.database(shard).reader()
     }
 
-    /// Generates an id without claiming it: for a row that is inserted under it later.
+    /// Generates an id without claiming it, for a row that is inserted later.
     ///
     /// # Errors
-    /// Those of [`Minter::mint`].
+    /// As for [`Minter::mint`].
     pub fn generate_id<E>(&self, shard: impl Into<Shard>) -> Result<Id<E>> {
         self.0.minter.mint(shard.into())
     }
 
-    /// Runs `work` in one transaction on a shard, such as the one that an id carries: all of it is
-    /// durable when `Ok` comes back, none of it happened otherwise. See [`Database::write`] for what
-    /// holds of the work. The cache does not keep what it changes from before the commit.
+    /// Runs `work` in one transaction on a shard, such as the shard of an id. On `Ok` all of it is
+    /// durable; on an error none of it has happened, unless the error [is
+    /// unconfirmed](crate::Error::is_unconfirmed). The rules for the work are in [`Database::write`].
+    /// After the commit, the cache holds no older version of what it changed.
     ///
     /// ```no_run
     /// # use sea_orm::ActiveValue::Set;
@@ -138,7 +139,7 @@ impl Shards {
     /// ```
     ///
     /// # Errors
-    /// Those of `work` and of the database; unavailable when the shard has moved away.
+    /// The errors of `work` and of the database; unavailable, if the shard has moved away.
     pub async fn write<R, F, Done>(&self, shard: impl Into<Shard>, work: F) -> Result<R>
     where
         F: FnOnce(Tx) -> Done + Send + 'static,
@@ -156,7 +157,7 @@ impl Shards {
             })
             .await?;
         if !hooks.is_empty() {
-            // A task of its own: the caller may be dropped meanwhile, by a client who hangs up.
+            // Spawned, because the caller may be dropped meanwhile by a client that hangs up.
             let hooks = tokio::spawn(join_all(hooks));
             if tokio::time::timeout(HOOKS, hooks).await.is_err() {
                 tracing::warn!("what follows a commit takes long: its caller goes on without it");
@@ -165,7 +166,7 @@ impl Shards {
         Ok(result)
     }
 
-    /// Whether each database answers.
+    /// Checks whether each database responds.
     pub async fn ping(&self) -> Vec<(&Database, Result<()>)> {
         join_all(self.databases().iter().map(async |database| (database, database.ping().await))).await
     }
@@ -175,12 +176,12 @@ impl Shards {
         &self.0.databases[self.database_index(shard)]
     }
 
-    /// Reads again what each database holds, and routes by it from now on: for when shards have moved.
-    /// Tells whether any has. Calls that are under way end on the database where they began; a write there
-    /// is refused by the fence.
+    /// Reads again which shards each database holds and routes by that from now on, for use after shards
+    /// have moved. Returns whether any has moved. Calls in progress end on the database where they
+    /// began; the fence refuses a write there.
     ///
     /// # Errors
-    /// As [`Self::open`]; then the map stays as it was.
+    /// As for [`Self::open`]; the map then stays as it was.
     pub async fn reload_map(&self) -> Result<bool> {
         let map: Arc<[u16]> = map::read(self.databases()).await?.into();
         let mut current = self.0.map.write().unwrap_or_else(|broken| broken.into_inner());

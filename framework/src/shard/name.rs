@@ -1,4 +1,4 @@
-//! Names: texts of which each belongs to one row of an entity, such as user names.
+//! Names: texts that each belong to one row of an entity, such as user names.
 
 use sea_orm::sea_query::{ColumnDef, Index, Table};
 use sea_orm::{ConnectionTrait, Value};
@@ -8,7 +8,7 @@ use crate::db::{CreateTables, Migration, statement};
 use crate::error::{Error, Result};
 use crate::id::{Id, Shard};
 
-/// The names of all entities, each on the shard of its hash.
+/// The table of the names of all entities, each on the shard of its hash.
 pub const NAME_MIGRATION: Migration = || {
     let name = Table::create()
         .table("tripod_name")
@@ -27,13 +27,12 @@ fn key<E: Sharded>(name: &str) -> [Value; 3] {
 }
 
 impl Tx {
-    /// Gives a name to a row. Names are compared as they are: lower-case and normalise them first.
+    /// Claims a name for a row. Names are compared as they are: lower-case and normalise them first.
     ///
-    /// A row that is inserted on the shard of its name, [`Shard::of_text`], commits together with it.
+    /// A row inserted on the shard of its name, [`Shard::of_text`], commits together with the name.
     ///
     /// # Errors
-    /// Conflict, when another row of the entity has the name; internal, when the name belongs to another
-    /// shard than this transaction.
+    /// Conflict, if the name is taken; internal, if it belongs to another shard than this transaction.
     pub async fn claim_name<E: Sharded>(&self, name: &str, row: Id<E>) -> Result<()> {
         self.check_name(name)?;
         let sql = "INSERT INTO tripod_name (shard, entity, name, id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
@@ -45,10 +44,11 @@ impl Tx {
         }
     }
 
-    /// Takes a name from a row, so that another may have it; `false` when it was not that row's.
+    /// Releases a row's name, so that another row may claim it; `false` if the row does not have the
+    /// name.
     ///
     /// # Errors
-    /// As [`Self::claim_name`].
+    /// As for [`Self::claim_name`].
     pub async fn release_name<E: Sharded>(&self, name: &str, row: Id<E>) -> Result<bool> {
         self.check_name(name)?;
         let sql = "DELETE FROM tripod_name WHERE shard = $1 AND entity = $2 AND name = $3 AND id = $4";
@@ -69,10 +69,10 @@ impl Tx {
 }
 
 impl Read {
-    /// The id of the row that has this name.
+    /// The id of the row with this name.
     ///
     /// # Errors
-    /// Those of the name's database.
+    /// Any error of the name's database.
     pub async fn find_by_name<E: Sharded>(&self, name: &str) -> Result<Option<Id<E>>> {
         let reader = self.shards().reader(Shard::of_text(name));
         let sql = "SELECT id FROM tripod_name WHERE shard = $1 AND entity = $2 AND name = $3";

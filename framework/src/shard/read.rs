@@ -1,4 +1,4 @@
-//! Reading: one handle that says how fresh and how complete the answers are.
+//! Reads: one handle that determines how fresh and how complete the results are.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -15,30 +15,30 @@ use crate::db::{Database, by_code_point};
 use crate::error::{Error, Result};
 use crate::id::{Id, shard_of_id_sql};
 
-/// How fresh an answer is.
+/// How fresh a result is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Consistency {
-    /// At most 100 ms stale, and with everything that this process has written: what is cached comes
-    /// from the cache, everything else from its primary database.
+    /// At most 100 ms stale, and never older than this process's own writes. Cached data comes from the
+    /// cache, everything else from its primary database.
     Cached,
-    /// What the primary database holds at this moment.
+    /// The current state of the primary database.
     Primary,
 }
 
-/// What happens when a database does not answer.
+/// What happens if a database does not respond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Completeness {
     /// The read fails.
     All,
-    /// The answer leaves out what that database holds. When no database answers, the read fails.
+    /// The result leaves out that database's data. If no database responds, the read fails.
     Available,
 }
 
-/// The rows of an entity, each with its place in their list.
+/// The rows of an entity, each with its position in the list.
 pub type Rows<E> = List<Id<E>, Unchecked<<E as sea_orm::EntityTrait>::Model>>;
 
-/// Reads rows, edges, counts and timelines, all with the same consistency and completeness. Made by
+/// Reads rows, edges, counts and timelines, all with the same consistency and completeness. Created by
 /// [`Shards::read`]; clones share everything.
 ///
 /// ```no_run
@@ -57,13 +57,13 @@ pub struct Read {
 }
 
 impl Shards {
-    /// Reads with this consistency, and fails when a database that is needed does not answer; see
+    /// Reads with this consistency, and fails if a required database does not respond; see
     /// [`Read::available`].
     pub fn read(&self, consistency: Consistency) -> Read {
         Read { shards: self.clone(), consistency, completeness: Completeness::All }
     }
 
-    /// These ids, grouped by the database that holds their shard.
+    /// Groups these ids by the database that holds their shard.
     pub(crate) fn by_database<T>(&self, ids: &[Id<T>]) -> Vec<(&Database, Vec<Id<T>>)> {
         let mut groups: BTreeMap<usize, Vec<Id<T>>> = BTreeMap::new();
         for id in ids {
@@ -74,33 +74,34 @@ impl Shards {
 }
 
 impl Read {
-    /// The same, but leaving out what a database that does not answer holds. For lists that are worth
-    /// having in part; nothing that is stored may be made from what it gives.
+    /// The same, but leaves out the data of databases that do not respond. For lists that are useful in
+    /// part; never store anything derived from the result.
     #[must_use]
     pub fn available(mut self) -> Self {
         self.completeness = Completeness::Available;
         self
     }
 
-    /// How fresh the answers are.
+    /// How fresh the results are.
     pub fn consistency(&self) -> Consistency {
         self.consistency
     }
 
-    /// What happens when a database does not answer.
+    /// What happens if a database does not respond.
     pub fn completeness(&self) -> Completeness {
         self.completeness
     }
 
-    /// The shards that are read from.
+    /// The shards to read from.
     pub fn shards(&self) -> &Shards {
         &self.shards
     }
 
-    /// The row of this id. A single row is never left out: when its database does not answer, the read fails.
+    /// The row with this id. A single row is never left out: if its database does not respond, the read
+    /// fails.
     ///
     /// # Errors
-    /// Those of its database.
+    /// Any error of its database.
     pub async fn find<E: Sharded>(&self, id: Id<E>) -> Result<Option<Unchecked<E::Model>>> {
         if self.consistency == Consistency::Cached
             && let Some(cache) = self.shards.row_cache::<E>()
@@ -111,10 +112,10 @@ impl Read {
         Ok(row.map(Unchecked::new))
     }
 
-    /// The row of this id as `viewer` may see it.
+    /// The row with this id, if `viewer` may see it.
     ///
     /// # Errors
-    /// Absent, when there is no such row or `policy` hides it; those of its database.
+    /// Absent, if there is no such row or `policy` hides it; any error of its database.
     pub async fn visible<E: Sharded>(
         &self,
         id: Id<E>,
@@ -125,11 +126,11 @@ impl Read {
         row.ok_or_else(absent::<E>)
     }
 
-    /// What `present` makes of the row of this id: the same presenter as for a page of a list.
+    /// Passes the row with this id through `present`, the same presenter as for a page of a list.
     ///
     /// # Errors
-    /// Absent, when there is no such row or `present` shows nothing of it; those of its database and of
-    /// `present`.
+    /// Absent, if there is no such row or `present` returns nothing for it; any error of its database or
+    /// of `present`.
     pub async fn present<E: Sharded, V, Presented>(
         &self,
         id: Id<E>,
@@ -145,11 +146,11 @@ impl Read {
         shown.ok_or_else(absent::<E>)
     }
 
-    /// The rows of these ids, in their order; ids without a row are left out. One query a physical
-    /// database, all at once.
+    /// The rows with these ids, in the order of the ids; ids without a row are left out. Makes one query
+    /// per physical database, all concurrently.
     ///
     /// # Errors
-    /// Those of the databases; see [`Completeness`].
+    /// Any database error; see [`Completeness`].
     pub async fn find_many<E: Sharded>(&self, ids: &[Id<E>]) -> Result<Vec<Unchecked<E::Model>>> {
         if self.consistency == Consistency::Cached
             && let Some(cache) = self.shards.row_cache::<E>()
@@ -170,18 +171,18 @@ impl Read {
     /// The rows that belong to `owner`.
     ///
     /// # Errors
-    /// Those of the owner's database.
+    /// Any error of the owner's database.
     pub async fn list<E: Sharded>(&self, owner: Id<E::Owner>, keyset: Keyset<Id<E>>) -> Result<Rows<E>> {
         let rows = page::<E>(E::find().filter(E::OWNER.eq(owner)), keyset);
         let rows = self.answered(vec![rows.all(self.shards.reader(owner.shard())).await]);
         Ok(merge::<E>(rows?, keyset))
     }
 
-    /// The rows that belong to any of `owners`: the merge of their lists. One query a physical
-    /// database, all at once.
+    /// The rows that belong to any of `owners`: their lists, merged. Makes one query per physical
+    /// database, all concurrently.
     ///
     /// # Errors
-    /// Those of the databases; see [`Completeness`].
+    /// Any database error; see [`Completeness`].
     pub async fn list_many<E: Sharded>(
         &self,
         owners: &[Id<E::Owner>],
@@ -194,11 +195,11 @@ impl Read {
         Ok(merge::<E>(self.answered(join_all(queries).await)?, keyset))
     }
 
-    /// The rows of all owners. Costs a query on every database. A database's rows of shards that it
-    /// does not hold active (left from a move, or not yet taken over) are not seen.
+    /// The rows of all owners. Costs a query on every database. Leaves out rows on shards that their
+    /// database does not hold as active: left from a move, or not yet taken over.
     ///
     /// # Errors
-    /// Those of the databases; see [`Completeness`].
+    /// Any database error; see [`Completeness`].
     pub async fn list_all<E: Sharded>(&self, keyset: Keyset<Id<E>>) -> Result<Rows<E>> {
         let held = held(&shard_of_id_sql(E::ID.as_str()));
         let queries = self.shards.databases().iter().map(async |database| {
@@ -207,10 +208,10 @@ impl Read {
         Ok(merge::<E>(self.answered(join_all(queries).await)?, keyset))
     }
 
-    /// The row keyed by this text.
+    /// The row with this text as its key.
     ///
     /// # Errors
-    /// Those of its database.
+    /// Any error of its database.
     pub async fn find_text<E: TextSharded>(&self, text: &str) -> Result<Option<Unchecked<E::Model>>> {
         let shard = E::shard(text);
         let row = E::find()
@@ -221,24 +222,24 @@ impl Read {
         Ok(row.map(Unchecked::new))
     }
 
-    /// The rows whose text begins with `prefix`, in the order of their texts, `limit` at most. Costs a
-    /// query on every database, and the table needs a
-    /// [prefix index](crate::db::CreateTables::prefix_index) of the text: its key begins with the shard.
+    /// The rows whose text begins with `prefix`, sorted by text, at most `limit`. Costs a query on every
+    /// database. The table needs a [prefix index](crate::db::CreateTables::prefix_index) on the text,
+    /// because its key begins with the shard.
     ///
     /// # Errors
-    /// Those of the databases; see [`Completeness`].
+    /// Any database error; see [`Completeness`].
     pub async fn starting_with<E: TextSharded>(
         &self,
         prefix: &str,
         limit: u64,
     ) -> Result<Vec<Unchecked<E::Model>>> {
-        // The plus keeps the shard out of the choice of an index: SQLite would seek once a shard, by
-        // the primary key, and sort all it finds.
+        // The plus keeps SQLite from choosing an index by the shard: it would seek once per shard in the
+        // primary key and sort everything it finds.
         let held = held(&format!("+{}", E::SHARD.as_str()));
         let queries = self.shards.databases().iter().map(async |database| {
             let text = Expr::cust(by_code_point(database.reader().get_database_backend(), E::TEXT.as_str()));
             let rows = E::find().filter(held.clone()).filter(text.clone().gte(prefix));
-            // U+10FFFF sorts behind every other character.
+            // U+10FFFF sorts after every other character.
             let rows = rows.filter(text.clone().lt(format!("{prefix}\u{10FFFF}")));
             rows.order_by_asc(text).limit(limit).all(database.reader()).await
         });
@@ -248,7 +249,7 @@ impl Read {
         Ok(rows.into_iter().map(Unchecked::new).collect())
     }
 
-    /// The answers that a read gives, of those that the databases gave: all of them, or those there are.
+    /// The databases' results that a read returns: all of them, or the available ones.
     pub(crate) fn answered<T, E: Into<Error>>(&self, answers: Vec<Result<T, E>>) -> Result<Vec<T>> {
         let (mut given, mut away) = (Vec::with_capacity(answers.len()), None);
         for answer in answers {
@@ -274,12 +275,12 @@ impl Read {
     }
 }
 
-/// The answer about a row that is not there, or not for this viewer.
+/// The error for a row that does not exist or is hidden from the viewer.
 fn absent<E: Sharded>() -> Error {
     Error::absent(format!("There is no {} with this id.", E::default().table_name()))
 }
 
-/// A keyset of rows by their ids.
+/// Applies a keyset to a query for rows by id.
 fn page<E: Sharded>(rows: Select<E>, Keyset { after, limit, order }: Keyset<Id<E>>) -> Select<E> {
     let rows = match (after, order) {
         (None, _) => rows,
@@ -293,7 +294,7 @@ fn page<E: Sharded>(rows: Select<E>, Keyset { after, limit, order }: Keyset<Id<E
     rows.limit(limit)
 }
 
-/// The merge of several lists, each in the keyset's order.
+/// Merges several lists, each in the keyset's order.
 fn merge<E: Sharded>(lists: Vec<Vec<E::Model>>, keyset: Keyset<Id<E>>) -> Rows<E> {
     let mut rows: Vec<E::Model> = lists.into_iter().flatten().collect();
     match keyset.order {
@@ -305,13 +306,13 @@ fn merge<E: Sharded>(lists: Vec<Vec<E::Model>>, keyset: Keyset<Id<E>>) -> Rows<E
     List::new(rows, keyset.limit)
 }
 
-/// Each id once: what is asked of the cache.
+/// Each id once, for a cache lookup.
 pub(super) fn distinct<E>(ids: &[Id<E>]) -> Vec<i64> {
     let mut seen = HashSet::with_capacity(ids.len());
     ids.iter().map(|id| id.raw()).filter(|id| seen.insert(*id)).collect()
 }
 
-/// The text by which a row is found.
+/// The text that is a row's key.
 fn text<E: TextSharded>(row: &E::Model) -> Option<String> {
     match row.get(E::TEXT) {
         sea_orm::Value::String(text) => text,
@@ -319,7 +320,7 @@ fn text<E: TextSharded>(row: &E::Model) -> Option<String> {
     }
 }
 
-/// Whether a row's shard, given as SQL, is one that its database holds active.
+/// SQL for whether the database holds a row's shard, itself given as SQL, as active.
 fn held(shard: &str) -> SimpleExpr {
     Expr::cust(format!("{shard} IN (SELECT shard FROM tripod_shard WHERE state = '{}')", map::ACTIVE))
 }

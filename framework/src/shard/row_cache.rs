@@ -1,4 +1,4 @@
-//! Rows read through the cache, which is handed how to read them from their databases.
+//! Rows read through the cache, with a function that loads them from their databases.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ struct Entry {
 
 type Row<M> = Result<Option<Arc<M>>>;
 
-/// The cached rows of one entity: a region, without what it asks of its values.
+/// The cached rows of one entity: a region, without its trait bounds on values.
 pub(super) trait RowCache<M>: Send + Sync {
     fn get(&self, id: i64) -> BoxFuture<'_, Row<M>>;
     fn get_each<'a>(&'a self, ids: &'a [i64]) -> BoxFuture<'a, Vec<Row<M>>>;
@@ -41,11 +41,11 @@ impl<M: Cached> RowCache<M> for Region<M> {
 }
 
 impl Shards {
-    /// From now on the rows of this entity are read through the cache, and every change of one made
-    /// with [`super::Tx`] is told to it. To be called at start, by each process that writes them.
+    /// Reads the rows of this entity through the cache from now on, and notifies it of every change made
+    /// with [`super::Tx`]. Call it at start, in each process that writes these rows.
     ///
     /// # Panics
-    /// When the entity's name is that of another cached one.
+    /// If another cached entity has the same name.
     pub fn cache_rows<E>(&self)
     where
         E: Sharded,
@@ -70,20 +70,20 @@ impl Shards {
         self.0.cached.0.write().unwrap_or_else(|broken| broken.into_inner()).insert(TypeId::of::<E>(), entry);
     }
 
-    /// The cached rows of this entity, if they are.
+    /// The row cache of this entity, if its rows are cached.
     pub(super) fn row_cache<E: EntityTrait>(&self) -> Option<Arc<dyn RowCache<E::Model>>> {
         let cached = self.0.cached.0.read().unwrap_or_else(|broken| broken.into_inner());
         cached.get(&TypeId::of::<E>())?.cache.downcast_ref().cloned()
     }
 
-    /// What a change of this row is to the cache; nothing when its entity is not cached.
+    /// The cache change for this row; `None` if its entity is not cached.
     pub(super) fn changed_row<E: EntityTrait>(&self, id: Id<E>) -> Option<Changed> {
         let cached = self.0.cached.0.read().unwrap_or_else(|broken| broken.into_inner());
         let changed = cached.get(&TypeId::of::<E>())?.changed.clone();
         Some(changed(id.raw()))
     }
 
-    /// One query a physical database, all at once.
+    /// Loads rows with one query per physical database, all concurrently.
     async fn load_rows<E: Sharded>(&self, ids: Vec<i64>) -> Vec<Batch<E::Model>> {
         let ids: Vec<Id<E>> = ids.into_iter().map(Id::from_raw).collect();
         let queries = self.by_database(&ids).into_iter().map(async |(database, ids)| {

@@ -1,12 +1,12 @@
-//! What a derive tells of an entity: which of its columns decides where a row lives.
+//! The traits that the derives implement: which column of an entity determines a row's shard.
 
 use sea_orm::EntityTrait;
 
 use crate::id::{Id, Shard};
 
-/// An entity whose rows live on the shard of their owner. Derived by [`crate::Sharded`].
+/// An entity whose rows live on their owner's shard. Derived by [`crate::Sharded`].
 pub trait Sharded: EntityTrait {
-    /// Whose shard a row lives on; the entity itself, where its own id decides.
+    /// The entity whose shard a row lives on; the entity itself, if its own id decides.
     type Owner: EntityTrait;
     /// The primary key, an `Id` of this entity.
     const ID: Self::Column;
@@ -17,15 +17,15 @@ pub trait Sharded: EntityTrait {
     fn id(row: &Self::Model) -> Id<Self>;
 }
 
-/// An entity that is found by a text, such as a name: its rows live on the shard of that text's
-/// hash, and its primary key is `(shard, text)`. Derived by [`crate::Sharded`] with `text = ...`.
+/// An entity found by a text, such as a name: its rows live on the shard of the text's hash, and its
+/// primary key is `(shard, text)`. Derived by [`crate::Sharded`] with `text = ...`.
 pub trait TextSharded: EntityTrait {
     /// The column that holds the shard's number, first in the primary key.
     const SHARD: Self::Column;
     /// The column that holds the text.
     const TEXT: Self::Column;
 
-    /// The shard a text belongs to.
+    /// The shard of a text.
     fn shard(text: &str) -> Shard {
         Shard::of_text(text)
     }

@@ -1,4 +1,4 @@
-//! A write transaction on one shard: opened through the fence, generating ids as it claims rows.
+//! A write transaction on one shard. It opens through the fence, and generates ids as it claims rows.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -15,17 +15,17 @@ use crate::db::{Transaction, statement};
 use crate::error::{Error, Result};
 use crate::id::{Id, Shard};
 
-/// Ids tried before giving up. A second try means that another process generated the same id in the
-/// same millisecond; ten in a row mean that something else is wrong.
+/// Ids tried before giving up. A second try means that another process generated the same id in the same
+/// millisecond; ten in a row mean another fault.
 const TRIES: usize = 10;
 
 pub(super) type Hook = BoxFuture<'static, ()>;
 
-/// The unit of work: a transaction on one shard. Rows, edges, jobs and files that are written through
-/// it commit together, or not at all. [`Shards::write`] hands it to the work, by value; clones share it.
+/// The unit of work: a transaction on one shard. Rows, edges, jobs and files written through it commit
+/// together, or not at all. [`Shards::write`] passes it to the work, by value; clones share it.
 ///
-/// What it writes is told to the cache and to timelines. The methods here are about rows, texts and names;
-/// the modules `queue`, `graph`, `media` and `web` add those about jobs, edges, files and sessions.
+/// Its writes update the cache and timelines. The methods here are about rows, texts and names; the
+/// modules `queue`, `graph`, `media` and `web` add methods for jobs, edges, files and sessions.
 #[derive(Clone)]
 pub struct Tx(Arc<Inner>);
 
@@ -38,18 +38,17 @@ struct Inner {
 }
 
 impl Tx {
-    /// The fence: asks the database whether it holds a shard, inside the transaction that relies on the
-    /// answer.
+    /// The fence: a query whether the database holds a shard, inside the transaction that relies on it.
     pub(super) fn fence(backend: DbBackend, shard: Shard) -> String {
         let number = shard.number();
         match backend {
             DbBackend::Postgres => format!("SELECT tripod_fence({number})"),
-            // The one writer of a file is alone.
+            // A SQLite file has one writer, so no lock is needed.
             _ => format!("SELECT state FROM tripod_shard WHERE shard = {number}"),
         }
     }
 
-    /// Opens it with the fence's answer.
+    /// Opens it with the fence's result.
     pub(super) fn open(
         transaction: Transaction,
         state: Option<String>,
@@ -70,13 +69,13 @@ impl Tx {
         self.0.shard
     }
 
-    /// All data, for what the transaction stands on.
+    /// All data, for services that take part in the transaction.
     pub(crate) fn shards(&self) -> &Shards {
         &self.0.shards
     }
 
-    /// The connection, for sea-orm's statements about rows of this shard. What they change is told to
-    /// neither the cache nor timelines: say so with [`Self::changes`], or use [`Self::update`].
+    /// The connection, for sea-orm's statements about rows of this shard. Their changes reach neither
+    /// the cache nor timelines: report them with [`Self::changes`], or use [`Self::update`].
     pub fn connection_without_invalidation(&self) -> &Transaction {
         &self.0.transaction
     }
@@ -85,15 +84,15 @@ impl Tx {
         &self.0.transaction
     }
 
-    /// Inserts a row under a new id, which is filled in: it is generated, and generated again when
-    /// another process was first. Only then does anyone see the id. A row that has its id already, such
-    /// as one that shares another's, is inserted under that.
+    /// Inserts a row under a new id, which is filled in. If another process has claimed that id, the
+    /// insert retries with a new id; only the final id is ever visible. A row whose id is already set,
+    /// such as one that shares another row's id, is inserted under that.
     ///
-    /// The row appears in the timelines of its owner's audience, if its entity has some.
+    /// The row appears in the timelines of its owner's audience, if its entity has timelines.
     ///
     /// # Errors
-    /// Internal, when the row's owner lives on another shard; conflict, when the id that the row has or
-    /// one of its unique columns is taken.
+    /// Internal, if the row's owner lives on another shard; conflict, if the row's own id or the value
+    /// of a unique column is taken.
     pub async fn insert<A>(&self, row: A) -> Result<Id<A::Entity>>
     where
         A: ActiveModelTrait,
@@ -140,7 +139,7 @@ impl Tx {
         }
         let inserted = self.insert_row(row, [E::ID]).await?;
         if inserted {
-            // Somebody may have asked for the id before, and that there is no such row is cached, too.
+            // If the id was read before, its absence may be cached.
             self.row_changes(id);
             for watcher in self.shards().watchers::<E>() {
                 watcher.inserted(self, id.raw(), owner).await?;
@@ -149,18 +148,18 @@ impl Tx {
         Ok(inserted)
     }
 
-    /// The row of this id, as this transaction sees it.
+    /// The row with this id, as this transaction sees it.
     ///
     /// # Errors
-    /// Internal, when the row is on another shard; those of the database.
+    /// Internal, if the row is on another shard; any database error.
     pub async fn find<E: Sharded>(&self, id: Id<E>) -> Result<Option<Unchecked<E::Model>>> {
         Ok(self.find_row(id, |row| row).await?.map(Unchecked::new))
     }
 
-    /// The same, and nobody else changes the row until this transaction has ended.
+    /// The same, and locks the row until this transaction ends.
     ///
     /// # Errors
-    /// As [`Self::find`].
+    /// As for [`Self::find`].
     pub async fn find_for_update<E: Sharded>(&self, id: Id<E>) -> Result<Option<Unchecked<E::Model>>> {
         Ok(self.find_row(id, QuerySelect::lock_exclusive).await?.map(Unchecked::new))
     }
@@ -174,12 +173,12 @@ impl Tx {
         Ok(with(E::find().filter(E::ID.eq(id))).one(self.connection()).await?)
     }
 
-    /// Changes the row of this id and gives it as it is then; `None` when there is no such row. The row
-    /// is read and locked, so that `change` sees what it changes, and the columns that differ are
+    /// Changes the row with this id and returns the changed row; `None` if there is no such row. The row
+    /// is read and locked, so that `change` sees its current state, and the columns that differ are
     /// written.
     ///
     /// # Errors
-    /// Internal, when the row is on another shard or `change` moves it; those of the database.
+    /// Internal, if the row is on another shard or `change` moves it; any database error.
     pub async fn update<E>(&self, id: Id<E>, change: impl FnOnce(&mut E::Model)) -> Result<Option<E::Model>>
     where
         E: Sharded,
@@ -206,11 +205,11 @@ impl Tx {
         Ok(Some(after))
     }
 
-    /// Changes the row of this id in one statement, as `change` says; tells whether it was there and
-    /// fitted what `change` filters by. For expressions such as a counter's.
+    /// Changes the row with this id in one statement, as `change` specifies. Returns whether a row
+    /// matched both the id and the filters of `change`. For expressions such as incrementing a counter.
     ///
     /// # Errors
-    /// Internal, when the row is on another shard; those of the database.
+    /// Internal, if the row is on another shard; any database error.
     pub async fn update_where<E: Sharded>(
         &self,
         id: Id<E>,
@@ -225,11 +224,11 @@ impl Tx {
         Ok(updated)
     }
 
-    /// Deletes the row of this id; tells whether it was there. It goes from timelines, too. Its edges
-    /// stay: see [`Self::delete_with_edges`].
+    /// Deletes the row with this id, also from timelines; returns whether it existed. Its edges stay:
+    /// see [`Self::delete_with_edges`].
     ///
     /// # Errors
-    /// As [`Self::update`].
+    /// As for [`Self::update`].
     pub async fn delete<E: Sharded>(&self, id: Id<E>) -> Result<bool> {
         let watchers = self.shards().watchers::<E>();
         let owner = match watchers.is_empty() {
@@ -256,8 +255,8 @@ impl Tx {
         Ok(deleted)
     }
 
-    /// Says that this transaction changes a value of an app's own region of the cache, or, by SQL of
-    /// its own, a row that is cached. Fills of it are blocked before the commit and unblocked after it.
+    /// Reports that this transaction changes a value in one of the app's own cache regions or, with its
+    /// own SQL, a cached row. Fills of it are blocked before the commit and unblocked after it.
     pub fn changes(&self, changed: Changed) {
         lock(&self.0.changed).push(changed);
     }
@@ -280,11 +279,11 @@ impl Tx {
         )))
     }
 
-    /// Claims a text, such as a name, with the row that says whose it is; `false` when it is taken.
-    /// The row's shard and text are filled in.
+    /// Claims a text, such as a name, with a row that says who owns it; `false` if it is taken. Fills in
+    /// the row's shard and text.
     ///
     /// # Errors
-    /// Internal, when the text belongs to another shard.
+    /// Internal, if the text belongs to another shard.
     pub async fn claim_text<A>(&self, text: &str, mut row: A) -> Result<bool>
     where
         A: ActiveModelTrait + IntoActiveModel<A>,
@@ -300,7 +299,7 @@ impl Tx {
                 self.shard()
             )));
         }
-        // A shard's number is below 8,192.
+        // The cast is safe, because a shard's number is below 8,192.
         row.set(shard_column, (shard.number() as i16).into());
         row.set(text_column, text.into());
         self.insert_row(row, [shard_column, text_column]).await
@@ -316,8 +315,8 @@ impl Tx {
         Ok(matches!(inserted, TryInsertResult::Inserted(rows) if rows > 0))
     }
 
-    /// As [`Self::insert`], for the framework's own tables: `sql` inserts a row whose primary key is
-    /// the column `id`, and whose values `row` gives for an id.
+    /// As [`Self::insert`], for the framework's own tables: `sql` inserts a row whose primary key is the
+    /// column `id`, and `row` returns its values for an id.
     pub(crate) async fn insert_raw<T>(&self, sql: &str, row: impl Fn(Id<T>) -> Vec<Value>) -> Result<Id<T>> {
         let sql = format!("{sql} ON CONFLICT (id) DO NOTHING");
         for _ in 0..TRIES {
@@ -334,22 +333,22 @@ impl Tx {
         Error::internal(format!("{TRIES} ids in a row were taken on {}: is a clock wrong?", self.shard()))
     }
 
-    /// Generates an id of this shard without claiming it: for what only orders changes.
+    /// Generates an id of this shard without claiming it, for ordering changes.
     ///
     /// # Errors
-    /// Those of [`crate::id::Minter::mint`].
+    /// As for [`crate::id::Minter::mint`].
     pub fn generate_id<T>(&self) -> Result<Id<T>> {
         self.shards().generate_id(self.shard())
     }
 
-    /// Runs `hook` after the commit, if there is one, and before [`super::Shards::write`] returns,
-    /// unless it takes longer than hints may. It is lost when the process ends, so it is for hints
-    /// such as waking a worker, never for effects.
+    /// Runs `hook` after the commit, if there is one. [`super::Shards::write`] waits for it, but only
+    /// for a short time. The hook is lost if the process ends, so it is for hints such as waking a
+    /// worker, never for effects.
     pub fn after_commit(&self, hook: impl Future<Output = ()> + Send + 'static) {
         lock(&self.0.hooks).push(Box::pin(hook));
     }
 
-    /// What is left to do after the commit; before it, fills of what is changed are blocked.
+    /// Blocks cache fills of what was changed, and returns what is left to do after the commit.
     pub(super) async fn finish(self) -> Vec<Hook> {
         let mut hooks = std::mem::take(&mut *lock(&self.0.hooks));
         let changed = std::mem::take(&mut *lock(&self.0.changed));

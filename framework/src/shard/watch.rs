@@ -1,4 +1,4 @@
-//! Who is told of the rows of an entity, inside the transaction that inserts or deletes them.
+//! Watchers: notified of an entity's rows in the transaction that inserts or deletes them.
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -9,21 +9,21 @@ use futures::future::BoxFuture;
 use super::{Sharded, Shards, Tx};
 use crate::error::Result;
 
-/// Told of rows, by their ids and their owners' ids. What it writes commits with the row; its error
+/// Notified of rows, by their ids and their owners' ids. Its writes commit with the row; its error
 /// undoes both.
 pub(crate) trait Watcher: Send + Sync {
-    /// A row was inserted.
+    /// Called after a row is inserted.
     fn inserted<'t>(&'t self, tx: &'t Tx, id: i64, owner: i64) -> BoxFuture<'t, Result<()>>;
-    /// A row was deleted.
+    /// Called after a row is deleted.
     fn deleted<'t>(&'t self, tx: &'t Tx, id: i64, owner: i64) -> BoxFuture<'t, Result<()>>;
 }
 
-/// The watchers, by the entity whose rows they watch.
+/// The watchers, by the entity that they watch.
 #[derive(Default)]
 pub(super) struct Watchers(RwLock<HashMap<TypeId, Vec<Arc<dyn Watcher>>>>);
 
 impl Shards {
-    /// From now on `watcher` is told of the rows of this entity.
+    /// Notifies `watcher` of the rows of this entity from now on.
     pub(crate) fn watch<E: Sharded>(&self, watcher: Arc<dyn Watcher>) {
         let mut watchers = self.0.watchers.0.write().unwrap_or_else(|broken| broken.into_inner());
         watchers.entry(TypeId::of::<E>()).or_default().push(watcher);
