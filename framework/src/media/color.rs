@@ -1,13 +1,13 @@
-//! Colours as the web shows them: whatever profile a picture has, its pixels become sRGB.
+//! Colours as shown on the web: whatever a picture's profile, its pixels are converted to sRGB.
 //!
-//! Invariant: a profile can only change colours, never refuse a picture: one that is broken or
-//! describes something else than the pixels is ignored, as browsers do.
+//! Invariant: a profile can only change colours, never cause a picture to be refused. A profile that is
+//! broken or does not match the pixels is ignored, as in browsers.
 
 use image::{DynamicImage, RgbImage};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
-/// Turns grey or RGB pixels into sRGB by way of `icc_profile`. Without one they already are sRGB:
-/// that is what the web takes pictures for (CSS Color 4, section 3).
+/// Converts grey or RGB pixels to sRGB using `icc_profile`. Without a profile they are already sRGB: the
+/// web assumes that (CSS Color 4, section 3).
 pub(super) fn to_srgb(pixels: DynamicImage, icc_profile: Option<&[u8]>) -> RgbImage {
     let profile = icc_profile.and_then(|bytes| ColorProfile::new_from_slice(bytes).ok());
     match profile.and_then(|profile| convert(&pixels, &profile)) {
@@ -57,8 +57,8 @@ mod tests {
     #[test]
     fn display_p3_becomes_srgb() {
         let p3 = ColorProfile::new_display_p3().encode().unwrap();
-        // By hand: 0.502 0.702 0.4 is linear 0.216 0.451 0.133; CSS Color 4's matrices make that
-        // 0.163 0.461 0.106 in sRGB, which its curve turns into 112.5 180.7 92.1.
+        // By hand: 0.502 0.702 0.4 is linear 0.216 0.451 0.133; CSS Color 4's matrices convert that to
+        // 0.163 0.461 0.106 in sRGB, and the sRGB curve to 112.5 180.7 92.1.
         near(&to_srgb(rgb([128, 179, 102]), Some(&p3)), [112, 181, 92]);
         // P3's full green lies outside sRGB and is clipped to its edge.
         near(&to_srgb(rgb([0, 255, 0]), Some(&p3)), [0, 255, 0]);
@@ -76,7 +76,7 @@ mod tests {
     fn gray_goes_by_a_gray_profile() {
         let linear = ColorProfile::new_gray_with_gamma(1.0).encode().unwrap();
         let gray = DynamicImage::ImageLuma8(GrayImage::from_pixel(2, 2, Luma([55])));
-        // 55 / 255 of the light is 128 in sRGB's curve.
+        // 55 / 255 of the light is 128 on sRGB's curve.
         near(&to_srgb(gray, Some(&linear)), [128, 128, 128]);
     }
 

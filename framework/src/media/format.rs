@@ -1,32 +1,32 @@
-//! What a file is, told from its first bytes alone.
+//! Detects a file's format from its first bytes alone.
 //!
-//! Invariant: the file name and the Content-Type that a client sent are never consulted; both are
-//! chosen by whoever uploads.
+//! Invariant: the file name and the Content-Type that a client sent are never consulted, because the
+//! uploader controls both.
 
 use crate::error::{Error, Result};
 
-/// A picture format that is accepted. Everything else is refused by [`Format::sniff`].
+/// An accepted picture format. [`Format::sniff`] refuses everything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// JPEG (ITU-T T.81), baseline or progressive, also as the first picture of an Ultra HDR file.
     Jpeg,
-    /// PNG; of an animated one the default image, which every decoder shows.
+    /// PNG; for an animated one, the default image, which every decoder shows.
     Png,
-    /// WebP, lossy or lossless. Animated ones are refused later, from the header.
+    /// WebP, lossy or lossless. Animated files are refused later, from the header.
     Webp,
 }
 
-/// The brands of `ftyp` boxes that HEIC and HEIF files open with (ISO/IEC 23008-12, annex B and C).
+/// The `ftyp` brands of HEIC and HEIF files (ISO/IEC 23008-12, annexes B and C).
 const HEIC_BRANDS: [&[u8; 4]; 10] =
     [b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"];
 
 impl Format {
-    /// Tells the format from the first bytes of a file.
+    /// Detects the format from the first bytes of a file.
     ///
     /// # Errors
     ///
-    /// `is_unsupported` when the bytes are of no accepted format; the sentence names what they look
-    /// like, where that is known.
+    /// `is_unsupported` if the format is not accepted; the message names what the bytes look like, if
+    /// that is known.
     pub fn sniff(bytes: &[u8]) -> Result<Self> {
         if bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
             return Ok(Self::Jpeg);
@@ -49,7 +49,7 @@ impl Format {
     }
 }
 
-/// The name, with its article, of a format that is refused.
+/// The name, with its article, of an unsupported format.
 fn looks_like(bytes: &[u8]) -> Option<&'static str> {
     if bytes.is_empty() {
         return Some("an empty file");
@@ -78,8 +78,8 @@ fn looks_like(bytes: &[u8]) -> Option<&'static str> {
     if let Some((_, name)) = magic.iter().find(|(start, _)| bytes.starts_with(start)) {
         return Some(name);
     }
-    // Markup may open with a byte order mark, white space, a declaration or comments: look for
-    // the element anywhere near the start, as browsers do.
+    // Markup may begin with a byte order mark, white space, a declaration or comments: look for the
+    // element anywhere near the start, as browsers do.
     let start = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]).to_lowercase();
     if start.contains("<svg") {
         Some("an SVG drawing")

@@ -1,9 +1,9 @@
-//! What decoding a picture will cost, read from its header before anything is allocated.
+//! The cost of decoding a picture, read from its header before anything is allocated.
 //!
-//! Invariants: nothing here allocates in proportion to what a header claims, and the parsers are
-//! ours, so that the memory a picture may use is known before any decoder sees a byte of it. The
-//! decoders' own limits are best effort (`image::Limits` says so itself). A file that ends before
-//! its format's end mark is refused: decoders fill what is missing with grey.
+//! Invariants: nothing here allocates in proportion to what a header claims. The parsers are our own, so
+//! that a picture's memory use is known before any decoder sees a byte of it; the decoders' own limits
+//! are best effort (the documentation of `image::Limits` says so). A file that ends before its format's
+//! end mark is refused, because decoders fill the missing part with grey.
 
 pub(super) mod jpeg;
 mod png;
@@ -12,25 +12,25 @@ mod webp;
 use super::format::Format;
 use crate::error::{Error, Result};
 
-/// The longest side of a picture that is accepted, in pixels. WebP's own limit is 16,383; the
-/// longest panoramas of today's phones are about 16,000.
+/// The longest accepted side of a picture, in pixels. WebP's own limit is 16,383; the longest panoramas
+/// from current phones are about 16,000.
 pub const MAX_SIDE_PIXELS: u32 = 16_384;
 
-/// The most memory that decoding one picture may take, in bytes. 160 MiB is 55 million pixels of
-/// baseline JPEG less the file itself (a phone's 50-megapixel mode fits), and leaves room for a small picture beside it
-/// in the default budget of 192 MiB, which keeps the whole within 256 MiB.
+/// The maximum memory for decoding one picture, in bytes. 160 MiB is 55 million pixels of baseline JPEG
+/// less the file itself, which fits a phone's 50-megapixel mode. It leaves room for a small picture
+/// beside it in the default budget of 192 MiB, which keeps the total within 256 MiB.
 pub const MAX_DECODE_BYTES: u64 = 160 << 20;
 
-/// The format, size and cost of a picture, as its header states them.
+/// The format, size and cost of a picture, as stated in its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// What the file is.
+    /// The file's format.
     pub(super) format: Format,
     /// Columns as stored, in pixels, before any orientation is applied.
     pub(super) width: u32,
     /// Rows as stored, in pixels.
     pub(super) height: u32,
-    /// An upper bound of what the decoder allocates at its peak, output included, in bytes.
+    /// An upper bound on the decoder's peak allocation, output included, in bytes.
     pub(super) decode_bytes: u64,
 }
 
@@ -39,8 +39,8 @@ impl Header {
     ///
     /// # Errors
     ///
-    /// `is_unsupported` for what is no accepted format, `is_invalid` for a header that is broken,
-    /// cut off, lies, or asks for too much.
+    /// `is_unsupported` if the format is not accepted; `is_invalid` if the header is broken, cut off or
+    /// false, or exceeds a limit.
     pub(super) fn read(bytes: &[u8]) -> Result<Self> {
         let format = Format::sniff(bytes)?;
         let header = match format {
@@ -64,7 +64,7 @@ impl Header {
             )));
         }
         if self.decode_bytes > MAX_DECODE_BYTES {
-            // The figure that helps is in pixels, and it depends on how this file is stored.
+            // A limit in pixels helps the user most, and it depends on how this file is stored.
             let pixels = u64::from(width) * u64::from(height);
             let most = MAX_DECODE_BYTES as f64 / (self.decode_bytes as f64 / pixels as f64) / 1e6;
             return Err(Error::invalid(format!(
@@ -76,12 +76,12 @@ impl Header {
     }
 }
 
-/// The refusal of a file that ends before its format says it does.
+/// The error for a file that ends before its format says it does.
 pub(super) fn cut_off() -> Error {
     Error::invalid("the picture is cut off: its end is missing, so please send it again")
 }
 
-/// The refusal of a file that contradicts itself or its format.
+/// The error for a file that contradicts itself or its format.
 pub(super) fn broken(what: &str) -> Error {
     Error::invalid(format!("the picture is broken: {what}"))
 }

@@ -1,7 +1,7 @@
-//! The name under which a file is stored: random, and so neither to be guessed nor counted.
+//! The name of a stored file: random, so that it can be neither guessed nor enumerated.
 //!
-//! Invariants: a key holds 160 bits from the operating system's random numbers, is never derived
-//! from an id or from an upload, and has no character that means anything in a path or a URL.
+//! Invariants: a key holds 160 bits from the operating system's random number generator, is never
+//! derived from an id or an upload, and has no character with a meaning in paths or URLs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Hexadecimal digits of a key: 160 bits.
+/// The number of hexadecimal digits in a key: 160 bits.
 const DIGITS: usize = 40;
 
-/// The longest extension, in characters.
+/// The maximum length of an extension, in characters.
 const MAX_EXTENSION: usize = 8;
 
-/// The random name of a stored file: 40 hexadecimal digits, a dot and an extension. What it names
-/// never changes, so that copies may be cached for ever.
+/// The random name of a stored file: 40 hexadecimal digits, a dot and an extension. The file never
+/// changes, so copies may be cached for ever.
 ///
 /// ```
 /// use tripod::media::MediaKey;
@@ -34,15 +34,15 @@ const MAX_EXTENSION: usize = 8;
 pub struct MediaKey(String);
 
 impl MediaKey {
-    /// How long a copy of a file may be kept: for ever, as what a key names never changes.
+    /// How long a copy of a file may be cached: for ever, because the file of a key never changes.
     pub const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 
-    /// A new key, whose files are of the type that `extension` names (`jpg`, without the dot).
+    /// A new key for a file with this `extension` (`jpg`, without the dot).
     ///
     /// # Errors
     ///
-    /// `is_internal` when `extension` is not one to eight lower-case letters and digits;
-    /// `is_unavailable` when the operating system has no random numbers to give.
+    /// `is_internal` if `extension` is not one to eight lower-case letters and digits; `is_unavailable`
+    /// if the operating system provides no random numbers.
     pub fn random(extension: &str) -> Result<Self> {
         if !is_extension(extension) {
             return Err(Error::internal(format!("{extension:?} cannot be a file's extension")));
@@ -55,11 +55,11 @@ impl MediaKey {
         Ok(Self(format!("{digits}.{extension}")))
     }
 
-    /// Takes `text` for a key, as one from a URL.
+    /// Parses a key, such as one from a URL.
     ///
     /// # Errors
     ///
-    /// `is_invalid` for everything that [`MediaKey::random`] could not have made, and so for every
+    /// `is_invalid` for everything that [`MediaKey::random`] could not have made, which includes every
     /// path.
     pub fn parse(text: &str) -> Result<Self> {
         let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
@@ -73,7 +73,7 @@ impl MediaKey {
         }
     }
 
-    /// The key as text, as in [`MediaKey::parse`].
+    /// The key as text, in the form that [`MediaKey::parse`] takes.
     pub fn as_str(&self) -> &str {
         &self.0
     }

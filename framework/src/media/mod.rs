@@ -1,19 +1,19 @@
-//! Pictures that strangers send, made safe to show; and the store that keeps them.
+//! Makes untrusted uploaded pictures safe to show, and stores them.
 //!
-//! The way of an upload: [`Processor::process`] sniffs the bytes ([`Format`]), reads the header
-//! without allocating, waits for its share of memory, decodes, turns upright, converts to sRGB,
-//! makes three JPEG renditions and a placeholder; [`MediaStore::put`] keeps each under a random
-//! [`MediaKey`]. A picture that the program drew itself goes the same way from its pixels on
+//! The path of an upload: [`Processor::process`] sniffs the bytes ([`Format`]), reads the header without
+//! allocating, waits for its share of memory, decodes, applies the orientation, converts to sRGB, and
+//! makes three JPEG renditions and a placeholder. [`MediaStore::put`] stores each rendition under a
+//! random [`MediaKey`]. A picture drawn by the program itself takes the same path from its pixels on
 //! ([`Processor::process_drawn`]).
 //!
 //! Invariants:
-//! - No byte of an upload is stored or served: every rendition is encoded anew from pixels.
-//! - Nothing is allocated for pixels before the header's dimensions have passed the limits.
+//! - No byte of an upload is stored or served: every rendition is encoded again from pixels.
+//! - No memory is allocated for pixels before the header's dimensions have passed the limits.
 //! - Renditions carry no metadata: no EXIF, XMP, ICC profile, comment or thumbnail.
-//! - What [`MediaStore::put`] acknowledged survives a loss of power, and is never changed.
+//! - Once [`MediaStore::put`] has acknowledged a file, it survives a loss of power and never changes.
 //!
-//! `media` never touches HTTP or who may see a picture. Only [`Uploads`] knows of a database: files
-//! and the row that refers to them come and go together.
+//! `media` knows nothing of HTTP or of who may see a picture. Only [`Uploads`] uses a database, so that
+//! files and the row that refers to them are created and deleted together.
 
 mod color;
 mod decode;

@@ -1,4 +1,5 @@
-//! A picture as a row keeps it: the keys and sizes of its renditions, and what is shown until they load.
+//! A picture as stored in a row: the keys and sizes of its renditions, and a placeholder until they
+//! load.
 
 use bytes::Bytes;
 use sea_orm::FromJsonQueryResult;
@@ -11,9 +12,9 @@ use crate::id::Shard;
 /// A stored picture, for a JSON column (`#[sea_orm(column_type = "JsonBinary")]`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
 pub struct Picture {
-    /// What it shows, for those who do not see it; may be empty.
+    /// Its text alternative, for people who do not see it; may be empty.
     pub alt: String,
-    /// A `data:` URI to show until a rendition has come.
+    /// A `data:` URI to show until a rendition has loaded.
     pub placeholder: String,
     /// Its renditions, largest first; never empty.
     pub files: Vec<PictureFile>,
@@ -34,12 +35,12 @@ impl Picture {
     /// The keys of its files.
     ///
     /// # Errors
-    /// Internal, when the row holds what is no key.
+    /// Internal, if the row contains an invalid key.
     pub fn keys(&self) -> Result<Vec<MediaKey>> {
         self.files.iter().map(|file| MediaKey::parse(&file.key)).collect()
     }
 
-    /// Gives each rendition of a picture a random key; its files are still to be stored.
+    /// Gives each rendition a random key; its files are not stored yet.
     fn new(processed: Processed, alt: String) -> Result<(Self, Vec<(MediaKey, Bytes)>)> {
         let mut picture = Self { alt, placeholder: processed.placeholder, files: Vec::new() };
         let mut files = Vec::new();
@@ -54,11 +55,11 @@ impl Picture {
 }
 
 impl Uploads {
-    /// Stores pictures, each with what it shows, for a row on this shard. Their files are deleted again
-    /// unless the transaction that writes the row [keeps](crate::shard::Tx::keep) the upload.
+    /// Stores pictures, each with its text alternative, for a row on this shard. The files are deleted
+    /// again unless the transaction that writes the row [keeps](crate::shard::Tx::keep) the upload.
     ///
     /// # Errors
-    /// Those of the shard's database and of the media store.
+    /// Any error of the shard's database or the media store.
     pub async fn store_pictures(
         &self,
         media: &MediaStore,

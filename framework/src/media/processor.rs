@@ -1,9 +1,9 @@
-//! Bounds on processing: so many cores, so much memory, so long a wait.
+//! Limits on processing: cores, memory and waiting time.
 //!
-//! Invariants: whatever is sent, and however many at once, the pixels being decoded fit the memory
-//! budget; nobody waits past the deadline; a permit is held until the work itself is over, even
-//! when whoever asked has gone. A decode that has begun cannot be cancelled, as it runs on a
-//! thread; its time is bounded by the limits on size in `header`, not by a clock.
+//! Invariants: whatever is uploaded, and however many uploads at once, the pixels being decoded fit the
+//! memory budget; no caller waits past the deadline; permits are held until the work itself is over,
+//! even if the caller is gone. A decode that has begun cannot be cancelled, because it runs on a thread;
+//! its time is bounded by the size limits in `header`, not by a clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,21 +16,21 @@ use super::header::{Header, MAX_DECODE_BYTES, MAX_SIDE_PIXELS};
 use super::rendition::{Processed, RENDITION_WIDTHS, process_drawn, process_with};
 use crate::error::{Error, Result};
 
-/// Memory permits are of this many bytes, so that any budget fits the semaphore's `u32`.
+/// Bytes per memory permit, so that any budget fits the semaphore's `u32`.
 const PERMIT_BYTES: u64 = 64 << 10;
 
-/// What a [`Processor`] may use.
+/// The limits of a [`Processor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// How many pictures are worked on at the same time. By default the number of cores.
+    /// How many pictures are processed concurrently. By default the number of cores.
     pub concurrency: usize,
-    /// The memory for decoding and scaling, of all pictures together, in bytes. By default 192 MiB:
-    /// a picture of the greatest size and a usual one beside it. A picture that needs all of it
-    /// runs alone.
+    /// The memory for decoding and scaling all pictures together, in bytes. By default 192 MiB: one
+    /// picture of the maximum size and an ordinary one beside it. A picture that needs all of it runs
+    /// alone.
     pub memory_bytes: u64,
-    /// How many may wait; each keeps its upload in memory. By default 64.
+    /// How many pictures may wait; each keeps its upload in memory. By default 64.
     pub waiting: usize,
-    /// How long one waits for its turn. By default 10 s, after which people have given up.
+    /// How long a picture waits for its turn. By default 10 s, after which people have given up.
     pub wait: Duration,
 }
 
@@ -45,7 +45,7 @@ impl Default for Bounds {
     }
 }
 
-/// Runs [`process`](super::process) off the async threads, within [`Bounds`]. Clones share them.
+/// Runs [`process`](super::process) off the async threads, within [`Bounds`]. Clones share the limits.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -67,7 +67,7 @@ struct Shared {
     cores: Arc<Semaphore>,
 }
 
-/// Held by the thread that works, not by the caller.
+/// Held by the working thread, not by the caller.
 struct Permits {
     _place: OwnedSemaphorePermit,
     _memory: OwnedSemaphorePermit,
@@ -81,7 +81,7 @@ impl Default for Processor {
 }
 
 impl Processor {
-    /// A processor of its own bounds; a process has one.
+    /// A processor with its own limits; a process has one.
     pub fn new(bounds: Bounds) -> Self {
         let concurrency = bounds.concurrency.max(1);
         let memory = usize::try_from(bounds.memory_bytes / PERMIT_BYTES).unwrap_or(usize::MAX);
@@ -95,12 +95,12 @@ impl Processor {
         }
     }
 
-    /// Makes renditions of an upload, in its turn.
+    /// Waits for its turn, then makes renditions of an upload.
     ///
     /// # Errors
     ///
-    /// Those of [`process`](super::process), the ones that the header tells without waiting; and
-    /// `is_overloaded` when too many wait already, or its turn has not come in time.
+    /// The errors of [`process`](super::process), those from the header without waiting; and
+    /// `is_overloaded` if too many pictures are waiting or its turn did not come in time.
     pub async fn process(&self, bytes: Bytes) -> Result<Processed> {
         let header = Header::read(&bytes)?;
         let permits = self.permits(working_bytes(&header)).await?;
@@ -112,12 +112,12 @@ impl Processor {
         work.await.map_err(|error| Error::internal("processing a picture failed").because(error))?
     }
 
-    /// Makes renditions of a picture that the program has drawn itself, in its turn: four bytes a
-    /// pixel, row by row, of which the fourth is not looked at.
+    /// Makes renditions of a picture that the program drew itself, in its turn. The pixels are four
+    /// bytes each, row by row; the fourth byte is ignored.
     ///
     /// # Errors
     ///
-    /// `is_internal` when the pixels are fewer than `width` times `height`; `is_overloaded` as in
+    /// `is_internal` if there are fewer pixels than `width` times `height`; `is_overloaded` as in
     /// [`Processor::process`].
     pub async fn process_drawn(&self, width: u32, height: u32, pixels: Vec<u8>) -> Result<Processed> {
         let permits = self.permits(pixels.len() as u64 * 2).await?;
@@ -129,7 +129,7 @@ impl Processor {
         work.await.map_err(|error| Error::internal("processing a picture failed").because(error))?
     }
 
-    /// Memory comes before a core, so that no core stands idle while its owner waits for memory.
+    /// Memory is acquired before a core, so that no core is idle while its picture waits for memory.
     async fn permits(&self, working_bytes: u64) -> Result<Permits> {
         let Shared { bounds, places, memory, cores } = &*self.shared;
         let place = Arc::clone(places)
@@ -153,8 +153,8 @@ fn busy(what: &str) -> Error {
     Error::overloaded(format!("{what}; please try again in a moment"))
 }
 
-/// The decoder's share, and what the first scaling needs while the decoded pixels are still there:
-/// the picture at its new width and old height, which the scaler keeps between its two passes.
+/// The decoder's share, and the memory for the first scaling while the decoded pixels still exist: the
+/// picture at its new width and old height, which the scaler keeps between its two passes.
 fn working_bytes(header: &Header) -> u64 {
     let width = header.width.min(RENDITION_WIDTHS[0]);
     let height = header.height.min(MAX_SIDE_PIXELS);
@@ -197,7 +197,7 @@ mod tests {
         let _cores = processor.shared.cores.acquire_many(2).await.unwrap();
         let error = processor.process(samples::jpeg(70, 50, false).into()).await.unwrap_err();
         assert!(error.is_overloaded() && error.to_string().contains("in time"), "{error}");
-        // Whoever gave up has left no permit behind.
+        // A caller that gave up has returned all its permits.
         assert_eq!(processor.shared.places.available_permits(), 2 + 64);
     }
 
@@ -226,7 +226,7 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(60), all).await.unwrap().unwrap().forget();
     }
 
-    /// Sixteen at once, each of which would take most of the budget: they go one after another.
+    /// Sixteen at once, each of which needs most of the budget, run one after another.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn sixteen_bombs_at_once_stay_within_the_budget() {
         // 3,000 x 3,000 of RGBA, under a megabyte: 34 MiB to decode, and two do not fit 60 MiB.
@@ -249,12 +249,12 @@ mod tests {
                 Err(error) => assert!(error.is_overloaded(), "{error:?}"),
             }
         }
-        // Other tests of this process run beside this one; they are small.
+        // Other tests of this process run concurrently; they are small.
         let grown = memory.stop();
         assert!(grown < 128 << 20, "{} MiB", grown >> 20);
     }
 
-    /// Watches how much more memory this process has resident than at the start; Linux only.
+    /// Watches how much the resident memory of this process grows; Linux only.
     struct Peak {
         over: Arc<AtomicBool>,
         watcher: std::thread::JoinHandle<u64>,

@@ -1,4 +1,4 @@
-//! Tests of whole uploads: what comes out stands upright, is small, and tells nothing.
+//! Tests of whole uploads: the renditions are upright, small and free of metadata.
 
 use super::*;
 use crate::media::samples::{self, QUARTERS};

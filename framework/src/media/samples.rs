@@ -1,4 +1,4 @@
-//! Pictures for tests, made in code so that each byte of interest is known.
+//! Pictures for tests, generated in code so that each byte of interest is known.
 //!
 //! Invariant: deterministic; nothing is read from disk and no random numbers are used.
 
@@ -11,14 +11,14 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 /// The colours of [`quarters`]: top left, top right, bottom left, bottom right.
 pub(super) const QUARTERS: [[u8; 3]; 4] = [[220, 30, 30], [30, 200, 30], [30, 30, 220], [240, 240, 240]];
 
-/// Four quarters of different colours: upright is told from all seven other ways to lie.
+/// Four quarters of different colours, which distinguish upright from all seven other orientations.
 pub(super) fn quarters(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         Rgb(QUARTERS[usize::from(x >= width / 2) + 2 * usize::from(y >= height / 2)])
     })
 }
 
-/// Slopes and a fine pattern, so that no part of the file is empty of information.
+/// Gradients and a fine pattern, so that every part of the file carries information.
 pub(super) fn texture(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         let fine = ((x * 7) ^ (y * 13)) % 32;
@@ -52,7 +52,7 @@ fn encode(pixels: &[u8], color: ColorType, size: (u32, u32), progressive: bool) 
     bytes
 }
 
-/// Puts segments behind SOI: each a marker's second byte and its data.
+/// Inserts segments after SOI: each is a marker's second byte and its data.
 pub(super) fn with_segments(jpeg: &[u8], segments: &[(u8, Vec<u8>)]) -> Vec<u8> {
     let mut bytes = jpeg[..2].to_vec();
     for (marker, data) in segments {
@@ -64,7 +64,7 @@ pub(super) fn with_segments(jpeg: &[u8], segments: &[(u8, Vec<u8>)]) -> Vec<u8> 
     bytes
 }
 
-/// APP1 with the orientation (1 to 8), a GPS directory and the words `SECRETGPS`.
+/// APP1 with the orientation (1 to 8), a GPS directory and the text `SECRETGPS`.
 pub(super) fn exif(orientation: u16) -> (u8, Vec<u8>) {
     let mut data = b"Exif\0\0".to_vec();
     data.extend(tiff(orientation));
@@ -95,8 +95,8 @@ pub(super) fn icc(profile: &[u8]) -> (u8, Vec<u8>) {
     (0xE2, [b"ICC_PROFILE\0\x01\x01", profile].concat())
 }
 
-/// What a camera stores of `upright` when it notes `orientation`, by the EXIF standard's table
-/// (CIPA DC-008, tag 0x0112) and not by the code under test.
+/// What a camera stores for `upright` when it records `orientation`, by the EXIF standard's table (CIPA
+/// DC-008, tag 0x0112) and not by the code under test.
 pub(super) fn stored(upright: &RgbImage, orientation: u16) -> RgbImage {
     let (width, height) = upright.dimensions();
     let (right, bottom) = (width - 1, height - 1);
@@ -130,7 +130,7 @@ pub(super) fn png_rgb16(width: u32, height: u32) -> Vec<u8> {
     png_of(picture.into())
 }
 
-/// Transparent black RGBA: next to nothing as a file.
+/// Transparent black RGBA: a tiny file.
 pub(super) fn png_of_zeros(width: u32, height: u32) -> Vec<u8> {
     png_of(DynamicImage::new_rgba8(width, height))
 }
@@ -141,7 +141,7 @@ pub(super) fn png_of(picture: DynamicImage) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// A PNG of one chunk that claims a size, and has no pixels.
+/// A PNG that claims a size in its only chunk, and has no pixels.
 pub(super) fn png_that_claims(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0DIHDR".to_vec();
     bytes.extend(width.to_be_bytes());

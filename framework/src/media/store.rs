@@ -1,7 +1,7 @@
-//! Where files are kept: put, get and delete by key, whatever is behind it.
+//! The store of files: put, get and delete by key, on any backend.
 //!
-//! Invariants: what `put` acknowledged survives a loss of power; nothing is ever overwritten by
-//! different bytes, as keys are random. Callers never see which backend it is.
+//! Invariants: a file that `put` acknowledged survives a loss of power; nothing is ever overwritten by
+//! different bytes, because keys are random. Callers never see which backend is in use.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,19 +27,19 @@ enum Backend {
 }
 
 impl MediaStore {
-    /// Opens the store that a configuration names: a directory, or a bucket as
-    /// `s3://bucket/prefix?endpoint=http://127.0.0.1:9000&region=us-east-1` (all but the bucket may
-    /// be left out), with the key that `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
-    /// `AWS_SESSION_TOKEN` hold. Writes a probe, reads it and deletes it.
+    /// Opens a configured store: a directory, or a bucket as
+    /// `s3://bucket/prefix?endpoint=http://127.0.0.1:9000&region=us-east-1` (all but the bucket is
+    /// optional), with the credentials in `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
+    /// `AWS_SESSION_TOKEN`. Writes, reads and deletes a probe.
     ///
     /// # Errors
     ///
-    /// `is_configuration`, with what to do, when the store is not there or may not be used.
+    /// `is_configuration`, with what to do, if the store does not exist or may not be used.
     pub async fn open(location: &str) -> Result<Self> {
         Self::open_with(location, |name| std::env::var(name).ok()).await
     }
 
-    /// As [`MediaStore::open`], with `variable` for the environment.
+    /// As [`MediaStore::open`], with `variable` in place of the environment.
     ///
     /// # Errors
     ///
@@ -55,24 +55,24 @@ impl MediaStore {
         Ok(Self { backend: Backend::Bucket(Arc::new(bucket)) })
     }
 
-    /// Opens the store in a directory, and makes the directory where there is none. Removes what
-    /// writes that a crash cut short have left behind.
+    /// Opens the store in a directory, which is created if it does not exist. Removes incomplete files
+    /// left by writes that crashed.
     ///
     /// # Errors
     ///
-    /// `is_configuration`, naming the path, when it cannot be made or written to.
+    /// `is_configuration`, naming the path, if the directory cannot be created or written to.
     pub async fn open_directory(path: impl AsRef<Path>) -> Result<Self> {
         let directory = Directory::open(path.as_ref()).await?;
         Ok(Self { backend: Backend::Directory(Arc::new(directory)) })
     }
 
-    /// Keeps `bytes` under `key`. When this returns, a loss of power does not lose them. To do it
-    /// again with the same bytes is harmless.
+    /// Stores `bytes` under `key`. When this returns, the file survives a loss of power. Repeating it
+    /// with the same bytes is harmless.
     ///
     /// # Errors
     ///
-    /// `is_unavailable` when the store does not answer or is full; `key` is then not to be used,
-    /// or only to put the same bytes again.
+    /// `is_unavailable` if the store does not respond or is full; do not use `key` then, except to put
+    /// the same bytes again.
     pub async fn put(&self, key: &MediaKey, bytes: Bytes) -> Result<()> {
         match &self.backend {
             Backend::Directory(directory) => directory.put(key, bytes).await,
@@ -80,11 +80,11 @@ impl MediaStore {
         }
     }
 
-    /// What is kept under `key`, if anything.
+    /// The file stored under `key`, if there is one.
     ///
     /// # Errors
     ///
-    /// `is_unavailable` when the store does not answer.
+    /// `is_unavailable` if the store does not respond.
     pub async fn get(&self, key: &MediaKey) -> Result<Option<Bytes>> {
         match &self.backend {
             Backend::Directory(directory) => directory.get(key).await,
@@ -92,11 +92,11 @@ impl MediaStore {
         }
     }
 
-    /// Forgets what is kept under `key`. That there is nothing is no error.
+    /// Deletes the file under `key`. A missing file is not an error.
     ///
     /// # Errors
     ///
-    /// `is_unavailable` when the store does not answer; it may be forgotten or not.
+    /// `is_unavailable` if the store does not respond; the file may or may not be deleted.
     pub async fn delete(&self, key: &MediaKey) -> Result<()> {
         match &self.backend {
             Backend::Directory(directory) => directory.delete(key).await,
@@ -104,24 +104,24 @@ impl MediaStore {
         }
     }
 
-    /// Whether the store would work now: in a directory a probe is written, read and deleted; a
-    /// bucket is asked for. For readiness.
+    /// Checks that the store works now: in a directory a probe is written, read and deleted; on a bucket
+    /// only the bucket is requested. For readiness.
     ///
     /// # Errors
     ///
-    /// `is_unavailable` when it would not, with the reason.
+    /// `is_unavailable`, with the reason.
     pub async fn check(&self) -> Result<()> {
         match &self.backend {
             Backend::Directory(directory) => directory.check().await,
             Backend::Bucket(bucket) => bucket.check().await,
         }
     }
-    /// A link by which whoever has it may read what is under `key`, until `expires` has passed.
+    /// A presigned URL that lets anyone who has it read the file under `key` until `expires` has passed.
     ///
     /// # Errors
     ///
-    /// `is_invalid` when `expires` is not between a second and a week; `is_configuration` in a
-    /// directory, which no client reaches by itself.
+    /// `is_invalid` if `expires` is not between a second and a week; `is_configuration` for a directory,
+    /// which clients cannot reach directly.
     pub async fn presign_get(&self, key: &MediaKey, expires: Duration) -> Result<String> {
         match &self.backend {
             Backend::Directory(_) => Err(no_links()),
@@ -129,8 +129,8 @@ impl MediaStore {
         }
     }
 
-    /// A link by which whoever has it may put one file of this type and this length in bytes under
-    /// `key`, until `expires` has passed. What arrives by it is as hostile as any upload.
+    /// A presigned URL that lets anyone who has it put one file of this type and length in bytes under
+    /// `key`, until `expires` has passed. Treat the file as untrusted, like any upload.
     ///
     /// # Errors
     ///

@@ -1,9 +1,9 @@
-//! A directory as a media store: `ab/cd/abcd….jpg`, and `incoming/` for writes under way.
+//! A directory as a media store: `ab/cd/abcd….jpg`, and `incoming/` for writes in progress.
 //!
-//! Invariants: a file appears under its key whole and already on disk, or not at all (write,
-//! fsync, rename, fsync of the directory). Writes under way are in one place, beside the files and
-//! on the same file system, so that opening the store looks at that place alone, however many
-//! files there are. Several processes may share the directory.
+//! Invariants: a file appears under its key complete and already on disk, or not at all (write, fsync,
+//! rename, fsync of the directory). Writes in progress are in one directory, beside the files and on the
+//! same file system, so that opening the store checks only that directory, however many files there are.
+//! Several processes may share the store.
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -19,8 +19,8 @@ use crate::error::{Error, Result};
 
 const INCOMING: &str = "incoming";
 
-/// A write takes seconds; what is older than this was left by a crash. What is younger may be
-/// another process's, at this moment.
+/// A write takes seconds, so an older file was left by a crash. A younger one may be another process's
+/// current write.
 const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
 
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(super) struct Directory {
 #[derive(Debug)]
 struct Inner {
     root: PathBuf,
-    /// The directories that this process knows to be on disk: at most 65,536 pairs of bytes.
+    /// The directories that this process knows to be on disk: at most 65,536 (two bytes).
     durable: Mutex<HashSet<String>>,
 }
 
@@ -100,14 +100,14 @@ impl Inner {
         let incoming = self.root.join(INCOMING);
         fs::create_dir_all(&incoming)?;
         if let Some(parent) = self.root.canonicalize()?.parent() {
-            // Best effort: the parent may be another's, such as /var/lib.
+            // Best effort: another user may own the parent, such as /var/lib.
             let _ = sync_directory(parent);
         }
         sync_directory(&self.root)?;
         let now = SystemTime::now();
         for entry in fs::read_dir(&incoming)? {
             let entry = entry?;
-            // Another process may remove it first; a clock that went back makes it young.
+            // Another process may remove it first; if the clock went back, the file counts as young.
             let age = entry.metadata().and_then(|metadata| metadata.modified()).ok();
             let age = age.and_then(|modified| now.duration_since(modified).ok());
             if age.is_some_and(|age| age > LEFTOVER_AGE) {
@@ -123,7 +123,7 @@ impl Inner {
         let durable = || self.durable.lock().unwrap_or_else(PoisonError::into_inner);
         if !durable().contains(&key.as_str()[..4]) {
             fs::create_dir_all(&directory)?;
-            // Another process may have made it a moment ago and not have come to this yet.
+            // Another process may have just created it without syncing it yet.
             sync_directory(&self.root.join(first))?;
             sync_directory(&self.root)?;
             durable().insert(key.as_str()[..4].to_owned());
@@ -131,7 +131,7 @@ impl Inner {
         let incoming = self.write_incoming(bytes)?;
         let moved = fs::rename(&incoming, directory.join(key.as_str()));
         if moved.is_err() {
-            // The directory may have been removed under us: the next put makes it again.
+            // The directory may have been removed meanwhile: the next put creates it again.
             durable().remove(&key.as_str()[..4]);
             let _ = fs::remove_file(&incoming);
         }
@@ -139,7 +139,7 @@ impl Inner {
         sync_directory(&directory)
     }
 
-    /// Writes a new file in `incoming` and waits until it is on disk; leaves nothing on failure.
+    /// Writes a new file in `incoming` and waits until it is on disk; leaves nothing behind on failure.
     fn write_incoming(&self, bytes: &[u8]) -> io::Result<PathBuf> {
         let name = MediaKey::random("part").map_err(io::Error::other)?;
         let path = self.root.join(INCOMING).join(name.as_str());
@@ -171,7 +171,7 @@ fn ignore_missing(error: io::Error) -> io::Result<()> {
     if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
-/// Without this a power loss may take back a rename that has already been acknowledged.
+/// Without this, a power loss may undo a rename that has already been acknowledged.
 fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }

@@ -1,8 +1,8 @@
-//! A bucket as a media store, at Amazon or at any server that speaks S3.
+//! A bucket as a media store, on Amazon S3 or any S3-compatible server.
 //!
-//! Invariants: what a server acknowledged is durable by its contract, and a write is conditional
-//! on there being nothing under its key, so that nothing is ever overwritten. Each request has a
-//! deadline for connecting, for each attempt and for all of them.
+//! Invariants: an acknowledged write is durable by the server's contract. A write is conditional on its
+//! key being unused, so that nothing is ever overwritten. Each request has deadlines for connecting, for
+//! each attempt and for all attempts.
 
 mod address;
 mod failure;
@@ -34,24 +34,24 @@ pub use presigned::PresignedPut;
 use super::key::MediaKey;
 use crate::error::{Error, Result};
 
-/// The three deadlines. Two attempts that hang and a third that is cut short must leave time for an
-/// answer within `http.response_seconds`, or clients see a timeout instead of a sentence.
+/// The three deadlines. Two attempts that hang and a third that is cut short must leave time for a reply
+/// within `http.response_seconds`, or clients see a timeout instead of a message.
 const CONNECT: Duration = Duration::from_secs(3);
 const ATTEMPT: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 3;
-/// Of a check for readiness, which is asked often and must not be waited for.
+/// The deadline of a readiness check, which runs often and must not block.
 const CHECK: Duration = Duration::from_secs(3);
 
-/// A body may take this much longer than an attempt without one.
+/// Bodies extend the deadline of an attempt at this rate.
 const SLOWEST_BYTES_PER_SECOND: usize = 512 * 1024;
 
-/// How often a write is begun anew while another one of the same key is under way.
+/// How many times a write is started while another write of the same key is in progress.
 const CONFLICTS: u32 = 4;
 
 pub(super) struct Bucket {
     client: Client,
     address: Address,
-    /// Whether the server knows conditional writes.
+    /// Whether the server supports conditional writes.
     conditional: bool,
 }
 
@@ -65,8 +65,8 @@ impl Bucket {
 
     pub(super) async fn put(self: &Arc<Self>, key: &MediaKey, bytes: Bytes) -> Result<()> {
         let (bucket, key) = (Arc::clone(self), key.clone());
-        // A task of its own goes on when nobody waits any longer, and so comes to abort an upload
-        // that it has begun.
+        // Spawned, so that it continues when the caller is gone, and can abort an upload that it has
+        // begun.
         tokio::spawn(async move { bucket.put_until_settled(&key, bytes).await })
             .await
             .map_err(|error| Error::internal("the media store failed").because(error))?
@@ -78,8 +78,8 @@ impl Bucket {
         let failure = loop {
             match self.write(key, &bytes).await {
                 Ok(()) => return Ok(()),
-                // Another write of the key, such as our own earlier attempt, is under way; S3 asks
-                // to begin anew.
+                // Another write of the key, such as our own earlier attempt, is in progress; S3 requires
+                // a new request.
                 Err(failure) if failure.is(409) && begun < CONFLICTS => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
@@ -88,10 +88,10 @@ impl Bucket {
                 Err(failure) => break failure,
             }
         };
-        // A refusal may answer the repeat of an attempt that had landed and whose reply was lost:
-        // 412 then, or for a multipart upload that there is none. Keys are random, so what is there
-        // is what this put, or an earlier one of the same bytes, has left: that is success. The
-        // length is compared all the same, so that no fault of a caller passes for it.
+        // A refusal may answer the repeat of an attempt that succeeded but whose reply was lost: status
+        // 412, or for a multipart upload that it does not exist. Keys are random, so the file was stored
+        // by this put, or by an earlier one of the same bytes: that is success. The length is still
+        // compared, to catch a caller's mistake.
         if !failure.is_refusal() {
             return Err(failure.unavailable("written to"));
         }
@@ -139,7 +139,7 @@ impl Bucket {
             self.client.delete_object().bucket(&self.address.bucket).key(self.object(key)).send().await;
         match sent.map_err(Failure::from) {
             Ok(_) => Ok(()),
-            // S3 takes it for done; others say that there is nothing.
+            // S3 reports success for a missing file; other servers report that it does not exist.
             Err(failure) if failure.is_no_such_key() => Ok(()),
             Err(failure) => Err(failure.unavailable("written to")),
         }
@@ -158,12 +158,12 @@ impl Bucket {
         Ok(())
     }
 
-    /// How long the file under `key` is, if there is one.
+    /// The length of the file under `key`, if it exists.
     async fn length(&self, key: &MediaKey) -> Result<Option<u64>> {
         let sent = self.client.head_object().bucket(&self.address.bucket).key(self.object(key)).send().await;
         match sent.map_err(Failure::from) {
             Ok(head) => Ok(head.content_length.and_then(|length| u64::try_from(length).ok())),
-            // The reply to HEAD has no body that could tell a missing bucket from a missing file.
+            // The reply to HEAD has no body that could distinguish a missing bucket from a missing file.
             Err(failure) if failure.is(404) => Ok(None),
             Err(failure) => Err(failure.unavailable("read")),
         }
@@ -184,7 +184,7 @@ impl fmt::Debug for Bucket {
     }
 }
 
-/// The rest of a reply, for which the client's own deadlines do not hold.
+/// Reads the body of a reply, which the client's own deadlines do not cover.
 async fn read(object: GetObjectOutput) -> Result<Bytes> {
     let length = object.content_length.and_then(|length| usize::try_from(length).ok());
     let broken = || Error::unavailable("the media store cannot be read: its reply breaks off");
@@ -194,7 +194,7 @@ async fn read(object: GetObjectOutput) -> Result<Bytes> {
 }
 
 fn client(address: &Address) -> Result<Client> {
-    // Named here: the process has no default provider of cryptography unless somebody installs one.
+    // Set explicitly: the process has no default crypto provider unless one is installed.
     let tls = Provider::Rustls(CryptoMode::Ring);
     let encrypted = address.endpoint.as_ref().is_none_or(|url| url.starts_with("https://"));
     let trusted = TrustStore::empty().with_native_roots(encrypted);
@@ -210,7 +210,7 @@ fn client(address: &Address) -> Result<Client> {
         .http_client(http.build_https())
         .timeout_config(timeouts(0))
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-        // Servers other than Amazon's refuse the checksums that Amazon's does not need.
+        // S3-compatible servers reject the optional checksums.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
     if let Some(endpoint) = &address.endpoint {

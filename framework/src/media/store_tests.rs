@@ -3,7 +3,7 @@
 use super::*;
 use crate::media::MediaStore;
 
-/// A directory of its own for each test, removed at the end.
+/// A separate directory for each test, removed at the end.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -74,7 +74,7 @@ async fn a_failed_put_leaves_nothing_and_the_check_tells() {
     let store = MediaStore::open_directory(&scratch.0).await.unwrap();
     store.check().await.unwrap();
     assert!(scratch.files().is_empty());
-    // A file where the key's first directory should be: works for root too, unlike permissions.
+    // A file in place of the key's first directory: unlike permissions, this also stops root.
     let key = MediaKey::random("jpg").unwrap();
     let obstacle = scratch.0.join(&key.as_str()[..2]);
     fs::write(&obstacle, "").unwrap();

@@ -1,9 +1,9 @@
-//! Files that are to belong to a row which is not there yet.
+//! Files for a row that does not exist yet.
 //!
-//! Files are stored before their row commits, or a row could lack one. A crash in between, a refusal
-//! of the row or a store that fails in the middle would leave files that nobody refers to. So before
-//! the first file is stored a job is queued that deletes them all later, and the transaction which
-//! writes the row takes that job back. Whatever happens, in the end there are either row and files, or
+//! Files are stored before their row commits; otherwise a row could lack a file. A crash in between, a
+//! rejected row or a store that fails half-way would leave files that no row refers to. So before the
+//! first file is stored, a job is queued that deletes them all later, and the transaction that writes
+//! the row cancels that job. Whatever happens, in the end both row and files exist, or neither.
 //! neither.
 
 use std::time::Duration;
@@ -17,17 +17,17 @@ use crate::id::Shard;
 use crate::queue::{JobId, JobRun, Queue, Run};
 use crate::shard::{Shards, Tx};
 
-/// Begins uploads; clones share everything.
+/// Starts uploads; clones share everything.
 #[derive(Clone)]
 pub struct Uploads {
     shards: Shards,
     queue: Queue,
-    /// After this long without a row the files are deleted.
+    /// Files without a row are deleted after this long.
     abandoned_after: Duration,
 }
 
-/// Files under way to a row. They are deleted unless a transaction commits that has kept them
-/// ([`Tx::keep`]): right away when this is dropped, later when the process dies.
+/// Files that wait for their row. They are deleted unless a transaction that keeps them ([`Tx::keep`])
+/// commits: at once when this is dropped, later if the process dies.
 #[must_use = "files that are not kept are deleted"]
 pub struct Upload {
     queue: Queue,
@@ -36,22 +36,22 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// Its files have their row: they stay.
+    /// Keeps the files, once their row has committed.
     fn stay(mut self) {
         self.is_kept = true;
     }
 }
 
 impl Uploads {
-    /// Uploads whose rows come within this time.
+    /// Uploads whose rows must commit within `abandoned_after`.
     pub fn new(shards: Shards, queue: Queue, abandoned_after: Duration) -> Self {
         Self { shards, queue, abandoned_after }
     }
 
-    /// Announces the files of a row on this shard, before the first of them is stored.
+    /// Registers the files of a row on this shard, before the first of them is stored.
     ///
     /// # Errors
-    /// Those of the shard's database.
+    /// Any error of the shard's database.
     pub async fn begin(&self, shard: impl Into<Shard>, keys: Vec<MediaKey>) -> Result<Upload> {
         let delay = self.abandoned_after;
         let queued = self
@@ -62,35 +62,36 @@ impl Uploads {
 }
 
 impl Tx {
-    /// Keeps the files of an upload, if this transaction commits: to be called where their row is
-    /// written. Otherwise they are deleted.
+    /// Keeps the files of an upload, if this transaction commits; otherwise they are deleted. Call it in
+    /// the transaction that writes their row.
     ///
     /// # Errors
-    /// Unavailable, when they were announced so long ago that they may be deleted at this moment;
-    /// internal, on another shard than they were announced on.
+    /// Unavailable, if they were registered so long ago that they may already be being deleted;
+    /// internal, if they were registered on another shard.
     pub async fn keep(&self, upload: Upload) -> Result<()> {
         if !self.cancel(upload.job).await? {
             return Err(Error::unavailable("it took too long until the files had their row; try again"));
         }
-        // The hook is dropped with the upload when there is no commit.
+        // Without a commit, the hook is dropped together with the upload.
         self.after_commit(async move { upload.stay() });
         Ok(())
     }
 }
 
 impl Tx {
-    /// Deletes files by a job, if this transaction commits: those of a row that it deletes or changes.
+    /// Enqueues a job that deletes files, if this transaction commits: the files of a row that it
+    /// deletes or changes.
     ///
     /// # Errors
-    /// Those of [`Tx::enqueue`].
+    /// As for [`Tx::enqueue`].
     pub async fn delete_files(&self, keys: Vec<MediaKey>) -> Result<()> {
         if keys.is_empty() { Ok(()) } else { self.enqueue(DeleteUpload { keys }).await.map(drop) }
     }
 }
 
 impl Drop for Upload {
-    /// Has the files deleted now rather than later. That does no harm where it is not confirmed whether
-    /// they were kept: the job that deletes them is gone with that commit.
+    /// Deletes the files now rather than later. This is harmless if it is unconfirmed whether they were
+    /// kept: the commit that keeps them removes the job that deletes them.
     fn drop(&mut self) {
         if self.is_kept {
             return;
@@ -108,7 +109,7 @@ impl Drop for Upload {
     }
 }
 
-/// Deletes the files of an upload that did not come to its end.
+/// Deletes the files of an upload that was not completed.
 #[derive(Debug, Serialize, Deserialize, Job)]
 #[job(name = "tripod_delete_upload", retries = 20)]
 pub struct DeleteUpload {

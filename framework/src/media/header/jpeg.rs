@@ -1,14 +1,14 @@
 //! The frame header of a JPEG, and the walk over its segments to the end mark.
 //!
-//! Invariants: a JPEG without its EOI marker is refused, because the decoder would fill the rest
-//! with grey and call it a success; so is one with more scans than a picture needs, each of which
-//! costs a pass over the whole picture however few bytes it has.
+//! Invariants: a JPEG without its EOI marker is refused, because the decoder would fill the rest with
+//! grey and report success. So is one with more scans than a picture needs, because each scan costs a
+//! pass over the whole picture however few bytes it has.
 
 use super::{Header, broken, cut_off};
 use crate::error::{Error, Result};
 use crate::media::format::Format;
 
-/// The most scans of a progressive JPEG: 10 is usual, optimisers go to about 40.
+/// The maximum scans of a progressive JPEG: 10 is usual, optimisers use up to about 40.
 const MAX_SCANS: usize = 64;
 
 /// Reads up to the first scan.
@@ -17,7 +17,7 @@ pub(in crate::media) fn read(bytes: &[u8]) -> Result<Header> {
     for segment in Segments::new(bytes) {
         let Segment { marker, data, .. } = segment?;
         match marker {
-            // Every SOFn but DHT (C4), JPG (C8) and DAC (CC), which share their range.
+            // Every SOFn; DHT (C4), JPG (C8) and DAC (CC) share their range.
             0xC0..=0xCF if !matches!(marker, 0xC4 | 0xC8 | 0xCC) => {
                 if frame.is_some() {
                     return Err(broken("it has two frame headers"));
@@ -36,19 +36,19 @@ pub(in crate::media) fn read(bytes: &[u8]) -> Result<Header> {
     Err(cut_off())
 }
 
-/// How the bytes of a JPEG are divided.
+/// The layout of a JPEG's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::media) struct Extent {
-    /// The offset of the marker behind the first scan.
+    /// The offset of the marker after the first scan.
     pub(in crate::media) first_scan_end: usize,
-    /// The offset of the EOI marker. It is the same in nearly every camera's JPEG.
+    /// The offset of the EOI marker. In nearly every camera's JPEG it equals `first_scan_end`.
     pub(in crate::media) end: usize,
-    /// Whether pixels come as rough ones that later scans refine.
+    /// Whether the first pixels are rough and later scans refine them.
     pub(in crate::media) is_progressive: bool,
 }
 
-/// Walks all segments and scans to EOI. What follows EOI is ignored: phones append depth maps, a
-/// second picture for HDR displays, or a video.
+/// Walks all segments and scans to EOI. Data after EOI is ignored: phones append depth maps, a second
+/// picture for HDR displays, or a video.
 pub(in crate::media) fn extent(bytes: &[u8]) -> Result<Extent> {
     let (mut scans, mut most_scans, mut is_progressive) = (0, MAX_SCANS, false);
     let mut first_scan_end = None;
@@ -58,7 +58,7 @@ pub(in crate::media) fn extent(bytes: &[u8]) -> Result<Extent> {
             first_scan_end.get_or_insert(start);
         }
         match marker {
-            // Sequential: a scan for each component at most, however they are interleaved.
+            // Sequential: at most one scan per component, however they are interleaved.
             0xC0 | 0xC1 => most_scans = usize::from(data.get(5).copied().unwrap_or(0)).min(4),
             0xC2 => is_progressive = true,
             0xDA => {
@@ -82,7 +82,7 @@ struct Frame {
     width: u32,
     height: u32,
     components: u8,
-    /// Coefficients that the decoder keeps for a whole picture, were it to keep them.
+    /// The number of coefficients in the whole picture, if the decoder keeps them.
     coefficients: u64,
 }
 
@@ -121,8 +121,8 @@ impl Frame {
         })
     }
 
-    /// The decoder writes RGB or grey row by row, from a copy of the file; where the components
-    /// come in several scans it first keeps every coefficient, two bytes each.
+    /// The decoder writes RGB or grey row by row, from a copy of the file. If the components come in
+    /// several scans, it first keeps every coefficient, two bytes each.
     fn header(&self, scan_components: u8, file_bytes: usize) -> Header {
         let channels = if self.components == 1 { 1 } else { 3 };
         let pixels = u64::from(self.width) * u64::from(self.height);
@@ -136,7 +136,7 @@ impl Frame {
     }
 }
 
-/// A marker and what its segment holds; of SOS the scan header, the scan itself is skipped.
+/// A marker and its segment's data; for SOS, the scan header only, as the scan itself is skipped.
 struct Segment<'a> {
     marker: u8,
     data: &'a [u8],
@@ -154,7 +154,7 @@ impl<'a> Segments<'a> {
         Self { bytes, position: 2 }
     }
 
-    /// From `position`, the place after the next marker that is no RST and no stuffed 0xFF.
+    /// From `position`, moves past the next marker that is neither RST nor a stuffed 0xFF.
     fn seek_marker(&mut self) -> Option<u8> {
         loop {
             let offset = self.bytes.get(self.position..)?.iter().position(|byte| *byte == 0xFF)?;

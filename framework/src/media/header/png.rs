@@ -1,6 +1,6 @@
 //! The header of a PNG, and the check that its last chunk is there.
 //!
-//! Invariant: the cost is the larger of what the colour type can need, a `tRNS` chunk included.
+//! Invariant: the cost is the maximum for the colour type, including a `tRNS` chunk.
 
 use super::{Header, broken, cut_off};
 use crate::error::Result;
@@ -15,8 +15,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Header> {
     let width = number(&header[8..12]);
     let height = number(&header[12..16]);
     let (depth, color) = (header[16], header[17]);
-    // Channels as the decoder hands them out: a palette becomes RGB, and grey, RGB or a palette
-    // gain an alpha channel where there is a tRNS chunk.
+    // Channels as the decoder outputs them: a palette becomes RGB; grey, RGB and palettes gain an alpha
+    // channel if there is a tRNS chunk.
     let channels = match color {
         0 | 4 => 2,
         2 | 3 | 6 => 4,
@@ -32,7 +32,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Header> {
     })
 }
 
-/// Walks the chunks to `IEND`. The decoder stops after the last row and would not miss it.
+/// Walks the chunks to `IEND`. The decoder stops after the last row and would not notice its absence.
 fn ensure_complete(bytes: &[u8]) -> Result<()> {
     let mut position = 8;
     loop {

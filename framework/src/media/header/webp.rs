@@ -1,18 +1,18 @@
-//! The header of a WebP: its chunks, and the size that each states for itself.
+//! The header of a WebP: its chunks, and the size that each one states.
 //!
-//! Invariants: there is one picture in the file, and the canvas states the same size as the
-//! picture. The decoder trusts the picture's own size when it allocates, so a canvas of 1 x 1
-//! around a picture of 16,383 x 16,383 would pass a check of the canvas alone.
+//! Invariants: the file holds one picture, and the canvas states the same size as the picture. The
+//! decoder trusts the picture's own size when it allocates, so a canvas of 1 x 1 around a picture of
+//! 16,383 x 16,383 would pass a check of the canvas alone.
 
 use super::{Header, broken, cut_off};
 use crate::error::{Error, Result};
 use crate::media::format::Format;
 
-/// Bytes a pixel of a lossy picture: 1.5 of YUV and 3 of RGB, rounded up.
+/// Bytes per pixel of a lossy picture: 1.5 of YUV and 3 of RGB, rounded up.
 const LOSSY: u64 = 5;
-/// As above, with 4 of RGBA, 1 of alpha and the 4 that a lossless alpha plane decodes through.
+/// The same with alpha: 4 of RGBA, 1 of alpha and 4 that a lossless alpha plane is decoded through.
 const LOSSY_ALPHA: u64 = 11;
-/// Bytes a pixel of a lossless picture: decoded as RGBA, then copied to RGB.
+/// Bytes per pixel of a lossless picture: decoded as RGBA, then copied to RGB.
 const LOSSLESS: u64 = 8;
 
 pub(super) fn read(bytes: &[u8]) -> Result<Header> {

@@ -1,4 +1,4 @@
-//! Where a bucket is and who asks: the setting `s3://…` and the usual variables, read and checked.
+//! The address of a bucket and its credentials: parses the setting `s3://…` and the usual variables.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use aws_credential_types::Credentials;
 
 use crate::error::{Error, Result};
 
-/// What a location begins with that is a bucket.
+/// The prefix of a location that is a bucket.
 pub(in crate::media) const SCHEME: &str = "s3://";
 
 const FORM: &str = "write media (TRIPOD_MEDIA) like \
@@ -15,24 +15,24 @@ const FORM: &str = "write media (TRIPOD_MEDIA) like \
 
 const DEFAULT_REGION: &str = "us-east-1";
 
-/// A bucket, whole: nothing else is asked of the environment.
+/// A bucket with its credentials; nothing else is read from the environment.
 pub(super) struct Address {
     pub(super) bucket: String,
-    /// What keys begin with: empty, or ending in a slash.
+    /// The prefix of every key: empty, or ending in a slash.
     pub(super) prefix: String,
-    /// The server; that of Amazon for the region when there is none.
+    /// The server; if `None`, Amazon's for the region.
     pub(super) endpoint: Option<String>,
     pub(super) region: String,
     pub(super) credentials: Credentials,
 }
 
 impl Address {
-    /// Reads a location that begins with [`SCHEME`]; `variable` gives the environment's variables.
+    /// Parses a location that begins with [`SCHEME`]; `variable` returns the environment's variables.
     pub(super) fn parse(location: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         let wrong = |what: &str| Error::configuration(format!("the address of the bucket {what}: {FORM}"));
         let rest = location.strip_prefix(SCHEME).ok_or_else(|| wrong("does not begin with s3://"))?;
         if rest.contains('@') {
-            // Not repeated here: what stands before an @ may be a secret, and errors are logged.
+            // Not repeated here: the part before an @ may be a secret, and errors are logged.
             return Err(Error::configuration(
                 "the address of the bucket has an @ in it: take credentials out of it and set \
                  AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
@@ -100,7 +100,7 @@ impl Address {
         })
     }
 
-    /// The server, as errors name it.
+    /// The server's name in errors.
     pub(super) fn server(&self) -> String {
         match &self.endpoint {
             Some(endpoint) => endpoint.clone(),

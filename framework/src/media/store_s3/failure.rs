@@ -1,4 +1,4 @@
-//! A request to the bucket that failed: what the server answered, if it did, and what that means.
+//! A failed request to the bucket: the server's answer, if any, and what it means.
 
 use std::error::Error as StdError;
 
@@ -7,12 +7,12 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use super::address::Address;
 use crate::error::Error;
 
-/// What is known of a request that failed after all its attempts.
+/// A request that failed after all its attempts.
 #[derive(Debug)]
 pub(super) struct Failure {
-    /// Of the last answer; none when there was no answer.
+    /// The status of the last answer; `None` without an answer.
     status: Option<u16>,
-    /// S3's name for what is wrong, such as `NoSuchKey`. HEAD requests get none.
+    /// S3's error code, such as `NoSuchKey`. HEAD requests get none.
     code: String,
     source: Box<dyn StdError + Send + Sync>,
 }
@@ -31,17 +31,17 @@ impl Failure {
         self.status == Some(status)
     }
 
-    /// Whether the server has such a file not. That it has the bucket not is another matter.
+    /// Whether the file does not exist. A missing bucket is a different error.
     pub(super) fn is_no_such_key(&self) -> bool {
         self.code == "NoSuchKey"
     }
 
-    /// Whether the server refused, rather than failed or kept silent.
+    /// Whether the server refused, rather than failed or did not respond.
     pub(super) fn is_refusal(&self) -> bool {
         self.status.is_some_and(|status| (400..500).contains(&status))
     }
 
-    /// Whether the server does not know conditional writes.
+    /// Whether the server does not support conditional writes.
     pub(super) fn is_unknown_header(&self) -> bool {
         self.is(501) || self.code == "NotImplemented"
     }
@@ -56,8 +56,8 @@ impl Failure {
         Error::unavailable(sentence).because(self.source)
     }
 
-    /// The error of a request while the store is opened, for whoever configures it. `permission` is
-    /// the one that the request needs.
+    /// The error of a request while the store is opened, for the operator. `permission` is the one that
+    /// the request needs.
     pub(super) fn configuration(self, address: &Address, permission: &str) -> Error {
         let (bucket, server) = (&address.bucket, address.server());
         let media = "media (TRIPOD_MEDIA)";

@@ -1,5 +1,5 @@
-//! Large bodies in parts, a few at a time; an upload that fails is aborted, so that its parts do
-//! not stay and cost.
+//! Large bodies in parts, a few at a time. A failed upload is aborted, so that its parts do not stay and
+//! cost money.
 
 use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::primitives::ByteStream;
@@ -11,14 +11,14 @@ use super::failure::Failure;
 use super::{Bucket, timeouts};
 use crate::media::key::MediaKey;
 
-/// Bodies longer than this are sent in parts.
+/// Longer bodies are sent in parts.
 pub(super) const ABOVE_BYTES: usize = 16 * 1024 * 1024;
-/// S3 takes no parts below 5 MiB but for the last, and 10,000 of them at most.
+/// S3 requires parts of at least 5 MiB, except for the last, and allows 10,000.
 const PART_BYTES: usize = 8 * 1024 * 1024;
-/// Parts under way at once.
+/// Parts that are sent concurrently.
 const PARTS_AT_ONCE: usize = 3;
 
-/// An upload that was begun.
+/// An upload in progress.
 struct Upload<'b> {
     bucket: &'b Bucket,
     object: String,
@@ -90,7 +90,7 @@ impl Upload<'_> {
         let bucket = &self.bucket.address.bucket;
         let request = self.bucket.client.abort_multipart_upload().bucket(bucket);
         let aborted = request.key(&self.object).upload_id(&self.id).send().await;
-        // The put fails for its own reason; a rule of the bucket's removes what is left.
+        // The put fails with its own error; a lifecycle rule of the bucket removes the rest.
         if let Err(failure) = aborted.map_err(Failure::from)
             && !failure.is(404)
         {

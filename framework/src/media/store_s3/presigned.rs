@@ -1,4 +1,4 @@
-//! Links to one file that carry their own permission, for clients that have no key of the bucket.
+//! Presigned URLs: links to one file that carry their own permission, for clients without credentials.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use super::Bucket;
 use crate::error::{Error, Result};
 use crate::media::key::MediaKey;
 
-/// A request by which whoever has it may put one file, once: PUT `url` with these `headers`.
+/// A request that lets anyone who has it put one file, once: PUT `url` with these `headers`.
 ///
-/// Length and type are signed: a body of another length or type is refused.
+/// Length and type are signed: the server refuses a body of another length or type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresignedPut {
-    /// Where to send it.
+    /// Where to send the file.
     pub url: String,
-    /// What must be sent with it, as names and values.
+    /// The headers to send with it, as names and values.
     pub headers: Vec<(String, String)>,
 }
 
@@ -42,7 +42,8 @@ impl Bucket {
             .key(self.object(key))
             .content_type(content_type)
             .content_length(length)
-            // Without it whoever has the link could change the file for as long as the link is valid.
+            // Without it, anyone who has the link could replace the file for as long as the link is
+            // valid.
             .set_if_none_match(self.condition())
             .presigned(valid_for(expires)?)
             .await

@@ -1,5 +1,5 @@
-//! What is tried when a bucket is opened, so that a wrong setting is found at the start and not by
-//! the first upload.
+//! The checks made when a bucket is opened, so that a wrong setting shows at start-up and not at the
+//! first upload.
 
 use bytes::Bytes;
 
@@ -13,8 +13,8 @@ const PROBE: &[u8] = b"probe";
 impl Bucket {
     /// Lists, writes, reads and deletes.
     pub(super) async fn probe(&mut self) -> Result<()> {
-        // A listing and not HEAD, whose refusals have no body and so no reason. The same permission
-        // makes S3 say that a file is not there, instead of refusing to say.
+        // A listing rather than HEAD, whose refusals have no body and so no reason. With the same
+        // permission, S3 also reports a missing file as missing, rather than as forbidden.
         let listed = self
             .client
             .list_objects_v2()
@@ -31,7 +31,7 @@ impl Bucket {
             self.conditional = false;
             written = self.write(&key, &bytes).await;
         }
-        // The repeat of an attempt whose reply was lost finds the file there.
+        // A repeated attempt, after a lost reply, finds the file already there.
         if let Err(failure) = written
             && !failure.is(412)
         {
