@@ -1,4 +1,4 @@
-//! Reads the options of a derive's attribute, and says which exist when one does not.
+//! Parses the options of a derive's attribute; an unknown option's error names the existing ones.
 
 use quote::ToTokens;
 use syn::ext::IdentExt;
@@ -7,28 +7,28 @@ use syn::{Attribute, Data, DeriveInput, Ident, Lit, LitInt, LitStr, Meta, Token,
 
 use crate::errors::{Errors, nearest, suggest};
 
-/// What an attribute is called and may hold.
+/// The name of an attribute, and its options.
 pub(crate) struct Grammar {
     /// `edge`, of `#[edge(...)]`.
     pub(crate) attribute: &'static str,
-    /// The whole attribute as one would write it, for those who left it out.
+    /// An example of the whole attribute, for the error if it is missing.
     pub(crate) usage: &'static str,
-    /// Each option's name, and how it is written.
+    /// Each option's name, and an example.
     pub(crate) options: &'static [(&'static str, &'static str)],
 }
 
-/// What was written in the attribute; mistakes in it are reported already.
+/// The options as written; mistakes in them are already reported.
 pub(crate) struct Options<'a> {
     grammar: &'static Grammar,
-    /// Where to say that something is missing; `None` where more would only confuse.
+    /// Where to report a missing option; `None` if another error would only confuse.
     attribute: Option<&'a Attribute>,
-    /// `None` for a value that is reported already.
+    /// `None` for a value that is already reported.
     written: Vec<(Ident, Option<Value>)>,
 }
 
 enum Value {
     Literal(Lit),
-    /// A path is a type to syn, and a field's name is a path.
+    /// syn parses a path as a type, and a field's name is a path.
     Type(Type),
 }
 
@@ -62,7 +62,7 @@ impl<'a> Options<'a> {
         while !stream.is_empty() {
             let name = stream.call(Ident::parse_any)?;
             let value = read_value(stream);
-            // A mistake ends at the next comma, so that the options after it are still read.
+            // A mistake ends at the next comma, so that the options after it are still parsed.
             while !stream.is_empty() && !stream.peek(Token![,]) {
                 stream.parse::<proc_macro2::TokenTree>()?;
             }
@@ -78,7 +78,7 @@ impl<'a> Options<'a> {
             let names: Vec<&str> = known.iter().map(|(option, _)| *option).collect();
             let hint = suggest(&name.to_string(), &names, "options");
             errors.at(&name, format!("`{}` has no option `{name}`; {hint}", self.grammar.attribute));
-            // What was misspelt is not missing as well.
+            // A misspelt option is not reported as missing as well.
             if let Some(meant) = nearest(&name.to_string(), &names).filter(|meant| !self.has(meant)) {
                 self.written.push((Ident::new(meant, name.span()), None));
             }
@@ -94,22 +94,22 @@ impl<'a> Options<'a> {
         self.written.push((name, value));
     }
 
-    /// Whether the option is written, rightly or not.
+    /// Whether the option is written, correctly or not.
     pub(crate) fn has(&self, option: &str) -> bool {
         self.written.iter().any(|(name, _)| name == option)
     }
 
-    /// The option's name as it was written, to point at.
+    /// The option's name as written, for error spans.
     pub(crate) fn place(&self, option: &str) -> Option<&Ident> {
         self.written.iter().find(|(name, _)| name == option).map(|(name, _)| name)
     }
 
-    /// The attribute, to point at, unless its absence is reported.
+    /// The attribute, for error spans, unless it is reported as missing.
     pub(crate) fn attribute(&self) -> Option<&'a Attribute> {
         self.attribute
     }
 
-    /// The bare name of a field.
+    /// The name of a field.
     pub(crate) fn field(&self, option: &str, errors: &mut Errors) -> Option<&Ident> {
         match self.value(option)? {
             Value::Type(Type::Path(path)) if path.qself.is_none() && path.path.get_ident().is_some() => {
@@ -143,7 +143,7 @@ impl<'a> Options<'a> {
         }
     }
 
-    /// Reports the options that must be written and are not.
+    /// Reports required options that are missing.
     pub(crate) fn require(&self, needed: &[&str], errors: &mut Errors) {
         let Some(attribute) = self.attribute else { return };
         for option in needed.iter().filter(|option| !self.has(option)) {
@@ -185,7 +185,7 @@ fn read_value(stream: ParseStream) -> Option<Value> {
     (stream.is_empty() || stream.peek(Token![,])).then_some(value)
 }
 
-/// An attribute on a field or a variant would be a silent no-op.
+/// Reports attributes on fields and variants, which would be silently ignored.
 fn refuse_inside(input: &DeriveInput, grammar: &Grammar, errors: &mut Errors) {
     let mut inside: Vec<&Attribute> = Vec::new();
     match &input.data {

@@ -1,4 +1,4 @@
-//! `#[derive(Cached)]`: the name, the version and the age of what is cached of a type.
+//! `#[derive(Cached)]`: the name, version and maximum age of a type's cached values.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote};
@@ -14,7 +14,7 @@ const GRAMMAR: Grammar = Grammar {
     options: &[("ttl", r#"ttl = "10m""#), ("name", r#"name = "note""#), ("version", "version = 2")],
 };
 
-/// A day: what was not read anew for longer is no cached value, it is a copy.
+/// A day: an older value is not a cached value but a copy.
 const LONGEST_TTL_SECONDS: u64 = 86_400;
 
 pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
@@ -44,7 +44,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let version = Literal::u64_unsuffixed(fingerprint(input, revision(&options, &mut errors)));
 
     let report = errors.report();
-    // After a mistake too, so that no error says the impl is missing.
+    // After a mistake too, so that no error reports a missing impl.
     if !plain {
         return report.unwrap_or_default();
     }
@@ -63,8 +63,8 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     }
 }
 
-/// How values are written and read. A `Model` is so by structs of its own, field by field: were it
-/// `Serialize` itself, a row could be sent to somebody who may not see it.
+/// How values are serialized. A `Model` uses structs of its own, field by field: if it were `Serialize`
+/// itself, a row could be sent to someone who may not see it.
 fn codec(input: &DeriveInput) -> TokenStream {
     let fields = match &input.data {
         Data::Struct(data) if input.ident == "Model" => match &data.fields {
@@ -107,7 +107,7 @@ fn codec(input: &DeriveInput) -> TokenStream {
     }
 }
 
-/// A length of time such as "30s", "10m", "1h" or "1d".
+/// Parses a duration such as "30s", "10m", "1h" or "1d".
 fn seconds(text: &LitStr, errors: &mut Errors) -> u64 {
     let value = text.value();
     let unit = value.chars().last().and_then(|unit| match unit {
@@ -135,11 +135,11 @@ fn revision(options: &Options, errors: &mut Errors) -> u64 {
     })
 }
 
-/// The table that sea-orm is told of.
+/// The table name given to sea-orm.
 fn table_name(input: &DeriveInput) -> Option<String> {
     let mut table = None;
     for attribute in input.attrs.iter().filter(|attr| attr.path().is_ident("sea_orm")) {
-        // What is malformed here sea-orm reports.
+        // sea-orm reports malformed attributes.
         let _ = attribute.parse_nested_meta(|meta| {
             if meta.path.is_ident("table_name") {
                 table = Some(meta.value()?.parse::<LitStr>()?.value());
@@ -152,8 +152,8 @@ fn table_name(input: &DeriveInput) -> Option<String> {
     table
 }
 
-/// Another number for another shape: a hash (FNV-1a) of the fields' names and types, and of the
-/// version that is written for what those do not show.
+/// A different number for each shape: a hash (FNV-1a) of the fields' names and types, and of the version
+/// that is written for changes they do not show.
 fn fingerprint(input: &DeriveInput, revision: u64) -> u64 {
     let mut shape = String::new();
     let mut add = |fields: &syn::Fields| {
@@ -161,7 +161,7 @@ fn fingerprint(input: &DeriveInput, revision: u64) -> u64 {
             let name = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
             shape.push_str(&format!("{name}:{};", field.ty.to_token_stream()));
         }
-        // Where one variant's fields end and the next one's begin.
+        // Separates one variant's fields from the next one's.
         shape.push('|');
     };
     match &input.data {
@@ -172,7 +172,7 @@ fn fingerprint(input: &DeriveInput, revision: u64) -> u64 {
     if let Data::Enum(data) = &input.data {
         shape.extend(data.variants.iter().map(|variant| format!("{}|", variant.ident)));
     }
-    // How the tokens are spaced is up to the compiler.
+    // The compiler decides how tokens are spaced.
     shape.retain(|c| !c.is_whitespace());
     shape.push_str(&revision.to_string());
     shape.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {

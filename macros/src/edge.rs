@@ -1,4 +1,4 @@
-//! `#[derive(Edge)]`: a kind of edge, its name and what it joins.
+//! `#[derive(Edge)]`: a kind of edge, its name and the entities that it joins.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -31,8 +31,8 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let to = options.ty("to", &mut errors);
 
     let report = errors.report();
-    // After a mistake too, so that no error says the impl is missing; but without its types an
-    // impl would only mislead.
+    // After a mistake too, so that no error reports a missing impl; but without its types an impl would
+    // only mislead.
     let (Some(from), Some(to), true) = (from, to, plain) else { return report.unwrap_or_default() };
     let ident = &input.ident;
     let name = name.map_or_else(String::new, syn::LitStr::value);

@@ -1,4 +1,4 @@
-//! Gathers every mistake of one input, so that one compilation shows them all.
+//! Collects every mistake in one input, so that one compilation shows them all.
 
 use std::fmt::Display;
 
@@ -6,17 +6,17 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::Error;
 
-/// The mistakes found so far, in the order they were found.
+/// The mistakes found so far, in order.
 #[derive(Default)]
 pub(crate) struct Errors(Option<Error>);
 
 impl Errors {
-    /// A mistake, shown under `place`.
+    /// Adds a mistake, shown at `place`.
     pub(crate) fn at(&mut self, place: impl ToTokens, sentence: impl Display) {
         self.push(Error::new_spanned(place, sentence));
     }
 
-    /// A mistake that syn found.
+    /// Adds a mistake found by syn.
     pub(crate) fn push(&mut self, error: Error) {
         match &mut self.0 {
             Some(errors) => errors.combine(error),
@@ -36,7 +36,7 @@ pub(crate) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     known.iter().copied().min_by_key(distance).filter(|name| distance(name) <= 1 + written.len() / 4)
 }
 
-/// Says what was probably meant, or else what there is: "did you mean `by`?".
+/// Suggests the probable name, or lists the existing ones: "did you mean `by`?".
 pub(crate) fn suggest(written: &str, known: &[&str], what: &str) -> String {
     match (nearest(written, known), known) {
         (Some(name), _) => format!("did you mean `{name}`?"),

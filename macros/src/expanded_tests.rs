@@ -1,5 +1,5 @@
-//! Each expansion, compared with the file of its name in `tests/expanded`. After a change that is
-//! meant, `UPDATE_EXPANDED=1 cargo test -p tripod-macros` writes them anew; read the diff.
+//! Compares each expansion with the file of its name in `tests/expanded`. After an intended change,
+//! `UPDATE_EXPANDED=1 cargo test -p tripod-macros` rewrites the files; read the diff.
 
 use std::path::PathBuf;
 

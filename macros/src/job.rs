@@ -1,4 +1,4 @@
-//! `#[derive(Job)]`: the name a job is queued under and how often it is tried again.
+//! `#[derive(Job)]`: the name that a job is queued under and how often it is retried.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
@@ -20,9 +20,9 @@ const GRAMMAR: Grammar = Grammar {
     ],
 };
 
-/// Where nothing is said.
+/// The default number of retries.
 const RETRIES: u32 = 8;
-/// More than anyone means: a job that failed fifty times is not waiting, it is broken.
+/// More than anyone intends: a job that failed fifty times is broken.
 const MOST_RETRIES: u32 = 50;
 
 pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
@@ -46,7 +46,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let unique = unique(&options, &mut errors);
 
     let report = errors.report();
-    // After a mistake too, so that no error says the impl is missing.
+    // After a mistake too, so that no error reports a missing impl.
     if !plain {
         return report.unwrap_or_default();
     }
@@ -64,7 +64,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     }
 }
 
-/// The field by whose text a job is one of a kind.
+/// The field whose text makes a job unique.
 fn unique(options: &Options, errors: &mut Errors) -> Option<TokenStream> {
     let until_done = options.field("unique", errors);
     let while_waiting = options.field("unique_while_waiting", errors);

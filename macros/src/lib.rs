@@ -1,6 +1,6 @@
-//! The derives of [`tripod`](https://docs.rs/tripod): each parses, checks and emits constants. What they
-//! mean lives in the framework, in the traits of the same names; nothing here knows how. Mistakes are
-//! reported all at once, each where it was written.
+//! The derives of [`tripod`](https://docs.rs/tripod): each parses, checks and emits constants. Their
+//! meaning lives in the framework, in the traits with the same names. Mistakes are reported all at once,
+//! each where it is written.
 
 mod attr;
 mod cached;
@@ -18,20 +18,20 @@ mod timeline_item;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
-/// Says where a row lives. Stands on the `Model` of a sea-orm entity, beside `DeriveEntityModel`,
+/// Determines where a row lives. It goes on the `Model` of a sea-orm entity, beside `DeriveEntityModel`,
 /// and implements `tripod::shard::Sharded` or `tripod::shard::TextSharded` for its `Entity`.
 ///
-/// It also implements `tripod::app::Registered`, by which an app takes the entity with one
-/// `.entity::<note::Entity>()`. Where [`macro@Cached`] or [`macro@TimelineItem`] is derived beside it, its
-/// rows are then read through the cache, or appear in timelines.
+/// It also implements `tripod::app::Registered`, so that an app registers the entity with one
+/// `.entity::<note::Entity>()`. If [`macro@Cached`] or [`macro@TimelineItem`] is derived beside it, the
+/// entity's rows are then read through the cache, or appear in timelines.
 ///
 /// | Option | Meaning |
 /// | --- | --- |
-/// | `by = author_id` | the row lives on the shard of the id in this column; an `Id<...>`, whose parameter is the owner |
-/// | `by = id` | the row's own id says where it lives |
+/// | `by = author_id` | the row lives on the shard of the id in this column, an `Id<...>` of the owner's entity |
+/// | `by = id` | the row lives on the shard of its own id |
 /// | `text = name` | the row is found by this text and lives on the shard of its hash |
 ///
-/// With `by` the field `id` must be the primary key, and `auto_increment = false`, because ids are
+/// With `by`, the field `id` must be the primary key with `auto_increment = false`, because ids are
 /// generated before the row is written. The owner's type must be a sea-orm entity:
 ///
 /// ```
@@ -66,7 +66,7 @@ use syn::{DeriveInput, parse_macro_input};
 /// # fn main() {}
 /// ```
 ///
-/// With `text` the primary key must be the two fields `shard: i16` and the text, in this order:
+/// With `text`, the primary key must be the two fields `shard: i16` and the text, in this order:
 ///
 /// ```
 /// # mod name {
@@ -88,26 +88,26 @@ use syn::{DeriveInput, parse_macro_input};
 /// # fn main() {}
 /// ```
 ///
-/// A `Model` that is `Serialize` does not compile: a row is shown through a view, which is made of what
-/// a policy has let through.
+/// A `Model` that is `Serialize` does not compile: rows are shown through views, which are built from
+/// rows that a policy has allowed.
 ///
-/// On the `ModelEx` that `#[sea_orm::model]` copies every derive to, it does nothing.
+/// It does nothing on `ModelEx`, to which `#[sea_orm::model]` copies every derive.
 #[proc_macro_derive(Sharded, attributes(sharded))]
 pub fn derive_sharded(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     sharded::derive(&input).into()
 }
 
-/// Lets values of a type be cached: it implements `tripod::cache::Cached`. On the `Model` of a sea-orm
-/// entity, beside [`macro@Sharded`], it has the entity's rows read through the cache by every read that is
-/// `tripod::shard::Consistency::Cached`; the fields' types must be `Serialize` and `DeserializeOwned`, and
-/// the `Model` is not. Any other type must be both itself.
+/// Makes a type's values cacheable: it implements `tripod::cache::Cached`. On the `Model` of a sea-orm
+/// entity, beside [`macro@Sharded`], every read with `tripod::shard::Consistency::Cached` reads the
+/// entity's rows through the cache. The types of its fields must be `Serialize` and `DeserializeOwned`,
+/// but the `Model` must not. Any other type must be both itself.
 ///
 /// | Option | Meaning |
 /// | --- | --- |
-/// | `ttl = "10m"` | the age at which a value is given no more, whatever has happened: a number and `s`, `m`, `h` or `d`, from 2 seconds to a day. From half of it on one reader loads it anew |
-/// | `name = "note"` | what stands in the keys, 1 to 40 of a-z, 0-9 and `_`; an entity's table, if not written |
-/// | `version = 2` | raised when a type inside a field changes its shape; that of the fields themselves is noticed |
+/// | `ttl = "10m"` | the age after which a value is never served: a number and `s`, `m`, `h` or `d`, from 2 seconds to a day. After half of it, one reader reloads the value |
+/// | `name = "note"` | the name in the keys, 1 to 40 of a-z, 0-9 and `_`; by default the entity's table |
+/// | `version = 2` | increase it when a type inside a field changes its shape; changes of the fields themselves are detected |
 ///
 /// ```
 /// # mod note {
@@ -140,9 +140,9 @@ pub fn derive_cached(input: TokenStream) -> TokenStream {
 ///
 /// | Option | Meaning |
 /// | --- | --- |
-/// | `name = "like"` | what the edges are stored under; written, so that renaming the type loses none; 1 to 40 of a-z, 0-9 and `_` |
-/// | `from = account::Entity` | the sea-orm entity that an edge goes out from |
-/// | `to = post::Entity` | the sea-orm entity that it goes to |
+/// | `name = "like"` | the name that the edges are stored under, written out so that renaming the type loses none; 1 to 40 of a-z, 0-9 and `_` |
+/// | `from = account::Entity` | the sea-orm entity that an edge starts at |
+/// | `to = post::Entity` | the sea-orm entity that it points to |
 ///
 /// ```
 /// use tripod_macros::Edge; // an app writes `tripod::Edge`
@@ -179,10 +179,10 @@ pub fn derive_edge(input: TokenStream) -> TokenStream {
 ///
 /// | Option | Meaning |
 /// | --- | --- |
-/// | `name = "share_post"` | what it is queued under; written, so that renaming the type loses no queued job; 1 to 80 of a-z, 0-9, `_` and `.` |
-/// | `retries = 8` | how often it is tried again after it failed, 0 to 50; 8 if not written |
-/// | `lane = "mail"` | the lane that it runs in (`tripod::queue::Lane`), which the app registers; `default`, if not written |
-/// | `unique = post` | on a shard there is one job of this name and this field's text, until it is done |
+/// | `name = "share_post"` | the name that it is queued under, written out so that renaming the type loses no queued job; 1 to 80 of a-z, 0-9, `_` and `.` |
+/// | `retries = 8` | how often a failed job is retried, 0 to 50; by default 8 |
+/// | `lane = "mail"` | the lane that it runs in (`tripod::queue::Lane`), which the app registers; by default `default` |
+/// | `unique = post` | a shard has one job with this name and this field's text, until it is done |
 /// | `unique_while_waiting = post` | the same, until it begins: another may be enqueued while it runs |
 ///
 /// ```
@@ -203,14 +203,14 @@ pub fn derive_job(input: TokenStream) -> TokenStream {
     job::derive(&input).into()
 }
 
-/// Has a row appear in the timelines of those who follow its owner from when it is inserted until it is
-/// deleted. Stands on the `Model` of a sea-orm entity, beside [`macro@Sharded`], and implements
+/// Makes a row appear in the timelines of its owner's followers, from its insertion until its deletion.
+/// It goes on the `Model` of a sea-orm entity, beside [`macro@Sharded`], and implements
 /// `tripod::timeline::TimelineItem` for its `Entity`.
 ///
 /// | Option | Meaning |
 /// | --- | --- |
-/// | `name = "home"` | what the timelines are stored under; 1 to 40 of a-z, 0-9 and `_` |
-/// | `audience = Follow` | the kind of edge that a follower has to the owner: both its ends are the owner's entity |
+/// | `name = "home"` | the name that the timelines are stored under; 1 to 40 of a-z, 0-9 and `_` |
+/// | `audience = Follow` | the kind of edge from a follower to the owner; both its ends are the owner's entity |
 ///
 /// ```
 /// # mod author {
@@ -256,8 +256,8 @@ pub fn derive_timeline_item(input: TokenStream) -> TokenStream {
 }
 
 /// Declares that an entity has no relations and no hooks: it emits sea-orm's `enum Relation {}` and an
-/// empty `impl ActiveModelBehavior for ActiveModel`. Rows of a sharded entity may refer to rows on other
-/// databases, which no join and no foreign key reaches, so this is the usual case.
+/// empty `impl ActiveModelBehavior for ActiveModel`. This is the usual case, because rows of a sharded
+/// entity may refer to rows on other databases, which joins and foreign keys can't reach.
 ///
 /// ```
 /// # mod note {

@@ -1,4 +1,4 @@
-//! What sea-orm's `DeriveEntityModel` would make of a `Model`: its columns and its primary key.
+//! What sea-orm's `DeriveEntityModel` derives from a `Model`: its columns and its primary key.
 
 use heck::ToUpperCamelCase;
 use syn::ext::IdentExt;
@@ -20,13 +20,13 @@ pub(crate) struct Column<'a> {
     pub(crate) ty: &'a Type,
     /// The variant of the enum `Column`.
     pub(crate) variant: Ident,
-    /// The word `primary_key`, where it is written.
+    /// The word `primary_key`, if it is written.
     pub(crate) primary_key: Option<Ident>,
     pub(crate) auto_increment: Option<bool>,
 }
 
-/// `#[sea_orm::model]` copies every derive of `Model` to its second struct, `ModelEx`. What is
-/// derived belongs to their one `Entity` and comes of `Model`.
+/// Whether this is `ModelEx`, to which `#[sea_orm::model]` copies every derive of `Model`. The derived
+/// code belongs to their one `Entity`, and comes from `Model`.
 pub(crate) fn is_copy(input: &DeriveInput) -> bool {
     input.ident == "ModelEx"
 }
@@ -73,11 +73,11 @@ impl<'a> Model<'a> {
 impl<'a> Column<'a> {
     fn read(field: &'a syn::Field) -> Option<Self> {
         let ident = field.ident.as_ref()?;
-        // What is no identifier, as of a field `_1`, sea-orm reports.
+        // sea-orm reports a field whose variant is no identifier, such as `_1`.
         let mut variant = syn::parse_str(&ident.unraw().to_string().to_upper_camel_case()).ok()?;
         let (mut primary_key, mut auto_increment, mut ignored) = (None, None, false);
         for attribute in field.attrs.iter().filter(|attr| attr.path().is_ident("sea_orm")) {
-            // What is malformed here sea-orm reports.
+            // sea-orm reports malformed attributes.
             let _ = attribute.parse_nested_meta(|meta| {
                 if meta.path.is_ident("primary_key") {
                     primary_key = meta.path.get_ident().cloned();
@@ -100,7 +100,7 @@ impl<'a> Column<'a> {
         self.field.unraw() == name
     }
 
-    /// The last word of the type's path: `Option` of `std::option::Option<i64>`.
+    /// The last segment of the type's path: `Option` of `std::option::Option<i64>`.
     pub(crate) fn type_name(&self) -> Option<String> {
         let Type::Path(path) = self.ty else { return None };
         path.path.segments.last().map(|segment| segment.ident.to_string())

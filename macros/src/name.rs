@@ -1,10 +1,10 @@
-//! Names that are written into tables and queues, and so outlive the types that carry them.
+//! Names that are stored in tables and queues, and so outlive the types that carry them.
 
 use syn::{DeriveInput, LitStr};
 
 use crate::errors::Errors;
 
-/// Reports a name that is not 1 to `longest` of a-z, 0-9, `_` and, where `dots`, `.`.
+/// Reports a name that is not 1 to `longest` of a-z, 0-9, `_` and, if `dots`, `.`.
 pub(crate) fn check(name: &LitStr, longest: usize, dots: bool, errors: &mut Errors) {
     let text = name.value();
     let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_') || (dots && byte == b'.');
@@ -14,7 +14,7 @@ pub(crate) fn check(name: &LitStr, longest: usize, dots: bool, errors: &mut Erro
     }
 }
 
-/// Reports parameters and answers whether there are none.
+/// Reports generic parameters; returns whether there are none.
 pub(crate) fn refuse_generics(input: &DeriveInput, what: &str, errors: &mut Errors) -> bool {
     let none = input.generics.params.is_empty();
     if !none {

@@ -1,4 +1,4 @@
-//! `#[derive(NoRelations)]`: what sea-orm asks of an entity that has no relations and no hooks.
+//! `#[derive(NoRelations)]`: what sea-orm requires of an entity without relations and hooks.
 
 use proc_macro2::TokenStream;
 use quote::quote;

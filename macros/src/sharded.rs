@@ -1,4 +1,5 @@
-//! `#[derive(Sharded)]`: which column decides where a row lives, and what an app registers of an entity.
+//! `#[derive(Sharded)]`: the column that determines a row's shard, and an entity's registration with an
+//! app.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -39,7 +40,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     }
 
     let report = errors.report();
-    // After a mistake any column does: the impl is there only so that no error says it is not.
+    // After a mistake any column will do: the impl exists only so that no error reports it missing.
     let Some(any) = model.columns.first() else { return report.unwrap_or_default() };
     let sharded = (by_owner || !by_text).then(|| by_owner_impl(model.id(), owner, any));
     let text_sharded = (by_text || !by_owner).then(|| by_text_impl(&model, text, any));
@@ -48,8 +49,8 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     quote!(#report #sharded #text_sharded #registered #not_a_reply)
 }
 
-/// Refuses a `Model` that is `Serialize`, as it could be sent to somebody who may not see it. Of a type
-/// that is, both impls hold, and the compiler can't choose; the trait's name is what it then says.
+/// Rejects a `Model` that is `Serialize`, because it could be sent to someone who may not see it. For
+/// such a type both impls apply and the compiler can't choose; its error shows the trait's name.
 fn not_a_reply() -> TokenStream {
     quote! {
         const _: () = {
@@ -68,8 +69,8 @@ fn not_a_reply() -> TokenStream {
     }
 }
 
-/// The entity with all that is derived for it: the other derives stand on the same struct, and each has
-/// its attribute there.
+/// Registers the entity with everything that is derived for it: the other derives are on the same
+/// struct, with their attributes.
 fn registered_impl(input: &DeriveInput, by_text: bool) -> TokenStream {
     let added = match by_text {
         true => quote!(catalogue.add_text_sharded::<Self>();),
@@ -94,7 +95,7 @@ fn attribute<'a>(input: &'a DeriveInput, name: &str) -> Option<&'a Attribute> {
     input.attrs.iter().find(|attribute| attribute.path().is_ident(name))
 }
 
-/// Rows that are found by a text have no id, by which others are cached and stand in timelines.
+/// Rows found by a text have no id, which caching and timelines need.
 fn refuse_beside_a_text(input: &DeriveInput, errors: &mut Errors) {
     if let Some(cached) = attribute(input, "cached") {
         errors.at(cached, "rows are cached by their ids, and a row that is found by a text has none");
@@ -113,7 +114,7 @@ fn by_owner_impl(id: Option<&Column>, owner: Option<&Column>, any: &Column) -> T
     };
     let (row, body) = match id {
         Some(Column { field, .. }) => {
-            // With the field's span, an `id` that is no `Id` is shown where it is declared.
+            // With the field's span, an `id` that is not an `Id` is reported at its declaration.
             let row = Ident::new("row", field.span());
             (quote!(#row), quote!(#row.#field))
         }
@@ -174,7 +175,8 @@ fn check_id(input: &DeriveInput, model: &Model, errors: &mut Errors) {
         }
         Some(_) => {}
     }
-    // A row is claimed under its id before the id is seen: a longer key would let two have the same.
+    // A row is claimed under its id before the id is visible: with a longer key, two rows could have the
+    // same id.
     for column in model.columns.iter().filter(|column| column.field != id.field) {
         if let Some(word) = &column.primary_key {
             errors.at(word, "`id` alone is the primary key, or two rows could have the same id");

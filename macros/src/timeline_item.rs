@@ -1,4 +1,4 @@
-//! `#[derive(TimelineItem)]`: which timeline a row goes to, and along which edge.
+//! `#[derive(TimelineItem)]`: the timeline that a row goes to, and the edge to its audience.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -15,8 +15,8 @@ const GRAMMAR: Grammar = Grammar {
     options: &[("name", r#"name = "home""#), ("audience", "audience = Follow")],
 };
 
-/// Whether the struct has the attribute with all that the impl is made of; what is wrong with it this derive
-/// reports.
+/// Whether the struct has the attribute with everything the impl needs; this derive reports its
+/// mistakes.
 pub(crate) fn is_implemented(input: &DeriveInput) -> bool {
     let mut errors = Errors::default();
     Options::read(input, &GRAMMAR, &mut errors).ty("audience", &mut errors).is_some()
@@ -37,8 +37,8 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
     let audience = options.ty("audience", &mut errors);
 
     let report = errors.report();
-    // After a mistake too, so that no error says the impl is missing; but without an audience an
-    // impl would only mislead.
+    // After a mistake too, so that no error reports a missing impl; but without an audience an impl
+    // would only mislead.
     let (Some(audience), Some(_)) = (audience, model) else { return report.unwrap_or_default() };
     let name = name.map_or_else(String::new, syn::LitStr::value);
     quote! {

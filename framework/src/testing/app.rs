@@ -1,4 +1,4 @@
-//! An app under test: its own router, jobs and tables, in process, on a clock that the test moves.
+//! An app under test: its own router, jobs and tables, in process, with a clock that the test moves.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,10 +22,10 @@ use crate::error::Result;
 use crate::id::{Clock, EPOCH_MS};
 use crate::queue::Worker;
 
-/// An app under test. Each has stores of its own, which are gone with it.
+/// An app under test. Each has its own stores, which are removed with it.
 ///
-/// Jobs run when the test says so ([`Self::run_jobs`]), and a job that is left when the test ends is a
-/// failure: either the test forgot it, or it waits for something that never comes.
+/// Jobs run when the test runs them ([`Self::run_jobs`]). A job left at the end fails the test: either
+/// the test forgot it, or it waits for something that never comes.
 ///
 /// ```
 /// use axum::routing::get;
@@ -48,22 +48,22 @@ pub struct TestApp<S: Send + Sync + 'static = ()> {
     databases: Vec<String>,
 }
 
-/// When a test's clock begins, in milliseconds since the Unix epoch.
+/// The start of a test's clock, in milliseconds since the Unix epoch.
 const BEGIN_MS: u64 = EPOCH_MS + 31_536_000_000;
 
 impl<S: Send + Sync + 'static> TestApp<S> {
-    /// Starts the app on SQLite files and a directory of its own, without rate limits.
+    /// Starts the app on its own SQLite files and directory, without rate limits.
     ///
     /// # Panics
-    /// When it does not start, saying why.
+    /// If it does not start, with the reason.
     pub async fn start(app: AppBuilder<S>) -> Self {
         Self::start_on(app, Backing::embedded()).await
     }
 
-    /// Starts the app on these stores, which are to be empty.
+    /// Starts the app on these stores, which must be empty.
     ///
     /// # Panics
-    /// When it does not start, saying why.
+    /// If it does not start, with the reason.
     pub async fn start_on(app: AppBuilder<S>, backing: Backing) -> Self {
         match Self::try_start(app, backing).await {
             Ok(started) => started,
@@ -86,12 +86,13 @@ impl<S: Send + Sync + 'static> TestApp<S> {
         Ok(Self { app, router, worker, clock, backing, databases })
     }
 
-    /// The app's handle, as handlers and jobs get it.
+    /// The app's handle, as passed to handlers and jobs.
     pub fn app(&self) -> &App<S> {
         &self.app
     }
 
-    /// The clock of the app. Moved on by hand: what waits for a time, such as a delayed job, is due then.
+    /// The app's clock, which the test moves. Whatever waits for a time, such as a delayed job, becomes
+    /// due then.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -101,16 +102,16 @@ impl<S: Send + Sync + 'static> TestApp<S> {
         TestClient { router: self.router.clone(), token: None, headers: HeaderMap::new() }
     }
 
-    /// A client with this token.
+    /// A client with this session token.
     pub fn signed_in(&self, token: &str) -> TestClient {
         TestClient { token: Some(token.to_owned()), ..self.client() }
     }
 
-    /// Runs the jobs that are due, and those that they enqueue; gives how many ran. A delayed job is due
-    /// when the clock has been moved to its time.
+    /// Runs the due jobs, and those that they enqueue; returns how many ran. A delayed job becomes due
+    /// when the clock reaches its time.
     ///
     /// # Panics
-    /// When the databases don't answer, or a job has failed too often.
+    /// If the databases don't respond, or a job is dead.
     pub async fn run_jobs(&self) -> usize {
         let count = self.worker.run_due().await.unwrap_or_else(|error| panic!("jobs: {}", error.chain()));
         let dead = self.app.queue.dead().await.unwrap_or_else(|error| panic!("jobs: {}", error.chain()));
@@ -127,7 +128,7 @@ impl<S: Send + Sync + 'static> Drop for TestApp<S> {
         }
         let (databases, _held) = (self.databases.clone(), self.backing.clone());
         let settings = self.app.config.database.clone();
-        // On connections and a runtime of its own: the test's may not be asked from here.
+        // On its own connections and runtime, because the test's can't be used here.
         let left = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.map_err(|error| error.to_string())?.block_on(async {
@@ -156,7 +157,7 @@ async fn jobs(url: &str, settings: &crate::config::Database) -> Result<Vec<Strin
     Ok(rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?)
 }
 
-/// Sends requests to an app under test, without a network between them.
+/// Sends requests to an app under test, without a network.
 #[derive(Clone)]
 pub struct TestClient {
     router: Router,
@@ -168,7 +169,7 @@ impl TestClient {
     /// The same client, with a header on each request, such as an `Idempotency-Key`.
     ///
     /// # Panics
-    /// When it is no header.
+    /// If the header is invalid.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
@@ -201,7 +202,7 @@ impl TestClient {
         self.send(Method::DELETE, path, None, Body::empty()).await
     }
 
-    /// `POST` of a form with files: of each part the name, the file's name if it is a file, and the bytes.
+    /// `POST` of a multipart form. Each part has a name, a file name if it is a file, and its bytes.
     pub async fn post_form(&self, path: &str, parts: &[(&str, Option<&str>, &[u8])]) -> TestReply {
         const BOUNDARY: &str = "the-boundary-between-two-parts";
         let mut body = Vec::new();
@@ -226,7 +227,7 @@ impl TestClient {
     /// Any request.
     ///
     /// # Panics
-    /// When the path is none, or the reply's body breaks off.
+    /// If the path is invalid, or the reply's body breaks off.
     pub async fn send(
         &self,
         method: Method,
@@ -263,20 +264,20 @@ pub struct TestReply {
 }
 
 impl TestReply {
-    /// The reply, which must have this status.
+    /// The reply, after checking its status.
     ///
     /// # Panics
-    /// When it has another one; its body is in the message.
+    /// If the status differs; the message contains the body.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
         self
     }
 
-    /// The body as JSON; null without one.
+    /// The body as JSON; null if it is empty.
     ///
     /// # Panics
-    /// When it is not JSON.
+    /// If it is not JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         if self.body.is_empty() {
@@ -291,5 +292,5 @@ impl TestReply {
     }
 }
 
-/// How far a test moves its clock to pass everything that waits, such as an upload that nobody keeps.
+/// How far a test moves its clock to pass every delay, such as that of an abandoned upload.
 pub const LONG: Duration = Duration::from_secs(48 * 3_600);

@@ -1,4 +1,4 @@
-//! A region of the cache over notes, whose loads are counted and can be held up or made to fail.
+//! A cache region over notes, whose loads are counted and can be held up or made to fail.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -14,13 +14,13 @@ use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::shard::{Consistency, Shards};
 
-/// How long the texts live. Half of it they are fresh, or a little less.
+/// How long the texts live. They are fresh for half of it, or a little less.
 pub const TTL: Duration = Duration::from_secs(600);
 
 /// The texts of notes, cached by one process.
 #[derive(Clone)]
 pub struct CacheFixture {
-    /// What the texts are read through.
+    /// The region that the texts are read through.
     pub region: Region<String>,
     stores: Stores,
     source: Arc<Source>,
@@ -33,12 +33,12 @@ struct Source {
 }
 
 impl CacheFixture {
-    /// That of this process. Those of several processes hold the same texts.
+    /// The fixture of this process. The fixtures of several processes hold the same texts.
     pub fn of(stores: &Stores) -> Self {
         Self::of_version(stores, 1)
     }
 
-    /// The same in another version of the program.
+    /// The same, in another version of the program.
     pub fn of_version(stores: &Stores, version: u64) -> Self {
         let source = Arc::new(Source {
             loads: AtomicUsize::new(0),
@@ -61,7 +61,7 @@ impl CacheFixture {
     /// The text of a note, through the cache.
     ///
     /// # Errors
-    /// Those of the loader.
+    /// Any error of the loader.
     pub async fn text(&self, note: Id<Note>) -> Result<Option<String>> {
         Ok(self.region.get(note.raw()).await?.map(|text| (*text).clone()))
     }
@@ -69,7 +69,7 @@ impl CacheFixture {
     /// Changes a note's text in the database, as the framework's transactions do.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any database error.
     pub async fn write(&self, note: Id<Note>, text: &str) -> Result<()> {
         let (changed, text) = (self.region.changed(note.raw()), Expr::value(text));
         let written = self.stores.shards.write(note, move |tx| async move {
@@ -79,18 +79,19 @@ impl CacheFixture {
         written.await.map(drop)
     }
 
-    /// Changes a note's text and never says that the change is over, as a process that dies in between.
+    /// Changes a note's text and never reports the end of the change, like a process that dies in
+    /// between.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any database error.
     pub async fn write_and_die(&self, note: Id<Note>, text: &str) -> Result<()> {
         self.write_after_and_die(note, text, async {}).await
     }
 
-    /// The same, with something else done before the commit.
+    /// The same, with another action before the commit.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any database error.
     pub async fn write_after_and_die(
         &self,
         note: Id<Note>,
@@ -108,22 +109,22 @@ impl CacheFixture {
         written.await
     }
 
-    /// Keys that the loader was asked for so far.
+    /// The number of keys requested from the loader so far.
     pub fn loads(&self) -> usize {
         self.source.loads.load(SeqCst)
     }
 
-    /// From now on loads read the database and then do not go on.
+    /// Makes loads read the database and then pause, from now on.
     pub fn hold(&self) {
         self.source.held.send_replace(true);
     }
 
-    /// Lets held loads go on.
+    /// Lets paused loads continue.
     pub fn release(&self) {
         self.source.held.send_replace(false);
     }
 
-    /// Whether loads fail from now on.
+    /// Makes loads fail from now on, or succeed again.
     pub fn fail(&self, failing: bool) {
         self.source.failing.store(failing, SeqCst);
     }
@@ -136,7 +137,7 @@ impl Source {
         }
         let ids: Vec<Id<Note>> = ids.iter().map(|id| Id::from_raw(*id)).collect();
         let rows = shards.read(Consistency::Primary).find_many(&ids).await?;
-        // Its own sender can't be gone.
+        // The sender lives in `self`, so it can't be gone.
         let _ = self.held.subscribe().wait_for(|held| !held).await;
         Ok(rows.iter().map(|row| (row.peek().id.raw(), row.peek().text.clone())).collect())
     }

@@ -1,10 +1,10 @@
-//! The smallest social app: authors, their notes, who reads whom and who keeps what. What the suites
-//! work on.
+//! The smallest social app, on which the suites run: authors, their notes, who reads whom and who keeps
+//! which note.
 
 use crate::db::{CreateTables, Migration};
 use crate::graph::Edge;
 
-/// Marks that one author reads another.
+/// One author reads another.
 pub struct Reads;
 
 impl Edge for Reads {
@@ -13,7 +13,7 @@ impl Edge for Reads {
     const NAME: &'static str = "reads";
 }
 
-/// Marks that an author keeps a note.
+/// An author keeps a note.
 pub struct Keeps;
 
 impl Edge for Keeps {
@@ -27,7 +27,7 @@ pub type Author = author::Entity;
 /// A note.
 pub type Note = note::Entity;
 
-/// Authors, on the shard that their own id says.
+/// Authors, on the shard of their own id.
 pub mod author {
     #![allow(missing_docs, reason = "sea-orm's derives name what they make")]
     use sea_orm::entity::prelude::*;
@@ -50,7 +50,7 @@ pub mod author {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// Notes, on their authors' shards, in the timelines of those who read them.
+/// Notes, on their authors' shards, in the timelines of the authors' readers.
 pub mod note {
     #![allow(missing_docs, reason = "sea-orm's derives name what they make")]
     use sea_orm::entity::prelude::*;
@@ -76,7 +76,7 @@ pub mod note {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// Their tables.
+/// The tables of authors and notes.
 pub(super) const MIGRATION: Migration = || {
     use sea_orm::sea_query::{ColumnDef, Index, Table};
     let id = || ColumnDef::new("id").big_integer().not_null().primary_key().take();

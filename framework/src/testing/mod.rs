@@ -1,5 +1,5 @@
-//! For tests: stores in a temporary directory, a clock moved by hand, and the conformance suites,
-//! one an interface, that every backend of it must pass.
+//! For tests: stores in a temporary directory, a manual clock, and the conformance suites, one per
+//! interface, which every backend must pass.
 //!
 //! Tests wait for conditions ([`eventually`]) and never sleep a fixed time.
 
@@ -16,10 +16,10 @@ pub use stores::{Backing, Stores, Working};
 
 use std::time::{Duration, Instant};
 
-/// Asks again and again until `condition` gives something; panics with `what` after half a minute.
+/// Polls until `condition` returns a value; panics with `what` after half a minute.
 ///
 /// # Panics
-/// When the condition does not come true in time.
+/// If the condition returns no value in time.
 pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {

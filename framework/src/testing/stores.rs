@@ -1,4 +1,4 @@
-//! Every store of the framework, on any of its backends.
+//! All stores of the framework, on any of their backends.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -23,13 +23,13 @@ use crate::telemetry::Metrics;
 use crate::timeline::{self, Timelines};
 use crate::web::Sessions;
 
-/// The settings that tests run with.
+/// The settings for tests.
 const DATABASE: config::Database =
     config::Database { readers: 2, connections: 8, wait_seconds: 5, statement_seconds: 10 };
 const CACHE: config::Cache = config::Cache { memory_bytes: 16 << 20, value_bytes: 64 << 10 };
 const QUEUE: config::Queue = config::Queue { workers: 4, lease_seconds: 15 };
 
-/// What stores stand on. It is gone with the last clone.
+/// The backends of stores. They are removed with the last clone.
 #[derive(Clone)]
 pub struct Backing {
     databases: Vec<String>,
@@ -46,7 +46,7 @@ impl Backing {
         Self::servers((0..2).map(url).collect(), directory)
     }
 
-    /// Databases on servers, empty, by their addresses; `held` keeps them there.
+    /// Empty databases on servers, by their addresses; `held` keeps the servers running.
     pub fn servers(databases: Vec<String>, held: impl Any + Send + Sync) -> Self {
         let files = Arc::new(tempfile::tempdir().expect("a temporary directory"));
         Self { databases, redis: None, files, _held: Arc::new(held) }
@@ -60,19 +60,19 @@ impl Backing {
         self.redis.as_deref()
     }
 
-    /// Where its files are.
+    /// The directory for its files.
     pub(super) fn directory(&self) -> &std::path::Path {
         self.files.path()
     }
 
-    /// The same, with something else that is kept for as long.
+    /// The same, holding another value for as long.
     #[must_use]
     pub fn holding(mut self, held: impl Any + Send + Sync) -> Self {
         self._held = Arc::new((self._held, held));
         self
     }
 
-    /// The same, and a Redis that is empty, which processes share.
+    /// The same, with an empty Redis that processes share.
     #[must_use]
     pub fn with_redis(mut self, url: &str) -> Self {
         self.redis = Some(url.to_owned());
@@ -80,7 +80,7 @@ impl Backing {
     }
 }
 
-/// A worker that works until this is dropped.
+/// A worker that runs until this is dropped.
 pub struct Working(Option<tokio::runtime::Runtime>);
 
 impl Drop for Working {
@@ -91,10 +91,10 @@ impl Drop for Working {
     }
 }
 
-/// The stores, and what jobs are handed in tests. Clones share everything.
+/// The stores, which are also the context of jobs in tests. Clones share everything.
 #[derive(Clone)]
 pub struct Stores {
-    /// Moved by hand; a worker's own pauses are real.
+    /// A manual clock; a worker's own pauses are real.
     pub clock: Clock,
     /// All data, on two databases.
     pub shards: Shards,
@@ -102,17 +102,17 @@ pub struct Stores {
     pub queue: Queue,
     /// Edges.
     pub graph: Graph,
-    /// Timelines of notes: ten items each, authors pulled above three readers.
+    /// Timelines of notes: ten items each, fanned out on read above three readers.
     pub timelines: Timelines,
     /// Files, in a directory.
     pub media: MediaStore,
-    /// Files on their way to a row, for an hour.
+    /// Uploads, abandoned after an hour.
     pub uploads: Uploads,
     /// Signed-in devices.
     pub sessions: Sessions,
-    /// What processes share, where these stores have it.
+    /// Redis, if these stores have one.
     pub redis: Option<Redis>,
-    /// The figures of these stores.
+    /// The metrics of these stores.
     pub metrics: Metrics,
     backing: Backing,
     registry: Arc<std::sync::Mutex<Option<Registry<Stores>>>>,
@@ -137,40 +137,40 @@ impl AsRef<MediaStore> for Stores {
 }
 
 impl Stores {
-    /// New and empty.
+    /// New, empty stores.
     pub async fn new(backing: Backing) -> Self {
         Self::with_jobs(backing, |_| {}).await
     }
 
-    /// The same, by another clock than one moved by hand.
+    /// The same, with this clock instead of a manual one.
     pub async fn at(backing: Backing, clock: Clock) -> Self {
         Self::open(backing, clock, |_| {}).await.expect("new stores open")
     }
 
-    /// New and empty, with jobs of the test's own.
+    /// New, empty stores, with the test's own jobs.
     pub async fn with_jobs(backing: Backing, register: impl FnOnce(&mut Registry<Self>)) -> Self {
         let clock = Clock::manual(EPOCH_MS + 1_000_000_000);
         Self::open(backing, clock, register).await.expect("new stores open")
     }
 
-    /// What a process finds that starts after this one has gone: the same databases, nothing in
+    /// The stores of a process that starts after this one has gone: the same databases, nothing in
     /// memory.
     pub async fn reopened(&self) -> Self {
         self.reopened_with(|_| {}).await
     }
 
-    /// The same, with jobs of the test's own.
+    /// The same, with the test's own jobs.
     pub async fn reopened_with(&self, register: impl FnOnce(&mut Registry<Self>)) -> Self {
         Self::open(self.backing.clone(), self.clock.clone(), register).await.expect("stores open again")
     }
 
-    /// The same, by another address of the same Redis, such as a proxy's.
+    /// The same, through another address of the same Redis, such as a proxy's.
     pub async fn reopened_through(&self, redis: &str) -> Self {
         let backing = self.backing.clone().with_redis(redis);
         Self::open(backing, self.clock.clone(), |_| {}).await.expect("stores open again")
     }
 
-    /// What a process finds that starts when the machine's clock has been set to `now_ms`, such as
+    /// The stores of a process that starts after the machine's clock has been set to `now_ms`, such as
     /// back.
     pub async fn reopened_at(&self, now_ms: u64) -> Self {
         Self::open(self.backing.clone(), Clock::manual(now_ms), |_| {}).await.expect("stores open again")
@@ -219,11 +219,11 @@ impl Stores {
         })
     }
 
-    /// Starts a worker, with threads of its own. When what this gives is dropped, the worker and
-    /// its jobs vanish in the middle of what they do, as in a process that is killed.
+    /// Starts a worker on its own threads. When the result is dropped, the worker and its jobs vanish in
+    /// the middle of their work, as in a process that is killed.
     ///
     /// # Panics
-    /// When one was started before.
+    /// If a worker was started before.
     pub fn work(&self) -> Working {
         let registry = self.registry.lock().expect("no test panics while holding this").take();
         let worker = Worker::new(self.queue.clone(), registry.expect("one worker"), self.clone(), &QUEUE);
@@ -265,17 +265,17 @@ impl Stores {
         self.shards.write(author, move |tx| async move { tx.insert(new).await }).await.expect("a note")
     }
 
-    /// A reader's whole timeline, newest first, by pages of three.
+    /// A reader's whole timeline, newest first, read in pages of three.
     ///
     /// # Panics
-    /// When it can't be read.
+    /// If it can't be read.
     pub async fn timeline(&self, reader: Id<author::Entity>) -> Vec<Id<note::Entity>> {
         let (mut walked, mut keyset) = (Vec::new(), Keyset::newest(3));
         loop {
             let part = self.cached().available().timeline_ids::<note::Entity>(reader, keyset).await;
             let part = part.expect("a timeline");
             let ids: Vec<_> = part.items.iter().map(|(id, ())| *id).collect();
-            // Not through the cache: what was just deleted is gone at once.
+            // Not through the cache, so that deleted rows are gone at once.
             let rows = self.primary().available().find_many(&ids).await.expect("notes");
             walked.extend(rows.iter().map(|row| row.peek().id));
             if part.next.is_none() {
@@ -288,13 +288,13 @@ impl Stores {
     /// Enqueues a job on an author's shard.
     ///
     /// # Errors
-    /// Those of the queue.
+    /// Any error of the queue.
     pub async fn enqueue<J: Run<Self>>(&self, author: Id<author::Entity>, job: J) -> Result<JobId> {
         self.shards.write(author, move |tx| async move { tx.enqueue(job).await }).await
     }
 }
 
-/// These databases, migrated and divided.
+/// Opens these databases, migrates them and assigns their shards.
 pub(crate) async fn databases(urls: &[String]) -> Result<Vec<Database>> {
     let mut migrations = app::migrations();
     migrations.push(fixtures::MIGRATION);

@@ -1,4 +1,4 @@
-//! The cache: one load however many ask, nothing that is no longer so, and errors that change nothing.
+//! The cache: one load for all concurrent reads, no outdated values, and errors that change nothing.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn new_note(stores: &Stores, text: &str) -> Id<Note> {
     stores.note(author, text).await
 }
 
-/// Waits until a process gives this text.
+/// Waits until a process returns this text.
 async fn comes_to(fixture: &CacheFixture, note: Id<Note>, text: &str) {
     eventually(&format!("the text becomes {text}"), async || {
         (fixture.text(note).await.unwrap().as_deref() == Some(text)).then_some(())
@@ -23,13 +23,13 @@ async fn comes_to(fixture: &CacheFixture, note: Id<Note>, text: &str) {
     .await;
 }
 
-/// Waits until what is heard is believed.
+/// Waits until the cache trusts its first level.
 async fn believed(stores: &Stores) {
     eventually("the first level is believed", async || stores.shards.cache().is_believed().then_some(()))
         .await;
 }
 
-/// A thousand who ask at once, in two processes, are one load; and so are those who ask after.
+/// A thousand concurrent reads in two processes cause one load, and later reads cause none.
 pub async fn many_who_ask_are_one_load(stores: &Stores) {
     let id = new_note(stores, "a").await;
     let fixture = CacheFixture::of(stores);
@@ -54,7 +54,7 @@ pub async fn many_who_ask_are_one_load(stores: &Stores) {
     }
 }
 
-/// Many ids are one load each, whoever else asks for some of them; twice the same is no more.
+/// Many ids are one load each, whatever other readers request; a repeated id is loaded once.
 pub async fn many_ids_are_read_at_once(stores: &Stores) {
     let author = stores.author("author").await;
     let mut ids = Vec::new();
@@ -76,7 +76,7 @@ pub async fn many_ids_are_read_at_once(stores: &Stores) {
     assert_eq!(fixture.loads(), 21);
 }
 
-/// That there is nothing is remembered, too, until there is something.
+/// The absence of a row is cached, too, until the row is inserted.
 pub async fn absence_is_remembered_until_it_ends(stores: &Stores) {
     let author = stores.author("author").await;
     let id = stores.shards.generate_id::<Note>(author).unwrap();
@@ -93,7 +93,7 @@ pub async fn absence_is_remembered_until_it_ends(stores: &Stores) {
     assert!(read.find(id).await.unwrap().is_none());
 }
 
-/// A loader's error reaches all who wait, is not kept, and takes nothing away.
+/// A loader's error reaches all waiting readers, is not cached, and removes nothing.
 pub async fn errors_are_not_kept_and_delete_nothing(stores: &Stores) {
     let id = new_note(stores, "a").await;
     let fixture = CacheFixture::of(stores);
@@ -104,7 +104,7 @@ pub async fn errors_are_not_kept_and_delete_nothing(stores: &Stores) {
     fixture.fail(false);
     assert_eq!(fixture.text(id).await.unwrap().as_deref(), Some("a"));
 
-    // It is to be loaded anew, and can't be.
+    // The value is due for a reload, which fails.
     fixture.fail(true);
     stores.clock.advance(cache_fixture::TTL / 2);
     believed(stores).await;
@@ -120,12 +120,13 @@ pub async fn errors_are_not_kept_and_delete_nothing(stores: &Stores) {
     assert_eq!(fixture.text(id).await.unwrap().as_deref(), Some("b"));
 }
 
-/// From half its life on a value is given while one reader loads it anew, and at its end no more.
+/// From half its life on, a value is served while one reader reloads it; at its end it is no longer
+/// served.
 pub async fn what_is_old_is_given_while_one_loads_it_anew(stores: &Stores) {
     let id = new_note(stores, "a").await;
     let fixture = CacheFixture::of(stores);
     fixture.text(id).await.unwrap();
-    // Behind the cache's back, or it would be gone.
+    // Bypasses the cache, which would otherwise drop the value.
     let sql = format!("UPDATE note SET text = 'b' WHERE id = {}", id.raw());
     let changed = stores
         .shards
@@ -157,7 +158,7 @@ pub async fn what_is_old_is_given_while_one_loads_it_anew(stores: &Stores) {
     assert_eq!(asked.await.unwrap().as_deref(), Some("b"));
 }
 
-/// What changes is seen at once where it is changed, and soon by every other process.
+/// A change is visible at once in the process that makes it, and soon in every other.
 pub async fn a_change_is_seen_by_every_process(stores: &Stores) {
     let id = new_note(stores, "0").await;
     let mut processes = vec![CacheFixture::of(stores)];
@@ -178,7 +179,7 @@ pub async fn a_change_is_seen_by_every_process(stores: &Stores) {
     }
 }
 
-/// A load that read the database before a write can't keep what it read, in any process.
+/// A load that read the database before a write can't keep its result, in any process.
 pub async fn a_slow_load_can_not_undo_a_write(stores: &Stores) {
     let id = new_note(stores, "a").await;
     let slow = CacheFixture::of(stores);
@@ -203,8 +204,8 @@ pub async fn a_slow_load_can_not_undo_a_write(stores: &Stores) {
     }
 }
 
-/// A process that dies between its commit and the end of the change leaves a key that nobody keeps,
-/// and never an old value.
+/// A process that dies between its commit and the end of the change leaves a key that is not cached, and
+/// never an old value.
 pub async fn a_writer_who_dies_leaves_nothing_old(stores: &Stores) {
     let id = new_note(stores, "a").await;
     let (fixture, other) = (CacheFixture::of(stores), stores.reopened().await);
@@ -218,7 +219,7 @@ pub async fn a_writer_who_dies_leaves_nothing_old(stores: &Stores) {
     assert_eq!(fixture.loads(), before + 1, "while nobody knows what will come of it, nothing is kept");
     fixture.write(id, "c").await.unwrap();
     comes_to(&other, id, "c").await;
-    // The dead writer's bar has ended, and does not stand beside the next one's.
+    // The dead writer's bar has expired, and does not remain beside the next writer's.
     stores.clock.advance(Duration::from_secs(31));
     let cache = stores.shards.cache();
     eventually("all know that it has", async || cache.is_told().then_some(())).await;
@@ -231,8 +232,8 @@ pub async fn a_writer_who_dies_leaves_nothing_old(stores: &Stores) {
     assert!(fixture.loads() + other.loads() <= before.0 + before.1 + 1, "it is kept again");
 }
 
-/// Two change the same key at once, as those may who lock no row in common: the end of one change is not
-/// the other's.
+/// Two writers that lock no common row change the same key concurrently: the end of one change does not
+/// end the other.
 pub async fn one_change_does_not_end_another(stores: &Stores) {
     let id = new_note(stores, "a").await;
     let (fixture, other) = (CacheFixture::of(stores), stores.reopened().await);
@@ -247,7 +248,7 @@ pub async fn one_change_does_not_end_another(stores: &Stores) {
     comes_to(&fixture, id, "c").await;
 }
 
-/// What a region holds is bounded, and a value that is too large is given and not kept.
+/// A region's memory is bounded, and a value that is too large is returned but not cached.
 pub async fn memory_is_bounded_and_large_values_are_not_kept(stores: &Stores) {
     let region = |name: &str, bytes: usize| {
         let policy = Policy { name: name.to_owned(), version: 1, ttl: cache_fixture::TTL };

@@ -8,10 +8,10 @@ use crate::id::Id;
 use crate::shard::{Keyset, Order};
 use crate::testing::{Author, Keeps, Note, Reads, Stores};
 
-/// More than there are.
+/// More than any list holds.
 const ALL: u64 = 1_000;
 
-/// The counts of an edge's two ends, which the cache must say as the databases do.
+/// The counts at an edge's two ends, which must be equal in the cache and the databases.
 async fn both_counts(stores: &Stores, from: Id<Author>, to: Id<Author>) -> (u64, u64) {
     let mut counts = Vec::new();
     for read in [stores.cached(), stores.primary(), stores.cached().available()] {
@@ -31,7 +31,7 @@ async fn sources<E: Edge>(stores: &Stores, to: Id<E::To>) -> Vec<Id<E::From>> {
     stores.primary().sources::<E>(to, Keyset::newest(ALL)).await.unwrap().into_items()
 }
 
-/// Making and removing are idempotent, and both ends and both counts follow.
+/// Adding and removing are idempotent, and both ends and both counts follow.
 pub async fn an_edge_is_seen_from_both_ends(stores: &Stores) {
     let (a, b) = (stores.author("a").await, stores.author("b").await);
     let graph = &stores.graph;
@@ -60,7 +60,7 @@ pub async fn an_edge_is_seen_from_both_ends(stores: &Stores) {
     assert!(!graph.disconnect::<Reads>(b, a).await.unwrap(), "what never was can't be removed");
 }
 
-/// Pages of neighbours meet each once, from the newest or from the oldest.
+/// Paging through neighbours meets each once, from the newest or from the oldest.
 pub async fn neighbours_are_walked_by_keyset(stores: &Stores) {
     let author = stores.author("kevin").await;
     let note = stores.note(author, "kept by many").await;
@@ -88,7 +88,7 @@ pub async fn neighbours_are_walked_by_keyset(stores: &Stores) {
     assert_eq!(stores.cached().source_counts::<Keeps>(&[note]).await.unwrap()[&note], 25);
 }
 
-/// Toggled by many at once, an edge ends in one state on both ends, and no count drifts.
+/// An edge toggled concurrently ends in one state at both ends, and no count drifts.
 pub async fn concurrent_toggles_never_drift(stores: &Stores) {
     let (a, b) = (stores.author("a").await, stores.author("b").await);
     for round in 0..10 {
@@ -107,8 +107,8 @@ pub async fn concurrent_toggles_never_drift(stores: &Stores) {
     }
 }
 
-/// A process that dies between the two ends leaves a job, and the job writes the inverse edge; an old
-/// job that comes late changes nothing.
+/// A process that dies between the two ends leaves a job, which writes the inverse edge; an old job that
+/// runs late changes nothing.
 pub async fn an_inverse_edge_that_was_not_written_is_made_up_for(stores: &Stores) {
     let (a, b) = (stores.author("a").await, stores.author("b").await);
     let graph = &stores.graph;
@@ -116,7 +116,7 @@ pub async fn an_inverse_edge_that_was_not_written_is_made_up_for(stores: &Stores
     assert_eq!(both_counts(stores, a, b).await, (1, 0), "only the forward edge is written");
     let removed = graph.change_forward_only::<Reads>(a, b, false).await.unwrap().expect("a change");
     let again = graph.change_forward_only::<Reads>(a, b, true).await.unwrap().expect("a change");
-    // The clock stands still: the order is in the versions, not in the time.
+    // The clock stands still: versions determine the order, not time.
     for job in [&again, &made, &removed, &again] {
         graph.write_inverse(job).await.unwrap();
         assert_eq!(both_counts(stores, a, b).await, (1, 1), "an older version overwrote a newer");
@@ -127,8 +127,8 @@ pub async fn an_inverse_edge_that_was_not_written_is_made_up_for(stores: &Stores
     assert_eq!(both_counts(stores, a, b).await, (1, 1));
 }
 
-/// With a row go the edges of every kind that go out of it or come in, at both their ends; those between
-/// others stay.
+/// Deleting a row removes its edges of every kind and in both directions, at both ends; edges between
+/// other rows stay.
 pub async fn a_row_is_deleted_with_its_edges(stores: &Stores) {
     let _worker = stores.work();
     let [leaving, a, b] =
@@ -177,7 +177,7 @@ pub async fn a_row_is_deleted_with_its_edges(stores: &Stores) {
     assert_eq!(counts(leaving, kept).await, [0, 0, 0, 1]);
     assert_eq!(both_counts(stores, a, b).await, (1, 1), "an edge between others");
 
-    // A row that only has edges that come in, with its edges, too.
+    // A row that has only incoming edges, deleted with its edges.
     let deleted = stores.shards.write(kept, move |tx| async move { tx.delete_with_edges(kept).await });
     assert!(deleted.await.unwrap());
     stores.idle().await;
@@ -185,14 +185,14 @@ pub async fn a_row_is_deleted_with_its_edges(stores: &Stores) {
     assert_eq!(counts(b, kept).await, [0, 1, 1, 0]);
 }
 
-/// While a database is away the others say what they hold, to those for whom that is enough; for all
-/// others it is an error.
+/// While a database is down, reads that accept partial results get the other databases' data; all other
+/// reads fail.
 pub async fn what_is_available_leaves_out_a_database_that_is_away(stores: &Stores) {
     let (here, there) = super::on_two_databases(stores).await;
     for (from, to) in [(here, there), (there, here)] {
         stores.graph.connect::<Reads>(from, to).await.unwrap();
     }
-    // Another process, for which one of the databases goes away.
+    // Another process, for which one of the databases goes down.
     let other = stores.reopened().await;
     other.shards.database(there.shard()).close().await.unwrap();
     for read in [other.primary(), other.cached()] {

@@ -1,4 +1,4 @@
-//! Idempotency keys: whatever is repeated, and wherever its effect lives, it happens once.
+//! Idempotency keys: a repeated request takes effect once, wherever its effect lives.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -15,11 +15,11 @@ use crate::shard::Keyset;
 use crate::testing::{Author, Note, Stores, note};
 use crate::web::{Once, expire_keys};
 
-/// For so long a key is remembered.
+/// How long a key is remembered.
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// Whose key it is, and whose notes the request makes: the same account's, and another one's, which lives
-/// on another database.
+/// The account of a key, and the author whose notes the request creates: the same account, and another
+/// one on another database.
 async fn places(stores: &Stores) -> [(Id<Author>, Id<Author>); 2] {
     let (account, other) = super::on_two_databases(stores).await;
     [(account, account), (account, other)]
@@ -29,7 +29,7 @@ fn once(stores: &Stores, account: Id<Author>, key: &str, content: &str) -> Once 
     Once::for_testing(stores.shards.clone(), account.raw(), key, content.as_bytes())
 }
 
-/// Makes a note of this author, and then fails with `error`, if there is one.
+/// Creates a note of this author, and then fails with `error`, if there is one.
 async fn make(once: &Once, author: Id<Author>, error: Option<Error>) -> Result<Id<Note>> {
     let row = note::ActiveModel { author_id: Set(author), text: Set("x".to_owned()), ..Default::default() };
     once.write(author, move |tx| async move {
@@ -39,7 +39,7 @@ async fn make(once: &Once, author: Id<Author>, error: Option<Error>) -> Result<I
     .await
 }
 
-/// What an earlier request made, if there was one.
+/// The note of an earlier request, if there was one.
 async fn earlier(once: &Once, author: Id<Author>) -> Result<Option<Id<Note>>> {
     match once.earlier_or(author, async { Err(Error::absent("there was none")) }).await {
         Err(error) if error.is_absent() => Ok(None),
@@ -52,7 +52,7 @@ async fn notes(stores: &Stores, author: Id<Author>) -> Vec<Id<Note>> {
     notes.items.into_iter().map(|(id, _)| id).collect()
 }
 
-/// How many keys are noted anywhere.
+/// The number of keys in all databases.
 async fn keys(stores: &Stores) -> i64 {
     let mut keys = 0;
     for database in stores.shards.databases() {
@@ -63,7 +63,7 @@ async fn keys(stores: &Stores) -> i64 {
     keys
 }
 
-/// A repeat gets the first result in any process, and leaves one row; another key is another request.
+/// A repeat gets the first result in any process and leaves one row; another key is another request.
 pub async fn the_same_request_again_has_the_first_result(stores: &Stores) {
     let reopened = stores.reopened().await;
     for (account, author) in places(stores).await {
@@ -82,12 +82,12 @@ pub async fn the_same_request_again_has_the_first_result(stores: &Stores) {
         let unkeyed = make(&Once::without_key(stores.shards.clone()), author, None).await;
         let ids = HashSet::from([first, another.unwrap(), unkeyed.unwrap()]);
         assert_eq!((ids.len(), notes(stores, author).await.len()), (3, before + 3));
-        // The same for the next of the places, whose effects are elsewhere.
+        // The keys expire before the next case, whose effects are elsewhere.
         stores.clock.advance(DAY);
     }
 }
 
-/// Fifty at once, in two processes, are one effect, and all are told of it.
+/// Fifty concurrent requests in two processes have one effect, and all get its result.
 pub async fn many_at_once_are_one_effect(stores: &Stores) {
     let reopened = stores.reopened().await;
     for (account, author) in places(stores).await {
@@ -105,8 +105,8 @@ pub async fn many_at_once_are_one_effect(stores: &Stores) {
     }
 }
 
-/// Work before the write, such as storing files, is done by one of those who come at once; by the next
-/// when it fails.
+/// Work before the write, such as storing files, is done by one of the concurrent requests, and by the
+/// next one if it fails.
 pub async fn what_is_costly_is_done_by_one(stores: &Stores) {
     for (account, author) in places(stores).await {
         let (begun, key) = (&AtomicUsize::new(0), format!("to {author}"));
@@ -149,7 +149,7 @@ pub async fn other_content_under_a_key_is_refused(stores: &Stores) {
     assert_eq!(join_all(made).await.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 0]);
 }
 
-/// What one account calls its request is nothing to another.
+/// One account's keys do not affect another's.
 pub async fn keys_of_different_accounts_do_not_collide(stores: &Stores) {
     let [(account, _), (_, other)] = places(stores).await;
     let third = stores.author("third").await;
@@ -160,7 +160,7 @@ pub async fn keys_of_different_accounts_do_not_collide(stores: &Stores) {
     assert_eq!((ids.len(), notes(stores, other).await.len()), (3, 3));
 }
 
-/// A request that was refused changed nothing, and its key may be used for another one.
+/// A refused request changes nothing, and its key may be used for another one.
 pub async fn a_request_that_fails_leaves_no_key(stores: &Stores) {
     for (account, author) in places(stores).await {
         let before = notes(stores, author).await;
@@ -178,7 +178,7 @@ pub async fn a_request_that_fails_leaves_no_key(stores: &Stores) {
     }
 }
 
-/// A request that failed and may succeed later does, under its key, once.
+/// A request that failed but may succeed later takes effect under its key, once.
 pub async fn what_may_succeed_later_is_repeated_under_its_key(stores: &Stores) {
     for (account, author) in places(stores).await {
         let before = notes(stores, author).await.len();
@@ -193,7 +193,7 @@ pub async fn what_may_succeed_later_is_repeated_under_its_key(stores: &Stores) {
     }
 }
 
-/// For a day a key is remembered, and then it is as good as new.
+/// A key is remembered for a day, and then may be used again.
 pub async fn a_key_is_free_after_a_day(stores: &Stores) {
     for (account, author) in places(stores).await {
         let key = format!("to {author}");
@@ -213,14 +213,14 @@ pub async fn a_key_is_free_after_a_day(stores: &Stores) {
     }
 }
 
-/// What makes room takes the keys whose day is over, and no others.
+/// Expiry deletes the keys older than a day, and no others.
 pub async fn keys_expire_and_only_when_their_day_is_over(stores: &Stores) {
     let [(account, _), (_, other)] = places(stores).await;
     assert_eq!(expire_keys(&stores.shards).await.unwrap(), 0);
     for key in ["one", "two", "three"] {
         make(&once(stores, account, key, "a"), account, None).await.unwrap();
     }
-    // Noted with its account, and with its effect.
+    // Recorded both with its account and with its effect.
     make(&once(stores, account, "elsewhere", "a"), other, None).await.unwrap();
     assert_eq!(keys(stores).await, 5);
     stores.clock.advance(DAY / 2);

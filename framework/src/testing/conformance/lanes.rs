@@ -1,4 +1,4 @@
-//! Lanes, unique jobs and schedules: what runs beside what, and how often.
+//! Lanes, unique jobs and schedules: what runs concurrently, and how often.
 
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
@@ -11,7 +11,7 @@ use crate::db::statement;
 use crate::queue::{Job, JobRun, Lane, Registry, Run, Unique};
 use crate::testing::{Backing, Stores, eventually};
 
-/// How often the jobs of a test have begun, by the test's own word.
+/// How often the jobs of a test have begun, by the test's word.
 static BEGUN: LazyLock<Mutex<HashMap<String, u32>>> = LazyLock::new(Mutex::default);
 
 fn begun(word: &str) -> u32 {
@@ -22,12 +22,12 @@ fn begin(word: &str) {
     *BEGUN.lock().expect("no job panics while holding this").entry(word.to_owned()).or_default() += 1;
 }
 
-/// A word that no other test has.
+/// A word unique to a test.
 fn word(name: &str) -> String {
     format!("{name}-{:032x}", rand::random::<u128>())
 }
 
-/// A job of the default lane.
+/// A job in the default lane.
 #[derive(Serialize, Deserialize)]
 struct Quick {
     word: String,
@@ -45,7 +45,7 @@ impl Run<Stores> for Quick {
     }
 }
 
-/// A job of a lane of its own, which never ends.
+/// A job in its own lane, which never ends.
 #[derive(Serialize, Deserialize)]
 struct Endless {
     word: String,
@@ -64,7 +64,7 @@ impl Run<Stores> for Endless {
     }
 }
 
-/// A job of which there is one a word; it ends when the test says so.
+/// A job that is unique by its word; it ends when the test releases it.
 #[derive(Clone, Serialize, Deserialize)]
 struct Single {
     word: String,
@@ -101,7 +101,7 @@ fn register(jobs: &mut Registry<Stores>) {
     jobs.add_lane(Lane::new("slow").workers(2));
 }
 
-/// Jobs that never end keep the workers of their own lane, and no other's.
+/// Jobs that never end occupy the workers of their own lane only.
 pub async fn a_slow_lane_holds_up_no_other(backing: Backing) {
     let stores = Stores::with_jobs(backing, register).await;
     let author = stores.author("kevin").await;
@@ -118,8 +118,8 @@ pub async fn a_slow_lane_holds_up_no_other(backing: Backing) {
     assert_eq!(begun(&slow), 2, "a lane runs no more jobs at once than it has workers");
 }
 
-/// Jobs begin as soon as they are enqueued, on whichever database: the loop of one does not take the
-/// slots from another's. A loop that found none would look again only after a second.
+/// Jobs begin as soon as they are enqueued, on any database: one database's loop does not take the slots
+/// from another's. A loop that found none would look again only after a second.
 pub async fn jobs_of_every_database_begin_at_once(backing: Backing) {
     let stores = Stores::with_jobs(backing, register).await;
     let (first, second) = super::on_two_databases(&stores).await;
@@ -135,7 +135,8 @@ pub async fn jobs_of_every_database_begin_at_once(backing: Backing) {
     tokio::time::timeout(Duration::from_secs(30), all).await.expect("60 jobs begin within half a minute");
 }
 
-/// A unique job is enqueued once, by however many at once; when it is done, once more.
+/// A unique job is enqueued once, by any number of concurrent calls; when it is done, it can be enqueued
+/// again.
 pub async fn a_unique_job_is_there_once(backing: Backing) {
     let stores = Stores::with_jobs(backing, register).await;
     let author = stores.author("kevin").await;
@@ -156,8 +157,8 @@ pub async fn a_unique_job_is_there_once(backing: Backing) {
     assert_eq!(begun(&job.word), 2);
 }
 
-/// A job that is unique while it waits may be enqueued again when it has begun: what has changed since
-/// then needs another run.
+/// A job that is unique while it waits may be enqueued again once it has begun: changes since then need
+/// another run.
 pub async fn a_job_unique_while_it_waits_may_wait_again_once_begun(backing: Backing) {
     let stores = Stores::with_jobs(backing, register).await;
     let author = stores.author("kevin").await;
@@ -172,8 +173,8 @@ pub async fn a_job_unique_while_it_waits_may_wait_again_once_begun(backing: Back
     assert_eq!(begun(&job.word), 2);
 }
 
-/// Of several processes one enqueues a scheduled job when its time has come; times that nobody was there
-/// for are one run.
+/// One of several processes enqueues a scheduled job when it is due; times that passed while none was
+/// running become one run.
 pub async fn a_schedule_is_one_run_a_time(backing: Backing) {
     let name = word("scheduled");
     let schedule = |jobs: &mut Registry<Stores>| {

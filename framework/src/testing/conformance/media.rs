@@ -1,4 +1,4 @@
-//! Media: what is put under a key is got until it is deleted, whatever is behind the store.
+//! Media: a file can be read from its put until its deletion, on any backend.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use bytes::Bytes;
 use crate::media::{MediaKey, MediaStore, PresignedPut};
 use crate::testing::eventually;
 
-/// Longer than the test.
+/// Longer than the test takes.
 const LONG: Duration = Duration::from_secs(600);
 
 fn key() -> MediaKey {
     MediaKey::random("jpg").unwrap()
 }
 
-/// Bytes that a missing, doubled or swapped part would change.
+/// Bytes that a missing, duplicated or swapped part would change.
 fn body(length: usize) -> Bytes {
     let mut state = 1_u32;
     let next = || {
@@ -25,7 +25,7 @@ fn body(length: usize) -> Bytes {
     std::iter::repeat_with(next).take(length).collect::<Vec<_>>().into()
 }
 
-/// A file is there from when its put returned until it is deleted, and its neighbours stay.
+/// A file exists from the return of its put until it is deleted, and other files stay.
 pub async fn what_is_put_is_got_until_it_is_deleted(store: &MediaStore) {
     let (kept, deleted) = (key(), key());
     for key in [&kept, &deleted] {
@@ -39,7 +39,7 @@ pub async fn what_is_put_is_got_until_it_is_deleted(store: &MediaStore) {
     store.check().await.unwrap();
 }
 
-/// To put the same bytes again is no error, before and after a deletion; nor is an empty file.
+/// Putting the same bytes again is not an error, before or after a deletion; nor is an empty file.
 pub async fn to_put_again_is_harmless(store: &MediaStore) {
     for bytes in [body(1_000), Bytes::new()] {
         let key = key();
@@ -53,7 +53,7 @@ pub async fn to_put_again_is_harmless(store: &MediaStore) {
     }
 }
 
-/// What was never there is none, and deleting it is no error.
+/// A file that never existed is `None`, and deleting it is not an error.
 pub async fn what_is_absent_is_none(store: &MediaStore) {
     let key = key();
     store.delete(&key).await.unwrap();
@@ -61,7 +61,7 @@ pub async fn what_is_absent_is_none(store: &MediaStore) {
     assert_eq!(store.get(&key).await.unwrap(), None);
 }
 
-/// A body of many megabytes, and one a byte longer than them, come back as they were.
+/// Bodies of many megabytes, one of them an odd length, come back unchanged.
 pub async fn a_large_body_comes_back_whole(store: &MediaStore) {
     for length in [24 * 1024 * 1024, 24 * 1024 * 1024 + 1] {
         let (key, bytes) = (key(), body(length));
@@ -74,7 +74,7 @@ pub async fn a_large_body_comes_back_whole(store: &MediaStore) {
     }
 }
 
-/// Puts of one key at the same time all succeed, and readers see nothing or all of it.
+/// Concurrent puts of one key all succeed, and readers see nothing or the whole file.
 pub async fn concurrent_puts_of_one_key_agree(store: &MediaStore) {
     let (key, bytes) = (key(), body(300_000));
     let puts = futures::future::join_all((0..8).map(|_| store.put(&key, bytes.clone())));
@@ -93,7 +93,7 @@ pub async fn concurrent_puts_of_one_key_agree(store: &MediaStore) {
     assert!(store.get(&key).await.unwrap().unwrap() == bytes);
 }
 
-/// A client's request of a link, as `send` of the suites takes it.
+/// A client's request to a link, as `send` of the suites takes it.
 fn request(method: Method, url: &str, headers: &[(String, String)], body: Bytes) -> Request<Bytes> {
     let mut request = Request::builder().method(method).uri(url);
     for (name, value) in headers {
@@ -107,13 +107,13 @@ fn put_request(link: &PresignedPut, change: (&str, &str), body: &'static [u8]) -
     if let Some(header) = headers.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case(change.0)) {
         header.1 = change.1.to_owned();
     }
-    // As a client does that sends what it has, whatever it was told.
+    // Like a client that sends what it has, whatever was signed.
     headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-length"));
     headers.push(("content-length".to_owned(), body.len().to_string()));
     request(Method::PUT, &link.url, &headers, Bytes::from_static(body))
 }
 
-/// A link reads its file, without any other permission, until it expires; a changed one reads nothing.
+/// A link reads its file, without any other permission, until it expires; a changed link reads nothing.
 pub async fn a_link_reads_one_file_until_it_expires(
     store: &MediaStore,
     send: impl AsyncFn(Request<Bytes>) -> (StatusCode, Bytes),
@@ -147,7 +147,7 @@ pub async fn a_link_reads_one_file_until_it_expires(
     }
 }
 
-/// A link puts one file of the length and the type that were signed, once, until it expires.
+/// A link puts one file of the signed length and type, once, until it expires.
 pub async fn a_link_puts_one_file_as_it_was_signed(
     store: &MediaStore,
     send: impl AsyncFn(Request<Bytes>) -> (StatusCode, Bytes),
@@ -176,7 +176,7 @@ pub async fn a_link_puts_one_file_as_it_was_signed(
     assert_eq!(send(put_request(&link, ("", ""), b"other")).await.0, StatusCode::PRECONDITION_FAILED);
     assert_eq!(store.get(&key).await.unwrap().unwrap(), "right");
 
-    // With the file there, a link that is still valid is answered 412, and one that is not 403.
+    // While the file exists, a valid link is answered 412, and an expired one 403.
     let short = store.presign_put(&key, "image/jpeg", 5, Duration::from_secs(1)).await.unwrap();
     let expired = async || (send(put_request(&short, ("", ""), b"later")).await.0 == 403).then_some(());
     eventually("the link expires", expired).await;

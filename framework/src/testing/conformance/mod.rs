@@ -1,5 +1,5 @@
-//! What every backend of an interface must do. Each suite takes stores that are open and empty, or
-//! what to open them on.
+//! The conformance suites: what every backend of an interface must do. Each suite takes stores that are
+//! open and empty, or the backing to open them on.
 
 pub mod cache;
 pub mod graph;
@@ -15,7 +15,7 @@ pub mod uploads;
 use super::{Author, Stores};
 use crate::id::Id;
 
-/// Two authors, each on a database of their own.
+/// Two authors on different databases.
 async fn on_two_databases(stores: &Stores) -> (Id<Author>, Id<Author>) {
     let first = stores.author("first").await;
     let place = stores.shards.database(first.shard()).name();
@@ -28,8 +28,8 @@ async fn on_two_databases(stores: &Stores) -> (Id<Author>, Id<Author>) {
     panic!("a hundred authors live on one of {:?}", stores.shards);
 }
 
-/// Makes a test of each case of each suite, on the [`Backing`](super::Backing) that the expression gives
-/// anew for each.
+/// Makes a test of each case of each suite, each on a new [`Backing`](super::Backing) from the
+/// expression.
 ///
 /// ```ignore
 /// tripod::conformance!(tripod::testing::Backing::embedded());

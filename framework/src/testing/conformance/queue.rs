@@ -14,10 +14,10 @@ use crate::queue::{Job, JobRun, Run};
 use crate::shard::Keyset;
 use crate::testing::{Author, Backing, Keeps, Note, Reads, Stores, eventually, note};
 
-/// What the jobs of a test did, by the test's own word.
+/// The steps done by a test's jobs, by the test's word.
 static DONE: LazyLock<Mutex<HashMap<String, Vec<u32>>>> = LazyLock::new(Mutex::default);
 
-/// What a job notes when it stops for ever.
+/// Recorded by a job that hangs.
 const HANGS: u32 = u32::MAX;
 
 fn write_down(word: &str, step: u32) {
@@ -28,7 +28,7 @@ fn done(word: &str) -> Vec<u32> {
     DONE.lock().expect("no job panics while holding this").get(word).cloned().unwrap_or_default()
 }
 
-/// A job that notes each attempt, and fails, panics or hangs as told.
+/// A job that records each attempt, and fails, panics or hangs as configured.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Noted {
     word: String,
@@ -67,7 +67,7 @@ impl Run<Stores> for Noted {
     }
 }
 
-/// A job that nobody registers.
+/// A job that is never registered.
 #[derive(Debug, Serialize, Deserialize)]
 struct Unregistered;
 
@@ -91,7 +91,7 @@ async fn stores(backing: Backing) -> Stores {
     Stores::with_jobs(backing, |registry| registry.register::<Noted>()).await
 }
 
-/// Does something to the database of an author that the framework never does.
+/// Runs SQL on an author's database that the framework never runs.
 async fn execute(stores: &Stores, author: Id<Author>, sql: &'static str) {
     let database = stores.shards.database(author.shard()).clone();
     let executed =
@@ -99,7 +99,7 @@ async fn execute(stores: &Stores, author: Id<Author>, sql: &'static str) {
     executed.await.unwrap();
 }
 
-/// A job whose transaction is undone never runs; one whose transaction commits does.
+/// A job whose transaction is rolled back never runs; one whose transaction commits does.
 pub async fn a_job_commits_with_its_transaction(backing: Backing) {
     let stores = stores(backing).await;
     let _worker = stores.work();
@@ -117,7 +117,7 @@ pub async fn a_job_commits_with_its_transaction(backing: Backing) {
     assert!(done(&undone.word).is_empty());
 }
 
-/// A row, two edges and a job of one transaction are all there when it commits, and none otherwise.
+/// A row, two edges and a job of one transaction all exist if it commits, and none otherwise.
 pub async fn a_row_an_edge_and_a_job_commit_together_or_not_at_all(backing: Backing) {
     let stores = stores(backing).await;
     let (a, b) = (stores.author("a").await, stores.author("b").await);
@@ -161,8 +161,8 @@ pub async fn a_row_an_edge_and_a_job_commit_together_or_not_at_all(backing: Back
     assert!(done(&undone.word).is_empty());
 }
 
-/// A job that no worker has begun is cancelled, by itself or with a transaction; one that is to run
-/// later can be told to run now.
+/// A job that no worker has begun can be cancelled, alone or in a transaction; a delayed job can be made
+/// due now.
 pub async fn a_job_is_cancelled_until_it_has_begun(backing: Backing) {
     let stores = stores(backing).await;
     let author = stores.author("kevin").await;
@@ -201,7 +201,7 @@ pub async fn a_job_is_cancelled_until_it_has_begun(backing: Backing) {
     assert!(done(&alone.word).is_empty() && done(&within.word).is_empty());
 }
 
-/// A failing job is tried again, later each time, until it is put aside; a person can revive it.
+/// A failing job is retried, later each time, until it is dead; an operator can revive it.
 pub async fn failures_back_off_and_end_as_dead_letters(backing: Backing) {
     let stores = stores(backing).await;
     let _worker = stores.work();
@@ -210,7 +210,7 @@ pub async fn failures_back_off_and_end_as_dead_letters(backing: Backing) {
     let id = stores.enqueue(author, job.clone()).await.unwrap();
     eventually("the first attempt", async || (done(&job.word).len() == 1).then_some(())).await;
     for attempts in 2..=3 {
-        // It comes back when its time has come, not before: so the clock must move.
+        // The job is due only at its time, so the clock must move.
         eventually("another attempt", async || {
             stores.clock.advance(Duration::from_millis(500));
             (done(&job.word).len() == attempts).then_some(())
@@ -232,7 +232,7 @@ pub async fn a_panic_is_a_failed_attempt(backing: Backing) {
     let author = stores.author("kevin").await;
     stores.enqueue(author, Noted { panic: true, ..noted("panics") }).await.unwrap();
     let dead = eventually("the panicking job is dead", async || {
-        // In steps so small that no lease ends while an attempt is written down.
+        // In steps so small that no lease ends while an attempt is recorded.
         stores.clock.advance(Duration::from_millis(500));
         stores.queue.dead().await.unwrap().pop()
     })
@@ -243,13 +243,13 @@ pub async fn a_panic_is_a_failed_attempt(backing: Backing) {
     eventually("the worker goes on", async || (done(&after.word) == [0]).then_some(())).await;
 }
 
-/// Of many jobs that are due none is leased that is not begun: the clock stands, so no lease ends.
+/// Of many due jobs, none is leased without being begun: the clock stands still, so no lease ends.
 pub async fn many_due_jobs_are_each_begun_when_they_are_leased(backing: Backing) {
     let stores = stores(backing).await;
     let author = stores.author("kevin").await;
     stores.enqueue(author, noted("first")).await.unwrap();
     execute(&stores, author, "DELETE FROM tripod_job").await;
-    // Of a table that it has seen empty PostgreSQL expects a single row, and plans loops.
+    // For a table that was empty when analysed, PostgreSQL expects a single row and plans loops.
     execute(&stores, author, "ANALYZE tripod_job").await;
     for _ in 0..100 {
         stores.enqueue(author, noted("due")).await.unwrap();
@@ -258,7 +258,7 @@ pub async fn many_due_jobs_are_each_begun_when_they_are_leased(backing: Backing)
     stores.idle().await;
 }
 
-/// A job whose worker vanishes is taken over when its lease ends, and goes on from where it was.
+/// A job whose worker vanishes is taken over when its lease ends, and continues from its checkpoint.
 pub async fn a_vanished_worker_is_taken_over_in_the_middle(backing: Backing) {
     let stores = stores(backing).await;
     let author = stores.author("kevin").await;
@@ -269,19 +269,19 @@ pub async fn a_vanished_worker_is_taken_over_in_the_middle(backing: Backing) {
     drop(first);
     let second = stores.reopened_with(|registry| registry.register::<Noted>()).await;
     let _worker = second.work();
-    // Before the lease's end nobody may take it; after that somebody must.
+    // Before the lease ends no worker may take it; after that one must.
     stores.clock.advance(Duration::from_secs(16));
     second.idle().await;
     assert_eq!(done(&job.word), [5, HANGS, 2], "the second attempt began where the first had got to");
 }
 
-/// A job that ends its process each time is put aside without being run once more.
+/// A job that ends its process each time is set aside as dead without another run.
 pub async fn a_job_that_kills_its_process_ends_too(backing: Backing) {
     let stores = stores(backing).await;
     let author = stores.author("kevin").await;
     let job = noted("poison");
     stores.enqueue(author, job.clone()).await.unwrap();
-    // Three processes claimed it and died: the attempts are counted, nothing else happened.
+    // Three processes claimed it and died: the attempts are counted, and nothing else happened.
     execute(&stores, author, "UPDATE tripod_job SET attempt = 3").await;
     let _worker = stores.work();
     let dead = eventually("the poison is put aside", async || stores.queue.dead().await.unwrap().pop()).await;
@@ -289,7 +289,7 @@ pub async fn a_job_that_kills_its_process_ends_too(backing: Backing) {
     assert!(done(&job.word).is_empty(), "it was not run again");
 }
 
-/// A job of a name nobody registered is an error when enqueued, and at start.
+/// A job with an unregistered name is an error when enqueued, and at start.
 pub async fn an_unregistered_job_is_an_error(backing: Backing) {
     let stores = stores(backing).await;
     let author = stores.author("kevin").await;

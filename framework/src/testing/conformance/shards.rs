@@ -15,7 +15,7 @@ fn new_note(author: Id<Author>, text: &str) -> note::ActiveModel {
     note::ActiveModel { author_id: Set(author), text: Set(text.to_owned()), ..Default::default() }
 }
 
-/// Insert, find by id, find many by ids, list by owner and across shards.
+/// Inserts rows, finds them by one id and by many, and lists them by owner and across shards.
 pub async fn rows_are_found_wherever_they_live(stores: &Stores) {
     let read = stores.primary();
     let mut notes = Vec::new();
@@ -65,7 +65,7 @@ pub async fn rows_are_found_wherever_they_live(stores: &Stores) {
     assert_eq!(walked, ids, "a walk across shards meets each row once, newest first");
 }
 
-/// Lists go either way, and a walk by keyset meets each row once, though rows come and go meanwhile.
+/// Lists go either way, and a keyset walk meets each row once, even while rows are inserted and deleted.
 pub async fn lists_are_walked_from_either_end(stores: &Stores) {
     let (a, b) = super::on_two_databases(stores).await;
     let mut ids = Vec::new();
@@ -110,7 +110,7 @@ pub async fn lists_are_walked_from_either_end(stores: &Stores) {
     assert_eq!(second.items[0].1.peek().text, "4", "where the row after which a list goes on is gone");
 }
 
-/// While a database is away the others give their rows, to those for whom that is enough.
+/// While a database is down, reads that accept partial results get the other databases' rows.
 pub async fn rows_are_left_out_while_their_database_is_away(stores: &Stores) {
     let (here, there) = super::on_two_databases(stores).await;
     let (mine, theirs) = (stores.note(here, "here").await, stores.note(there, "there").await);
@@ -136,7 +136,7 @@ pub async fn rows_are_left_out_while_their_database_is_away(stores: &Stores) {
     }
 }
 
-/// A row can't be written where its owner or its id does not live.
+/// A row can be written only on the shard of its owner and its id.
 pub async fn a_row_on_the_wrong_shard_is_refused(stores: &Stores) {
     let author = stores.author("kevin").await;
     let elsewhere = Shard::new((author.shard().number() + 1) % 8192).unwrap();
@@ -161,11 +161,11 @@ pub async fn a_row_on_the_wrong_shard_is_refused(stores: &Stores) {
     assert!(stores.primary().list::<Note>(author, Keyset::newest(9)).await.unwrap().items.is_empty());
 }
 
-/// Two processes whose clocks agree generate the same ids; the rows' keys tell them apart.
+/// Two processes whose clocks agree generate the same ids, but claim different ones.
 pub async fn two_processes_that_mint_alike_claim_different_ids(stores: &Stores) {
     let author = stores.author("kevin").await;
     let other = stores.reopened().await;
-    // The manual clock stands still: both begin at the same instant and sequence.
+    // The manual clock stands still: both start at the same instant and sequence.
     stores.clock.advance(Duration::from_millis(1));
     let mut ids = Vec::new();
     for process in [stores, &other, stores, &other] {
@@ -176,7 +176,7 @@ pub async fn two_processes_that_mint_alike_claim_different_ids(stores: &Stores) 
     assert_eq!(stores.primary().find_many(&ids).await.unwrap().len(), 4);
 }
 
-/// A row that has its id is inserted under that once, and a repeat is a conflict that changes nothing.
+/// A row whose id is already set is inserted under it once; a repeat is a conflict that changes nothing.
 pub async fn a_reserved_id_is_claimed_once(stores: &Stores) {
     let author = stores.author("kevin").await;
     let reserved: Id<Note> = stores.shards.generate_id(author).unwrap();
@@ -192,8 +192,8 @@ pub async fn a_reserved_id_is_claimed_once(stores: &Stores) {
     assert_ne!(generated, reserved);
 }
 
-/// What fails leaves nothing behind, a conflict is told as one, and a shard that a database does
-/// not hold any more refuses writes.
+/// A failed write leaves nothing behind, a conflict is reported as one, and a database refuses writes to
+/// a shard that it no longer holds.
 pub async fn a_write_is_all_or_nothing_and_fenced(stores: &Stores) {
     let author = stores.author("kevin").await;
     let row = new_note(author, "x");
@@ -213,7 +213,7 @@ pub async fn a_write_is_all_or_nothing_and_fenced(stores: &Stores) {
     assert!(refused.await.unwrap_err().is_unavailable());
 }
 
-/// Does something to the database of an author that the framework never does.
+/// Runs SQL on an author's database that the framework never runs.
 async fn execute(stores: &Stores, author: Id<Author>, sql: String) {
     let database = stores.shards.database(author.shard());
     let executed =
@@ -221,7 +221,7 @@ async fn execute(stores: &Stores, author: Id<Author>, sql: String) {
     executed.await.unwrap();
 }
 
-/// From now on a note's update fails if it names one of these columns, even with the value they have.
+/// Makes a note's update fail if it names one of these columns, even with an unchanged value.
 async fn refuse_updates_of(stores: &Stores, author: Id<Author>, columns: &str) {
     let trigger = match stores.shards.database(author.shard()).reader().get_database_backend() {
         DbBackend::Postgres => format!(
@@ -239,7 +239,7 @@ async fn refuse_updates_of(stores: &Stores, author: Id<Author>, columns: &str) {
     execute(stores, author, trigger).await;
 }
 
-/// An update writes the columns that differ, gives the row as it is then, and tells the cache.
+/// An update writes the columns that differ, returns the changed row, and invalidates the cache.
 pub async fn an_update_writes_what_differs(stores: &Stores) {
     let author = stores.author("kevin").await;
     let id = stores.note(author, "before").await;
@@ -282,7 +282,7 @@ pub async fn an_update_writes_what_differs(stores: &Stores) {
     assert_eq!(cached().await, "before and after");
 }
 
-/// Updates of one row at once each see what the one before wrote.
+/// Concurrent updates of one row each see the result of the one before.
 pub async fn updates_of_one_row_follow_each_other(stores: &Stores) {
     let author = stores.author("kevin").await;
     let id = stores.note(author, "").await;

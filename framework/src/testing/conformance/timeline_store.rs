@@ -1,4 +1,4 @@
-//! What is kept ready of a timeline: nothing that was pushed is missing above its mark.
+//! The store of ready timelines: no pushed item is missing above a timeline's mark.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ fn store(stores: &Stores, length: usize) -> Store {
     Store::new(stores.redis.clone(), length, 1 << 20)
 }
 
-/// The newest items kept, and the mark; built from `found` when there is nothing.
+/// The newest stored items, and the mark; built from `found` if nothing is stored.
 async fn read(store: &Store, before: i64, found: &[i64]) -> (Vec<i64>, i64) {
     let found = found.to_vec();
     let known = store.read(KEY, before, 100, async move |_| Ok(found)).await.unwrap();
@@ -28,7 +28,7 @@ async fn push(store: &Store, items: impl IntoIterator<Item = i64>) {
     }
 }
 
-/// Items that arrive between the database's answer and its storing are neither lost nor doubled.
+/// Items that arrive between the database's answer and its storing are neither lost nor duplicated.
 pub async fn an_item_pushed_while_building_is_kept(stores: &Stores) {
     let store = store(stores, 10);
     let built = store.read(KEY, i64::MAX, 100, async |_| {
@@ -42,7 +42,7 @@ pub async fn an_item_pushed_while_building_is_kept(stores: &Stores) {
     assert_eq!(read(&store, 3, &[]).await.0, [2, 1]);
 }
 
-/// What is dropped while it is built was read too early: it is not kept.
+/// A timeline that is dropped while it is built was read too early: it is not kept.
 pub async fn a_drop_while_building_is_obeyed(stores: &Stores) {
     let store = store(stores, 10);
     let built = store.read(KEY, i64::MAX, 100, async |_| {
@@ -53,7 +53,7 @@ pub async fn a_drop_while_building_is_obeyed(stores: &Stores) {
     assert_eq!(read(&store, i64::MAX, &[2]).await.0, [2]);
 }
 
-/// What is taken out while a timeline is built may have been read before: what was built is not kept.
+/// An item removed during a build may already have been read: what was built is not kept.
 pub async fn a_removal_while_building_is_obeyed(stores: &Stores) {
     let store = store(stores, 10);
     let built = store.read(KEY, i64::MAX, 100, async |_| {
@@ -64,11 +64,11 @@ pub async fn a_removal_while_building_is_obeyed(stores: &Stores) {
     assert_eq!(read(&store, i64::MAX, &[2]).await, (vec![2], 0));
 }
 
-/// Past its length a timeline forgets the oldest, and says so.
+/// A timeline that exceeds its length drops its oldest items and raises its mark.
 pub async fn what_is_trimmed_raises_the_mark(stores: &Stores) {
     let store = store(stores, 3);
     assert_eq!(read(&store, i64::MAX, &[20, 10]).await, (vec![20, 10], 0));
-    // Larger than what a double tells apart.
+    // Too large for a double to represent exactly.
     let large = (1 << 60) + 1;
     push(&store, [30, 40, large, large + 1, 50]).await;
     let (items, mark) = read(&store, i64::MAX, &[]).await;
@@ -82,7 +82,7 @@ pub async fn what_is_trimmed_raises_the_mark(stores: &Stores) {
     assert!(!read(&store, i64::MAX, &[]).await.0.contains(&5), "what is below the mark is not told");
 }
 
-/// In whatever order items come, and however often, every page holds the newest below its beginning.
+/// In whatever order items arrive, and however often, every page holds the newest below its start.
 pub async fn items_come_in_any_order(stores: &Stores) {
     let seed = std::env::var("TEST_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     let (mut random, store) = (StdRng::seed_from_u64(seed), store(stores, 20));
@@ -91,7 +91,7 @@ pub async fn items_come_in_any_order(stores: &Stores) {
     for step in 0..300 {
         let item = random.random_range(1..1_000);
         push(&store, [item]).await;
-        // What is below the mark may be known to the database only, so it is never asked about.
+        // Only the database may have the items below the mark, so they are never checked.
         all.insert(item);
         let (before, limit) = (random.random_range(1..1_100), random.random_range(1..30));
         let known = store.read(KEY, before, limit, async |_| panic!("it is there")).await.unwrap();
@@ -110,7 +110,7 @@ pub async fn items_come_in_any_order(stores: &Stores) {
     assert!(highest_mark > 0, "nothing was forgotten, TEST_SEED={seed}");
 }
 
-/// An item that is taken out is in no page any more, and nothing else is forgotten for it.
+/// A removed item is on no page any more, and no other item is dropped with it.
 pub async fn what_is_removed_is_gone_and_lowers_no_mark(stores: &Stores) {
     let store = store(stores, 3);
     assert_eq!(read(&store, i64::MAX, &[40, 30, 20]).await, (vec![40, 30, 20], 19));
@@ -130,7 +130,7 @@ pub async fn what_is_removed_is_gone_and_lowers_no_mark(stores: &Stores) {
     assert_eq!(read(&store, i64::MAX, &[9]).await, (vec![9], 0), "what is not there is built as before");
 }
 
-/// Building gives a mark where the database had more; pushes meanwhile may have raised it.
+/// A build sets a mark if the database had more items; pushes meanwhile may have raised it.
 pub async fn building_never_lowers_the_mark(stores: &Stores) {
     let store = store(stores, 2);
     assert_eq!(read(&store, i64::MAX, &[9, 8]).await, (vec![9, 8], 7));
@@ -143,7 +143,7 @@ pub async fn building_never_lowers_the_mark(stores: &Stores) {
     assert_eq!((known.items, known.complete_above), (vec![12, 11], 10));
 }
 
-/// The next one to ask builds it.
+/// The next read builds the timeline.
 pub async fn a_build_that_fails_leaves_nothing_behind(stores: &Stores) {
     let store = store(stores, 10);
     let failed = store.read(KEY, i64::MAX, 100, async |_| Err(Error::unavailable("away"))).await;
@@ -152,7 +152,7 @@ pub async fn a_build_that_fails_leaves_nothing_behind(stores: &Stores) {
     assert_eq!(read(&store, i64::MAX, &[5]).await.0, [4], "it is kept");
 }
 
-/// However many ask, one builds, and all are told what was pushed before they asked.
+/// However many reads are concurrent, one builds, and all include what was pushed before they began.
 pub async fn those_who_ask_together_get_the_same(stores: &Stores) {
     let store = store(stores, 10);
     let builds = std::sync::atomic::AtomicU32::new(0);

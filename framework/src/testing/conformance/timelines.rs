@@ -1,4 +1,4 @@
-//! Timelines: whatever is kept ready, a reader sees what the shards say.
+//! Timelines: whatever is kept ready, a reader sees what the shards hold.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn new_note(stores: &Stores, author: Id<Author>) -> Id<Note> {
     stores.note(author, "a note").await
 }
 
-/// The ids that a reader's timeline holds, those of deleted items among them.
+/// The ids in a reader's timeline, deleted items included.
 async fn held(stores: &Stores, reader: Id<Author>) -> Vec<Id<Note>> {
     let mut held = Vec::new();
     for read in [stores.cached(), stores.primary(), stores.cached().available()] {
@@ -29,7 +29,7 @@ async fn held(stores: &Stores, reader: Id<Author>) -> Vec<Id<Note>> {
     held.swap_remove(0)
 }
 
-/// A new row and nothing else, in a transaction that may fail after it.
+/// Inserts a row and nothing else, in a transaction that may fail after it.
 async fn insert(stores: &Stores, author: Id<Author>, fail: bool) -> Result<Id<Note>> {
     let row = note::ActiveModel { author_id: Set(author), text: Set("x".to_owned()), ..Default::default() };
     let inserted = stores.shards.write(author, move |tx| async move {
@@ -53,7 +53,7 @@ fn newest_first(mut notes: Vec<Id<Note>>) -> Vec<Id<Note>> {
     notes
 }
 
-/// Items reach timelines that are ready and those that are not, each once, with one's own.
+/// Items, including the reader's own, reach each timeline once, whether it is ready or not.
 pub async fn an_item_reaches_its_readers_once(stores: &Stores) {
     let _worker = stores.work();
     let (reader, a, b) = (stores.author("reader").await, stores.author("a").await, stores.author("b").await);
@@ -74,11 +74,12 @@ pub async fn an_item_reaches_its_readers_once(stores: &Stores) {
     assert_eq!(walk(&stores.reopened().await, reader).await, expected, "in another process, too");
 }
 
-/// An item that came between an edge's two ends is there once the second end is.
+/// An item inserted between an edge's two ends appears once the second end is written.
 pub async fn a_late_edge_brings_in_what_it_missed(stores: &Stores) {
     let (reader, author) = (stores.author("reader").await, stores.author("author").await);
     let earlier = new_note(stores, author).await;
-    // The process died before it wrote the inverse edge; the reader reads, and the author goes on.
+    // The process dies before it writes the inverse edge; then the reader reads, and the author posts
+    // again.
     stores.graph.change_forward_only::<Reads>(reader, author, true).await.unwrap().expect("a change");
     assert_eq!(walk(stores, reader).await, [earlier]);
     let _worker = stores.work();
@@ -88,7 +89,7 @@ pub async fn a_late_edge_brings_in_what_it_missed(stores: &Stores) {
     assert_eq!(walk(stores, reader).await, [missed, earlier]);
 }
 
-/// A process that dies between an edge's end and the dropping of what it took out leaves no trace.
+/// A process that dies between removing an edge and dropping its items leaves no trace.
 pub async fn a_removed_edge_takes_its_items_out_late(stores: &Stores) {
     let (reader, author) = (stores.author("reader").await, stores.author("author").await);
     stores.graph.connect::<Reads>(reader, author).await.unwrap();
@@ -101,7 +102,7 @@ pub async fn a_removed_edge_takes_its_items_out_late(stores: &Stores) {
     assert!(walk(stores, reader).await.is_empty());
 }
 
-/// What somebody made is in their own timeline at once, before any job has run.
+/// Authors see their new items in their own timelines at once, before any job has run.
 pub async fn an_author_sees_their_own_item_at_once(stores: &Stores) {
     let author = stores.author("author").await;
     assert!(walk(stores, author).await.is_empty());
@@ -112,7 +113,7 @@ pub async fn an_author_sees_their_own_item_at_once(stores: &Stores) {
     assert!(held(stores, author).await.is_empty(), "nor is it there when they have deleted it");
 }
 
-/// A row that is deleted is in no timeline any more, once the jobs are done.
+/// A deleted row is in no timeline any more, once the jobs are done.
 pub async fn a_deleted_item_leaves_the_timelines(stores: &Stores) {
     let _worker = stores.work();
     let (reader, author) = (stores.author("reader").await, stores.author("author").await);
@@ -120,7 +121,7 @@ pub async fn a_deleted_item_leaves_the_timelines(stores: &Stores) {
     for owner in [reader, author] {
         assert!(held(stores, owner).await.is_empty(), "kept ready from now on");
     }
-    // Nothing but the insert publishes it.
+    // Only the insert publishes it.
     let deleted = insert(stores, author, false).await.unwrap();
     let kept = new_note(stores, author).await;
     stores.idle().await;
@@ -142,7 +143,7 @@ pub async fn a_deleted_item_leaves_the_timelines(stores: &Stores) {
     }
 }
 
-/// A row whose transaction is undone appears nowhere.
+/// A row whose transaction is rolled back appears nowhere.
 pub async fn what_is_undone_is_not_published(stores: &Stores) {
     let _worker = stores.work();
     let (reader, author) = (stores.author("reader").await, stores.author("author").await);
@@ -158,7 +159,7 @@ pub async fn what_is_undone_is_not_published(stores: &Stores) {
     }
 }
 
-/// Past what is kept ready, the shards go on without a gap.
+/// Below the items that are kept ready, the timeline continues from the shards without a gap.
 pub async fn a_timeline_goes_on_below_what_is_kept(stores: &Stores) {
     let _worker = stores.work();
     let (reader, author) = (stores.author("reader").await, stores.author("author").await);
@@ -188,7 +189,8 @@ pub async fn edges_bring_items_in_and_take_them_out(stores: &Stores) {
     assert!(walk(stores, reader).await.is_empty());
 }
 
-/// An author with more readers than are pushed to is pulled, and nobody misses or doubles an item.
+/// The items of an author with too many readers are fanned out on read, and no reader misses or
+/// duplicates one.
 pub async fn a_large_audience_is_pulled(stores: &Stores) {
     let _worker = stores.work();
     let author = stores.author("famous").await;
@@ -201,7 +203,7 @@ pub async fn a_large_audience_is_pulled(stores: &Stores) {
     let mut expected = vec![new_note(stores, author).await];
     stores.idle().await;
     assert_eq!(walk(stores, readers[0]).await, expected);
-    // The fourth reader is one more than are pushed to.
+    // The fourth reader exceeds the limit for fan-out on write.
     let late = stores.author("late").await;
     stores.graph.connect::<Reads>(late, author).await.unwrap();
     readers.push(late);

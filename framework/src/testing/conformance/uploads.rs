@@ -1,4 +1,4 @@
-//! Uploads: in the end there are a row and its files, or neither.
+//! Uploads: in the end both a row and its files exist, or neither.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn shard() -> Shard {
     Shard::of_text("author")
 }
 
-/// Two files that were announced and stored.
+/// Two files that are registered and stored.
 async fn upload(stores: &Stores) -> (Vec<MediaKey>, Upload) {
     let keys: Vec<MediaKey> = (0..2).map(|_| MediaKey::random("jpg").unwrap()).collect();
     let upload = stores.uploads.begin(shard(), keys.clone()).await.unwrap();
@@ -26,7 +26,7 @@ async fn upload(stores: &Stores) -> (Vec<MediaKey>, Upload) {
     (keys, upload)
 }
 
-/// The transaction of the row, which goes on to its end or fails after keeping.
+/// The row's transaction, which commits, or fails after keeping the files.
 async fn keep(stores: &Stores, upload: Upload, shard: Shard, fail: bool) -> Result<()> {
     let kept = stores.shards.write(shard, move |tx| async move {
         tx.keep(upload).await?;
@@ -49,7 +49,7 @@ async fn are_deleted(stores: &Stores, keys: &[MediaKey]) {
     stores.idle().await;
 }
 
-/// A committed row keeps its files, however much time goes by.
+/// A committed row keeps its files, however much time passes.
 pub async fn files_that_are_kept_stay(stores: &Stores) {
     let (keys, upload) = upload(stores).await;
     let _worker = stores.work();
@@ -60,7 +60,7 @@ pub async fn files_that_are_kept_stay(stores: &Stores) {
     assert!(are_there(stores, &keys).await);
 }
 
-/// As after a crash: nobody says anything.
+/// As after a crash: the upload is neither kept nor dropped.
 pub async fn files_without_a_row_are_deleted_in_the_end(stores: &Stores) {
     let (crashed, upload) = upload(stores).await;
     std::mem::forget(upload);
@@ -71,7 +71,8 @@ pub async fn files_without_a_row_are_deleted_in_the_end(stores: &Stores) {
     are_deleted(stores, &crashed).await;
 }
 
-/// Whoever gives up, and whose transaction is undone, need not wait: the clock stands.
+/// The files of a dropped upload, or of one whose transaction is rolled back, are deleted at once: the
+/// clock stands still.
 pub async fn files_of_a_refused_row_are_deleted_at_once(stores: &Stores) {
     let _worker = stores.work();
     let (kept, upload_of_kept) = upload(stores).await;
@@ -88,8 +89,8 @@ pub async fn files_of_a_refused_row_are_deleted_at_once(stores: &Stores) {
     assert!(are_there(stores, &kept).await, "nor later");
 }
 
-/// A caller who is gone before the commit, such as a client who hangs up, is told nothing; the row is
-/// written and keeps its files, though nobody says so any more.
+/// A caller that is gone before the commit, such as a client that hangs up, gets no reply; the row is
+/// still written and keeps its files.
 pub async fn a_caller_who_goes_away_takes_no_files_along(stores: &Stores) {
     let (keys, upload) = upload(stores).await;
     let _worker = stores.work();
@@ -113,7 +114,7 @@ pub async fn a_caller_who_goes_away_takes_no_files_along(stores: &Stores) {
     assert!(are_there(stores, &keys).await);
 }
 
-/// Files that may be deleted at this moment are no row's any more.
+/// Files that may already be being deleted can't get a row any more.
 pub async fn a_row_that_comes_too_late_is_refused(stores: &Stores) {
     let (misplaced, upload_of_misplaced) = upload(stores).await;
     let (late, upload_of_late) = upload(stores).await;
