@@ -1,4 +1,4 @@
-//! Comments: they live on their post's shard, and are counted there.
+//! Comments: stored and counted on their post's shard.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -16,12 +16,12 @@ use crate::entity::{AccountId, CommentId, PostId, comment};
 use crate::views::{self, CommentView};
 use crate::visibility::{self, no_comment, no_post};
 
-/// Characters of a comment.
+/// Maximum characters in a comment.
 const TEXT: usize = 2_200;
-/// Comments of one account.
+/// Comments per account.
 const COMMENTS: RateLimit = RateLimit::new("comment", 120, 3_600);
 
-/// What to say.
+/// A new comment.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct NewComment {
     /// 1 to 2,200 characters.
@@ -29,7 +29,7 @@ pub struct NewComment {
     pub text: String,
 }
 
-/// Comments on a post that one sees: the comment and its post's count are one transaction.
+/// Comments on a post that the account may see. The comment and its post's count are one transaction.
 pub async fn add(app: &App, me: AccountId, once: &Once, post: PostId, new: &NewComment) -> Result<CommentId> {
     app.limits.check(COMMENTS, RateLimitKey::Account(me.raw())).await?;
     let text = text_field("text", &new.text, 1..=TEXT)?;
@@ -42,14 +42,14 @@ pub async fn add(app: &App, me: AccountId, once: &Once, post: PostId, new: &NewC
         ..Default::default()
     };
     let add = once.write(post, move |tx| async move {
-        // A post that was deleted meanwhile takes no comment.
+        // A post that was deleted meanwhile accepts no comment.
         tx.update(post, |post| post.comment_count += 1).await?.ok_or_else(no_post)?;
         tx.insert(row).await
     });
     add.await
 }
 
-/// Deletes a comment: one's own, or any under one's post.
+/// Deletes a comment: the account's own, or any under its posts.
 pub async fn remove(app: &App, me: AccountId, id: CommentId) -> Result<()> {
     let viewer = Viewer::Account(me.raw());
     let comment = find(app, viewer, id).await?;
@@ -68,7 +68,7 @@ pub async fn remove(app: &App, me: AccountId, id: CommentId) -> Result<()> {
     remove.await
 }
 
-/// The comment of this id, if the viewer sees it.
+/// The comment with this id, if the viewer may see it.
 pub async fn find(app: &App, viewer: Viewer, id: CommentId) -> Result<CommentView> {
     let read = app.primary();
     let found = read.find(id).await?.ok_or_else(no_comment)?;

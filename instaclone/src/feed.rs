@@ -1,4 +1,4 @@
-//! The home feed and explore: posts of the people one follows, and of everybody.
+//! The home feed, with the posts of followed people, and explore, with everyone's.
 
 use axum::extract::State;
 use tripod::access::Viewer;
@@ -10,8 +10,8 @@ use crate::posts;
 use crate::views::{self, PostView};
 
 // ANCHOR: home
-/// The posts of the people one follows, and one's own, newest first; without what a database that is
-/// down holds.
+/// The posts of the people that the account follows, and its own, newest first. Leaves out the data of a
+/// database that is down.
 pub async fn home(app: &App, me: AccountId, page: PageQuery) -> Result<Page<PostView>> {
     let (read, viewer) = (app.cached().available(), Viewer::Account(me.raw()));
     page.fill(|part| read.timeline::<post::Entity>(me, part), |posts| views::posts(app, &read, viewer, posts))
@@ -26,7 +26,7 @@ pub async fn get_feed(State(app): State<App>, me: SignedIn, page: PageQuery) -> 
     home(&app, me.id(), page).await.map(Json)
 }
 
-/// Everybody's posts, newest first.
+/// Everyone's posts, newest first.
 #[utoipa::path(get, path = "/explore", tag = "feed", operation_id = "getExplore", params(PageQuery),
     security((), ("bearer" = [])),
     responses((status = 200, description = "A page of posts.", body = Page<PostView>)))]

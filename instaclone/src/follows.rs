@@ -1,4 +1,4 @@
-//! Follows: who sees whose posts in their feed.
+//! Follows: they determine whose posts appear in a feed.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,13 +10,13 @@ use crate::entity::{AccountId, Follow};
 use crate::views::{self, Author};
 use crate::visibility::{self, no_account};
 
-/// People one can follow. A feed is built from their lists, so the number is bounded; Instagram's
-/// own bound is the same.
+/// Maximum people that an account may follow. A feed is built from their lists, so the number must be
+/// bounded; Instagram has the same limit.
 const MOST_FOLLOWED: u64 = 7_500;
-/// Follows and unfollows of one account.
+/// Follows and unfollows per account.
 const FOLLOWS: RateLimit = RateLimit::new("follow", 200, 3_600);
 
-/// Follows somebody, or stops following them.
+/// Follows a person, or stops following them.
 pub async fn set(app: &App, me: AccountId, them: AccountId, followed: bool) -> Result<()> {
     app.limits.check(FOLLOWS, RateLimitKey::Account(me.raw())).await?;
     let read = app.cached();
@@ -41,21 +41,21 @@ pub async fn set(app: &App, me: AccountId, them: AccountId, followed: bool) -> R
     Ok(())
 }
 
-/// Who follows somebody, newest first.
+/// The people who follow an account, newest first.
 pub async fn followers(app: &App, viewer: Viewer, of: AccountId, page: PageQuery) -> Result<Page<Author>> {
     let read = app.cached();
     let of = visibility::account(&read, viewer, of).await?.id;
     page.fill(|part| read.sources::<Follow>(of, part), |ids| views::authors(app, &read, viewer, ids)).await
 }
 
-/// Whom somebody follows, newest first.
+/// The people whom an account follows, newest first.
 pub async fn following(app: &App, viewer: Viewer, by: AccountId, page: PageQuery) -> Result<Page<Author>> {
     let read = app.cached();
     let by = visibility::account(&read, viewer, by).await?.id;
     page.fill(|part| read.targets::<Follow>(by, part), |ids| views::authors(app, &read, viewer, ids)).await
 }
 
-/// Follow somebody.
+/// Follow a person.
 #[utoipa::path(put, path = "/users/{id}/follow", tag = "follows", operation_id = "followUser",
     params(("id" = AccountId, Path)), security(("bearer" = [])),
     responses((status = 204, description = "You follow them."),
@@ -65,7 +65,7 @@ pub async fn follow(State(app): State<App>, me: SignedIn, Path(id): Path<Account
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Unfollow somebody.
+/// Unfollow a person.
 #[utoipa::path(delete, path = "/users/{id}/follow", tag = "follows", operation_id = "unfollowUser",
     params(("id" = AccountId, Path)), security(("bearer" = [])),
     responses((status = 204, description = "You do not follow them.")))]
@@ -74,7 +74,7 @@ pub async fn unfollow(State(app): State<App>, me: SignedIn, Path(id): Path<Accou
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Who follows somebody, newest first.
+/// The people who follow a person, newest first.
 #[utoipa::path(get, path = "/users/{id}/followers", tag = "follows", operation_id = "listFollowers",
     params(("id" = AccountId, Path), PageQuery), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of people.", body = Page<Author>)))]
@@ -87,7 +87,7 @@ pub async fn list_followers(
     followers(&app, viewer, id, page).await.map(Json)
 }
 
-/// Whom somebody follows, newest first.
+/// The people whom a person follows, newest first.
 #[utoipa::path(get, path = "/users/{id}/following", tag = "follows", operation_id = "listFollowing",
     params(("id" = AccountId, Path), PageQuery), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of people.", body = Page<Author>)))]

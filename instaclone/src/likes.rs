@@ -11,10 +11,10 @@ use crate::entity::{AccountId, Like, PostId, account, post};
 use crate::views::{self, Author};
 use crate::visibility::{self, no_post};
 
-/// Likes of one account, and taking them back.
+/// Likes and unlikes per account.
 const LIKES: RateLimit = RateLimit::new("like", 500, 3_600);
 
-/// Makes or removes an edge of this kind to a post that one sees.
+/// Adds or removes an edge of this kind to a post that the account may see.
 pub async fn mark<E>(app: &App, limit: RateLimit, me: AccountId, post: PostId, on: bool) -> Result<()>
 where
     E: Edge<From = account::Entity, To = post::Entity>,
@@ -34,12 +34,12 @@ where
     Ok(())
 }
 
-/// Likes a post, or takes a like back.
+/// Likes or unlikes a post.
 pub async fn set(app: &App, me: AccountId, post: PostId, liked: bool) -> Result<()> {
     mark::<Like>(app, LIKES, me, post, liked).await
 }
 
-/// Who likes a post, newest first.
+/// The people who like a post, newest first.
 pub async fn list(app: &App, viewer: Viewer, post: PostId, page: PageQuery) -> Result<Page<Author>> {
     let read = app.cached();
     let post = visibility::post(&read, viewer, post).await?.id;
@@ -55,7 +55,7 @@ pub async fn like_post(State(app): State<App>, me: SignedIn, Path(id): Path<Post
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Take a like back.
+/// Unlike a post.
 #[utoipa::path(delete, path = "/posts/{id}/like", tag = "likes", operation_id = "unlikePost",
     params(("id" = PostId, Path)), security(("bearer" = [])),
     responses((status = 204, description = "You do not like it.")))]
@@ -64,7 +64,7 @@ pub async fn unlike_post(State(app): State<App>, me: SignedIn, Path(id): Path<Po
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Who likes a post, newest first.
+/// The people who like a post, newest first.
 #[utoipa::path(get, path = "/posts/{id}/likes", tag = "likes", operation_id = "listPostLikes",
     params(("id" = PostId, Path), PageQuery), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of people.", body = Page<Author>)))]

@@ -1,4 +1,4 @@
-//! instaclone: the complete Instagram, built on tripod.
+//! instaclone: a complete Instagram, built on Tripod.
 
 mod accounts;
 mod comments;
@@ -19,8 +19,7 @@ use std::process::ExitCode;
 
 use tripod::App;
 
-/// A reply is made of hundreds of small strings: the system's allocator took a sixth of the time of a
-/// feed.
+/// A reply is built from hundreds of small strings: the system allocator took a sixth of a feed's time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! Every route on one page.
+//! All routes in one place.
 
 use tripod::{App, Pages};
 use utoipa_axum::router::OpenApiRouter;
@@ -6,10 +6,10 @@ use utoipa_axum::routes;
 
 use crate::{accounts, comments, feed, follows, likes, pages, posts, saves};
 
-/// Where the API lives.
+/// The base path of the API.
 const API: &str = "/api/v1";
 
-/// The web pages; their routes are on a page of their own.
+/// The web pages; their routes are listed in their own module.
 pub fn pages() -> Pages {
     pages::pages()
 }

@@ -1,4 +1,4 @@
-//! Saved posts: an edge from an account to a post that only the account sees.
+//! Saved posts: an edge from an account to a post, visible only to the account.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,15 +10,15 @@ use crate::entity::{AccountId, PostId, Save};
 use crate::likes::mark;
 use crate::views::{self, PostView};
 
-/// Saves of one account, and taking them back.
+/// Saves and unsaves per account.
 const SAVES: RateLimit = RateLimit::new("save", 500, 3_600);
 
-/// Saves a post, or takes it out of one's saved ones.
+/// Saves a post, or removes it from the account's saved posts.
 pub async fn set(app: &App, me: AccountId, post: PostId, saved: bool) -> Result<()> {
     mark::<Save>(app, SAVES, me, post, saved).await
 }
 
-/// One's saved posts, the last one saved first.
+/// The account's saved posts, the latest save first.
 pub async fn list(app: &App, me: AccountId, page: PageQuery) -> Result<Page<PostView>> {
     let (read, viewer) = (app.cached(), Viewer::Account(me.raw()));
     page.fill(|part| read.target_rows::<Save>(me, part), |posts| views::posts(app, &read, viewer, posts))
@@ -34,7 +34,7 @@ pub async fn save_post(State(app): State<App>, me: SignedIn, Path(id): Path<Post
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Take a post out of your saved ones.
+/// Remove a post from your saved posts.
 #[utoipa::path(delete, path = "/posts/{id}/save", tag = "saves", operation_id = "unsavePost",
     params(("id" = PostId, Path)), security(("bearer" = [])),
     responses((status = 204, description = "It is not among your saved posts.")))]
@@ -43,7 +43,7 @@ pub async fn unsave_post(State(app): State<App>, me: SignedIn, Path(id): Path<Po
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Your saved posts, the last one saved first. Only you see them.
+/// Your saved posts, the latest save first. Only you see them.
 #[utoipa::path(get, path = "/me/saved", tag = "saves", operation_id = "listSavedPosts", params(PageQuery),
     security(("bearer" = [])),
     responses((status = 200, description = "A page of posts.", body = Page<PostView>)))]

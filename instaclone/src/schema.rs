@@ -1,4 +1,4 @@
-//! The history of the tables. A migration that has been released is never changed.
+//! The history of the tables. A released migration is never changed.
 
 use sea_orm::sea_query::{ColumnDef, Index, Table, TableCreateStatement};
 use tripod::db::{CreateTables, Migration};
@@ -18,7 +18,7 @@ const PRODUCT_PATH: Migration = || {
         .col(big("post_count"))
         .col(ColumnDef::new("deleted").boolean().not_null())
         .take();
-    // Keyed by its text: the shard is the hash of the name, and comes first in the key.
+    // Its key is the text: the shard is the hash of the name, and comes first in the key.
     let username = Table::create()
         .table("username")
         .col(ColumnDef::new("shard").small_integer().not_null())
@@ -47,14 +47,14 @@ const PRODUCT_PATH: Migration = || {
         .boxed()
 };
 
-/// Looking for people by the beginning of their name.
+/// For finding people by the beginning of their name.
 const USERNAME_PREFIX: Migration = || {
     CreateTables::new("m20261122_000102_username_prefix")
         .prefix_index("username_by_name", "username", "name")
         .boxed()
 };
 
-/// What proves who somebody is, apart from what everybody sees of them.
+/// Credentials, separate from the account that everyone sees.
 const CREDENTIALS: Migration = || {
     let credential = table("credential")
         .col(ColumnDef::new("email").text())

@@ -1,4 +1,4 @@
-//! Who sees what: every policy of the product. Lists, counts and pages all go through here.
+//! Visibility: all policies of the product. Lists, counts and pages all use them.
 
 use std::collections::HashMap;
 
@@ -8,13 +8,13 @@ use tripod::{Error, Result};
 
 use crate::entity::{AccountId, PostId, account, comment, post};
 
-/// Nobody sees a deleted account.
+/// Deleted accounts are hidden from everyone.
 fn exists(_: Viewer, account: &account::Model) -> bool {
     !account.deleted
 }
 
-/// Those accounts of a set that one viewer sees: the facts by which the posts and comments of a page are
-/// judged. What an account wrote is seen by whoever sees the account.
+/// The accounts of a set that one viewer may see: the facts that decide about the posts and comments of
+/// a page. An account's posts and comments are visible to everyone who may see the account.
 pub struct People {
     seen: HashMap<AccountId, Visible<account::Model>>,
 }
@@ -30,7 +30,7 @@ impl People {
         Ok(Self { seen: seen.map(|account| (account.id, account)).collect() })
     }
 
-    /// Whom the viewer sees.
+    /// The accounts that the viewer may see.
     pub fn seen(&self) -> impl Iterator<Item = &Visible<account::Model>> {
         self.seen.values()
     }
@@ -48,21 +48,21 @@ impl Policy<comment::Model> for People {
     }
 }
 
-/// The account of this id, if the viewer sees it.
+/// The account with this id, if the viewer may see it.
 pub async fn account(read: &Read, viewer: Viewer, id: AccountId) -> Result<Visible<account::Model>> {
     let account = read.find(id).await?.and_then(|account| account.visible_to(viewer, &exists));
     account.ok_or_else(no_account)
 }
 
-/// The post of this id, if the viewer sees it.
+/// The post with this id, if the viewer may see it.
 pub async fn post(read: &Read, viewer: Viewer, id: PostId) -> Result<Visible<post::Model>> {
     let found = read.find(id).await?.ok_or_else(no_post)?;
     let author = People::load(read, viewer, [found.peek().author_id]).await?;
     found.visible_to(viewer, &author).ok_or_else(no_post)
 }
 
-/// Whether neither of two accounts has been deleted. Asked after an edge between them was made:
-/// the mark of deletion commits before the erasing begins, so either that finds the edge, or this
+/// Whether neither of two accounts has been deleted. Called after an edge between them was added: the
+/// mark of deletion commits before the erasure begins, so either the erasure finds the edge, or this
 /// finds the mark.
 pub async fn both_exist(read: &Read, one: AccountId, other: AccountId) -> Result<bool> {
     let found = read.find_many(&[one, other]).await?;
@@ -70,17 +70,17 @@ pub async fn both_exist(read: &Read, one: AccountId, other: AccountId) -> Result
     Ok(exist(one) && exist(other))
 }
 
-/// The answer about somebody who is not there, or not for this viewer.
+/// The error for an account that does not exist or is hidden from the viewer.
 pub fn no_account() -> Error {
     Error::absent("There is nobody of this id or name.")
 }
 
-/// The answer about a post that is not there, or not for this viewer.
+/// The error for a post that does not exist or is hidden from the viewer.
 pub fn no_post() -> Error {
     Error::absent("There is no such post.")
 }
 
-/// The answer about a comment that is not there, or not for this viewer.
+/// The error for a comment that does not exist or is hidden from the viewer.
 pub fn no_comment() -> Error {
     Error::absent("There is no such comment.")
 }

@@ -1,11 +1,11 @@
-//! What people write under the photos of each scene, and where some of them say they were.
+//! The captions of each scene's photos, some with a location.
 
 use super::draw::Scene;
 
-/// A caption, and a location; empty where none is given.
+/// A caption and a location, which is empty if none is given.
 pub type Caption = (&'static str, &'static str);
 
-/// The captions of a scene. None of them speaks of what differs between its drawings.
+/// The captions of a scene. None of them mentions what differs between its drawings.
 pub fn captions(scene: Scene) -> &'static [Caption; 9] {
     match scene {
         Scene::Mountains => &[

@@ -1,8 +1,8 @@
-//! `--demo`: people, photos that the program draws itself, and what they say about them.
+//! `--demo`: people, photos that the program draws itself, and their comments.
 //!
-//! [`plan`] decides what happens; this makes it so, by the ways that requests go: photos through
-//! the processor, posts with their fan-out, follows and likes as edges. Each part is small, so
-//! that thousands of them do not take long: what belongs to one hour is made side by side.
+//! [`plan`] decides what happens; this module carries it out through the same code as requests: photos
+//! through the processor, posts with their fan-out, follows and likes as edges. The actions of one time
+//! window run concurrently, so that thousands of them do not take long.
 
 mod captions;
 mod draw;
@@ -30,13 +30,13 @@ use plan::{Act, Plan};
 
 pub use plan::SPAN;
 
-/// Everybody's, and told to whoever starts the demo.
+/// The password of every demo account, printed when the demo starts.
 const PASSWORD: &str = "tripod-demo";
-/// Photos under way at the same time: one is drawn while another waits for the disk.
+/// Photos processed concurrently: one is drawn while another waits for the disk.
 const PHOTOS_AT_ONCE: usize = 4;
-/// Writes under way at the same time, which share their commits.
+/// Concurrent writes, which share commits.
 const WRITES_AT_ONCE: usize = 32;
-/// What happens within this time is made side by side.
+/// Actions within this time run concurrently.
 const WINDOW: Duration = Duration::from_secs(2 * 3600);
 
 /// Fills an empty service.
@@ -52,7 +52,7 @@ pub async fn fill(demo: Demo) -> anyhow::Result<Vec<(&'static str, String)>> {
 /// A stored photo, and the upload that its post keeps.
 type Photo = (Picture, Upload);
 
-/// Draws and stores the photos of all posts, in their order.
+/// Draws and stores the photos of all posts, in order.
 async fn draw_photos(
     app: &App,
     progress: &Progress,
@@ -81,7 +81,7 @@ async fn store(app: &App, shard: Shard, pixels: Pixmap, alt: String) -> anyhow::
     Ok((picture, upload))
 }
 
-/// The accounts, with their pictures, in the first two days.
+/// Creates the accounts, with their pictures, in the first two days.
 async fn sign_up(demo: &Demo, progress: &Progress) -> anyhow::Result<Vec<AccountId>> {
     progress.begin("people", PEOPLE.len());
     let password_hash = demo.app.passwords.hash(PASSWORD.to_owned()).await?;
@@ -117,8 +117,8 @@ async fn sign_up(demo: &Demo, progress: &Progress) -> anyhow::Result<Vec<Account
     Ok(ids)
 }
 
-/// Lets everything happen, a window of time after another. Ids are minted one by one, so that they
-/// carry each its own time; what is made under them is made side by side.
+/// Carries out all actions, one time window after another. Ids are minted one by one, so that each has
+/// its own time; their rows are created concurrently.
 async fn happen(
     demo: &Demo,
     progress: &Progress,
@@ -171,7 +171,7 @@ async fn happen(
     Ok(())
 }
 
-/// Does all of it, on all cores, so much at once. Gives what came of it, in order.
+/// Runs all futures on all cores, at most `at_once` concurrently. Returns the results in order.
 async fn side_by_side<F, T>(progress: &Progress, at_once: usize, work: Vec<F>) -> anyhow::Result<Vec<T>>
 where
     F: Future<Output = anyhow::Result<T>> + Send + 'static,
@@ -186,7 +186,7 @@ where
     }
 }
 
-/// What an edge points to.
+/// The target of an edge.
 enum Either {
     Person(AccountId),
     Post(PostId),
@@ -240,7 +240,7 @@ async fn comment(
     Ok(comment.await?)
 }
 
-/// How far the demo has come: a bar on a terminal, a line a part elsewhere.
+/// The demo's progress: a bar on a terminal, otherwise one line per part.
 struct Progress {
     bar: ProgressBar,
 }
@@ -251,7 +251,7 @@ impl Progress {
         Ok(Self { bar: ProgressBar::new(0).with_style(style) })
     }
 
-    /// Begins a part of the work that takes so many steps.
+    /// Begins a part of the work with this many steps.
     fn begin(&self, what: &'static str, steps: usize) {
         if std::io::stderr().is_terminal() {
             self.bar.reset();

@@ -1,20 +1,20 @@
-//! The people of the demo: names, what they say of themselves, what they take photos of.
+//! The people of the demo: their names, their bios and what they photograph.
 
 use super::draw::{Hair, Scene};
 
-/// Somebody.
+/// A person.
 pub struct Person {
     pub username: &'static str,
     pub full_name: &'static str,
     pub bio: &'static str,
     pub hair: Hair,
-    /// From light to dark.
+    /// An index into a list from light to dark.
     pub skin: usize,
-    /// What they take photos of, the dearest first.
+    /// What they photograph, the favourite first.
     pub loves: [Scene; 3],
 }
 
-/// All of them. The first is the one to log in as.
+/// Everyone in the demo. Visitors log in as the first person.
 pub const PEOPLE: [Person; 40] = [
     Person {
         username: "ines.duarte",

@@ -1,5 +1,5 @@
-//! Who follows whom, who posts what, who likes and says what, and when: all of it decided before
-//! anything is made, from one seed.
+//! Plans who follows whom, who posts, likes and comments what, and when. Everything is decided in
+//! advance, from one seed.
 
 use std::time::Duration;
 
@@ -8,32 +8,32 @@ use super::draw::{Drawing, Random, SCENES, Scene, Shape};
 use super::people::PEOPLE;
 use super::remarks::{ANSWERS, ANYWHERE, remarks};
 
-/// How long the people have been here.
+/// How long the people have been members.
 pub const SPAN: Duration = Duration::from_secs(6 * 7 * 24 * 3600);
 
 const HOUR: f32 = 3_600.0;
 const DAY: f32 = 24.0 * HOUR;
 const SEED: u64 = 2011;
 
-/// A post to be made.
+/// A planned post.
 pub struct Post {
-    /// A place in [`PEOPLE`].
+    /// An index into [`PEOPLE`].
     pub author: usize,
     pub caption: Caption,
     pub drawings: Vec<Drawing>,
 }
 
-/// What happens. People and posts are places in their lists.
+/// An action. People and posts are indices into their lists.
 #[derive(Clone, Copy, Debug)]
 pub enum Act {
     Follow(usize, usize),
     Post(usize),
     Like(usize, usize),
-    /// Who, under which post, what.
+    /// The person, the post and the text.
     Comment(usize, usize, &'static str),
 }
 
-/// Everything that happens, in order, each with how long before the present.
+/// All actions in order, each with its time before the present.
 pub struct Plan {
     pub posts: Vec<Post>,
     pub acts: Vec<(Duration, Act)>,
@@ -47,7 +47,7 @@ impl Plan {
         let mut acts = Vec::new();
         let followers = follows(&mut acts, random);
         for (index, post) in posts.iter().enumerate() {
-            // More of them the nearer the present, and the last of them a moment ago.
+            // Posts become more frequent towards the present, and the last one is a moment old.
             let part = (index as f32 + random.unit()) / posts.len() as f32;
             let at = (0.5 * HOUR + (SPAN.as_secs_f32() - 4.0 * DAY) * (1.0 - part).powf(1.3)).max(240.0);
             acts.push((at, Act::Post(index)));
@@ -59,7 +59,7 @@ impl Plan {
     }
 }
 
-/// One post for each caption, by somebody who loves the scene, in a mixed order.
+/// One post for each caption, by a person who loves the scene, in a mixed order.
 fn posts(random: &mut Random) -> Vec<Post> {
     let mut posts = Vec::new();
     for (kind, scene) in SCENES.into_iter().enumerate() {
@@ -67,7 +67,7 @@ fn posts(random: &mut Random) -> Vec<Post> {
             let fans: Vec<usize> =
                 (0..PEOPLE.len()).filter(|person| PEOPLE[*person].loves.contains(&scene)).collect();
             let fan = fans[(index * 5 + random.below(2)) % fans.len()];
-            // The first person is who visitors log in as: their profile shows something of most kinds.
+            // Visitors log in as the first person, whose profile shows most kinds of scene.
             let author = if index == 0 && kind % 2 == 0 { 0 } else { fan };
             let photos = if random.chance(0.12) { 2 + random.below(2) } else { 1 };
             let shape = shape(scene, random);
@@ -88,14 +88,14 @@ fn shape(scene: Scene, random: &mut Random) -> Shape {
     }
 }
 
-/// A few are followed by almost everybody, most by some; people with a love in common more often.
-/// Gives each one's followers.
+/// Almost everyone follows a few people, and some follow most; shared interests make follows more
+/// likely. Returns the followers of each person.
 fn follows(acts: &mut Vec<(f32, Act)>, random: &mut Random) -> Vec<Vec<usize>> {
     let mut followers = vec![Vec::new(); PEOPLE.len()];
     for (reader, person) in PEOPLE.iter().enumerate() {
         let eager = if reader == 0 { 0.9 } else { random.within(0.4, 1.0) };
         for author in (0..PEOPLE.len()).filter(|author| *author != reader) {
-            // A fixed order that has nothing to do with the list's.
+            // A fixed order, unrelated to the list's.
             let fame = 1.0 / (1.0 + ((author * 17 + 5) % PEOPLE.len()) as f32 * 0.13);
             let shared = person.loves.iter().filter(|love| PEOPLE[author].loves.contains(love)).count();
             if random.chance(eager * (fame * 0.8 + 0.2 * shared as f32)) {
@@ -173,7 +173,7 @@ mod tests {
     fn authors_take_photos_of_what_they_love() {
         let of_first = Plan::new().posts.iter().filter(|post| post.author == 0).count();
         assert!(of_first >= 9, "the first person has {of_first} posts: not three rows");
-        // All but the first person, who has something of most kinds.
+        // Everyone except the first person, who has posts of most kinds.
         for post in Plan::new().posts.iter().filter(|post| post.author != 0) {
             assert!(PEOPLE[post.author].loves.contains(&post.drawings[0].scene));
         }

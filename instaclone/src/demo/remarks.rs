@@ -1,8 +1,8 @@
-//! What people say under each other's photos.
+//! The comments under photos.
 
 use super::draw::Scene;
 
-/// What fits under any photo.
+/// Comments that fit any photo.
 pub const ANYWHERE: [&str; 26] = [
     "This is so good.",
     "The light in this one!",
@@ -32,7 +32,7 @@ pub const ANYWHERE: [&str; 26] = [
     "👏👏👏",
 ];
 
-/// What fits under the photos of a scene only.
+/// Comments that fit only the photos of a scene.
 pub fn remarks(scene: Scene) -> &'static [&'static str; 5] {
     match scene {
         Scene::Mountains => &[
@@ -157,7 +157,7 @@ pub fn remarks(scene: Scene) -> &'static [&'static str; 5] {
     }
 }
 
-/// What authors answer.
+/// Answers by authors.
 pub const ANSWERS: [&str; 10] = [
     "Thank you! 🙏",
     "Ha, thanks!",

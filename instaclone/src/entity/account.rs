@@ -1,4 +1,4 @@
-//! An account. It lives on the shard of its first user name's hash.
+//! An account. It lives on the shard of the hash of its first user name.
 
 use sea_orm::entity::prelude::*;
 use tripod::id::Id;
@@ -8,7 +8,7 @@ use tripod::{Cached, NoRelations, Sharded};
 /// The id of an account.
 pub type AccountId = Id<Entity>;
 
-/// An account: all of it may be shown to whoever sees it.
+/// An account: every field may be shown to anyone who may see the account.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, NoRelations, Sharded, Cached)]
 #[sea_orm(table_name = "account")]
 #[sharded(by = id)]
@@ -22,7 +22,7 @@ pub struct Model {
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub avatar: Option<Picture>,
     pub post_count: i64,
-    /// Deleted accounts are seen by nobody; what is left of them is erased by a job. The row
-    /// stays, so that nobody can take the name and be mistaken for its first owner.
+    /// Deleted accounts are hidden from everyone, and a job erases their data. The row stays, so that no
+    /// one can take the name and be mistaken for its first owner.
     pub deleted: bool,
 }

@@ -1,5 +1,5 @@
-//! What proves that somebody is who they say. Apart from the account, which everybody who sees it has
-//! read, and which is cached.
+//! The credentials of accounts. They are separate from the account, which is cached and read for
+//! everyone who sees it.
 
 use sea_orm::entity::prelude::*;
 use tripod::id::Id;
@@ -7,7 +7,7 @@ use tripod::{NoRelations, Sharded};
 
 use super::account::AccountId;
 
-/// The credentials of an account, under the account's own number.
+/// The credentials of an account, under the account's own id.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, NoRelations, Sharded)]
 #[sea_orm(table_name = "credential")]
 #[sharded(by = id)]
@@ -16,11 +16,11 @@ pub struct Model {
     pub id: Id<Entity>,
     pub email: Option<String>,
     pub password_hash: String,
-    /// The hash of the `Idempotency-Key` it was made under, if any.
+    /// The hash of the `Idempotency-Key` of the sign-up, if any.
     pub sign_up_key: Option<String>,
 }
 
-/// Where an account's credentials are.
+/// The id of an account's credentials.
 pub fn of(account: AccountId) -> Id<Entity> {
     Id::from_raw(account.raw())
 }

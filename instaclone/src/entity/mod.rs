@@ -1,4 +1,4 @@
-//! What is stored: the entities, and the edges between them. Every other module stands on this one.
+//! The entities, and the edges between them. Every other module builds on this one.
 
 pub mod account;
 pub mod comment;
@@ -22,7 +22,7 @@ pub struct Follow;
 #[edge(name = "like", from = account::Entity, to = post::Entity)]
 pub struct Like;
 
-/// An account keeps a post for later. Nobody else is told, not even by a count.
+/// An account keeps a post for later. It is visible to no one else, not even as a count.
 #[derive(Edge)]
 #[edge(name = "save", from = account::Entity, to = post::Entity)]
 pub struct Save;

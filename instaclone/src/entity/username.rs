@@ -1,4 +1,4 @@
-//! A user name and whose it is. Found by the name itself.
+//! A user name and its owner. Found by the name itself.
 
 use sea_orm::entity::prelude::*;
 use tripod::{NoRelations, Sharded};

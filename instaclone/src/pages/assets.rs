@@ -1,6 +1,6 @@
-//! The files that pages load: the style, the scripts and the icons, in the binary.
+//! The files that pages load: the style sheet, scripts and icons, embedded in the binary.
 //!
-//! A file's address carries a hash of its content, so that browsers may keep it for ever and a new
+//! A file's address contains a hash of its content, so that browsers may cache it for ever, and a new
 //! version is loaded at once.
 
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use tripod::web::{Path, Problem, hash_text};
 
-/// A file under the address that carries its hash.
+/// A file, with its hash in its address.
 struct Asset {
     name: &'static str,
     path: String,
@@ -42,7 +42,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     files.into_iter().map(asset).collect()
 });
 
-/// The address of a file; nothing is at that of a name that is none.
+/// The address of a file; empty if there is no such file.
 pub fn path(name: &str) -> &'static str {
     ASSETS.iter().find(|asset| asset.name == name).map_or("", |asset| &asset.path)
 }
@@ -55,7 +55,7 @@ pub async fn serve(Path(name): Path<String>) -> Result<Response, Problem> {
         .ok_or_else(|| Problem::absent("There is no such file."))
 }
 
-/// What browsers ask for by themselves, under an address that stays.
+/// The icon that browsers request by themselves, at a fixed address.
 pub async fn favicon() -> Result<Response, Problem> {
     let mark = ASSETS.iter().find(|asset| asset.name == "mark.svg");
     mark.map(|asset| reply(asset, "public, max-age=86400"))

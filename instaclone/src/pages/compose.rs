@@ -1,4 +1,4 @@
-//! The composer: choose photos, say what they show, share.
+//! The composer: choose photos, describe them, share.
 
 use askama::Template;
 use axum::extract::FromRequest;
@@ -48,7 +48,7 @@ pub async fn share(
     let (typed, once) = (draft.without_pictures(), key.with_content(draft.digests()));
     match posts::publish(&cx.app, me, &once, draft).await {
         Ok(_) => Ok(Redirect::to("/").into_response()),
-        // Going back to a form that was sent, and sending something else: a key is good for one post.
+        // The form was changed after it was sent: a key is valid for one post only.
         Err(error) => {
             let form_errors = FormErrors::of(error)?;
             let page = ComposePage { cx, form_errors, draft: typed, key: IdempotencyKey::random() };

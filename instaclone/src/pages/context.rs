@@ -1,4 +1,4 @@
-//! One request for a page: who asks, in which language, and how the reply goes back.
+//! A request for a page: the viewer, the language, and helpers for the reply.
 
 use axum::extract::FromRequestParts;
 use axum::http::header::{HOST, HeaderMap, REFERER};
@@ -15,13 +15,13 @@ use super::messages::{Messages, messages};
 use crate::entity::AccountId;
 use crate::views::{self, Author};
 
-/// Says that the reply should be the piece that has changed (RFC 7240).
+/// Requests only the part of the page that has changed (RFC 7240).
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// A request for a page.
 pub struct PageContext {
     pub app: App,
-    /// Who is signed in, with what every page shows of them.
+    /// The signed-in account, with what every page shows of it.
     pub me: Option<(SignedIn, Author)>,
     pub messages: &'static Messages,
     pub headers: HeaderMap,
@@ -51,29 +51,29 @@ impl FromRequestParts<App> for PageContext {
 }
 
 impl PageContext {
-    /// Who is signed in.
+    /// The signed-in account's session.
     ///
     /// # Errors
-    /// 401, which leads to the log-in and back, when nobody is.
+    /// 401 if the viewer is not signed in, which leads to the log-in and back.
     pub fn signed_in(&self) -> Result<&SignedIn> {
         let me = self.me.as_ref().map(|(me, _)| me);
         me.ok_or_else(|| Error::unauthenticated("Log in to go on."))
     }
 
-    /// The account that is signed in.
+    /// The id of the signed-in account.
     ///
     /// # Errors
-    /// As [`Self::signed_in`].
+    /// As for [`Self::signed_in`].
     pub fn my_id(&self) -> Result<AccountId> {
         self.signed_in().map(SignedIn::id)
     }
 
-    /// For whom the page is drawn.
+    /// The viewer of the page.
     pub fn viewer(&self) -> Viewer {
         self.me.as_ref().map_or(Viewer::Anonymous, |(me, _)| me.viewer())
     }
 
-    /// Whether it is this person who looks.
+    /// Whether this person is the viewer.
     pub fn is_me(&self, person: &Author) -> bool {
         self.viewer().is(person.id)
     }
@@ -83,12 +83,12 @@ impl PageContext {
         self.path.strip_prefix("/u/") == Some(&person.username)
     }
 
-    /// Whether only the piece that has changed is asked for.
+    /// Whether only the changed part of the page is requested.
     pub fn wants_piece(&self) -> bool {
         self.headers.get(PREFER).is_some_and(|value| value == "return=representation")
     }
 
-    /// Back to the page that the form was on, with the part of it to look at.
+    /// Redirects back to the page with the form, at the given part of it.
     pub fn back(&self, otherwise: &str, part: &str) -> Response {
         let page = referring_page(&self.headers).unwrap_or_else(|| otherwise.to_owned());
         Redirect::to(&format!("{page}{part}")).into_response()
@@ -99,7 +99,7 @@ impl PageContext {
         assets::path(name)
     }
 
-    /// How long ago something was, in a word or two.
+    /// How long ago this was, in a word or two.
     pub fn ago(&self, time: &DateTime<Utc>) -> String {
         let now_ms = self.app.shards.clock().now_ms();
         let minutes = now_ms.saturating_sub(time.timestamp_millis().max(0) as u64) / 60_000;
@@ -107,14 +107,14 @@ impl PageContext {
     }
 }
 
-/// The page of ours that a request came from: its path and query.
+/// The page of this site that a request came from: its path and query.
 pub fn referring_page(headers: &HeaderMap) -> Option<String> {
     let referer: Uri = headers.get(REFERER)?.to_str().ok()?.parse().ok()?;
     let same = referer.authority()?.as_str() == headers.get(HOST)?.to_str().ok()?;
     local(referer.path_and_query()?.as_str()).filter(|_| same)
 }
 
-/// A path of ours to go to; nothing when it could lead elsewhere.
+/// A path on this site; `None` if it could lead elsewhere.
 pub fn local(path: &str) -> Option<String> {
     let leads_away = !path.starts_with('/')
         || path[1..].starts_with(['/', '\\'])

@@ -1,4 +1,4 @@
-//! What every page has in common: its headers, and the form_errors of a form.
+//! What all pages share: their headers, and the errors of a form.
 
 use askama::Template;
 use axum::http::header::{
@@ -11,45 +11,45 @@ use tripod::web::{FieldError, Problem};
 
 use super::messages::Messages;
 
-/// What a page may load and do: our own files, and pictures that are in the page itself.
+/// What a page may load and do: only our own files, and pictures embedded in the page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
     connect-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 const HEADERS: [(HeaderName, &str); 5] = [
     (CONTENT_TYPE, "text/html; charset=utf-8"),
     (CONTENT_SECURITY_POLICY, POLICY),
-    // Kept for going back, asked for anew otherwise; never by a cache that several people share.
+    // Kept for back navigation, otherwise revalidated; never stored in shared caches.
     (CACHE_CONTROL, "private, no-cache"),
     (VARY, "cookie, accept-language, prefer"),
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
 ];
 
-/// Draws a page.
+/// Renders a page.
 pub fn page(template: &impl Template) -> Result<Response, Problem> {
     page_of(StatusCode::OK, template)
 }
 
-/// Draws a page with a status of its own.
+/// Renders a page with another status.
 pub fn page_of(status: StatusCode, template: &impl Template) -> Result<Response, Problem> {
     let html = template.render().map_err(|error| Error::internal("a page can't be drawn").because(error))?;
     let headers = HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value)));
     Ok((status, HeaderMap::from_iter(headers), html).into_response())
 }
 
-/// What is wrong with a form that comes back to whoever sent it.
+/// The errors of a form that is shown again.
 #[derive(Default)]
 pub struct FormErrors {
     problem: Option<Problem>,
 }
 
-/// What the API calls fields that nobody sees in a form; what is wrong with them is said of the form.
+/// API fields without a visible form field; their errors are shown for the form as a whole.
 const UNSEEN: [&str; 4] = ["", "id", "cursor", "Idempotency-Key"];
 
 impl FormErrors {
-    /// Of a form that was refused for what was put into it; other problems are passed on.
+    /// The errors of a form whose input was refused; other problems are returned as errors.
     ///
     /// # Errors
-    /// The problem, when putting something else into the form does not mend it.
+    /// The problem, if different input would not fix it.
     pub fn of(refused: impl Into<Problem>) -> Result<Self, Problem> {
         let problem = refused.into();
         match problem.status {
@@ -68,7 +68,7 @@ impl FormErrors {
         self.problem.as_ref().map_or(&[], |problem| &problem.errors)
     }
 
-    /// What is wrong with a field, or with one of several of its name (`photo[2]`).
+    /// The error of a field, or of one of several fields with its name (`photo[2]`).
     pub fn field(&self, messages: &Messages, name: &str) -> Option<String> {
         let is_it = |error: &&FieldError| {
             let rest = error.field.strip_prefix(name);
@@ -77,7 +77,7 @@ impl FormErrors {
         self.errors().iter().find(is_it).map(|error| messages.say(&error.detail))
     }
 
-    /// What is wrong with the form as a whole, where no field of it is at fault.
+    /// The error of the form as a whole, if no field is at fault.
     pub fn whole(&self, messages: &Messages) -> Option<String> {
         let problem = self.problem.as_ref()?;
         if let Some(error) = problem.errors.iter().find(|error| UNSEEN.contains(&error.field.as_str())) {

@@ -1,4 +1,4 @@
-//! The home feed, explore, what one saved, and the welcome of those who are not signed in.
+//! The home feed, explore, saved posts, and the welcome page for visitors who are not signed in.
 
 use askama::Template;
 use axum::response::Response;
@@ -10,9 +10,9 @@ use super::frame::{FormErrors, page};
 use crate::views::PostView;
 use crate::{feed, posts, saves};
 
-/// Photos of a page of explore: rows of three.
+/// Photos per page of explore: rows of three.
 const TILES: u16 = 30;
-/// Photos of the glimpse that the welcome gives.
+/// Photos on the welcome page.
 const GLIMPSE: u16 = 9;
 
 #[derive(Template)]

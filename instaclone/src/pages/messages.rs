@@ -10,12 +10,12 @@ use tripod::web::read_cookie;
 pub use english::ENGLISH;
 pub use spanish::SPANISH;
 
-/// The cookie that keeps the language somebody chose.
+/// The cookie for the chosen language.
 pub const COOKIE: &str = "language";
 
-/// A sentence that holds a number.
+/// A sentence with a number.
 type Counted = fn(u64) -> String;
-/// A sentence that holds a name or another text.
+/// A sentence with a name or another text.
 type Of = fn(&str) -> String;
 
 /// The strings of one language.
@@ -39,7 +39,7 @@ pub struct Messages {
     pub delete_comment_of: Of,
     pub delete_post: &'static str,
     pub delete_post_warning: &'static str,
-    /// The label of what describes a photo; `{}` is the photo's number.
+    /// The label of a photo's description; `{}` is the photo's number.
     pub describe_photo: &'static str,
     pub devices: &'static str,
     pub edit: &'static str,
@@ -107,20 +107,20 @@ pub struct Messages {
     pub unfollow: &'static str,
     pub username: &'static str,
     pub welcome: &'static str,
-    /// The heading of the page that says what went wrong, by status.
+    /// The heading of the problem page, by status.
     pub problem: fn(u16) -> &'static str,
-    /// The API's sentences in this language; `{}` stands for what differs. One that is not here is
-    /// shown as it is.
+    /// The API's sentences in this language; `{}` is a placeholder. Other sentences are shown
+    /// untranslated.
     pub sentences: &'static [(&'static str, &'static str)],
 }
 
 impl Messages {
-    /// The label of what describes the photo of this number.
+    /// The label of the description of the photo with this number.
     pub fn describe(&self, number: &usize) -> String {
         self.describe_photo.replace("{}", &number.to_string())
     }
 
-    /// A sentence of the API, or what it says of a field, in this language and as a sentence.
+    /// A sentence of the API, or a field's error detail, in this language and capitalised.
     pub fn say(&self, sentence: &str) -> String {
         capitalized(&self.translated(sentence))
     }
@@ -142,20 +142,20 @@ fn capitalized(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// The messages of a language's tag.
+/// The messages for a language tag.
 pub fn of_tag(tag: &str) -> Option<&'static Messages> {
     let language = tag.split('-').next().unwrap_or_default();
     [&ENGLISH, &SPANISH].into_iter().find(|messages| messages.tag.eq_ignore_ascii_case(language))
 }
 
-/// The messages for a request: in the language that was chosen, else the browser's, else English.
+/// The messages for a request: in the chosen language, else the browser's, else English.
 pub fn messages(headers: &HeaderMap) -> &'static Messages {
     let chosen = read_cookie(headers, COOKIE).and_then(of_tag);
     let accepted = || headers.get(ACCEPT_LANGUAGE)?.to_str().ok().and_then(accepted);
     chosen.or_else(accepted).unwrap_or(&ENGLISH)
 }
 
-/// The language that `Accept-Language` likes best, of those we have.
+/// The available language that `Accept-Language` prefers.
 fn accepted(header: &str) -> Option<&'static Messages> {
     let mut languages: Vec<(f32, &Messages)> = header
         .split(',')
@@ -165,7 +165,7 @@ fn accepted(header: &str) -> Option<&'static Messages> {
             (weight > 0.0).then_some((weight, of_tag(tag.trim())?))
         })
         .collect();
-    // Stable: of two that are liked as much, the first stays first.
+    // Stable: of two with equal weight, the first stays first.
     languages.sort_by(|one, other| other.0.total_cmp(&one.0));
     languages.first().map(|(_, messages)| *messages)
 }

@@ -1,9 +1,9 @@
-//! The web app: every page is the API's answer, drawn as HTML, and every action is a form.
+//! The web app: every page is an API result rendered as HTML, and every action is a form.
 //!
-//! A page calls the same functions as the API's handlers, so that no rule stands in two places. Forms answer
-//! 303 to the page that shows their effect; with `Prefer: return=representation` (RFC 7240), which
-//! only our own scripts send, they answer with just the piece of the page that has changed.
-//! Nothing here needs a script: those only spare a reload.
+//! A page calls the same functions as the API's handlers, so that no rule exists twice. Forms are
+//! answered with 303 to the page that shows their effect; with `Prefer: return=representation` (RFC
+//! 7240), which only our own scripts send, with just the changed part of the page. Nothing requires a
+//! script: scripts only avoid reloads.
 
 mod assets;
 mod auth;
@@ -22,7 +22,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use tripod::{App, Pages};
 
-/// All pages, on one page.
+/// The routes of all pages.
 pub fn pages() -> Pages {
     let routes = Router::new()
         .route("/", get(home::feed))

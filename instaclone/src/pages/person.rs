@@ -1,4 +1,4 @@
-//! A person's profile with their photos, whom they follow and who follows them.
+//! A person's profile with their photos, their followers and the people they follow.
 
 use askama::Template;
 use axum::response::Response;
@@ -10,7 +10,7 @@ use crate::views::{Author, PostView, User};
 use crate::visibility::no_account;
 use crate::{accounts, follows, posts};
 
-/// Photos of a page: rows of three.
+/// Photos per page: rows of three.
 const TILES: u16 = 30;
 
 #[derive(Template)]
@@ -50,7 +50,7 @@ struct Follow {
 
 async fn find(cx: &PageContext, username: &str) -> Result<User, Problem> {
     let found = accounts::with_name(&cx.app, cx.viewer(), username).await;
-    // A name that nobody can have is nobody's.
+    // An invalid name belongs to no account.
     Ok(found.map_err(|error| if error.is_invalid() { no_account() } else { error })?)
 }
 

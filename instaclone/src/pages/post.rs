@@ -1,4 +1,4 @@
-//! A post's page, and what one does with a post: like it, comment, change it, delete it.
+//! A post's page, and the actions on it: like, comment, edit, delete.
 
 use askama::Template;
 use axum::http::{StatusCode, Uri};
@@ -28,7 +28,7 @@ struct PostPage {
     key: String,
 }
 
-/// What was refused, to be mended.
+/// Refused input, to be corrected.
 #[derive(Default)]
 struct Typed {
     comment: String,
@@ -67,8 +67,8 @@ async fn show_with(
     page_of(status, &PostPage { cx, post, comments, next, form_errors, typed, key: IdempotencyKey::random() })
 }
 
-/// A refused form is shown at the address it was sent to; coming back there leads to the page, at
-/// the same place in its list of comments.
+/// Redirects to the post. A refused form is shown at the address it was sent to; reloading that address
+/// leads to the page, at the same place in its list of comments.
 pub async fn to_post(Path(id): Path<PostId>, uri: Uri) -> Redirect {
     let place = uri.query().and_then(|query| query.split('&').find(|part| part.starts_with("cursor=")));
     Redirect::to(&format!("/p/{id}?{}", place.unwrap_or_default()))
@@ -127,7 +127,7 @@ pub async fn comment(
     }
 }
 
-/// Which post a comment's form stands under.
+/// The post that a comment's form belongs to.
 #[derive(Deserialize)]
 pub struct Under {
     post: PostId,
@@ -168,7 +168,7 @@ pub async fn delete(cx: PageContext, Path(id): Path<PostId>) -> Result<Response,
 }
 
 impl PostView {
-    /// Whether the viewer keeps it.
+    /// Whether the viewer has saved it.
     pub(super) fn is_saved(&self) -> bool {
         self.viewer.as_ref().is_some_and(|viewer| viewer.saved)
     }
@@ -184,16 +184,16 @@ impl PostView {
     }
 }
 
-/// Tints of the letters that stand for people without a picture.
+/// The number of tints for the initials of people without a picture.
 const TINTS: i64 = 6;
 
 impl Author {
-    /// The letter that stands for a missing picture.
+    /// The initial shown in place of a missing picture.
     pub(super) fn initial(&self) -> char {
         self.username.chars().next().unwrap_or('?').to_ascii_uppercase()
     }
 
-    /// Which tint that letter has.
+    /// The tint of that initial.
     pub(super) fn tint(&self) -> i64 {
         // The last ten bits are a sequence, nearly always 0.
         (self.id.raw() >> 10) % TINTS

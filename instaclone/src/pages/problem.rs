@@ -1,4 +1,4 @@
-//! The page that says what went wrong.
+//! The page that shows an error.
 
 use askama::Template;
 use axum::http::header::AUTHORIZATION;
@@ -22,10 +22,10 @@ struct ProblemPage {
     style: &'static str,
 }
 
-/// Shows a problem to a browser. Whoever has to log in is led there, and back afterwards: to the
-/// page that was asked for, or to the one with the form that was sent.
+/// Shows a problem to a browser. A viewer who must log in is redirected to the log-in, and afterwards
+/// back to the requested page or the page with the form.
 pub fn page(asked: &Asked, problem: Problem) -> Response {
-    // What is refused for a header that browsers add by themselves can't be mended by a log-in.
+    // Logging in does not help if a header that browsers send by themselves was refused.
     let can_log_in = asked.uri.path() != "/login" && !asked.headers.contains_key(AUTHORIZATION);
     if problem.status == 401 && can_log_in {
         let wanted = match asked.method {
@@ -35,7 +35,7 @@ pub fn page(asked: &Asked, problem: Problem) -> Response {
         let next: String = wanted.into_iter().flat_map(|path| query_value(&path)).collect();
         return Redirect::to(&format!("/login?next={next}")).into_response();
     }
-    // To whoever reads pages an address that can't be any is just one where nothing is.
+    // To a reader, a malformed address is one where nothing exists.
     let problem = match asked.method {
         Method::GET if problem.status == 400 => Problem::absent("There is nothing at this address."),
         _ => problem,
@@ -52,7 +52,7 @@ pub fn page(asked: &Asked, problem: Problem) -> Response {
     page_of(status, &page).unwrap_or_else(Problem::into_response)
 }
 
-/// A path as the value of a query's parameter.
+/// A path, escaped as a query parameter's value.
 fn query_value(path: &str) -> Vec<char> {
     let escaped = path.bytes().flat_map(|byte| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => vec![byte as char],

@@ -1,4 +1,4 @@
-//! Looking for people by the beginning of their user name.
+//! Searching for people by the beginning of their user name.
 
 use askama::Template;
 use axum::response::Response;
@@ -10,12 +10,12 @@ use super::frame::page;
 use crate::entity::username;
 use crate::views::{self, Author};
 
-/// People shown: who is not among them is found by typing on.
+/// Maximum people shown; typing more of the name finds the others.
 const MOST: usize = 30;
-/// Names looked at for them: those of deleted accounts are kept, and lead to nobody.
+/// Maximum names read for them: the names of deleted accounts are kept, but not shown.
 const LOOKED_AT: u64 = 120;
 
-/// What to look for.
+/// The search text.
 #[derive(Deserialize)]
 pub struct Question {
     #[serde(default)]
@@ -36,7 +36,7 @@ pub async fn search(cx: PageContext, Query(Question { q }): Query<Question>) -> 
     page(&SearchPage { cx, q, people })
 }
 
-/// The people whose names begin with this, by name.
+/// The people whose names begin with `start`, by name.
 async fn beginning_with(cx: &PageContext, start: &str) -> Result<Vec<Author>, Problem> {
     let may_be_a_name = !start.is_empty()
         && start.len() <= 30

@@ -1,4 +1,4 @@
-//! One's own settings: picture, profile, devices, language, and leaving for good.
+//! The account's settings: picture, profile, devices, language and deletion.
 
 use askama::Template;
 use axum::extract::{FromRequest, Request};
@@ -17,12 +17,13 @@ use crate::accounts::{self, Device, ProfileChange, SessionId};
 use crate::posts;
 use crate::views::User;
 
-/// A refused form is shown at the address it was sent to; coming back there leads to the page.
+/// Redirects to the settings. A refused form is shown at the address it was sent to; reloading that
+/// address leads here.
 pub async fn to_settings() -> Redirect {
     Redirect::to("/settings")
 }
 
-/// What the page is told by the form before it.
+/// What the previous form reports to the page.
 #[derive(Deserialize)]
 pub struct Told {
     saved: Option<u8>,
@@ -40,7 +41,7 @@ struct SettingsPage {
     bio: String,
 }
 
-/// What was typed into the profile's form.
+/// The input of the profile's form.
 #[derive(Deserialize)]
 pub struct Profile {
     full_name: String,
@@ -51,9 +52,9 @@ pub async fn show(cx: PageContext, Query(told): Query<Told>) -> Result<Response,
     show_with(cx, FormErrors::default(), None, told.saved.is_some()).await
 }
 
-/// What a device is, in words, from what its browser says of itself.
+/// A device's name, from its browser's user agent.
 fn device_name(user_agent: &str) -> String {
-    // Browsers name those they descend from as well, so the younger ones come first.
+    // Browsers also name their ancestors, so derived browsers come first.
     let browsers = [
         ("Edg", "Edge"),
         ("OPR", "Opera"),
@@ -99,7 +100,7 @@ async fn show_with(
     page_of(status, &SettingsPage { cx, user, devices, form_errors, saved, full_name, bio })
 }
 
-/// Back to the settings: saved, or with what was wrong.
+/// Back to the settings, with a confirmation or with the errors.
 async fn answer<T>(
     cx: PageContext,
     done: Result<T, Problem>,
@@ -146,13 +147,13 @@ pub async fn change_avatar(
 
 pub async fn close_session(cx: PageContext, Path(id): Path<SessionId>) -> Result<Response, Problem> {
     match accounts::close(&cx.app, cx.signed_in()?, id).await {
-        // Closed already, by another click or another device.
+        // Already closed, by another click or another device.
         Err(error) if error.is_absent() => answer(cx, Ok(()), None).await,
         done => answer(cx, done.map_err(Problem::from), None).await,
     }
 }
 
-/// The user name, typed to show that it is meant.
+/// The user name, typed as confirmation.
 #[derive(Deserialize)]
 pub struct Confirmation {
     confirm: String,
@@ -174,7 +175,7 @@ pub struct Language {
     language: String,
 }
 
-/// Keeps the language that somebody chose, in their browser.
+/// Stores the chosen language in the browser.
 pub async fn change_language(cx: PageContext, Form(typed): Form<Language>) -> Result<Response, Problem> {
     let chosen = messages::of_tag(&typed.language);
     let chosen = chosen.ok_or_else(|| Problem::invalid("language", "is not one of this service"))?;

@@ -1,5 +1,5 @@
-//! Changing a post's caption, and deleting a post: the row goes at once and for everybody; jobs that
-//! commit with it clear up after it.
+//! Changing a post's caption, and deleting a post. The row is deleted at once for everyone; jobs that
+//! commit with it delete the rest.
 
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
@@ -11,10 +11,10 @@ use tripod::{App, Error, Job, Result};
 use crate::entity::{AccountId, PostId, comment, post};
 use crate::visibility::{self, no_post};
 
-/// Comments that are erased between two looks at what is left.
+/// Comments erased per transaction.
 const PAGE: u64 = 200;
 
-/// The post of this id, if it is one's own.
+/// The post with this id, if it belongs to the account.
 async fn own(app: &App, me: AccountId, id: PostId) -> Result<post::Model> {
     let viewer = tripod::access::Viewer::Account(me.raw());
     let post = visibility::post(&app.cached(), viewer, id).await?;
@@ -24,7 +24,7 @@ async fn own(app: &App, me: AccountId, id: PostId) -> Result<post::Model> {
     }
 }
 
-/// Changes the caption of one's own post, and gives it as it is now.
+/// Changes the caption of the account's own post, and returns the new caption.
 pub async fn change_caption(
     app: &App,
     me: AccountId,
@@ -41,9 +41,9 @@ pub async fn change_caption(
     change.await
 }
 
-/// Deletes one's own post.
+/// Deletes the account's own post.
 pub async fn remove_own(app: &App, me: AccountId, once: &Once, id: PostId) -> Result<()> {
-    // A repeat finds no post, and is answered as the first request was.
+    // A repeat finds no post, and gets the first request's response.
     let removal = async {
         let post = own(app, me, id).await?;
         once.write(id, move |tx| remove_with_traces(tx, post)).await
@@ -51,13 +51,13 @@ pub async fn remove_own(app: &App, me: AccountId, once: &Once, id: PostId) -> Re
     once.earlier_or(id, removal).await
 }
 
-/// Deletes a post, with its author's count and the jobs that erase what hung on it.
+/// Deletes a post, updates its author's count, and enqueues the jobs that erase its data.
 pub async fn remove(app: &App, post: post::Model) -> Result<()> {
     app.write(post.id, move |tx| remove_with_traces(tx, post)).await
 }
 
 async fn remove_with_traces(tx: Tx, post: post::Model) -> Result<()> {
-    // Or somebody else was first, and counted.
+    // Already deleted, and counted, by another request.
     if !tx.delete_with_edges(post.id).await? {
         return Ok(());
     }
@@ -77,7 +77,7 @@ pub struct EraseComments {
 impl Run<App> for EraseComments {
     async fn run(&mut self, app: &App, _: &JobRun) -> anyhow::Result<()> {
         let post = self.post;
-        // A page at a time, so that no write is a long one.
+        // A page at a time, so that every write is short.
         let erase_some = || {
             app.write(post, move |tx| async move {
                 let connection = tx.connection_without_invalidation();

@@ -1,5 +1,5 @@
-//! Posting: the photos are made safe, stored, and only then does the post commit, together with
-//! its fan-out.
+//! Posting: the photos are processed and stored, and only then does the post commit, together with its
+//! fan-out.
 
 use sea_orm::ActiveValue::Set;
 use tripod::web::{Once, RateLimit, RateLimitKey};
@@ -9,7 +9,7 @@ use super::draft::Draft;
 use crate::entity::post::{self, Photos};
 use crate::entity::{AccountId, PostId};
 
-/// Uploads of one account.
+/// Uploads per account.
 const UPLOADS: RateLimit = RateLimit::new("upload", 60, 3_600);
 
 /// Counts an upload against its account's limit.
@@ -17,7 +17,7 @@ pub async fn take_upload(app: &App, me: AccountId) -> Result<()> {
     app.limits.check(UPLOADS, RateLimitKey::Account(me.raw())).await
 }
 
-/// Publishes a draft that was checked: the post, its files and its author's count are one transaction.
+/// Publishes a checked draft: the post, its files and its author's count are one transaction.
 pub async fn publish(app: &App, me: AccountId, once: &Once, draft: Draft) -> Result<PostId> {
     let publish = async {
         let (photos, upload) = app.store_pictures(me, draft.pictures.into_iter().zip(draft.alts)).await?;

@@ -1,4 +1,4 @@
-//! A new post as it is sent: a form, read part by part, whose pictures are made safe at once.
+//! A new post as it is sent: a form that is read part by part, whose pictures are processed at once.
 
 use sha2::{Digest, Sha256};
 use tripod::media::Processed;
@@ -7,17 +7,17 @@ use tripod::web::{Problem, TextFields};
 use tripod::{App, Error, Result};
 use utoipa::ToSchema;
 
-/// Photos of one post.
+/// Maximum photos in a post.
 const MOST_PHOTOS: usize = 10;
-/// Parts of the form: a photo and its alt each, and a few more.
+/// Maximum parts in the form: a photo and its alt each, and a few more.
 const MOST_PARTS: usize = 2 * MOST_PHOTOS + 4;
-/// Characters of a caption.
+/// Maximum characters in a caption.
 pub(super) const CAPTION: usize = 2_200;
-/// Characters that say what a photo shows.
+/// Maximum characters in a photo's text alternative.
 const ALT: usize = 1_000;
-/// Characters of a location.
+/// Maximum characters in a location.
 const LOCATION: usize = 100;
-/// Bytes of a text part: what the longest text takes, and not much more.
+/// Maximum bytes in a text part: enough for the longest text, and not much more.
 const TEXT_BYTES: usize = 4 * CAPTION;
 
 /// The parts of a new post.
@@ -37,28 +37,28 @@ pub struct NewPost {
     /// At most 100 characters.
     #[schema(max_length = 100, nullable = false)]
     location: Option<String>,
-    /// A filter's name. There is only `original` yet.
+    /// A filter's name. So far only `original` exists.
     #[schema(pattern = "^(original)?$", nullable = false)]
     filter: Option<String>,
 }
 
-/// A new post as it was sent: pictures already made safe, nothing stored.
+/// A new post as it was sent: pictures are processed, and nothing is stored.
 #[derive(Default)]
 pub struct Draft {
     pub(super) pictures: Vec<Processed>,
     pub(super) alts: Vec<String>,
-    /// As it was typed.
+    /// As typed.
     pub caption: String,
     pub(super) location: Option<String>,
     digests: Vec<[u8; 32]>,
     fields: TextFields,
-    /// Why the first picture that is none was refused.
+    /// Why the first invalid picture was refused.
     refused: Option<Error>,
 }
 
 impl Draft {
-    /// Reads a form to its end, also when a picture of it is refused: what was typed is not lost.
-    /// What is wrong with the parts is for [`Draft::check`] to say.
+    /// Reads a form to its end, even if one of its pictures is refused, so that the typed text is not
+    /// lost. [`Draft::check`] reports the errors of the parts.
     pub async fn read(&mut self, app: &App, Multipart(mut parts): Multipart) -> Result<(), Problem> {
         let (mut photos, mut count) = (0, 0);
         while let Some(part) = parts.next_field().await? {
@@ -69,7 +69,7 @@ impl Draft {
             count += 1;
             let unnamed = part.file_name() == Some("");
             let bytes = part.bytes().await?;
-            // So browsers say that no file was chosen.
+            // Browsers send this if no file was chosen.
             if name == "photo" && unnamed && bytes.is_empty() {
                 continue;
             }
@@ -120,10 +120,10 @@ impl Draft {
         Ok(())
     }
 
-    /// Whether it can be published.
+    /// Checks that the draft can be published.
     ///
     /// # Errors
-    /// Why not: the first picture that is none, or every other part at fault.
+    /// The refusal of the first invalid picture, or the errors of all other parts.
     pub fn check(&mut self) -> Result<()> {
         if let Some(refused) = self.refused.take() {
             return Err(refused);
@@ -132,7 +132,7 @@ impl Draft {
         if self.pictures.is_empty() {
             fields.refuse("photo", "must be sent at least once, as a file");
         }
-        // A page has a field for each photo that there may be; those left empty say nothing.
+        // A page has a field for each possible photo; empty ones are ignored.
         let described = self.alts.iter().rposition(|alt| !alt.is_empty()).map_or(0, |last| last + 1);
         if described > self.pictures.len() {
             fields.refuse("alt", "must not be sent more often than photo");
@@ -142,12 +142,12 @@ impl Draft {
         Ok(())
     }
 
-    /// What each part was, for telling a repeat from another post.
+    /// The hash of each part, to tell a repeat from another post.
     pub fn digests(&self) -> impl Iterator<Item = &[u8]> {
         self.digests.iter().map(<[u8; 32]>::as_slice)
     }
 
-    /// What was typed, for a form that comes back: files can't be put into one.
+    /// The typed text, for a form that is shown again: files can't be put into a form.
     pub fn without_pictures(&self) -> Self {
         Self {
             alts: self.alts.clone(),
@@ -157,17 +157,17 @@ impl Draft {
         }
     }
 
-    /// What was typed to describe the photo of this index.
+    /// The typed description of the photo at this index.
     pub fn alt(&self, index: usize) -> &str {
         self.alts.get(index).map_or("", String::as_str)
     }
 
-    /// Whether more than the first photo was described.
+    /// Whether any photo but the first has a description.
     pub fn describes_several(&self) -> bool {
         self.alts.iter().skip(1).any(|alt| !alt.is_empty())
     }
 
-    /// What was typed as the location.
+    /// The typed location.
     pub fn location(&self) -> &str {
         self.location.as_deref().unwrap_or_default()
     }

@@ -45,7 +45,7 @@ pub async fn get_post(
     views::post(&app, &app.cached(), viewer, id).await.map(Json)
 }
 
-/// What to change; what is left out stays.
+/// The changes; omitted fields stay as they are.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct PostChange {
     /// At most 2,200 characters.
@@ -54,7 +54,7 @@ pub struct PostChange {
 }
 
 impl PostChange {
-    /// The caption as it is stored, if it is to be changed.
+    /// The caption in its stored form, if it is to be changed.
     pub fn checked(&self) -> Result<Option<String>> {
         self.caption.as_deref().map(|caption| text_field("caption", caption, 0..=CAPTION)).transpose()
     }

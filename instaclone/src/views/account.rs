@@ -1,4 +1,4 @@
-//! Accounts: as they stand beside what they wrote, and as profiles.
+//! Accounts: as authors, and as profiles.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::entity::{AccountId, Follow, account};
 use crate::visibility::{self, People};
 
-/// An account as it stands beside what it wrote, as often as that is on a page.
+/// An account as the author of an item.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Author {
     /// Its id.
@@ -40,13 +40,13 @@ impl Author {
         }
     }
 
-    /// Those of a set of people whom the viewer sees.
+    /// The authors in a set of people, of those whom the viewer may see.
     pub(super) fn map(app: &App, people: &People) -> HashMap<AccountId, Self> {
         people.seen().map(|account| (account.id, Self::new(app, account))).collect()
     }
 }
 
-/// Of each of these accounts what the viewer sees, in their order.
+/// The author view of each account that the viewer may see, in the same order.
 pub async fn authors(
     app: &App,
     read: &Read,
@@ -70,7 +70,7 @@ pub struct User {
     /// When they signed up.
     pub created_at: DateTime<Utc>,
     pub counts: UserCounts,
-    /// How you and they stand to each other; null when you are not logged in or it is you.
+    /// The relationship between you and them; null if you are not logged in or it is you.
     #[schema(required)]
     pub relationship: Option<Relationship>,
 }
@@ -83,12 +83,12 @@ pub struct UserCounts {
     pub following: u64,
 }
 
-/// How the viewer and a person stand to each other.
+/// The relationship between the viewer and a person.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Relationship {
     /// You follow them.
     pub following: bool,
-    /// You asked to.
+    /// You asked to follow them.
     pub requested: bool,
     /// They follow you.
     pub followed_by: bool,
@@ -98,7 +98,7 @@ pub struct Relationship {
     pub muting: bool,
 }
 
-/// The profile of an account, if the viewer sees it.
+/// The profile of an account, if the viewer may see it.
 pub async fn account(app: &App, read: &Read, viewer: Viewer, id: AccountId) -> Result<User> {
     let account = visibility::account(read, viewer, id).await?;
     let ids = [account.id];

@@ -23,7 +23,7 @@ pub struct CommentView {
     pub created_at: DateTime<Utc>,
 }
 
-/// Of each of these comments what the viewer sees, in their order.
+/// The view of each comment that the viewer may see, in the same order.
 pub async fn comments(
     app: &App,
     read: &Read,

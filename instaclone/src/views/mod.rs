@@ -1,5 +1,6 @@
-//! What a viewer sees: accounts, posts and comments as replies and pages show them. A view is made of
-//! what a policy has let through; each presenter asks for a page's facts in a fixed number of queries.
+//! What a viewer sees: accounts, posts and comments, as replies and pages show them. Views are built
+//! from rows that a policy has allowed; each presenter loads a page's facts in a fixed number of
+//! queries.
 
 mod account;
 mod comment;

@@ -1,4 +1,4 @@
-//! Posts: with their authors, counts, and what the viewer did with them.
+//! Posts: with their authors, their counts, and the viewer's likes and saves.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -20,7 +20,7 @@ pub struct PostView {
     pub author: Author,
     /// May be empty.
     pub caption: String,
-    /// Where it was taken, in the author's words; null when they did not say.
+    /// Where it was taken, in the author's words; null if not given.
     #[schema(required)]
     pub location: Option<String>,
     /// When it was posted.
@@ -31,7 +31,7 @@ pub struct PostView {
     /// 1 to 10, in order.
     pub photos: Vec<PhotoView>,
     pub counts: PostCounts,
-    /// What you did with it; null when you are not logged in.
+    /// What you did with it; null if you are not logged in.
     #[schema(required)]
     pub viewer: Option<PostViewer>,
 }
@@ -50,7 +50,7 @@ pub struct PostViewer {
     pub saved: bool,
 }
 
-/// Of each of these posts what the viewer sees, in their order.
+/// The view of each post that the viewer may see, in the same order.
 pub async fn posts(
     app: &App,
     read: &Read,
@@ -86,7 +86,7 @@ pub async fn posts(
     Ok(posts.into_iter().map(view).collect())
 }
 
-/// The post of this id, if the viewer sees it.
+/// The post with this id, if the viewer may see it.
 pub async fn post(app: &App, read: &Read, viewer: Viewer, id: PostId) -> Result<PostView> {
     let found = read.find(id).await?.ok_or_else(no_post)?;
     posts(app, read, viewer, vec![found]).await?.pop().flatten().ok_or_else(no_post)

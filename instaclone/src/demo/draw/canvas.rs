@@ -1,7 +1,7 @@
-//! What pictures are drawn on: gradients, glows, soft layers, grain.
+//! The canvas that pictures are drawn on: gradients, glows, soft layers, grain.
 //!
-//! Every loop over pixels is the drawing library's, which is compiled optimised even where this
-//! crate is not; what is made here pixel by pixel are tiles of a few thousand.
+//! Every loop over pixels is in the drawing library, which is compiled with optimisation even when this
+//! crate is not. Only tiles of a few thousand pixels are made here one by one.
 
 use tiny_skia::{
     BlendMode, Color, FillRule, FilterQuality, GradientStop, LinearGradient, Paint, Path, PathBuilder,
@@ -10,10 +10,10 @@ use tiny_skia::{
 
 use super::random::Random;
 
-/// The width of every picture, in pixels: that of the largest rendition.
+/// The width of every picture, in pixels: the width of the largest rendition.
 pub const WIDTH: u32 = 1080;
 
-/// A picture in the making.
+/// A picture being drawn.
 pub struct Canvas {
     pixels: Pixmap,
     /// In pixels.
@@ -30,7 +30,7 @@ pub fn hex(rgb: u32) -> Color {
 /// A colour between two.
 pub fn mix(from: Color, to: Color, part: f32) -> Color {
     let part = part.clamp(0.0, 1.0);
-    // Squares: nearer to how light adds up than the bytes themselves, so that no mixture is muddy.
+    // Mixing squares is closer to how light adds up, so that no mixture is muddy.
     let blend = |a: f32, b: f32| (a * a + (b * b - a * a) * part).sqrt().clamp(0.0, 1.0);
     let alpha = from.alpha() + (to.alpha() - from.alpha()) * part;
     Color::from_rgba(
@@ -42,13 +42,13 @@ pub fn mix(from: Color, to: Color, part: f32) -> Color {
     .unwrap_or(from)
 }
 
-/// The same colour, this opaque.
+/// The same colour with this opacity.
 pub fn faded(mut color: Color, alpha: f32) -> Color {
     color.set_alpha(alpha.clamp(0.0, 1.0));
     color
 }
 
-/// Lighter, or darker where `by` is negative.
+/// Lighter, or darker if `by` is negative.
 pub fn shade(color: Color, by: f32) -> Color {
     if by < 0.0 {
         return mix(color, Color::BLACK, -by);
@@ -59,7 +59,7 @@ pub fn shade(color: Color, by: f32) -> Color {
 }
 
 impl Canvas {
-    /// All transparent.
+    /// A transparent canvas.
     pub fn new(width: u32, height: u32) -> Self {
         let pixels = Pixmap::new(width.max(1), height.max(1)).unwrap_or_else(|| unreachable!("it is small"));
         Self { pixels, width: width as f32, height: height as f32 }
@@ -78,7 +78,7 @@ impl Canvas {
         Paint { shader, blend_mode, anti_alias: true, ..Paint::default() }
     }
 
-    /// Fills all of it from top to bottom. The stops are of height and colour.
+    /// Fills the whole canvas from top to bottom. The stops are heights and colours.
     pub fn sky(&mut self, stops: &[(f32, Color)]) {
         let shader = vertical(stops, 0.0, self.height);
         self.pixels.fill_rect(
@@ -89,7 +89,7 @@ impl Canvas {
         );
     }
 
-    /// Lays a gradient from `top` to `bottom` over everything between the two.
+    /// Draws a gradient from `top` to `bottom` over everything between them.
     pub fn veil(&mut self, top: f32, bottom: f32, stops: &[(f32, Color)], blend: BlendMode) {
         if let Some(rect) = Rect::from_ltrb(0.0, top, self.width, bottom.max(top + 1.0)) {
             let paint = Self::paint_with(vertical(stops, top, bottom), blend);
@@ -97,7 +97,7 @@ impl Canvas {
         }
     }
 
-    /// A gradient from `top` to `bottom` of a column this wide.
+    /// Draws a gradient from `top` to `bottom` in a column of this width.
     pub fn column(&mut self, x: f32, width: f32, top: f32, bottom: f32, stops: &[(f32, Color)]) {
         if let Some(rect) = Rect::from_ltrb(x, top, x + width, bottom) {
             let paint = Self::paint_with(vertical(stops, top, bottom), BlendMode::SourceOver);
@@ -110,13 +110,13 @@ impl Canvas {
         self.shape(path, Shader::SolidColor(color), BlendMode::SourceOver);
     }
 
-    /// Fills a shape from `top` to `bottom`.
+    /// Fills a shape with a gradient from `top` to `bottom`.
     pub fn fill_down(&mut self, path: Option<Path>, top: (f32, Color), bottom: (f32, Color)) {
         let shader = vertical(&[(0.0, top.1), (1.0, bottom.1)], top.0, bottom.0);
         self.shape(path, shader, BlendMode::SourceOver);
     }
 
-    /// Fills a shape along a line.
+    /// Fills a shape with a gradient along a line.
     pub fn fill_along(&mut self, path: Option<Path>, from: (f32, f32, Color), to: (f32, f32, Color)) {
         let stops = vec![GradientStop::new(0.0, from.2), GradientStop::new(1.0, to.2)];
         let (start, end) = (Point::from_xy(from.0, from.1), Point::from_xy(to.0, to.1));
@@ -124,7 +124,7 @@ impl Canvas {
         self.shape(path, shader.unwrap_or(Shader::SolidColor(from.2)), BlendMode::SourceOver);
     }
 
-    /// Fills a shape as a ball is lit: brightest at a point, darkest at `radius` from it.
+    /// Fills a shape like a lit ball: brightest at a point, darkest at `radius` from it.
     pub fn fill_round(&mut self, path: Option<Path>, at: (f32, f32), radius: f32, stops: &[(f32, Color)]) {
         self.shape(path, radial(at, radius, stops), BlendMode::SourceOver);
     }
@@ -171,13 +171,13 @@ impl Canvas {
         }
     }
 
-    /// Lays another canvas over this one, stretched to its size: what is drawn on a small canvas
-    /// comes out soft.
+    /// Draws another canvas over this one, stretched to its size: drawings on a small canvas become
+    /// soft.
     pub fn overlay(&mut self, layer: &Self, opacity: f32, blend: BlendMode) {
         self.overlay_band(layer, (0.0, self.height), opacity, blend);
     }
 
-    /// Lays another canvas over a band of this one.
+    /// Draws another canvas over a band of this one.
     pub fn overlay_band(
         &mut self,
         layer: &Self,
@@ -192,7 +192,7 @@ impl Canvas {
         self.pixels.draw_pixmap(0, 0, layer.pixels.as_ref(), &paint, place, None);
     }
 
-    /// The same picture out of focus: halved so many times, and stretched again.
+    /// The same picture out of focus: halved `halvings` times, and stretched again.
     pub fn blurred(&self, halvings: u32) -> Self {
         let mut small = Self::new(self.width as u32, self.height as u32);
         small.overlay(self, 1.0, BlendMode::Source);
@@ -209,12 +209,12 @@ impl Canvas {
         small
     }
 
-    /// Keeps only what lies on `below`: this as a picture cut to that shape.
+    /// Keeps only the parts that lie on `mask`: cuts the picture to that shape.
     pub fn cut(&mut self, mask: &Self) {
         self.overlay(mask, 1.0, BlendMode::DestinationIn);
     }
 
-    /// Draws this picture upside down below `line`, squeezed to a part of its height.
+    /// Draws this picture upside down below `line`, squeezed vertically.
     pub fn mirror(&mut self, line: f32, squeeze: f32, opacity: f32) {
         let mut below = Self::new(self.width as u32, (self.height - line).ceil() as u32);
         let paint =
@@ -261,8 +261,8 @@ impl Canvas {
         self.pixels.fill_rect(self.whole(), &paint, Transform::identity(), None);
     }
 
-    /// The last touch of every photo: darker corners and the grain of film, which also keeps soft
-    /// gradients from showing steps.
+    /// Finishes every photo with darker corners and film grain, which also hides steps in soft
+    /// gradients.
     pub fn finish(&mut self, vignette: f32, grain: f32, random: &mut Random) {
         let (w, h) = (self.width, self.height);
         let dark = Color::BLACK;
@@ -351,7 +351,7 @@ pub fn below(width: f32, bottom: f32, step: f32, line: impl Fn(f32) -> f32) -> O
     polygon(&points)
 }
 
-/// A leaf or petal from a point, in a direction (radians), pointed at both ends.
+/// A leaf or petal that starts at a point, in a direction (radians), pointed at both ends.
 pub fn petal(x: f32, y: f32, length: f32, width: f32, direction: f32) -> Option<Path> {
     let (sin, cos) = direction.sin_cos();
     let to = |along: f32, aside: f32| (x + cos * along - sin * aside, y + sin * along + cos * aside);

@@ -6,7 +6,7 @@ use super::canvas::{Canvas, below, circle, faded, mix, petal, polygon, shade};
 use super::light::Light;
 use super::random::{Random, Wander};
 
-/// Ridges behind ridges, each nearer one darker and clearer.
+/// Ridges behind ridges; nearer ones are darker and clearer.
 pub fn mountains(canvas: &mut Canvas, light: &Light, random: &mut Random) {
     let (w, h) = (canvas.width, canvas.height);
     let horizon = h * random.within(0.42, 0.52);
@@ -140,7 +140,7 @@ fn fir(canvas: &mut Canvas, x: f32, y: f32, size: f32, color: Color, random: &mu
     canvas.fill(polygon(&points), color);
 }
 
-/// Mountains and their picture in still water.
+/// Mountains and their reflection in still water.
 pub fn lake(canvas: &mut Canvas, light: &Light, random: &mut Random) {
     let (w, h) = (canvas.width, canvas.height);
     let shore = h * random.within(0.52, 0.60);
@@ -187,7 +187,7 @@ pub fn lake(canvas: &mut Canvas, light: &Light, random: &mut Random) {
     }
 }
 
-/// A meadow up to a line of hills, in flower.
+/// A flowering meadow up to a line of hills.
 pub fn meadow(canvas: &mut Canvas, light: &Light, random: &mut Random) {
     let (w, h) = (canvas.width, canvas.height);
     let horizon = h * random.within(0.36, 0.46);

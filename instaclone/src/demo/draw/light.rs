@@ -1,4 +1,4 @@
-//! The light of a time of day: the colours of sky, haze and ground that belong together.
+//! The light of a time of day: matching colours for sky, haze and ground.
 
 use tiny_skia::{BlendMode, Color};
 
@@ -10,17 +10,17 @@ use super::random::Random;
 pub struct Light {
     /// Its name in a sentence: "at dawn".
     pub when: &'static str,
-    /// The sky from its top to the horizon.
+    /// The sky, from its top to the horizon.
     sky: [Color; 4],
-    /// What far things fade to.
+    /// The colour that distant things fade to.
     pub haze: Color,
-    /// What is near and in the shade.
+    /// The colour of near things in the shade.
     pub ground: Color,
-    /// What the sun falls on.
+    /// The colour of things in the sun.
     pub warm: Color,
-    /// The sun's colour, if it is seen.
+    /// The sun's colour, if it is visible.
     disc: Option<Color>,
-    /// Where the sun is, in parts of the width and of the sky's height.
+    /// The sun's position, relative to the width and the sky's height.
     pub sun: (f32, f32),
 }
 
@@ -64,7 +64,7 @@ impl Light {
         }
     }
 
-    /// Whether the sun stands in the sky.
+    /// Whether the sun is visible.
     pub fn has_sun(&self) -> bool {
         self.disc.is_some()
     }

@@ -1,5 +1,5 @@
-//! The demo's photos, drawn by the program: each from a scene, a shape and a seed, and so always
-//! the same. Nothing here knows of people or posts.
+//! The demo's photos, drawn by the program from a scene, a shape and a seed, so that they are always the
+//! same. This module knows nothing of people or posts.
 
 mod canvas;
 mod land;
@@ -76,7 +76,7 @@ pub enum Shape {
     Landscape,
 }
 
-/// A photo to be drawn.
+/// A photo to draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Drawing {
     pub scene: Scene,
@@ -84,14 +84,14 @@ pub struct Drawing {
     pub seed: u64,
 }
 
-/// A drawn photo: its pixels, and what it shows.
+/// A drawn photo: its pixels, and its text alternative.
 pub struct Drawn {
     pub pixels: Pixmap,
     pub alt: String,
 }
 
 impl Drawing {
-    /// Draws it. Keeps a core busy for a tenth of a second.
+    /// Draws the photo. Keeps a core busy for a tenth of a second.
     pub fn draw(self) -> Drawn {
         let height = match self.shape {
             Shape::Square => WIDTH,
@@ -100,9 +100,9 @@ impl Drawing {
         };
         let mut canvas = Canvas::new(WIDTH, height);
         let random = &mut Random::new(self.seed * 64 + self.scene as u64);
-        // The seed counts the drawings of a scene, so that its light is another each time.
+        // The seed numbers the drawings of a scene, so that each has a different light.
         let times: &[usize] = match self.scene {
-            // Sand without the sun is a heap of sand.
+            // Without the sun, a desert is only a heap of sand.
             Scene::Desert => &[0, 1, 2, 4, 5, 6],
             _ => &[0, 1, 2, 3, 4, 5, 6, 7, 8],
         };

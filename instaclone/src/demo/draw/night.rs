@@ -35,7 +35,7 @@ fn stars(canvas: &mut Canvas, count: usize, bottom: f32, random: &mut Random) {
     }
 }
 
-/// A skyline with lit windows, over water that gives it back.
+/// A skyline with lit windows, reflected in water.
 pub fn city(canvas: &mut Canvas, random: &mut Random) {
     let (w, h) = (canvas.width, canvas.height);
     let shore = h * random.within(0.66, 0.74);
@@ -208,7 +208,7 @@ pub fn moon(canvas: &mut Canvas, random: &mut Random) {
     }
 }
 
-/// Lights of a street out of focus, and drops on the glass before them.
+/// Street lights out of focus, and drops on the window in front of them.
 pub fn rain(canvas: &mut Canvas, random: &mut Random) {
     let (w, h) = (canvas.width, canvas.height);
     let sky = random.pick(&DARK).map(hex);

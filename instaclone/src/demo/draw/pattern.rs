@@ -1,4 +1,4 @@
-//! Flat work: tiles, cut-out shapes, leaves, stairs and arches.
+//! Flat graphics: tiles, cut-out shapes, leaves, stairs and arches.
 
 use std::f32::consts::{FRAC_PI_2, FRAC_PI_4, TAU};
 
@@ -98,7 +98,7 @@ pub fn tiles(canvas: &mut Canvas, random: &mut Random) {
     canvas.glow((w * lit, h * 0.1), w * 1.1, faded(hex(0xFFF1D6), 0.45), BlendMode::SoftLight);
 }
 
-/// Shapes cut from paper, one laid over another.
+/// Shapes cut from paper, in overlapping layers.
 pub fn cutouts(canvas: &mut Canvas, random: &mut Random) {
     let (w, h) = (canvas.width, canvas.height);
     let set = random.pick(&SETS).map(hex);
@@ -192,7 +192,7 @@ pub fn cutouts(canvas: &mut Canvas, random: &mut Random) {
     }
 }
 
-/// Large leaves before smaller ones, lit from above.
+/// Large leaves in front of smaller ones, lit from above.
 pub fn leaves(canvas: &mut Canvas, random: &mut Random) {
     let (w, h) = (canvas.width, canvas.height);
     let greens = random
@@ -263,7 +263,7 @@ fn frond(
     }
 }
 
-/// Walls, an arch and stairs in hard light; tells the colour of the walls.
+/// Walls, an arch and stairs in hard light; returns the colour of the walls.
 pub fn stairs(canvas: &mut Canvas, random: &mut Random) -> &'static str {
     let (w, h) = (canvas.width, canvas.height);
     let (name, wall, sky, second) = *random.pick(&[

@@ -21,7 +21,7 @@ const GROUND: [(u32, u32); 9] = [
     (0x9FB4C0, 0x4A6272),
 ];
 
-/// How somebody wears their hair.
+/// A hairstyle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hair {
     Short,
@@ -33,7 +33,7 @@ pub enum Hair {
     Scarf,
 }
 
-/// A portrait. `skin` is the place in a list from light to dark.
+/// A portrait. `skin` is an index into a list from light to dark.
 pub fn portrait(canvas: &mut Canvas, hair: Hair, skin: usize, random: &mut Random) {
     let (w, h) = (canvas.width, canvas.height);
     let u = w / 100.0;

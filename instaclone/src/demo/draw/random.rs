@@ -1,11 +1,11 @@
-//! Numbers that look random and are the same on every machine and in every version.
+//! Pseudo-random numbers that are the same on every machine and in every version.
 
-/// SplitMix64 (Steele, Lea, Flood, 2014): a seed, and a number from it at each step.
+/// SplitMix64 (Steele, Lea, Flood, 2014): a seed, and a new number at each step.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// The numbers of a seed.
+    /// A generator with this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D)
     }
@@ -34,17 +34,17 @@ impl Random {
         (self.bits() % count.max(1) as u64) as usize
     }
 
-    /// One of several.
+    /// A random item of the list.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len())]
     }
 
-    /// Whether something of this probability happens.
+    /// Returns `true` with this probability.
     pub fn chance(&mut self, probability: f32) -> bool {
         self.unit() < probability
     }
 
-    /// Puts a list into a random order.
+    /// Shuffles a list.
     pub fn shuffle<T>(&mut self, list: &mut [T]) {
         for last in (1..list.len()).rev() {
             list.swap(last, self.below(last + 1));
@@ -61,12 +61,12 @@ pub struct Wander {
 }
 
 impl Wander {
-    /// A line of so many octaves; each has `roughness` of the one before.
+    /// A line with this many octaves; each has `roughness` times the weight of the one before.
     pub fn new(random: &mut Random, octaves: u32, roughness: f32) -> Self {
         Self { knots: (0..256).map(|_| random.within(-1.0, 1.0)).collect(), octaves, roughness }
     }
 
-    /// The line at `x`, which has a bend about every 1.
+    /// The line's value at `x`; it bends about once per unit.
     pub fn at(&self, x: f32) -> f32 {
         let (mut sum, mut weight, mut total, mut x) = (0.0, 1.0, 0.0, x + 64.0);
         for _ in 0..self.octaves {

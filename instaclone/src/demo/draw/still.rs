@@ -18,7 +18,7 @@ const ROOMS: [[u32; 3]; 7] = [
     [0x47415C, 0x7A5A4E, 0xE8A0A0],
 ];
 
-/// A wall with the light of a window on it, and a table; tells how high the table stands.
+/// A wall with light from a window, and a table; returns the height of the table's edge and two colours.
 fn room(canvas: &mut Canvas, random: &mut Random) -> (f32, Color, Color) {
     let (w, h) = (canvas.width, canvas.height);
     let [wall, table, accent] = random.pick(&ROOMS).map(hex);
@@ -66,7 +66,7 @@ fn room(canvas: &mut Canvas, random: &mut Random) -> (f32, Color, Color) {
     (edge, wall, accent)
 }
 
-/// The shadow of something that stands on the table.
+/// The shadow of an object on the table.
 fn shadow(canvas: &mut Canvas, x: f32, y: f32, across: f32, down: f32) {
     let mut soft = Canvas::new((canvas.width / 8.0) as u32, (canvas.height / 8.0) as u32);
     soft.fill(ellipse(x / 8.0, y / 8.0, across / 8.0, down / 8.0), faded(hex(0x1A0E08), 0.62));
@@ -77,7 +77,7 @@ fn shadow(canvas: &mut Canvas, x: f32, y: f32, across: f32, down: f32) {
     canvas.overlay(&soft.blurred(2), 1.0, BlendMode::Multiply);
 }
 
-/// A bowl of fruit; tells which fruit.
+/// A bowl of fruit; returns the name of the fruit.
 pub fn fruit(canvas: &mut Canvas, random: &mut Random) -> &'static str {
     let (w, h) = (canvas.width, canvas.height);
     let (edge, wall, accent) = room(canvas, random);
@@ -177,7 +177,7 @@ fn pear(x: f32, y: f32, radius: f32) -> Option<tiny_skia::Path> {
     path.finish()
 }
 
-/// A cup seen from above; tells what is in it.
+/// A cup seen from above; returns what is in it.
 pub fn cup(canvas: &mut Canvas, random: &mut Random) -> &'static str {
     let (w, h) = (canvas.width, canvas.height);
     let [cloth, wood, accent] = random.pick(&ROOMS).map(hex);
@@ -269,7 +269,7 @@ pub fn cup(canvas: &mut Canvas, random: &mut Random) -> &'static str {
     name
 }
 
-/// Flowers in a vase; tells which.
+/// Flowers in a vase; returns their name.
 pub fn flowers(canvas: &mut Canvas, random: &mut Random) -> &'static str {
     let (w, h) = (canvas.width, canvas.height);
     let (edge, _, accent) = room(canvas, random);

@@ -1,4 +1,4 @@
-//! The drawings are what they are said to be: each different, each always the same.
+//! Tests of the drawings: each is different, and always the same.
 
 use std::collections::HashSet;
 

@@ -105,7 +105,7 @@ pub static ENGLISH: Messages = Messages {
         _ => "That did not work",
     },
     sentences: &[
-        // What the API says to programs, as people need to hear it.
+        // The API's sentences for programs, reworded for people.
         ("was used for another request; use a new one for each", "this form was sent already; send it again"),
         (
             "This address does not take this method; `Allow` lists those it does.",
