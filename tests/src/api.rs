@@ -3,7 +3,7 @@
 use reqwest::{Client, Method, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 
-/// Where the API is, and who asks.
+/// The address of the API, and the client's token.
 #[derive(Clone, Debug)]
 pub struct Api {
     http: Client,
@@ -14,7 +14,7 @@ pub struct Api {
 /// A reply, read to its end.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// What was asked, for messages.
+    /// The request, for messages.
     pub of: String,
     /// The status code.
     pub status: u16,
@@ -22,7 +22,7 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body.
     pub bytes: Vec<u8>,
-    /// The body as JSON; null when it is none.
+    /// The body as JSON; null if it is not JSON.
     pub json: Value,
 }
 
@@ -42,8 +42,8 @@ impl Api {
         self.token.as_deref()
     }
 
-    /// A request to be completed; paths that begin with `/` are below `/api/v1`, others (`~/media`)
-    /// below the origin.
+    /// A request to complete. A path that begins with `/` is below `/api/v1`, one that begins with `~`
+    /// (`~/media`) is below the origin.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = match path.strip_prefix('~') {
             Some(rest) => format!("{}{rest}", self.origin),
@@ -81,10 +81,10 @@ impl Api {
         Reply::to(self.request(Method::PATCH, path).json(json)).await
     }
 
-    /// Every item of a list, page by page of `limit`.
+    /// Every item of a list, read in pages of `limit`.
     ///
     /// # Panics
-    /// When a page is not full though another one follows, or there are more than 1,000 pages.
+    /// If a page is not full although another follows, or there are more than 1,000 pages.
     pub async fn walk(&self, path: &str, limit: usize) -> Vec<Value> {
         let (mut items, mut cursor) = (Vec::new(), String::new());
         for _ in 0..1_000 {
@@ -109,7 +109,7 @@ impl Reply {
     /// Sends a request.
     ///
     /// # Errors
-    /// When no whole reply came.
+    /// If no complete reply arrives.
     pub async fn try_to(request: RequestBuilder) -> Result<Self, reqwest::Error> {
         let (client, request) = request.build_split();
         let request = request?;
@@ -124,25 +124,25 @@ impl Reply {
     /// Sends a request.
     ///
     /// # Panics
-    /// When no whole reply came.
+    /// If no complete reply arrives.
     pub async fn to(request: RequestBuilder) -> Self {
         Self::try_to(request).await.expect("the server replies")
     }
 
-    /// The JSON of a reply that must have this status.
+    /// The JSON of a reply, after checking its status.
     ///
     /// # Panics
-    /// When it has another one.
+    /// If the status differs.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}: {}", self.of, String::from_utf8_lossy(&self.bytes));
         self.json
     }
 
-    /// The problem of a reply that must be a refusal of this status, by RFC 9457.
+    /// The problem (RFC 9457) of a reply, after checking its status.
     ///
     /// # Panics
-    /// When it is anything else.
+    /// If the status differs, or the reply is not a problem.
     #[track_caller]
     pub fn problem(self, status: u16) -> Value {
         let of = format!("{}: {} {}", self.of, self.status, String::from_utf8_lossy(&self.bytes));
@@ -155,7 +155,7 @@ impl Reply {
         self.json
     }
 
-    /// A header field; empty when it is absent.
+    /// A header field; empty if absent.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }

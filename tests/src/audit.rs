@@ -1,4 +1,4 @@
-//! What is stored: every row of every table and every media file, read from the stores themselves.
+//! Audits: every row of every table and every media file, read from the stores themselves.
 
 mod postgres;
 mod sqlite;
@@ -10,29 +10,29 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbB
 
 use crate::pairing::installation;
 
-/// A picture of a service's data at one moment.
+/// A snapshot of a service's data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// The rows of each table, as `column=value|...`, sorted; the two databases together.
+    /// The rows of each table, as `column=value|...`, sorted; both databases together.
     pub tables: BTreeMap<String, Vec<String>>,
     /// The media files.
     pub files: Vec<PathBuf>,
 }
 
 impl Stored {
-    /// Reads the databases and the media of the service that has this data directory.
+    /// Reads the databases and the media of the service with this data directory.
     ///
     /// # Panics
-    /// When one of them can't be read.
+    /// If one of them can't be read.
     pub async fn read(data: &Path) -> Self {
         let bucket = installation(data).map(|installation| installation.bucket());
         Self::read_from(&databases(data), &bucket.unwrap_or_else(|| data.join("media"))).await
     }
 
-    /// Reads databases, each a URL, and a directory of media files.
+    /// Reads databases, given by URL, and a directory of media files.
     ///
     /// # Panics
-    /// When one of them can't be read.
+    /// If one of them can't be read.
     pub async fn read_from(databases: &[String], media: &Path) -> Self {
         let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for url in databases {
@@ -51,10 +51,10 @@ impl Stored {
         Self { tables, files: files(media) }
     }
 
-    /// How many rows a table has.
+    /// The number of rows in a table.
     ///
     /// # Panics
-    /// When there is no such table.
+    /// If there is no such table.
     pub fn count(&self, table: &str) -> usize {
         self.tables.get(table).unwrap_or_else(|| panic!("there is no table {table}")).len()
     }
@@ -65,7 +65,7 @@ impl Stored {
         rows.map(String::as_str).filter(|row| row.contains("|live=1")).collect()
     }
 
-    /// What differs, for messages: rows and files that only one of the two has.
+    /// The difference, for messages: rows and files that only one of the two has.
     pub fn difference(&self, other: &Self) -> Vec<String> {
         let (mine, theirs) = (self.lines(), other.lines());
         let less = mine.difference(&theirs).map(|line| format!("- {line}"));
@@ -80,11 +80,11 @@ impl Stored {
         rows.chain(self.files.iter().map(|file| file.display().to_string())).collect()
     }
 
-    /// The first column, a text, of what a query gives from each database of the service that has this
-    /// data directory, also while it runs.
+    /// The first column, a text, of a query's rows in each database of the service with this data
+    /// directory. The service may be running.
     ///
     /// # Panics
-    /// When it fails.
+    /// If the query fails.
     pub async fn query(data: &Path, sql: &str) -> Vec<String> {
         let mut found = Vec::new();
         for url in databases(data) {
@@ -93,10 +93,10 @@ impl Stored {
         found
     }
 
-    /// The same of one database.
+    /// The same for one database.
     ///
     /// # Panics
-    /// When it fails.
+    /// If the query fails.
     pub async fn query_one(database: &str, sql: &str) -> Vec<String> {
         let connection = open(database).await;
         let found = texts(&connection, sql).await;
@@ -104,10 +104,10 @@ impl Stored {
         found
     }
 
-    /// Runs a statement on one of the two databases of a server that has stopped.
+    /// Runs a statement on one of the two databases of a stopped server.
     ///
     /// # Panics
-    /// When it fails.
+    /// If the statement fails.
     pub async fn execute(data: &Path, database: usize, sql: &str) {
         let connection = open(&databases(data)[database]).await;
         connection.execute_unprepared(sql).await.expect("the statement runs");
@@ -115,7 +115,7 @@ impl Stored {
     }
 }
 
-/// The URLs of the installation that the data directory stands for, or of the files in it.
+/// The URLs of the data directory's installation, or of the files in it.
 fn databases(data: &Path) -> Vec<String> {
     match installation(data) {
         Some(installation) => installation.direct(),
@@ -123,14 +123,14 @@ fn databases(data: &Path) -> Vec<String> {
     }
 }
 
-/// The URL of a file that must be there.
+/// The URL of a file that must exist.
 fn sqlite(file: &Path) -> String {
     format!("sqlite://{}?mode=rw", file.display())
 }
 
 async fn open(url: &str) -> DatabaseConnection {
     let mut options = ConnectOptions::new(url);
-    // Without sqlx's maintenance of the pool, for the reason that tripod's own connections have.
+    // Without sqlx's maintenance of the pool, for the same reason as in Tripod's own connections.
     options.max_connections(1).idle_timeout(None).max_lifetime(None).sqlx_logging(false);
     Database::connect(options).await.expect("a database of the server can be opened")
 }

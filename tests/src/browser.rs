@@ -7,10 +7,11 @@ use tokio::process::Command;
 
 use crate::server::target;
 
-/// A script with its arguments; `tests/browser/install` puts what it needs into the target directory.
+/// A script with its arguments; `tests/browser/install` installs its dependencies in the target
+/// directory.
 ///
 /// # Panics
-/// When this program is in no target directory.
+/// If this program is not in a target directory.
 pub fn browser_script(address: &str, script: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("node");
     command

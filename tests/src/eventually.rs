@@ -1,16 +1,16 @@
-//! Waiting for a condition instead of for a time.
+//! Waits for a condition instead of a fixed time.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Between two looks at a condition.
+/// The interval between two checks of a condition.
 const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Asks again and again until there is an answer.
+/// Polls until there is a value.
 ///
 /// # Panics
-/// When there is none within `deadline`, naming `what` was waited for.
+/// If there is none within `deadline`, naming `what`.
 pub async fn eventually<T>(what: &str, deadline: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let end = Instant::now() + deadline;
     loop {

@@ -1,8 +1,8 @@
-//! What the whole-system tests and the benches stand on: the built binary as a real process,
-//! people who talk to it over HTTP, and photos made on the spot; and the proofs of the article.
+//! The tools of the whole-system tests and the benches: the built binary as a real process, people who
+//! use it over HTTP, generated photos, and the proofs of the article.
 //!
-//! Nothing here looks inside the program: it knows the HTTP API, the settings' names, and for
-//! audits the databases and media files.
+//! This crate knows nothing of the program's internals: it uses the HTTP API, the names of settings and,
+//! for audits, the databases and media files.
 
 mod api;
 #[path = "../article/mod.rs"]

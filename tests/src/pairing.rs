@@ -1,7 +1,7 @@
-//! Which stores the programs of this run stand on: files of the data directory, or real servers.
+//! The stores under the programs of this run: files in the data directory, or real servers.
 //!
-//! `TEST_PAIRING=servers` chooses the servers. There each data directory stands for an installation,
-//! so that a second process with the same directory is one of the same service.
+//! `TEST_PAIRING=servers` selects the servers. Each data directory then stands for an installation, so
+//! that a second process with the same directory belongs to the same service.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::servers::{Installation, Shared};
 
 const VARIABLE: &str = "TEST_PAIRING";
 
-/// What a program's data is kept in.
+/// The stores of a program's data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pairing {
     /// SQLite and media files in the data directory.
@@ -21,10 +21,10 @@ pub enum Pairing {
 }
 
 impl Pairing {
-    /// That of this run.
+    /// The pairing of this run.
     ///
     /// # Panics
-    /// When the variable names none.
+    /// If the variable has another value.
     pub fn of_this_run() -> Self {
         match std::env::var(VARIABLE).as_deref() {
             Err(_) | Ok("embedded") => Self::Embedded,
@@ -39,12 +39,12 @@ fn installations() -> MutexGuard<'static, BTreeMap<PathBuf, Arc<Installation>>> 
     INSTALLATIONS.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// The installation that a data directory stands for, if it stands for one.
+/// The installation of a data directory, if it has one.
 pub(crate) fn installation(data: &Path) -> Option<Arc<Installation>> {
     installations().get(data).cloned()
 }
 
-/// The same, made if there is none; whether it was.
+/// The same, created if there is none; and whether it was created.
 pub(crate) async fn new_installation(data: &Path) -> (Arc<Installation>, bool) {
     if let Some(known) = installation(data) {
         return (known, false);
@@ -54,8 +54,8 @@ pub(crate) async fn new_installation(data: &Path) -> (Arc<Installation>, bool) {
     (made, true)
 }
 
-/// Ends the installation with its data directory.
+/// Removes the installation of a data directory.
 pub(crate) fn forget(data: &Path) {
-    // Dropped after the lock is: it talks to servers.
+    // Dropped after the lock is released, because it calls servers.
     let _forgotten = installations().remove(data);
 }

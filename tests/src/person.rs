@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::{Api, Reply, photo};
 
-/// Everybody's password.
+/// Everyone's password.
 const PASSWORD: &str = "correct horse battery";
 
-/// Somebody who has signed up. Requests are made with their token, by what [`Api`] offers.
+/// A person who has signed up. The methods of [`Api`] make requests with their token.
 #[derive(Clone, Debug)]
 pub struct Person {
     /// The account's id.
@@ -22,14 +22,14 @@ pub struct Person {
     api: Api,
 }
 
-/// A post to be made.
+/// A post to publish.
 #[derive(Clone, Debug, Default)]
 pub struct PhotoPost {
     photos: Vec<Vec<u8>>,
     texts: Vec<(&'static str, String)>,
 }
 
-/// A name that nothing else in this run of the tests has.
+/// A name that is unique in this run of the tests.
 pub fn unique(stem: &str) -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     format!("{stem}{}", COUNT.fetch_add(1, Ordering::Relaxed))
@@ -44,10 +44,10 @@ impl Person {
         Self::of(api, &made)
     }
 
-    /// The person that a reply of signing up or logging in is about.
+    /// The person in a reply to signing up or logging in.
     ///
     /// # Panics
-    /// When it is none.
+    /// If the reply has no person.
     pub fn of(api: &Api, reply: &Value) -> Self {
         let text = |value: &Value| value.as_str().expect("a string").to_owned();
         let user = &reply["user"];
@@ -61,17 +61,17 @@ impl Person {
         Self::of(api, &api.post("/sessions", &credentials).await.expect(201))
     }
 
-    /// Posts a small photo with a caption and gives the post.
+    /// Publishes a small photo with a caption and returns the post.
     pub async fn post_photo(&self, caption: &str) -> Value {
         self.publish(&PhotoPost::of([photo::small()]).caption(caption)).await.expect(201)
     }
 
-    /// Posts.
+    /// Publishes a post.
     pub async fn publish(&self, post: &PhotoPost) -> Reply {
         Reply::to(self.publishing(post)).await
     }
 
-    /// The request to post, for adding to it.
+    /// The request that publishes a post, for additions.
     pub fn publishing(&self, post: &PhotoPost) -> RequestBuilder {
         self.request(Method::POST, "/posts").multipart(post.form())
     }
@@ -81,12 +81,12 @@ impl Person {
         self.walk("/feed", 100).await
     }
 
-    /// Follows somebody.
+    /// Follows a person.
     pub async fn follow(&self, them: &Self) {
         self.put(&format!("/users/{}/follow", them.id)).await.expect(204);
     }
 
-    /// Unfollows somebody.
+    /// Unfollows a person.
     pub async fn unfollow(&self, them: &Self) {
         self.delete(&format!("/users/{}/follow", them.id)).await.expect(204);
     }
@@ -97,25 +97,25 @@ impl Person {
         self.put(&path).await.expect(204);
     }
 
-    /// The same person, with the same token, at another process of the service.
+    /// The same person, with the same token, on another process of the service.
     ///
     /// # Panics
-    /// When they have no token.
+    /// If they have no token.
     pub fn at(&self, other: &Api) -> Self {
         let api = other.with_token(self.token().expect("somebody who has signed up has a token"));
         Self { id: self.id.clone(), username: self.username.clone(), api }
     }
 
-    /// A comment under a post.
+    /// Comments on a post and returns the comment.
     pub async fn comment(&self, post: &Value, text: &str) -> Value {
         let path = format!("/posts/{}/comments", post["id"].as_str().unwrap_or_default());
         self.post(&path, &json!({"text": text})).await.expect(201)
     }
 
-    /// The database, of two, that holds the account: each has half of the logical shards.
+    /// Which of the two databases holds the account: each has half of the logical shards.
     ///
     /// # Panics
-    /// When the id is no number.
+    /// If the id is not a number.
     pub fn database(&self) -> usize {
         let id: i64 = self.id.parse().expect("an id is a number");
         usize::from(((id >> 10) & 8191) >= 4096)
@@ -131,25 +131,25 @@ impl Deref for Person {
 }
 
 impl PhotoPost {
-    /// A post of these photos.
+    /// A post with these photos.
     pub fn of(photos: impl IntoIterator<Item = Vec<u8>>) -> Self {
         Self { photos: photos.into_iter().collect(), texts: Vec::new() }
     }
 
-    /// With a caption.
+    /// Adds a caption.
     #[must_use]
     pub fn caption(self, caption: &str) -> Self {
         self.text("caption", caption)
     }
 
-    /// With one more text part.
+    /// Adds another text part.
     #[must_use]
     pub fn text(mut self, name: &'static str, text: &str) -> Self {
         self.texts.push((name, text.to_owned()));
         self
     }
 
-    /// The form to send; each has a boundary of its own.
+    /// The form to send; each has its own boundary.
     pub fn form(&self) -> Form {
         let with_photos = self.photos.iter().fold(Form::new(), |form, photo| {
             form.part("photo", Part::bytes(photo.clone()).file_name("photo.jpg"))

@@ -1,19 +1,18 @@
-//! Photos made on the spot: small ones that differ, and a large one with everything in it that
-//! must not be passed on.
+//! Generated photos: small ones that differ, and a large one with all the metadata that must be removed.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use image::{ExtendedColorType, ImageFormat, Rgb, RgbImage};
 
-/// A small JPEG, unlike all others of this run.
+/// A small JPEG, different from all others of this run.
 pub fn small() -> Vec<u8> {
     static COUNT: AtomicU32 = AtomicU32::new(1);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     jpeg(64, 48, number)
 }
 
-/// A JPEG of this size; those of different numbers differ.
+/// A JPEG of this size; different numbers give different pictures.
 pub fn jpeg(width: u32, height: u32, number: u32) -> Vec<u8> {
     encode(width, height, number, ImageFormat::Jpeg)
 }
@@ -28,9 +27,9 @@ pub fn webp(width: u32, height: u32) -> Vec<u8> {
     encode(width, height, 0, ImageFormat::WebP)
 }
 
-/// A photo of a phone: 4,000 x 3,000 pixels to be turned right (EXIF orientation 6), taken at a
-/// place (EXIF GPS), with XMP, a colour profile's segment and a comment. Its stored top left
-/// quarter is red, which is the top right one once it is upright; the rest is blue.
+/// A phone's photo: 4,000 x 3,000 pixels, to be rotated right (EXIF orientation 6), with a location
+/// (EXIF GPS), XMP, a colour profile's segment and a comment. Its stored top left quarter is red, which
+/// is the top right one when upright; the rest is blue.
 pub fn of_phone() -> &'static [u8] {
     static PHOTO: OnceLock<Vec<u8>> = OnceLock::new();
     PHOTO.get_or_init(|| {
@@ -49,7 +48,7 @@ pub fn of_phone() -> &'static [u8] {
     })
 }
 
-/// The first bytes of a PNG that claims these dimensions, with a correct checksum and no pixels.
+/// The start of a PNG that claims these dimensions, with a correct checksum and no pixels.
 pub fn png_header(width: u32, height: u32) -> Vec<u8> {
     let mut chunk = b"IHDR".to_vec();
     chunk.extend(width.to_be_bytes());
@@ -70,7 +69,7 @@ fn encode(width: u32, height: u32, number: u32, format: ImageFormat) -> Vec<u8> 
     write(&pixels, width, height, format)
 }
 
-/// By way of a file: encoders that write to memory would be compiled here, unoptimised.
+/// Through a file: encoders that write to memory would be compiled here, unoptimised.
 fn write(pixels: &[u8], width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     image::save_buffer_with_format(file.path(), pixels, width, height, ExtendedColorType::Rgb8, format)
@@ -83,7 +82,7 @@ fn segment(marker: u8, content: &[u8]) -> Vec<u8> {
     [&[0xff, marker], &length.to_be_bytes()[..], content].concat()
 }
 
-/// A TIFF block by hand: the orientation and a pointer to a GPS directory with a latitude.
+/// A handmade TIFF block: the orientation, and a pointer to a GPS directory with a latitude.
 fn exif() -> Vec<u8> {
     let mut tiff = b"Exif\0\0II\x2a\0".to_vec();
     tiff.extend(8_u32.to_le_bytes());

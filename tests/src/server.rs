@@ -1,4 +1,4 @@
-//! The built program as a process of its own, with its own data directory and port.
+//! The built program as a separate process, with its own data directory and port.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use crate::pairing::{forget, installation, new_installation};
 use crate::{Api, Pairing, Person, Stored, eventually};
 
-/// Starting takes well under a second; two cores that are busy building take longer, and filling a
-/// demo keeps both of them busy for half a minute.
+/// Starting takes well under a second. It takes longer on two cores that are busy building, and filling
+/// a demo keeps both of them busy for half a minute.
 const START: Duration = Duration::from_secs(300);
-/// Stopping: the drain time, and some.
+/// Stopping takes the drain time, and a little more.
 const STOP: Duration = Duration::from_secs(40);
 
 /// How a server is started.
@@ -32,32 +32,32 @@ impl Default for Setup {
     }
 }
 
-/// A server that runs; it ends with this value, and its logs are shown if the test has failed.
+/// A running server. It stops when dropped, and its logs are shown if the test has failed.
 pub struct Server {
     child: Child,
     address: String,
     setup: Setup,
     data: PathBuf,
-    /// The logs, and what the program prints, of each start.
+    /// The logs and the output of each start.
     scratch: TempDir,
     starts: usize,
 }
 
-/// How a process ended and what it said.
+/// How a process ended, and its output.
 #[derive(Debug)]
 pub struct Exit {
     /// Its status.
     pub status: ExitStatus,
-    /// What it printed.
+    /// Its standard output.
     pub stdout: String,
-    /// What it logged, and the error that ended it.
+    /// Its log, and the error that ended it.
     pub stderr: String,
 }
 
-/// The program: that of `INSTACLONE_BIN`, or built now, in the profile of whoever asks.
+/// The program: the one in `INSTACLONE_BIN`, or built now, in this program's profile.
 ///
 /// # Panics
-/// When it can't be built.
+/// If it can't be built.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -70,14 +70,15 @@ pub fn binary() -> &'static Path {
             Some(name) => name,
         };
         let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        // The whole workspace is named so that its dependencies have the features they have for the
-        // tests, and so is a test, which brings those of its own: otherwise they would be built again.
+        // The whole workspace is named so that its dependencies have the same features as for the tests,
+        // and a test is named for its own dependencies: otherwise they would be built again.
         build.args(["build", "--quiet", "--workspace", "--bin", "instaclone", "--profile", name]);
         if name == "dev" {
             build.args(["--test", "whole_system"]);
         }
-        // What cargo told this test of its package is not what a build is told from outside, and the
-        // build scripts of some crates look at it: they would be built again, with all above them.
+        // Cargo sets variables about this test's package that a build from outside does not have. The
+        // build scripts of some crates read them: they, and everything that depends on them, would be
+        // built again.
         for (name, _) in std::env::vars_os() {
             let told = name.to_string_lossy();
             if told.starts_with("CARGO_PKG_") || told.starts_with("CARGO_MANIFEST_") {
@@ -95,7 +96,7 @@ pub fn binary() -> &'static Path {
     })
 }
 
-/// The directory of this program's profile: it is TARGET/PROFILE/NAME or TARGET/PROFILE/deps/NAME.
+/// The profile directory of this program, which is TARGET/PROFILE/NAME or TARGET/PROFILE/deps/NAME.
 fn profile() -> PathBuf {
     let this = std::env::current_exe().expect("this program has a path");
     let directory = this.parent().expect("it is in a directory");
@@ -109,7 +110,7 @@ pub(crate) fn target() -> PathBuf {
 }
 
 impl Setup {
-    /// On files of the data directory, whatever this run's pairing is: for what is about them.
+    /// On files in the data directory, whatever the pairing of this run, for tests of those files.
     pub fn embedded() -> Self {
         Self { pairing: Pairing::Embedded, ..Self::default() }
     }
@@ -139,16 +140,15 @@ impl Setup {
         self.data.clone().unwrap_or_else(|| directory.join("data"))
     }
 
-    /// Whether it is on servers: a test that names its databases has its own.
+    /// Whether it uses servers: a test that lists its databases has its own.
     fn is_on_servers(&self) -> bool {
         self.pairing == Pairing::Servers && self.variables.iter().all(|(name, _)| name != "TRIPOD_DATABASES")
     }
 
-    /// Makes what the program needs before it is started for the first time: on servers, databases
-    /// that have been migrated.
+    /// Creates what the program needs before its first start: on servers, migrated databases.
     ///
     /// # Panics
-    /// When they can't be made.
+    /// If they can't be created.
     pub async fn prepare(&self, directory: &Path) {
         if !self.is_on_servers() {
             return;
@@ -165,14 +165,15 @@ impl Setup {
         }
     }
 
-    /// The program with these settings, in `directory`, where no `tripod.toml` is unless put there.
+    /// The program with these settings, in `directory`, which has no `tripod.toml` unless the test
+    /// writes one.
     ///
     /// # Panics
-    /// When it is to run on servers and nothing was prepared.
+    /// If it uses servers and was not prepared.
     pub fn command(&self, directory: &Path, address: &str) -> Command {
         let mut command = Command::new(binary());
         for (name, _) in std::env::vars_os() {
-            // Unknown ones would be errors, known ones would change what is tested.
+            // Unknown variables would be errors, known ones would change what is tested.
             if name.to_string_lossy().starts_with("TRIPOD_") {
                 command.env_remove(name);
             }
@@ -196,7 +197,7 @@ impl Setup {
     /// Runs the program to its end, in `directory`, with these arguments.
     ///
     /// # Panics
-    /// When it does not end by itself.
+    /// If it does not end by itself.
     pub async fn run(&self, directory: &Path, arguments: &[&str]) -> Exit {
         self.prepare(directory).await;
         self.finish(directory, arguments).await
@@ -212,7 +213,7 @@ impl Setup {
             .expect("the program starts");
         let status = wait(&mut child).await;
         if status.is_none() {
-            // Not left behind, whatever the assertion below says.
+            // Do not leave it running, whatever the assertion below does.
             child.kill().expect("a child can be killed");
         }
         let exit = |status| Exit {
@@ -226,7 +227,7 @@ impl Setup {
     /// Starts the server and waits until it is ready.
     ///
     /// # Panics
-    /// When it does not get ready.
+    /// If it does not become ready.
     pub async fn start(self) -> Server {
         let scratch = tempfile::tempdir().expect("a temporary directory");
         let data = self.data_in(scratch.path());
@@ -249,12 +250,12 @@ impl Server {
         Api::new(format!("http://{}", self.address))
     }
 
-    /// Somebody who has just signed up.
+    /// A person who has just signed up.
     pub async fn person(&self, stem: &str) -> Person {
         Person::sign_up(&self.api(), stem).await
     }
 
-    /// Host and port.
+    /// The host and port.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -264,7 +265,7 @@ impl Server {
         &self.data
     }
 
-    /// Where it runs: what is written there is gone with the server.
+    /// The directory where it runs, which is removed with the server.
     pub fn scratch(&self) -> &Path {
         self.scratch.path()
     }
@@ -274,31 +275,31 @@ impl Server {
         self.child.id()
     }
 
-    /// What its databases and its media directory hold now.
+    /// What its databases and its media directory contain now.
     pub async fn stored(&self) -> Stored {
         Stored::read(&self.data).await
     }
 
-    /// What it has logged since it was last started.
+    /// Its log since the last start.
     pub fn log(&self) -> String {
         read(&self.scratch.path().join(format!("{}.err", self.starts)))
     }
 
-    /// What it has printed since it was last started.
+    /// Its output since the last start.
     pub fn printed(&self) -> String {
         read(&self.scratch.path().join(format!("{}.out", self.starts)))
     }
 
-    /// Ends it as a power cut of the process would: no handler of its own runs.
+    /// Kills it as a power cut would: none of its handlers run.
     ///
     /// # Panics
-    /// When it can't be killed.
+    /// If it can't be killed.
     pub fn kill_9(&mut self) {
         self.child.kill().expect("a child can be killed");
         self.child.wait().expect("a killed child ends");
     }
 
-    /// Starts it again on the same port and data, killing it if it still runs.
+    /// Starts it again on the same port and data; kills it first if it is running.
     pub async fn restart(&mut self) {
         self.kill_9();
         self.starts += 1;
@@ -309,7 +310,7 @@ impl Server {
     /// Sends SIGTERM.
     ///
     /// # Panics
-    /// When it can't be sent.
+    /// If it can't be sent.
     pub fn signal_terminate(&self) {
         let sent = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
         assert!(sent.expect("kill can be run").success(), "the process is gone");
@@ -318,12 +319,12 @@ impl Server {
     /// Waits until it ends by itself.
     ///
     /// # Panics
-    /// When it does not.
+    /// If it does not end.
     pub async fn ended(&mut self) -> ExitStatus {
         wait(&mut self.child).await.expect("the server ends in time")
     }
 
-    /// Asks it to stop and waits until it has.
+    /// Sends SIGTERM and waits until the server has stopped.
     pub async fn terminate(&mut self) -> ExitStatus {
         self.signal_terminate();
         self.ended().await

@@ -1,5 +1,5 @@
-//! The rows of the article: each proof passes and shows what is written down, and the README's
-//! table says so.
+//! The rows of the article: each proof passes and shows what is documented, and the README's table
+//! matches.
 
 use tripod_tests::article::{self, ROWS};
 

@@ -1,4 +1,4 @@
-//! What must be refused: each with the right status, as a problem, and nothing is changed by it.
+//! Input that must be refused, with the right status, as a problem, and without any change.
 
 mod ids;
 mod requests;
@@ -7,7 +7,7 @@ mod uploads;
 
 use tripod_tests::{Server, Stored};
 
-/// What is stored before something that must change nothing.
+/// The stored data before a request that must change nothing.
 struct Unchanged<'s> {
     server: &'s Server,
     before: Stored,
@@ -19,7 +19,7 @@ impl<'s> Unchanged<'s> {
         Self { server, before: server.stored().await }
     }
 
-    /// Asserts that every row and every file is as it was.
+    /// Asserts that every row and file is unchanged.
     async fn check(&self, after: &str) {
         let difference = self.before.difference(&self.server.stored().await);
         assert!(difference.is_empty(), "{after} has changed something: {difference:#?}");

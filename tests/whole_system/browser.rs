@@ -1,11 +1,11 @@
 //! The pages in a real browser: the scripts of `tests/browser` drive a headless Chromium.
 //!
-//! `tests/browser/install` installs Chromium, Node and their packages. What is missing is a failure.
+//! `tests/browser/install` installs Chromium, Node and their packages. A missing one is a failure.
 
 use reqwest::redirect::Policy;
 use tripod_tests::{Server, Setup, browser_script};
 
-/// Runs a script against a server of its own; what it says is shown if it fails.
+/// Runs a script against its own server; the script's output is shown if it fails.
 async fn run(script: &str, arguments: &[&str]) {
     let server = Server::start().await;
     let ran = browser_script(server.address(), script, arguments)
@@ -52,7 +52,7 @@ async fn lighthouse_finds_no_fault() {
     run("lighthouse.mjs", &[]).await;
 }
 
-/// A browser takes such a cookie only over TLS, which the tests' server has none of.
+/// Browsers accept such a cookie only over TLS, which the tests' server does not have.
 #[tokio::test]
 async fn over_tls_the_session_is_bound_to_its_host() {
     let server = Setup::default().set("TRIPOD_PUBLIC_URL", "https://photos.example").start().await;

@@ -1,4 +1,4 @@
-//! Redis and the bucket over TLS: a certificate is checked, and one that nobody knows is refused.
+//! Redis and the bucket over TLS: certificates are checked, and unknown authorities are refused.
 
 use tripod_tests::servers::{ObjectStore, Redis, TlsFront};
 use tripod_tests::{Setup, photo};
@@ -12,7 +12,7 @@ async fn redis_over_tls_must_prove_who_it_is() {
     let setup = || Setup::embedded().set("TRIPOD_REDIS", format!("rediss://{}", front.address()));
     let nowhere = tempfile::tempdir().unwrap();
     refused(setup(), nowhere.path(), &[&front.address(), "certificate", "TRIPOD_REDIS"]).await;
-    // Nor is one who says nothing in TLS spoken to without.
+    // There is no fallback to an unencrypted connection if the server does not speak TLS.
     let plain = Setup::embedded().set("TRIPOD_REDIS", format!("rediss://{}", redis.address()));
     refused(plain, nowhere.path(), &[&redis.address(), "TRIPOD_REDIS"]).await;
 

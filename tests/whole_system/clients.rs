@@ -1,8 +1,8 @@
-//! Clients that others generate: the OpenAPI document is taken as it is, without a warning; what is
-//! made of it has the names that a person would give; and it works against the service.
+//! Generated clients: generators accept the OpenAPI document without a warning, their clients have
+//! natural names, and the clients work against the service.
 //!
 //! The generators are pinned and installed once into the target directory (`tests/clients/install`).
-//! What they make goes with the test.
+//! Their output is deleted with the test.
 
 mod names;
 mod schemathesis;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tripod_tests::Setup;
 
-/// The document as the program prints it, in a file of a directory of its own.
+/// The document as printed by the program, in a file in its own directory.
 async fn document() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let exit = Setup::embedded().run(directory.path(), &["openapi"]).await;

@@ -1,4 +1,4 @@
-//! The conformance suites on servers, each of them and all together.
+//! The conformance suites on servers, one at a time and all together.
 
 /// PostgreSQL itself.
 mod postgres {
@@ -13,7 +13,7 @@ mod postgres {
     tripod::conformance!(backing().await);
 }
 
-/// Redis beside SQLite.
+/// Redis with SQLite.
 mod redis {
     use tripod::testing::Backing;
     use tripod_tests::servers::Shared;
@@ -45,7 +45,7 @@ mod forms {
     use tripod::testing::{Backing, Stores, conformance};
     use tripod_tests::servers::{RedisCluster, Sentinel};
 
-    /// Each on a part of the same Redis for itself.
+    /// Each suite in its own part of the same Redis.
     async fn timelines(url: &str) {
         let stores = async |part: &str| {
             let separator = if url.contains('?') { '&' } else { '?' };

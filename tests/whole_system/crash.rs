@@ -1,7 +1,7 @@
-//! `kill -9` again and again under writes: what was acknowledged is there, once, for everybody.
+//! Repeated `kill -9` during writes: acknowledged writes exist exactly once, for everyone.
 //!
-//! Only a definite success counts as acknowledged; whatever else came is repeated under the same
-//! key. `SEED=n` plays the same requests and moments again, as far as a machine allows.
+//! Only a definite success counts as acknowledged; any other outcome is repeated under the same key.
+//! `SEED=n` repeats the same requests and moments, as far as a machine allows.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,22 +15,22 @@ use tripod_tests::{Person, PhotoPost, Reply, Server, Setup, Stored, eventually, 
 
 use crate::product_path::ids;
 
-/// Acknowledged in the end, each followed by a like, a comment and a follow.
-/// With `FULL` in the environment, ten times as many.
+/// Posts that are acknowledged in the end, each followed by a like, a comment and a follow. With `FULL`
+/// in the environment, ten times as many.
 fn post_count() -> usize {
     if std::env::var_os("FULL").is_some() { 1_000 } else { 100 }
 }
 const WRITERS: usize = 4;
-/// Until a request is acknowledged, restarts included.
+/// Time until a request is acknowledged, restarts included.
 const ACKNOWLEDGED: Duration = Duration::from_secs(120);
-/// Until others take over the jobs of a process that is gone.
+/// Time until others take over the jobs of a dead process.
 const LEASE_SECONDS: u64 = 3;
-/// Until the jobs of a killed process are done.
+/// Time until the jobs of a killed process are done.
 const TAKEN_OVER: Duration = Duration::from_secs(30);
-/// Until the files of an upload that was cut off are deleted.
+/// Time until the files of an interrupted upload are deleted.
 const ABANDONED: Duration = Duration::from_secs(5);
 
-/// What clients wrote down.
+/// What the clients recorded.
 #[derive(Default)]
 struct Ledger {
     acknowledged: Cell<usize>,
@@ -58,7 +58,7 @@ impl Ledger {
         json
     }
 
-    /// One writer's share: post, and have somebody like it and comment on it.
+    /// One writer's share: post, and have another person like and comment.
     async fn write(&self, author: &Person, people: &[Person], numbers: impl Iterator<Item = usize>) {
         for n in numbers {
             let form = PhotoPost::of([photo::jpeg(64, 48, n as u32)]).caption(&format!("post {n}"));
@@ -79,7 +79,7 @@ impl Ledger {
         }
     }
 
-    /// Kills the server at random moments after some more has been acknowledged.
+    /// Kills the server at random moments, each after more requests have been acknowledged.
     async fn kill(&self, server: &mut Server, random: &mut StdRng, kills: &Cell<usize>) -> ! {
         loop {
             let target = self.acknowledged.get() + random.random_range(1..40);
@@ -141,7 +141,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9() {
     assert_eq!(kept, wanted);
 }
 
-/// Every list against what the clients wrote down, and every count against its list.
+/// Checks every list against the clients' records, and every count against its list.
 async fn check_posts(author: &Person, followers: &[Person], ledger: &Ledger) {
     let posts = ledger.posts.take();
     assert_eq!(posts.len(), post_count());
@@ -169,7 +169,7 @@ async fn check_posts(author: &Person, followers: &[Person], ledger: &Ledger) {
     }
 }
 
-/// Each follows the next one, as acknowledged, and the author.
+/// Each follows the next one and the author, as acknowledged.
 async fn check_follows(followers: &[Person]) {
     for person in followers {
         let counts = person.get("/me").await.expect(200)["counts"].clone();
@@ -185,7 +185,7 @@ async fn check_follows(followers: &[Person]) {
     }
 }
 
-/// Both ends of every edge are there, and the stored counts are those of the live edges.
+/// Checks that both ends of every edge exist, and that the stored counts match the live edges.
 fn check_edges(stored: &Stored) {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let parts =
@@ -219,7 +219,7 @@ async fn a_job_leased_by_a_killed_process_is_taken_over() {
     crate::idle(&server).await;
     kevin.delete("/me").await.expect(204);
     let leased = async |server: &Server| {
-        // Quick, so that the kill comes in time: of one table, and not all of it.
+        // A fast query of one table, so that the kill comes in time.
         let jobs = "SELECT name FROM tripod_job WHERE name = 'erase_account' AND attempt = 1";
         Stored::query(server.data(), jobs).await.len() == 1
     };

@@ -1,5 +1,5 @@
-//! PostgreSQL as a person sets it up: what is wrong with a list of databases is told at start, and a
-//! server that goes away takes only its own shards along.
+//! PostgreSQL as an operator sets it up: mistakes in a list of databases are reported at start, and a
+//! server that goes down affects only its own shards.
 
 mod commit;
 mod disk_full;

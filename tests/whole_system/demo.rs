@@ -1,4 +1,4 @@
-//! `--demo`: a service that is full of life, made once, on an empty one only.
+//! `--demo`: a service with demo data, filled once, and only if it is empty.
 
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tripod_tests::{Api, Person, Server, Setup, Stored, eventually};
 
-/// Where ids begin: 2025-01-01.
+/// The epoch of ids: 2025-01-01.
 const EPOCH_MS: u64 = 1_735_689_600_000;
 const DAY_MS: u64 = 24 * 3_600_000;
 
@@ -25,7 +25,7 @@ async fn log_in(server: &Server, credentials: &Value) -> Person {
     Person::of(&api, &api.post("/sessions", credentials).await.expect(201))
 }
 
-/// Every photo of a post is there, and says what it shows.
+/// Asserts that every photo of a post exists and has a description.
 async fn assert_photos(api: &Api, post: &Value) -> usize {
     let photos = post["photos"].as_array().unwrap();
     assert!(!photos.is_empty());
@@ -117,7 +117,7 @@ async fn the_demo_fills_an_empty_service_once_and_stays() {
 async fn a_demo_that_was_cut_short_is_not_gone_on_with() {
     let place = tempfile::tempdir().unwrap();
     let command = Setup::embedded().argument("--demo").command(place.path(), "127.0.0.1:0");
-    // Ended also when this test fails.
+    // Killed even if this test fails.
     let mut command = tokio::process::Command::from(command);
     let mut filling = command.kill_on_drop(true).stdout(std::process::Stdio::null()).spawn().unwrap();
     let mark = place.path().join("data/demo-unfinished");

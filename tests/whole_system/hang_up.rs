@@ -1,5 +1,5 @@
-//! Clients who send a request and hang up before the reply: each request has all of its effect or
-//! none, and what is kept ready agrees with what is stored.
+//! Clients that send a request and hang up before the reply: each request takes effect completely or not
+//! at all, and ready timelines agree with the stored data.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use tripod_tests::{Person, Server, Stored, eventually, photo};
 
 use crate::product_path::ids;
 
-/// Between the moments at which one client after the other hangs up.
+/// The step between the moments at which successive clients hang up.
 const STEP: Duration = Duration::from_micros(400);
 
-/// Sends a request whole, waits for a moment and hangs up.
+/// Sends a complete request, waits for a moment and hangs up.
 async fn hang_up(server: &Server, by: &Person, request: &str, content: (&str, &[u8]), moment: u32) {
     let (kind, body) = content;
     let token = by.token().expect("a person has a token");
@@ -26,7 +26,7 @@ async fn hang_up(server: &Server, by: &Person, request: &str, content: (&str, &[
     tokio::time::sleep(STEP * moment).await;
 }
 
-/// What is stored once nothing has changed for a while.
+/// The stored data once nothing has changed for a while.
 async fn settled(server: &Server) -> Stored {
     let mut stored = server.stored().await;
     eventually("nothing changes any more", crate::SOON, async || {

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: the same request again has no second effect and gets the first reply.
+//! `Idempotency-Key`: a repeated request has no second effect and gets the first reply.
 
 use futures::future::join_all;
 use reqwest::{Method, RequestBuilder};
@@ -27,7 +27,7 @@ async fn a_repeat_gets_the_first_reply_and_has_no_effect() {
     let second = Reply::to(keyed(&kevin, Method::POST, &comments, "b", &comment)).await.expect(201);
     assert_ne!(first["id"], second["id"]);
 
-    // The first reply, even where the state has moved on since.
+    // The first reply, even if the state has changed since.
     let patch = Reply::to(keyed(&kevin, Method::PATCH, "/me", "c", &json!({"bio": "one"}))).await.expect(200);
     kevin.patch("/me", &json!({"bio": "two"})).await.expect(200);
     let again = Reply::to(keyed(&kevin, Method::PATCH, "/me", "c", &json!({"bio": "one"}))).await.expect(200);
@@ -120,7 +120,7 @@ async fn a_hundred_posts_at_once_under_one_key_are_one_though_each_has_its_own_b
     let (mut ids, mut busy) = (Vec::new(), 0);
     for reply in join_all((0..100).map(|_| one())).await {
         match reply.status {
-            // More pictures at once than may wait: a refusal that says to come back is no effect.
+            // Too many pictures for the queue: a refusal to be retried, without any effect.
             503 => busy += 1,
             _ => ids.push(reply.expect(201)),
         }

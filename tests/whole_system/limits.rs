@@ -1,5 +1,5 @@
-//! Rate limits, which the other tests turn off: a loop is told when to come back, and nobody else
-//! pays for it.
+//! Rate limits, which the other tests turn off: a client in a loop is told when to retry, and no one
+//! else is affected.
 
 use serde_json::json;
 use tripod_tests::Setup;
@@ -34,7 +34,7 @@ async fn tokens_that_are_made_up_run_out_too() {
     let server = Setup::default().set("TRIPOD_LIMITS", "on").start().await;
     let stranger = server.api().with_token("tri_made_up");
     let mut statuses = Vec::new();
-    // More than a network may try in a minute, refill included.
+    // More tries than a network has per minute, refill included.
     while statuses.last() != Some(&429) {
         assert!(statuses.len() < 20_000, "a made-up token may be tried for ever");
         let together = (0..50).map(|_| stranger.get("/me"));

@@ -1,7 +1,7 @@
-//! Tests of the whole system: the built program as a process, driven over HTTP as clients do.
+//! Tests of the whole system: the built program as a process, used over HTTP like any client does.
 //!
-//! Each test starts a server of its own, with a data directory that is gone afterwards, so that
-//! they run side by side. `INSTACLONE_BIN` names another binary to test.
+//! Each test starts its own server with a temporary data directory, so that tests run concurrently.
+//! `INSTACLONE_BIN` selects another binary to test.
 
 mod article;
 mod bad_input;
@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use tripod_tests::{Api, Server, eventually};
 
-/// How long work behind a reply may take: a job, a fan-out.
+/// How long work after a reply may take: a job, a fan-out.
 const SOON: Duration = Duration::from_secs(30);
 
 /// Waits until a media file is no longer served.
@@ -47,7 +47,7 @@ fn media_keys(post: &serde_json::Value) -> Vec<String> {
     variants.map(|variant| key(variant["url"].as_str().expect("an address"))).collect()
 }
 
-/// Waits until no job is left to do, and names those that are when it takes too long.
+/// Waits until no job is left, and names the remaining ones if that takes too long.
 async fn idle(server: &Server) {
     idle_within(server, SOON).await;
 }

@@ -1,5 +1,4 @@
-//! The service with its photos in a bucket: a real S3 server, started by each test, that fails when
-//! it is told to.
+//! The service with its photos in a bucket: each test starts a real S3 server that can be made to fail.
 
 mod failures;
 mod opening;

@@ -1,5 +1,5 @@
-//! The web pages as HTTP: sessions by cookie, forged requests, what browsers and others are told.
-//! How the pages look and work is for the tests in a browser.
+//! The web pages over HTTP: sessions by cookie, forged requests, and replies to browsers and other
+//! clients. The browser tests check how the pages look and work.
 
 use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder};
@@ -7,7 +7,7 @@ use tripod_tests::{Person, PhotoPost, Reply, Server, photo};
 
 const PASSWORD: &str = "correct+horse";
 
-/// A browser without scripts: it names HTML and follows no redirect by itself.
+/// A browser without scripts: it accepts HTML and follows no redirects by itself.
 struct Browser {
     http: reqwest::Client,
     origin: String,
@@ -29,7 +29,7 @@ impl Browser {
         Reply::to(self.request(Method::GET, path)).await
     }
 
-    /// Sends a form, as one of the service's own pages does.
+    /// Sends a form as the service's own pages do.
     fn form(&self, path: &str, fields: &str) -> RequestBuilder {
         let form = self.request(Method::POST, path).body(fields.to_owned());
         form.header("content-type", "application/x-www-form-urlencoded").header("origin", &self.origin)
@@ -39,7 +39,7 @@ impl Browser {
         Reply::to(self.form(path, fields)).await
     }
 
-    /// Logs in and keeps the cookie; gives all of what it was set to.
+    /// Logs in and keeps the cookie; returns the whole `Set-Cookie` value.
     async fn log_in(&mut self, name: &str, password: &str) -> String {
         let reply = self.send("/login", &format!("username={name}&password={password}")).await;
         assert_eq!((reply.status, reply.header("location")), (303, "/"), "{}", html(&reply));

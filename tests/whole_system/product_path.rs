@@ -1,4 +1,4 @@
-//! Everything a person can do, over HTTP, as the API's contract says: statuses, shapes, counts.
+//! Everything a person can do over HTTP, checked against the API's contract: statuses, shapes, counts.
 
 mod accounts;
 mod documents;
@@ -33,7 +33,7 @@ fn id(value: &Value) -> &str {
     id
 }
 
-/// A time by RFC 3339, in UTC.
+/// Asserts that this is a time in RFC 3339, in UTC.
 #[track_caller]
 fn assert_time(value: &Value) {
     let text = value.as_str().unwrap_or_else(|| panic!("{value} is no time"));
@@ -41,7 +41,7 @@ fn assert_time(value: &Value) {
     assert!(shape.starts_with("0000-00-00T00:00:00") && shape.ends_with('Z'), "{text} is no time in UTC");
 }
 
-/// A person beside what they wrote.
+/// Asserts the shape of an author.
 #[track_caller]
 fn assert_author(value: &Value) {
     assert_eq!(fields(value), ["avatar_url", "full_name", "id", "username"]);

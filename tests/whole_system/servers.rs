@@ -1,5 +1,5 @@
-//! The servers that tests stand on: each starts, answers, survives what tests do to it, and leaves
-//! neither a process nor a directory behind.
+//! Tests of the test servers: each starts, responds, survives what tests do to it, and leaves neither a
+//! process nor a directory behind.
 
 mod poolers;
 mod proxies;
@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use tripod_tests::servers::Postgres;
 
-/// What a server must have taken with it when it is gone.
+/// What must be gone once a server is gone.
 struct Traces {
     pids: Vec<u32>,
     directories: Vec<PathBuf>,
@@ -20,7 +20,7 @@ struct Traces {
 impl Traces {
     fn of(pids: &[u32], directory: &Path) -> Self {
         assert!(directory.exists());
-        // Those that it has started, too.
+        // Including the processes that it has started.
         let all = pids.iter().flat_map(|pid| [vec![*pid], children(*pid)].concat()).collect();
         Self { pids: all, directories: vec![directory.to_owned()] }
     }
@@ -33,7 +33,7 @@ impl Traces {
     }
 }
 
-/// Not so for a process that has ended and that nobody has asked about.
+/// Whether the process is running; a zombie is not.
 fn runs(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit(") ").next().unwrap_or_default().starts_with('Z'))

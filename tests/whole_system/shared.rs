@@ -1,4 +1,4 @@
-//! Processes that share Redis: whatever happens to it, they say what the databases say.
+//! Processes that share Redis: whatever happens to Redis, their results match the databases.
 
 mod differential;
 mod failover;
@@ -17,7 +17,7 @@ use tripod::id::Id;
 use tripod::shard::Keyset;
 use tripod::testing::{Author, Note, Reads, Stores, eventually};
 
-/// What a reader's timeline must be, from the databases.
+/// A reader's expected timeline, from the databases.
 async fn expected(stores: &Stores, reader: Id<Author>) -> Vec<Id<Note>> {
     let read = stores.primary();
     let followed = read.targets::<Reads>(reader, Keyset::newest(1_000)).await.unwrap();
@@ -26,7 +26,7 @@ async fn expected(stores: &Stores, reader: Id<Author>) -> Vec<Id<Note>> {
     rows.items.iter().map(|(_, row)| row.peek().id).collect()
 }
 
-/// The seed of a random test: `TEST_SEED`, or a new one, which it prints.
+/// The seed of a random test: `TEST_SEED`, or a new one, which is printed.
 fn seed() -> u64 {
     let seed = std::env::var("TEST_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     println!("TEST_SEED={seed}");
@@ -38,7 +38,7 @@ async fn note(stores: &Stores, author: Id<Author>) -> Id<Note> {
     stores.note(author, "a note").await
 }
 
-/// Waits until each process has its connection to Redis.
+/// Waits until each process is connected to Redis.
 async fn connected(processes: &[&Stores]) {
     for stores in processes {
         let redis = stores.redis.as_ref().expect("these stores have one");
@@ -46,8 +46,8 @@ async fn connected(processes: &[&Stores]) {
     }
 }
 
-/// Waits until no job is left, with the clock moved on for those that are tried again later: not so
-/// fast that a job which runs would lose its lease again and again.
+/// Waits until no job is left, advancing the clock for jobs that wait for a retry. It advances slowly,
+/// so that a running job does not lose its lease again and again.
 async fn settled(stores: &Stores) {
     eventually("the queue runs empty", async || {
         stores.clock.advance(Duration::from_millis(500));

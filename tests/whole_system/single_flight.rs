@@ -1,12 +1,12 @@
-//! The single flight under loom: the framework's own file, with loom's locks, in every order that its
-//! steps can be taken in.
+//! The single flight under loom: the framework's own file, with loom's locks, in every possible order of
+//! its steps.
 
-// The file is the framework's: what it offers there is not all asked for here.
+// The framework's file offers more than this test uses.
 #[allow(dead_code, reason = "the cache uses the rest")]
 #[path = "../../framework/src/cache/flight.rs"]
 mod flight;
 
-/// Where the file takes its locks from.
+/// The locks that the file uses.
 mod sync {
     pub(super) use loom::sync::{Arc, Mutex, MutexGuard};
 }
@@ -36,7 +36,7 @@ impl Cache {
         *self.kept.lock().unwrap()
     }
 
-    /// A read that goes on as a region's does.
+    /// A read that continues as a region's does.
     fn read(&self) -> u32 {
         loop {
             match Flights::join(&self.flights, 0, (0, 0), || self.kept()) {
@@ -56,7 +56,7 @@ impl Cache {
         }
     }
 
-    /// Whoever began to load hangs up.
+    /// A caller that begins to load and hangs up.
     fn begin_and_leave(&self) {
         if let Turn::Load(loading) = Flights::join(&self.flights, 0, (0, 0), || self.kept()) {
             drop(loading);
@@ -69,11 +69,11 @@ impl Cache {
     }
 }
 
-/// Runs this in all orders, and says in how many.
+/// Runs this in all orders, and prints their number.
 fn in_all_orders(what: &str, run: impl Fn() + Send + Sync + 'static) {
     let orders = std::sync::Arc::new(AtomicUsize::new(0));
     let counted = orders.clone();
-    // Three switches where none was needed: more find nothing that these do not.
+    // At most three preemptions: more find nothing that these do not.
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
     model.check(move || {
@@ -111,7 +111,7 @@ fn a_load_that_began_before_a_write_keeps_nothing() {
             thread::spawn(move || cache.read())
         };
         cache.write(2);
-        // Whoever asks after a write is told what was written, whatever is still under way.
+        // A read after a write returns the written value, whatever is still in progress.
         assert_eq!(cache.read(), 2);
         assert!([1, 2].contains(&reader.join().unwrap()));
         assert_eq!(cache.kept(), Some(2));

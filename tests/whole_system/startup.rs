@@ -1,7 +1,7 @@
-//! Starting and stopping: every mistake is a sentence that says how to mend it, and stopping loses
-//! nothing.
+//! Starting and stopping: every mistake is reported in a sentence that says how to fix it, and stopping
+//! loses nothing.
 //!
-//! What is about SQLite's files or the data directory is tested on them, whatever the run's pairing is.
+//! Tests about SQLite's files or the data directory use them whatever the run's pairing is.
 
 use std::path::Path;
 use std::time::Instant;
@@ -15,7 +15,7 @@ fn directory() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// Starts a server that must not start, and asserts what its error says.
+/// Starts a server that must not start, and asserts what its error contains.
 pub(crate) async fn refused(setup: Setup, directory: &Path, says: &[&str]) {
     let exit = setup.run(directory, &[]).await;
     assert!(!exit.status.success() && exit.status.code().is_some(), "{exit:?}");
@@ -35,7 +35,7 @@ async fn a_second_process_on_the_same_data_is_refused_and_the_first_goes_on() {
     let process = format!("process {}", server.pid());
     let second = || Setup::embedded().data(server.data());
     refused(second(), directory().path(), &[&place, &process, "TRIPOD_DATA_DIR"]).await;
-    // Looking at the jobs changes nothing, so it may be done beside a server.
+    // Listing the jobs changes nothing, so it may run beside a server.
     let jobs = second().run(directory().path(), &["jobs"]).await;
     assert!(jobs.status.success(), "{jobs:?}");
     kevin.post_photo("still here").await;
@@ -184,7 +184,7 @@ async fn a_request_that_is_open_at_sigterm_is_finished() {
     );
     let (first, second) = body.split_at(body.len() / 2);
     socket.write_all(&[head.as_bytes(), first].concat()).await.unwrap();
-    // The server has the head once it has answered a request that was sent later.
+    // The server has received the head once it has answered a later request.
     kevin.get("/me").await.expect(200);
 
     let began = Instant::now();

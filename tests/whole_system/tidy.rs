@@ -1,4 +1,4 @@
-//! The rules of style that a program can check, over every source file of the workspace.
+//! The style rules that a program can check, over every source file of the workspace.
 //!
 //! A failure names the file, the line and what to do. Exceptions are short lists, with reasons.
 
@@ -8,7 +8,7 @@ mod tables;
 
 use source::{Source, sources};
 
-/// One rule: what to do about a line that breaks it, and the lines (from 1) that do.
+/// One rule: how to fix a violation, and the lines (from 1) that violate it.
 struct Rule {
     mend: &'static str,
     broken: fn(&Source) -> Vec<usize>,
@@ -73,7 +73,7 @@ fn every_source_file_keeps_to_the_rules() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
-/// The rules themselves, on sources made up for it: each must be able to fail.
+/// Tests the rules themselves on made-up sources: each must be able to fail.
 #[test]
 fn every_rule_finds_what_it_is_there_to_find() {
     let long = format!("//! x\n{}", "\n".repeat(400));

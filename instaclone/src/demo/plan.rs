@@ -88,8 +88,8 @@ fn shape(scene: Scene, random: &mut Random) -> Shape {
     }
 }
 
-/// Almost everyone follows a few people, and some follow most; shared interests make follows more
-/// likely. Returns the followers of each person.
+/// Almost everyone follows a few popular people, and some follow the others; shared interests make a
+/// follow more likely. Returns the followers of each person.
 fn follows(acts: &mut Vec<(f32, Act)>, random: &mut Random) -> Vec<Vec<usize>> {
     let mut followers = vec![Vec::new(); PEOPLE.len()];
     for (reader, person) in PEOPLE.iter().enumerate() {

@@ -1,10 +1,10 @@
-//! Reading a PostgreSQL database, so that rows look as those of SQLite do.
+//! Reads the tables of a PostgreSQL database, with rows in the same format as SQLite's.
 
 use sea_orm::DatabaseConnection;
 
 use super::texts;
 
-/// Each table and, as SQLite's `quote` writes them, its columns.
+/// Each table with its columns, as SQLite's `quote` writes them.
 const TABLES: &str = r#"
     SELECT table_name || chr(31) || string_agg(
         quote_literal(column_name || '=') || ' || coalesce(' || CASE
@@ -19,7 +19,7 @@ const TABLES: &str = r#"
     WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'
     GROUP BY table_name"#;
 
-/// Each table, and the query that gives its rows.
+/// Each table, and the query for its rows.
 pub(super) async fn tables(database: &DatabaseConnection) -> Vec<(String, String)> {
     let tables = texts(database, TABLES).await;
     let parts = tables.iter().filter_map(|table| table.split_once('\u{1f}'));

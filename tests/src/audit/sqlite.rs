@@ -1,10 +1,10 @@
-//! Reading the tables of a SQLite file.
+//! Reads the tables of a SQLite file.
 
 use sea_orm::DatabaseConnection;
 
 use super::texts;
 
-/// Each table, and the query that gives its rows.
+/// Each table, and the query for its rows.
 pub(super) async fn tables(database: &DatabaseConnection) -> Vec<(String, String)> {
     let mut tables = Vec::new();
     for table in texts(database, "SELECT name FROM sqlite_master WHERE type = 'table'").await {

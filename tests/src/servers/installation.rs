@@ -1,4 +1,4 @@
-//! What one service has of the shared servers: databases, a part of Redis and a bucket.
+//! A service's share of the shared servers: databases, a key space in Redis and a bucket.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,12 +10,12 @@ use tokio::sync::OnceCell;
 use super::Shared;
 use super::postgres::{psql, query};
 
-/// Names of databases begin with it and the process they are for.
+/// The prefix of database names; the process that they are for follows it.
 const PREFIX: &str = "test_";
 const REGION: &str = "us-east-1";
 
-/// An empty database on each PostgreSQL server, a key space in Redis and a bucket, which nobody else
-/// uses and which are gone with this value.
+/// An empty database on each PostgreSQL server, a key space in Redis and a bucket. No one else uses
+/// them, and they are removed when this is dropped.
 #[derive(Debug)]
 pub struct Installation {
     name: String,
@@ -42,7 +42,7 @@ impl Installation {
         format!("{}_{index}", self.name)
     }
 
-    /// The settings that put a service on it.
+    /// The settings for a service on this installation.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         let mut set = vec![("TRIPOD_DATABASES", self.databases().join(",")), ("TRIPOD_REDIS", self.redis())];
         let buckets = &self.shared.buckets;
@@ -57,12 +57,12 @@ impl Installation {
         self.name.replace('_', "-")
     }
 
-    /// The directory that is its bucket, whose files are the keys.
+    /// The directory that is its bucket; the files in it are the keys.
     pub fn bucket(&self) -> PathBuf {
         self.shared.buckets.directory.join(self.bucket_name())
     }
 
-    /// Each database through its PgBouncer, and where the server itself is.
+    /// Each database through its PgBouncer, with the server's own address.
     pub fn databases(&self) -> Vec<String> {
         let servers = self.shared.pooled.iter().zip(&self.shared.direct).enumerate();
         servers
@@ -73,7 +73,7 @@ impl Installation {
             .collect()
     }
 
-    /// Each database at the server itself.
+    /// Each database on the server itself.
     pub fn direct(&self) -> Vec<String> {
         let servers = self.shared.direct.iter().enumerate();
         servers.map(|(index, server)| format!("{server}/{}", self.database(index))).collect()
@@ -84,10 +84,10 @@ impl Installation {
         format!("{}/0?prefix={}:", self.shared.redis, self.name)
     }
 
-    /// Forgets what Redis holds of this installation.
+    /// Deletes this installation's keys in Redis.
     ///
     /// # Panics
-    /// When Redis does not answer.
+    /// If Redis does not respond.
     pub fn flush_redis(&self) {
         self.forget_keys().expect("Redis answers");
     }
@@ -106,7 +106,7 @@ impl Installation {
 
 impl Drop for Installation {
     fn drop(&mut self) {
-        // What fails here ends with the servers.
+        // Whatever can't be removed here disappears with the servers.
         let _ = self.forget_keys();
         let _ = std::fs::remove_dir_all(self.bucket());
         let drops = self.shared.direct.iter().enumerate().map(|(index, server)| {
@@ -124,7 +124,7 @@ fn drop_database(name: &str) -> String {
     format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 }
 
-/// Drops the databases of processes that were killed and could not do it.
+/// Drops the databases of killed processes.
 async fn sweep(shared: &Shared) {
     for server in &shared.direct {
         let url = format!("{server}/postgres");
@@ -132,7 +132,7 @@ async fn sweep(shared: &Shared) {
         for name in databases.iter().filter_map(|row| row.first()) {
             let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('_').next());
             if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
-                // Somebody else may be at it, too.
+                // Another process may be dropping it, too.
                 let _ = query(&url, &drop_database(name)).await;
             }
         }

@@ -1,4 +1,4 @@
-//! A memcached server, to measure beside.
+//! A memcached server, for comparison in benchmarks.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::place::Place;
 use super::process::{Process, Program, on_a_free_port};
 use crate::eventually;
 
-/// It holds what it is told until it is dropped.
+/// A memcached server that stops when dropped.
 #[derive(Debug)]
 pub struct Memcached {
     _process: Process,
@@ -17,10 +17,10 @@ pub struct Memcached {
 }
 
 impl Memcached {
-    /// Starts an empty one, with two threads as this catalogue's machine has processors.
+    /// Starts an empty one, with as many threads as the processors of the benchmarks' machine: two.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn start() -> Self {
         let place = Place::new();
         let (port, process) = on_a_free_port(async |port| {
@@ -29,7 +29,7 @@ impl Memcached {
                 user: None,
                 end: "KILL",
                 directory: place.path(),
-                // It says nothing when it is ready.
+                // It prints nothing when it is ready.
                 ready: "",
             };
             let port = port.to_string();
@@ -45,7 +45,7 @@ impl Memcached {
         Self { _process: process, _place: place, port }
     }
 
-    /// Host and port.
+    /// The host and port.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }

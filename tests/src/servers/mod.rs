@@ -1,8 +1,8 @@
-//! Real servers for tests, each a value: it starts by itself on a free port of 127.0.0.1 with its
-//! data in a directory of its own, and dropping it leaves neither a process nor a file.
+//! Real servers for tests, each a value. It starts on a free port of 127.0.0.1 with its data in its own
+//! directory, and dropping it leaves neither a process nor a file.
 //!
-//! `tests/servers/install` installs what they need. A server dies with the process that started it,
-//! however that one ends.
+//! `tests/servers/install` installs their dependencies. A server dies with the process that started it,
+//! however that process ends.
 
 mod installation;
 mod memcached;
@@ -36,10 +36,10 @@ pub use tls_front::TlsFront;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Until a server is up, has stopped or has found its new master, on a machine that is busy building.
+/// How long a server may take to start, stop or find its new master, on a machine that is busy building.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where `tests/servers/install` unpacks servers, and what is made once for a machine is kept.
+/// Where `tests/servers/install` unpacks servers, and where files made once per machine are kept.
 fn installed() -> PathBuf {
     crate::server::target().join("servers")
 }

@@ -1,6 +1,6 @@
-//! A real S3 server, in this process and over a temporary directory, that can be made to fail.
+//! A real S3 server, in this process and on a temporary directory, that can be made to fail.
 //!
-//! It has threads of its own, so that it answers whatever the test is busy with.
+//! It has its own threads, so that it responds whatever the test is doing.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -21,13 +21,13 @@ use s3s_fs::FileSystem;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
-/// The bucket that is there from the start.
+/// The bucket that exists from the start.
 pub const BUCKET: &str = "photos";
 const REGION: &str = "us-east-1";
 const ACCESS_KEY: &str = "AKIDOFTHETESTS";
 const SECRET_KEY: &str = "secret of the tests";
 
-/// An S3 server; it ends with this value, and what it held is gone.
+/// An S3 server. It stops when dropped, and its data is deleted.
 pub struct ObjectStore {
     root: TempDir,
     address: SocketAddr,
@@ -35,29 +35,29 @@ pub struct ObjectStore {
     running: Option<Runtime>,
 }
 
-/// What it does instead of what it is asked.
+/// What it does instead of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Does nothing and answers this status, with S3's name for it.
+    /// Does nothing and responds with this status, and S3's error code for it.
     Status(u16),
-    /// Does nothing and never answers.
+    /// Does nothing and never responds.
     Hang,
-    /// Does what it is asked and closes the connection instead of answering.
+    /// Executes the request and closes the connection instead of responding.
     LostReply,
 }
 
 /// A request, for choosing which ones fail.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// From 1, counted from when the fault was set.
+    /// Counted from 1 since the fault was set.
     pub number: usize,
     /// Its method.
     pub method: Method,
-    /// Its query, which tells the operations of a method apart.
+    /// Its query, which distinguishes the operations of a method.
     pub query: String,
-    /// Whether it asks for something only under a condition.
+    /// Whether the request is conditional.
     pub conditional: bool,
-    /// Which attempt at the same operation it is, from 1, as Amazon's clients say.
+    /// Which attempt at the same operation it is, from 1, as Amazon's clients report it.
     pub attempt: usize,
 }
 
@@ -74,7 +74,7 @@ impl ObjectStore {
     /// A server with an empty bucket, on a free port of 127.0.0.1.
     ///
     /// # Panics
-    /// When it can't be started.
+    /// If it can't be started.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("a listener has an address");
@@ -85,12 +85,12 @@ impl ObjectStore {
         store
     }
 
-    /// What `TRIPOD_MEDIA` is set to for its bucket.
+    /// The value of `TRIPOD_MEDIA` for its bucket.
     pub fn url(&self) -> String {
         self.url_of(BUCKET)
     }
 
-    /// As [`Self::url`], of another bucket, with a prefix if one follows after a slash.
+    /// As [`Self::url`], for another bucket, with an optional prefix after a slash.
     pub fn url_of(&self, bucket: &str) -> String {
         format!("s3://{bucket}?endpoint={}&region={REGION}", self.endpoint())
     }
@@ -100,30 +100,30 @@ impl ObjectStore {
         format!("http://{}", self.address)
     }
 
-    /// The variables that hold its key.
+    /// The variables for its credentials.
     pub fn variables(&self) -> [(&'static str, &'static str); 2] {
         [("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)]
     }
 
-    /// The value of one of [`Self::variables`]; none for any other.
+    /// The value of one of [`Self::variables`]; `None` for any other.
     pub fn variable(&self, name: &str) -> Option<String> {
         self.variables().iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
     }
 
-    /// Makes a bucket.
+    /// Creates a bucket.
     ///
     /// # Panics
-    /// When it can't be made.
+    /// If it can't be created.
     pub fn create_bucket(&self, name: &str) {
         std::fs::create_dir(self.root.path().join(name)).expect("a bucket is a directory");
     }
 
-    /// The directory whose directories are its buckets.
+    /// The directory that contains its buckets.
     pub fn directory(&self) -> &Path {
         self.root.path()
     }
 
-    /// The keys that its bucket holds.
+    /// The keys in its bucket.
     pub fn keys(&self) -> BTreeSet<String> {
         let bucket = self.root.path().join(BUCKET);
         let mut keys = BTreeSet::new();
@@ -131,17 +131,17 @@ impl ObjectStore {
         keys
     }
 
-    /// How many uploads in parts have been begun and neither completed nor aborted.
+    /// The number of multipart uploads that are neither completed nor aborted.
     ///
     /// # Panics
-    /// When its directory can't be read.
+    /// If its directory can't be read.
     pub fn open_uploads(&self) -> usize {
         let entries = std::fs::read_dir(self.root.path()).expect("the server's directory");
         let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"));
         names.filter(|name| name.starts_with(".upload-")).count()
     }
 
-    /// Requests since it was last told to fail or to heal.
+    /// Requests since the last call to fail or heal it.
     pub fn requests(&self) -> usize {
         self.state().requests
     }
@@ -151,7 +151,7 @@ impl ObjectStore {
         self.fail_when(fault, |_| true);
     }
 
-    /// Fails those requests from now on that are chosen.
+    /// Fails the chosen requests from now on.
     pub fn fail_when(&self, fault: Fault, chosen: impl Fn(&Asked) -> bool + Send + 'static) {
         *self.state() = State { fault: Some((fault, Box::new(chosen))), requests: 0 };
     }
@@ -161,10 +161,10 @@ impl ObjectStore {
         *self.state() = State::default();
     }
 
-    /// Refuses connections and drops those that are open.
+    /// Refuses connections and drops the open ones.
     ///
     /// # Panics
-    /// When its threads don't end.
+    /// If its threads don't end.
     pub async fn stop(&mut self) {
         if let Some(running) = self.running.take() {
             let end = move || running.shutdown_timeout(Duration::from_secs(10));
@@ -172,10 +172,10 @@ impl ObjectStore {
         }
     }
 
-    /// Listens again, on the same port, with what it held.
+    /// Listens again on the same port, with the same data.
     ///
     /// # Panics
-    /// When somebody else has taken the port.
+    /// If the port has been taken.
     pub async fn resume(&mut self) {
         self.run(TcpListener::bind(self.address).expect("the port is still free"));
     }
@@ -198,7 +198,7 @@ impl ObjectStore {
                 stream.set_nodelay(true).expect("a connection");
                 let (service, state) = (service.clone(), Arc::clone(&state));
                 let answer = service_fn(move |request| answer(service.clone(), Arc::clone(&state), request));
-                // An error here is a client that went away, or a reply that is to be lost.
+                // An error here is a client that went away, or a reply that is meant to be lost.
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
             }
         });
@@ -235,7 +235,7 @@ async fn answer(
     match fault {
         None => service.call(request).await,
         Some(Fault::Status(status)) => {
-            // Read first: a connection that is closed under a body may take the answer with it.
+            // Read the body first: closing the connection during a body may lose the response.
             let body = axum::body::Body::new(request.into_body());
             axum::body::to_bytes(body, usize::MAX).await.map_err(|error| HttpError::new(error.into()))?;
             Ok(refusal(status))
@@ -246,7 +246,7 @@ async fn answer(
         }
         Some(Fault::LostReply) => {
             service.call(request).await?;
-            // The connection ends where a service fails.
+            // The connection closes when a service fails.
             Err(HttpError::new("the reply is lost".into()))
         }
     }
@@ -274,7 +274,7 @@ fn refusal(status: u16) -> HttpResponse {
 }
 
 fn collect(directory: &Path, prefix: &str, keys: &mut BTreeSet<String>) {
-    // A directory that is gone meanwhile holds no keys.
+    // A directory that was removed meanwhile holds no keys.
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let name = entry.file_name().into_string().expect("keys are UTF-8");
         let key = format!("{prefix}{name}");

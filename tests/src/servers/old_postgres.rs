@@ -7,23 +7,23 @@ use super::place::{Place, User};
 use super::postgres::{USER, copy};
 use super::process::{Process, Program, on_a_free_port};
 
-/// PostgreSQL 14, with nothing but its first database, which asks for no password.
+/// PostgreSQL 14, with only its initial database and without a password.
 #[derive(Debug)]
 pub struct OldPostgres {
-    // Before the directory it writes to: fields are dropped in this order.
+    // Before the directory it writes to, because fields are dropped in order.
     _process: Process,
     port: u16,
     _place: Place,
 }
 
 impl OldPostgres {
-    /// Starts one.
+    /// Starts a server.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn start() -> Self {
         let place = Place::new();
-        // A copy, because the target directory may be where only its owner may look.
+        // A copy, because the target directory may be closed to other users.
         copy(&installed().join("postgres-14"), &place.path().join("installed"));
         let binaries = place.path().join("installed/bin");
         let user = User::unprivileged();
@@ -57,7 +57,7 @@ impl OldPostgres {
         Self { _process: process, port, _place: place }
     }
 
-    /// What a client connects with.
+    /// The URL for clients.
     pub fn url(&self) -> String {
         format!("postgres://{USER}@127.0.0.1:{}/postgres", self.port)
     }

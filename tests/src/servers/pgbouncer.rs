@@ -9,7 +9,7 @@ use super::place::{Place, User};
 use super::postgres::{PASSWORD, Postgres, USER};
 use super::process::{Ended, Process, Program, on_a_free_port};
 
-/// A pooler that hands a server connection to a client for one transaction at a time.
+/// A pooler that assigns a server connection to a client for one transaction at a time.
 #[derive(Debug)]
 pub struct PgBouncer {
     process: Option<Process>,
@@ -17,7 +17,7 @@ pub struct PgBouncer {
     place: Place,
 }
 
-/// What a PgBouncer is to be like.
+/// The settings of a PgBouncer.
 #[derive(Debug)]
 pub struct PgBouncerSetup {
     release: &'static str,
@@ -26,27 +26,27 @@ pub struct PgBouncerSetup {
 }
 
 impl PgBouncerSetup {
-    /// Leads this name to the database of the same name on this server, whatever the others are led to.
+    /// Routes this name to the database of the same name on this server, whatever the other routes are.
     #[must_use]
     pub fn database(mut self, name: &str, server: &Postgres) -> Self {
         self.databases.push(to(name, server.port()));
         self
     }
 
-    /// How many prepared statements it keeps for a connection; with 0 it knows none.
+    /// How many prepared statements it keeps per connection; 0 disables them.
     #[must_use]
     pub fn prepared_statements(self, count: usize) -> Self {
         self.set("max_prepared_statements", &count.to_string())
     }
 
-    /// Sets anything else, such as `default_pool_size`.
+    /// Sets any other option, such as `default_pool_size`.
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Debian 12's 1.18, which does not know prepared statements.
+    /// Debian 12's version 1.18, which does not support prepared statements.
     #[must_use]
     pub fn old(mut self) -> Self {
         self.release = "pgbouncer-1.18";
@@ -56,7 +56,7 @@ impl PgBouncerSetup {
     /// Starts it.
     ///
     /// # Panics
-    /// When it does not start, or is not installed.
+    /// If it does not start, or is not installed.
     pub async fn start(self) -> PgBouncer {
         let place = Place::new();
         let unpacked = installed().join(self.release);
@@ -65,7 +65,7 @@ impl PgBouncerSetup {
             "PgBouncer is not in {}: run tests/servers/install TARGET/servers",
             unpacked.display()
         );
-        // Its user may not be allowed to go through the directories above it.
+        // Its user may not have access to the directories above it.
         let copied = Command::new("cp").arg("-rT").arg(&unpacked).arg(place.path().join("program")).status();
         assert!(copied.expect("cp can be run").success(), "{} can't be copied", unpacked.display());
         let users = format!("\"{USER}\" \"{PASSWORD}\"\n");
@@ -102,12 +102,12 @@ impl PgBouncerSetup {
 }
 
 impl PgBouncer {
-    /// In front of every database of a server, as new as transaction mode needs.
+    /// In front of every database of a server, in a version that supports prepared statements.
     pub async fn start(server: &Postgres) -> Self {
         Self::before(server).start().await
     }
 
-    /// In front of every database of a server that is not led elsewhere.
+    /// In front of every database of a server that is not routed elsewhere.
     pub fn before(server: &Postgres) -> PgBouncerSetup {
         Self::before_port(server.port())
     }
@@ -116,7 +116,7 @@ impl PgBouncer {
         PgBouncerSetup { release: "pgbouncer", databases: vec![to("*", port)], settings: vec![] }
     }
 
-    /// What a client connects with; the name `pgbouncer` is that of the console.
+    /// The URL for clients; the database `pgbouncer` is the console.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}", self.port)
     }
@@ -126,23 +126,23 @@ impl PgBouncer {
         self.port
     }
 
-    /// Ends it at once, with all its connections; nothing happens if it does not run.
+    /// Ends it at once, with all its connections. Does nothing if it is not running.
     pub async fn stop(&mut self) {
         if let Some(process) = self.process.take() {
             process.stop("KILL").await;
         }
     }
 
-    /// Starts it again on the same port, after stopping it if it runs.
+    /// Starts it again on the same port, after stopping it if it is running.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn restart(&mut self) {
         self.stop().await;
         self.process = Some(run(&self.place).await.unwrap_or_else(|ended| panic!("{ended}")));
     }
 
-    /// Connections stay open and nobody answers.
+    /// Pauses it: connections stay open, without responses.
     pub fn pause(&mut self) {
         self.process.as_mut().expect("it runs").pause();
     }
@@ -155,7 +155,7 @@ impl PgBouncer {
     /// Its process.
     ///
     /// # Panics
-    /// When it does not run.
+    /// If it is not running.
     pub fn pid(&self) -> u32 {
         self.process.as_ref().expect("it runs").pid()
     }
@@ -170,7 +170,7 @@ fn to(name: &str, port: u16) -> String {
     format!("{name} = host=127.0.0.1 port={port}")
 }
 
-/// By the C library that came with it, which may be newer than this machine's.
+/// Runs it with the C library that it came with, which may be newer than this machine's.
 async fn run(place: &Place) -> Result<Process, Ended> {
     let directory = place.path().join("program");
     let program = Program {

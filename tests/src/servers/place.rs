@@ -1,4 +1,4 @@
-//! Where a server lives: a temporary directory and a port.
+//! The place of a server: a temporary directory and a port.
 
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, chown};
@@ -10,10 +10,10 @@ use tempfile::TempDir;
 
 const PREFIX: &str = "tripod-servers-";
 
-/// Below the ports that Linux gives to outgoing connections, which would come in between.
+/// Below the ports that Linux uses for outgoing connections, which would interfere.
 const PORTS: std::ops::Range<u16> = 10_000..32_768;
 
-/// The user that servers run as which refuse to be root.
+/// The user for servers that refuse to run as root.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct User {
     pub(super) uid: u32,
@@ -21,10 +21,10 @@ pub(super) struct User {
 }
 
 impl User {
-    /// None when this process is not root, and servers run as what it is.
+    /// `None` if this process is not root; servers then run as its user.
     ///
     /// # Panics
-    /// When the machine has no user for it.
+    /// If the machine has no suitable user.
     pub(super) fn unprivileged() -> Option<Self> {
         if uid() != 0 {
             return None;
@@ -46,7 +46,7 @@ pub(super) fn uid() -> u32 {
     std::fs::metadata("/proc/self").expect("this process is in /proc").uid()
 }
 
-/// A temporary directory that servers may write to and that is gone with this value.
+/// A temporary directory that servers may write to. It is removed when dropped.
 #[derive(Debug)]
 pub(super) struct Place(TempDir);
 
@@ -66,7 +66,7 @@ impl Place {
         self.0.path()
     }
 
-    /// A directory in it, of the same owner.
+    /// A directory in it, with the same owner.
     pub(super) fn make_directory(&self, name: &str) -> PathBuf {
         let directory = self.path().join(name);
         std::fs::create_dir(&directory).expect("the place is ours");
@@ -77,7 +77,7 @@ impl Place {
     }
 }
 
-/// Removes what is left of processes that were killed and could not do it.
+/// Removes the directories of killed processes.
 fn sweep() {
     for entry in std::fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -88,10 +88,10 @@ fn sweep() {
     }
 }
 
-/// A port that nobody listens on at this moment.
+/// A port that is currently free.
 ///
 /// # Panics
-/// When hundreds of them are taken.
+/// If hundreds of ports are taken.
 pub(super) fn free_port() -> u16 {
     let mut random = rand::rng();
     let mut tried = (0..500).map(|_| random.random_range(PORTS));

@@ -13,17 +13,17 @@ use super::tls::Certificate;
 pub(super) const USER: &str = "tripod";
 pub(super) const PASSWORD: &str = "open-sesame";
 
-/// The separators of psql's output, which no value holds.
+/// The separators in psql's output, which no value contains.
 const FIELD: char = '\u{1f}';
 const RECORD: char = '\u{1e}';
 
-/// Underneath those that are passed in. What is acknowledged is durable: `fsync` is on.
+/// The settings under those that are passed in. Acknowledged writes are durable: `fsync` is on.
 const SETTINGS: [(&str, &str); 8] = [
     ("listen_addresses", "127.0.0.1"),
     ("unix_socket_directories", ""),
     ("max_connections", "200"),
     ("shared_buffers", "64MB"),
-    // Logical shards are moved by it.
+    // Moves of logical shards use logical replication.
     ("wal_level", "logical"),
     // Otherwise a killed server would leave files in /dev/shm.
     ("dynamic_shared_memory_type", "mmap"),
@@ -31,19 +31,19 @@ const SETTINGS: [(&str, &str); 8] = [
     ("logging_collector", "off"),
 ];
 
-/// Mounts a disk of $2 MiB at $1, which only this process and its children see, and becomes the server
-/// there. Mounting takes a user namespace in which one is root; PostgreSQL one in which one isn't. A
-/// change of user makes the process forget with whom it is to end, so that is said again.
+/// Mounts a disk of $2 MiB at $1, visible only to this process and its children, and executes the server
+/// there. Mounting needs a user namespace with root; PostgreSQL needs one without. A change of user
+/// resets the parent-death signal, so it is set again.
 const ON_A_SMALL_DISK: &str = r#"
 mount -t tmpfs -o "size=${2}m,mode=0700" tmpfs "$1"
 shift 2
 exec unshare --user --map-user=1000 --map-group=1000 setpriv --pdeathsig QUIT -- "$@"
 "#;
 
-/// A server of the machine's newest release, which asks for a password.
+/// A server of the newest release on the machine, with a password.
 #[derive(Debug)]
 pub struct Postgres {
-    // Before the directory it writes to: fields are dropped in this order.
+    // Before the directory it writes to, because fields are dropped in order.
     process: Option<Process>,
     port: u16,
     settings: Vec<String>,
@@ -53,24 +53,24 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts one as it would be for users: durable.
+    /// Starts a server with production settings: durable.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// Starts one with these settings, such as `("fsync", "off")`.
+    /// Starts a server with these settings, such as `("fsync", "off")`.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         Self::start_in(new_cluster(), settings, None, None).await
     }
 
-    /// Starts one that has a disk of this size beside its own, which ends with it: the tablespace
-    /// `small`. What is put there can fill it while the log of changes, which is not, goes on.
+    /// Starts a server with an extra disk of this size, the tablespace `small`, which is removed with
+    /// it. Data there can fill the disk, while the write-ahead log, which is elsewhere, continues.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn start_with_small_disk(mebibytes: u32) -> Self {
         let place = new_cluster();
         let small = place.make_directory("small");
@@ -79,10 +79,10 @@ impl Postgres {
         server
     }
 
-    /// Starts one which takes connections over TLS only.
+    /// Starts a server that accepts connections over TLS only.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn start_with_tls() -> Self {
         let place = new_cluster();
         let certificate = Certificate::make(place.path());
@@ -112,8 +112,8 @@ impl Postgres {
         self.port
     }
 
-    /// What a client connects with. It may do everything. With TLS it asks for a certificate of this
-    /// server's authority.
+    /// The URL for clients, as a superuser. With TLS it requires a certificate from this server's
+    /// authority.
     pub fn url(&self, database: &str) -> String {
         let url = format!("postgres://{USER}:{PASSWORD}@127.0.0.1:{}/{database}", self.port);
         match &self.certificate {
@@ -122,10 +122,10 @@ impl Postgres {
         }
     }
 
-    /// The certificate of the authority that signed this server's, when it has TLS.
+    /// The certificate of the authority that signed this server's certificate, if it has TLS.
     ///
     /// # Panics
-    /// When it has none.
+    /// If it has no TLS.
     pub fn authority(&self) -> &Path {
         &self.certificate.as_ref().expect("it was started with TLS").authority
     }
@@ -133,7 +133,7 @@ impl Postgres {
     /// Creates an empty database.
     ///
     /// # Panics
-    /// When there is one of this name.
+    /// If the database already exists.
     pub async fn create_database(&self, name: &str) {
         self.query("postgres", &format!("CREATE DATABASE \"{name}\"")).await;
     }
@@ -141,22 +141,22 @@ impl Postgres {
     /// The rows of a query, each value as psql prints it.
     ///
     /// # Panics
-    /// When it fails.
+    /// If the query fails.
     pub async fn query(&self, database: &str, sql: &str) -> Vec<Vec<String>> {
         query(&self.url(database), sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
-    /// The same of any PostgreSQL URL, that of a PgBouncer too, or what psql says is wrong.
+    /// The same for any PostgreSQL URL, including a PgBouncer's; or psql's error message.
     pub async fn try_query(url: &str, sql: &str) -> Result<Vec<Vec<String>>, String> {
         query(url, sql).await
     }
 
-    /// Stops it as an operator does, after a checkpoint; nothing happens if it does not run.
+    /// Stops it as an operator does, after a checkpoint. Does nothing if it is not running.
     pub async fn stop(&mut self) {
         self.end("INT").await;
     }
 
-    /// Ends it without a checkpoint: it recovers when it is started again.
+    /// Ends it without a checkpoint: it recovers at the next start.
     pub async fn kill(&mut self) {
         self.end("QUIT").await;
     }
@@ -167,17 +167,17 @@ impl Postgres {
         }
     }
 
-    /// Starts it again on the same port, after stopping it if it runs.
+    /// Starts it again on the same port, after stopping it if it is running.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn restart(&mut self) {
         self.stop().await;
         let started = run(&self.place, self.port, &self.settings, self.small_disk_mib).await;
         self.process = Some(started.unwrap_or_else(|ended| panic!("{ended}")));
     }
 
-    /// Connections stay open and nobody answers.
+    /// Pauses it: connections stay open, without responses.
     pub fn pause(&mut self) {
         self.process.as_mut().expect("it runs").pause();
     }
@@ -190,7 +190,7 @@ impl Postgres {
     /// The main process.
     ///
     /// # Panics
-    /// When it does not run.
+    /// If it is not running.
     pub fn pid(&self) -> u32 {
         self.process.as_ref().expect("it runs").pid()
     }
@@ -200,13 +200,13 @@ impl Postgres {
         self.place.path()
     }
 
-    /// What it has logged since it was last started; empty when it does not run.
+    /// Its log since the last start; empty if it is not running.
     pub fn log(&self) -> String {
         self.process.as_ref().map(Process::log).unwrap_or_default()
     }
 }
 
-/// The rows of a query, each value as psql prints it, or what psql says is wrong.
+/// The rows of a query, each value as psql prints it; or psql's error message.
 pub(super) async fn query(url: &str, sql: &str) -> Result<Vec<Vec<String>>, String> {
     let mut psql = psql(url);
     psql.args(["-c", sql]);
@@ -216,12 +216,12 @@ pub(super) async fn query(url: &str, sql: &str) -> Result<Vec<Vec<String>>, Stri
         return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
     }
     let text = String::from_utf8(output.stdout).expect("the databases are UTF-8");
-    // Nothing at all is no row; a line's end alone is a row of one empty text.
+    // Empty output is no row; a line end alone is a row with one empty text.
     let Some(records) = text.strip_suffix('\n') else { return Ok(vec![]) };
     Ok(records.split(RECORD).map(|record| record.split(FIELD).map(str::to_owned).collect()).collect())
 }
 
-/// psql, which reads nothing but its arguments.
+/// psql, without configuration from the environment or files.
 pub(super) fn psql(url: &str) -> Command {
     let mut psql = Command::new(binaries().join("psql"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
@@ -267,7 +267,7 @@ async fn run(
     program.start(arguments).await
 }
 
-/// Of the newest release that is installed.
+/// The programs of the newest installed release.
 fn binaries() -> PathBuf {
     let releases = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let newest = releases
@@ -279,7 +279,7 @@ fn binaries() -> PathBuf {
     format!("/usr/lib/postgresql/{newest}/bin").into()
 }
 
-/// A copy of a cluster that is made once for a machine: making one takes seconds.
+/// A copy of a cluster that is made once per machine, because making one takes seconds.
 fn new_cluster() -> Place {
     let place = Place::new();
     copy(&template(), &place.path().join("data"));
@@ -320,7 +320,8 @@ fn template() -> PathBuf {
     template
 }
 
-/// With owners and permissions, and without a second copy on disk where the file system can.
+/// Copies with owners and permissions, and without a second copy on disk if the file system supports
+/// that.
 pub(super) fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").args(["-a", "--reflink=auto"]).arg(from).arg(to).status();
     assert!(copied.expect("cp can be run").success(), "{} can't be copied", from.display());

@@ -1,4 +1,4 @@
-//! A server's process: it can't outlive the one that started it, and is stopped with its value.
+//! A server's process: it can't outlive the process that started it, and stops when dropped.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -11,24 +11,24 @@ use super::PATIENCE;
 use super::place::{User, free_port};
 use crate::eventually;
 
-/// How often a start is repeated because somebody else took the port meanwhile.
+/// How often a start is repeated because the port was taken meanwhile.
 const ATTEMPTS: usize = 10;
-/// How long a server that is dropped may take before it is killed.
+/// How long a dropped server may take to stop before it is killed.
 const DROP: Duration = Duration::from_secs(10);
 
 /// How a server is started.
 pub(super) struct Program<'a> {
     pub(super) path: &'a Path,
     pub(super) user: Option<User>,
-    /// The signal that ends it at once but cleanly, without a handler that waits for clients.
+    /// The signal that ends it at once but cleanly, without waiting for clients.
     pub(super) end: &'static str,
-    /// It runs in this directory.
+    /// Its working directory.
     pub(super) directory: &'a Path,
-    /// A line of its log which says that it accepts connections.
+    /// A log line that shows that it accepts connections.
     pub(super) ready: &'a str,
 }
 
-/// A server that runs.
+/// A running server.
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
@@ -37,7 +37,7 @@ pub(super) struct Process {
     paused: bool,
 }
 
-/// A server ended when it should have got ready.
+/// A server that ended before it was ready.
 #[derive(Debug)]
 pub(super) struct Ended {
     status: ExitStatus,
@@ -51,7 +51,7 @@ impl fmt::Display for Ended {
 }
 
 impl Program<'_> {
-    /// Starts it and waits until it says that it is ready.
+    /// Starts it and waits until it is ready.
     pub(super) async fn start<S: AsRef<OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = S>,
@@ -88,10 +88,10 @@ impl Program<'_> {
     }
 }
 
-/// Starts a server on a free port, and on another one if somebody else was quicker.
+/// Starts a server on a free port, and on another one if the port was taken first.
 ///
 /// # Panics
-/// When it does not start.
+/// If it does not start.
 pub(super) async fn on_a_free_port<T>(start: impl AsyncFn(u16) -> Result<T, Ended>) -> (u16, T) {
     for _ in 0..ATTEMPTS {
         let port = free_port();
@@ -104,8 +104,8 @@ pub(super) async fn on_a_free_port<T>(start: impl AsyncFn(u16) -> Result<T, Ende
     panic!("{ATTEMPTS} ports were taken just before the server started")
 }
 
-/// Spawns from a thread that lives as long as this process: what `setpriv --pdeathsig` is bound to
-/// is the thread, and those of tests and of runtimes end earlier.
+/// Spawns from a thread that lives as long as this process: `setpriv --pdeathsig` is bound to the
+/// thread, and the threads of tests and runtimes end earlier.
 fn spawn(command: Command) -> Child {
     type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
     static SPAWNER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
@@ -128,7 +128,7 @@ impl Process {
         self.child.id()
     }
 
-    /// What it has logged since it was started.
+    /// Its log since the start.
     pub(super) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -137,32 +137,32 @@ impl Process {
         self.child.try_wait().expect("a child can be asked")
     }
 
-    /// It and its children.
+    /// The ids of the process and its children.
     fn pids(&self) -> Vec<u32> {
         let mut pids = vec![self.pid()];
         pids.extend(children(self.pid()));
         pids
     }
 
-    /// Sends it a signal and waits until it has ended.
+    /// Sends a signal and waits until the process has ended.
     ///
     /// # Panics
-    /// When it goes on.
+    /// If it does not end.
     pub(super) async fn stop(mut self, signal: &str) {
         self.resume();
         send(signal, &[self.pid()]);
         eventually("the server stops", PATIENCE, async || self.status()).await;
     }
 
-    /// Holds it and its children still: its connections stay open and nobody answers.
+    /// Stops it and its children: connections stay open, without responses.
     pub(super) fn pause(&mut self) {
         self.paused = true;
-        // The parent first, so that it has no more children than those found afterwards.
+        // The parent first, so that it can't start more children than those found afterwards.
         send("STOP", &[self.pid()]);
         send("STOP", &children(self.pid()));
     }
 
-    /// Lets it go on.
+    /// Continues it.
     pub(super) fn resume(&mut self) {
         if std::mem::take(&mut self.paused) {
             send("CONT", &self.pids());
@@ -192,7 +192,7 @@ impl Drop for Process {
     }
 }
 
-/// Those that are gone are passed over.
+/// Sends a signal to these processes; ended ones are ignored.
 fn send(signal: &str, pids: &[u32]) {
     if !pids.is_empty() {
         let pids = pids.iter().map(u32::to_string);
@@ -201,14 +201,15 @@ fn send(signal: &str, pids: &[u32]) {
     }
 }
 
-/// The processes whose parent is this one.
+/// The child processes of a process.
 fn children(parent: u32) -> Vec<u32> {
     let processes = std::fs::read_dir("/proc").expect("there is /proc").flatten();
     processes
         .filter_map(|entry| {
             let pid = entry.file_name().to_str()?.parse().ok()?;
             let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-            // The name before may hold anything, also spaces; then come the state and the parent.
+            // The preceding name may contain anything, including spaces; the state and the parent follow
+            // it.
             let of = stat.rsplit(')').next()?.split_whitespace().nth(1)?;
             (of == parent.to_string()).then_some(pid)
         })

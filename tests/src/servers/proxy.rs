@@ -1,4 +1,4 @@
-//! A TCP proxy between a client and a server, for what networks do to both.
+//! A TCP proxy between a client and a server, which simulates network faults.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::place::free_port;
 
-/// Read at once, and how many such pieces may be on their way in one direction.
+/// The size of a read, and how many such pieces may be in transit in one direction.
 const PIECE: usize = 16 * 1024;
 const ON_THE_WAY: usize = 64;
 
@@ -24,21 +24,21 @@ enum Mode {
     Hang,
 }
 
-/// What the connections go by.
+/// The state that all connections follow.
 #[derive(Clone, Copy, Debug)]
 struct State {
     mode: Mode,
     latency: Duration,
-    /// Connections of earlier generations have been cut.
+    /// Connections of earlier generations are cut.
     generation: u64,
 }
 
-/// It passes everything until it is told otherwise, and ends with this value.
+/// A proxy that forwards everything until its mode changes. It stops when dropped.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
     state: watch::Sender<State>,
-    /// What of the state has been brought about.
+    /// The mode that has taken effect.
     done: watch::Receiver<Mode>,
     task: JoinHandle<()>,
 }
@@ -46,7 +46,7 @@ pub struct Proxy {
 impl Proxy {
     /// Listens on a free port of 127.0.0.1 and forwards to `server`, a host and port.
     ///
-    /// # Panics
+    /// If no port is free.
     /// When no port is to be had.
     pub async fn to(server: &str) -> Self {
         let socket = loop {
@@ -63,32 +63,32 @@ impl Proxy {
         Self { address, state, done, task }
     }
 
-    /// Host and port.
+    /// The host and port.
     pub fn address(&self) -> String {
         self.address.to_string()
     }
 
-    /// Forwards both ways; what has been held back goes on.
+    /// Forwards both ways, including data that was held back.
     pub async fn pass(&mut self) {
         self.be(Mode::Pass).await;
     }
 
-    /// Takes no new connection; those that are open stay.
+    /// Accepts no new connection; open ones stay.
     pub async fn refuse(&mut self) {
         self.be(Mode::Refuse).await;
     }
 
-    /// Takes connections, and forwards nothing on any of them.
+    /// Accepts connections, and forwards nothing on any of them.
     pub async fn hang(&mut self) {
         self.be(Mode::Hang).await;
     }
 
-    /// Closes every connection that is open.
+    /// Closes every open connection.
     pub fn cut(&self) {
         self.state.send_modify(|state| state.generation += 1);
     }
 
-    /// Delays everything, each way, by this much.
+    /// Delays all data in each direction by this much.
     pub fn delay(&self, latency: Duration) {
         self.state.send_modify(|state| state.latency = latency);
     }
@@ -107,13 +107,13 @@ impl Drop for Proxy {
 
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
-    // Connections of the listener that had the port may still be open.
+    // Connections of the port's previous listener may still be open.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
 }
 
-/// Takes connections in one mode after the other.
+/// Accepts connections in one mode after another.
 async fn serve(
     mut socket: TcpSocket,
     server: String,
@@ -126,7 +126,7 @@ async fn serve(
         let mode = states.borrow_and_update().mode;
         if mode == Mode::Refuse {
             doing.send_replace(mode);
-            // The port stays taken by a socket that does not listen.
+            // A socket that does not listen keeps the port.
             let changed = states.wait_for(|state| state.mode != Mode::Refuse).await;
             if changed.is_err() {
                 return;
@@ -157,7 +157,7 @@ async fn connection(client: TcpStream, server: String, mut states: watch::Receiv
     let (held, to_server) = (states.clone(), states.clone());
     let forward = async {
         let mut waiting = held;
-        // One that hangs does not show whether the server is there.
+        // A hanging proxy does not reveal whether the server is up.
         waiting.wait_for(|state| state.mode != Mode::Hang).await.ok()?;
         let server = TcpStream::connect(server).await.ok()?;
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
@@ -175,7 +175,7 @@ async fn connection(client: TcpStream, server: String, mut states: watch::Receiv
     }
 }
 
-/// Copies one direction to its end. Reading goes on while earlier pieces are delayed.
+/// Copies one direction to its end. Reading continues while earlier pieces are delayed.
 async fn copy(mut from: OwnedReadHalf, mut into: OwnedWriteHalf, mut states: watch::Receiver<State>) {
     let (sender, mut pieces) = mpsc::channel::<(Instant, Vec<u8>)>(ON_THE_WAY);
     let read = async move {

@@ -1,4 +1,4 @@
-//! A Redis server without persistence of its own accord.
+//! A Redis server without automatic persistence.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use ::redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisResult};
 use super::place::Place;
 use super::process::{Ended, Process, Program, on_a_free_port};
 
-/// A reply to a test's own question.
+/// The timeout of a test's own command.
 const REPLY: Duration = Duration::from_secs(10);
 
-/// It holds what it is told until it stops, and writes a snapshot only when asked to.
+/// A Redis server. It keeps its data until it stops, and writes a snapshot only on request.
 #[derive(Debug)]
 pub struct Redis {
     process: Option<Process>,
@@ -22,15 +22,15 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts an empty one.
+    /// Starts an empty server.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// Starts an empty one with these settings, such as `("maxmemory", "16mb")`.
+    /// Starts an empty server with these settings, such as `("maxmemory", "16mb")`.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         let place = Place::new();
         let settings: Vec<(String, String)> =
@@ -44,12 +44,12 @@ impl Redis {
         self.port
     }
 
-    /// What a client connects with.
+    /// The URL for clients.
     pub fn url(&self) -> String {
         format!("redis://{}", self.address())
     }
 
-    /// Host and port.
+    /// The host and port.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
@@ -57,12 +57,12 @@ impl Redis {
     /// The reply to a command, such as `["GET", "key"]`.
     ///
     /// # Panics
-    /// When there is none, or another than expected.
+    /// If there is no reply, or it has another type.
     pub async fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
         ask(self.port, command).await.unwrap_or_else(|error| panic!("{command:?}: {error}"))
     }
 
-    /// Forgets every key.
+    /// Deletes every key.
     pub async fn flush(&self) {
         self.ask::<()>(&["FLUSHALL"]).await;
     }
@@ -72,25 +72,25 @@ impl Redis {
         self.ask::<()>(&["SAVE"]).await;
     }
 
-    /// Ends it at once; nothing happens if it does not run.
+    /// Ends it at once. Does nothing if it is not running.
     pub async fn stop(&mut self) {
         if let Some(process) = self.process.take() {
             process.stop("KILL").await;
         }
     }
 
-    /// Starts it again on the same port, after stopping it if it runs: with what it held when it was
-    /// last saved, however long ago, or empty.
+    /// Starts it again on the same port, after stopping it if it is running. It has the data of its last
+    /// snapshot, however old, or none.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub async fn restart(&mut self) {
         self.stop().await;
         let started = run(&self.place, self.port, &self.settings).await;
         self.process = Some(started.unwrap_or_else(|ended| panic!("{ended}")));
     }
 
-    /// Sets something for when it is next started.
+    /// Changes a setting for the next start.
     pub(super) fn set(&mut self, name: &str, value: &str) {
         self.settings.retain(|(known, _)| known != name);
         self.settings.push((name.to_owned(), value.to_owned()));
@@ -103,10 +103,10 @@ impl Redis {
         self.restart().await;
     }
 
-    /// Connections stay open and nobody answers.
+    /// Pauses it: connections stay open, without responses.
     ///
     /// # Panics
-    /// When it does not run.
+    /// If it is not running.
     pub fn pause(&mut self) {
         self.process.as_mut().expect("it runs").pause();
     }
@@ -114,12 +114,12 @@ impl Redis {
     /// Ends the pause.
     ///
     /// # Panics
-    /// When it does not run.
+    /// If it is not running.
     pub fn resume(&mut self) {
         self.process.as_mut().expect("it runs").resume();
     }
 
-    /// Whether it was started and not stopped since.
+    /// Whether it was started and has not been stopped.
     pub fn runs(&self) -> bool {
         self.process.is_some()
     }
@@ -127,7 +127,7 @@ impl Redis {
     /// Its process.
     ///
     /// # Panics
-    /// When it does not run.
+    /// If it is not running.
     pub fn pid(&self) -> u32 {
         self.process.as_ref().expect("it runs").pid()
     }
@@ -154,7 +154,7 @@ async fn run(place: &Place, port: u16, settings: &[(String, String)]) -> Result<
     program.start(arguments).await
 }
 
-/// The reply of whatever speaks Redis' protocol on this port.
+/// The reply of any Redis-compatible server on this port.
 pub(super) async fn ask<T: FromRedisValue>(port: u16, command: &[&str]) -> RedisResult<T> {
     let mut request = ::redis::cmd(command[0]);
     request.arg(&command[1..]);

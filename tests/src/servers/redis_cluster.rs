@@ -9,12 +9,12 @@ use super::redis::ask;
 use super::{PATIENCE, Redis};
 use crate::eventually;
 
-/// After this long without a word a node is held for dead.
+/// A node that is silent for this long is considered dead.
 const NODE_TIMEOUT_MS: &str = "1000";
-/// As few as `redis-cli` makes a cluster of.
+/// The smallest cluster that `redis-cli` creates.
 const MASTERS: usize = 3;
 
-/// Three masters share the slots; each may have a replica.
+/// A cluster of three masters that share the slots; each may have a replica.
 #[derive(Debug)]
 pub struct RedisCluster {
     nodes: Vec<Redis>,
@@ -60,18 +60,18 @@ impl RedisCluster {
         cluster
     }
 
-    /// What a client connects with: every node.
+    /// The URL for clients, with every node.
     pub fn url(&self) -> String {
         let addresses: Vec<String> = self.nodes.iter().map(Redis::address).collect();
         format!("redis-cluster://{}", addresses.join(","))
     }
 
-    /// The nodes, those that were killed too.
+    /// The nodes, including killed ones.
     pub fn nodes(&self) -> &[Redis] {
         &self.nodes
     }
 
-    /// Forgets every key.
+    /// Deletes every key.
     pub async fn flush(&self) {
         for node in self.nodes.iter().filter(|node| node.runs()) {
             if node.is_master().await {
@@ -80,10 +80,10 @@ impl RedisCluster {
         }
     }
 
-    /// Kills a master that has a replica and waits until all slots are served again.
+    /// Kills a master that has a replica, and waits until all slots are served again.
     ///
     /// # Panics
-    /// When there is no replica left to take over, or none does.
+    /// If no replica is left, or none takes over.
     pub async fn fail_over(&mut self) {
         let mut found = None;
         for (index, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.runs()) {
@@ -99,7 +99,7 @@ impl RedisCluster {
                 let info: String = node.ask(&["CLUSTER", "INFO"]).await;
                 let nodes: String = node.ask(&["CLUSTER", "NODES"]).await;
                 let dead = nodes.lines().find(|line| line.starts_with(&id)).unwrap_or_default();
-                // The last of its fields are its slots, which somebody else has now.
+                // Its last fields are its slots, which another master has now.
                 if !info.contains("cluster_state:ok") || dead.split_whitespace().count() > 8 {
                     return None;
                 }
@@ -127,13 +127,13 @@ impl Redis {
         format!("{role:?}").contains("master")
     }
 
-    /// How many replicas are connected.
+    /// The number of connected replicas.
     pub(super) async fn replicas(&self) -> usize {
         let info: String = self.ask(&["INFO", "replication"]).await;
         info.lines().filter(|line| line.contains("state=online")).count()
     }
 
-    /// Whether it is a master, or has all that its master has.
+    /// Whether it is a master, or in sync with its master.
     async fn in_sync(&self) -> bool {
         let info: Result<String, _> = ask(self.port(), &["INFO", "replication"]).await;
         info.is_ok_and(|info| info.contains("role:master") || info.contains("master_link_status:up"))

@@ -10,14 +10,14 @@ use super::redis::ask;
 use super::{PATIENCE, Redis};
 use crate::eventually;
 
-/// The name that sentinels are asked for.
+/// The master's name in the sentinels.
 const NAME: &str = "mymaster";
 
-/// After this long without a word a server is held for dead. Half as long is less than a server may
-/// be silent on two cores that are busy building.
+/// A server that is silent for this long is considered dead. With half of it, a server on two cores that
+/// are busy building would be, too.
 const DOWN_AFTER_MS: u32 = 1_000;
 
-/// Two of three sentinels must agree that the master is dead.
+/// Three sentinels, of which two must agree that the master is dead.
 #[derive(Debug)]
 pub struct Sentinel {
     sentinels: Vec<Watcher>,
@@ -33,7 +33,7 @@ struct Watcher {
 }
 
 impl Sentinel {
-    /// Starts all five and waits until they know each other.
+    /// Starts all five processes and waits until they know each other.
     pub async fn start() -> Self {
         let quick = ("repl-diskless-sync-delay", "0");
         let master = Redis::start_with(&[quick]).await;
@@ -45,17 +45,17 @@ impl Sentinel {
         started
     }
 
-    /// What a client connects with: every sentinel, and the master's name.
+    /// The URL for clients, with every sentinel and the master's name.
     pub fn url(&self) -> String {
         let addresses: Vec<String> =
             self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port)).collect();
         format!("redis-sentinel://{}/{NAME}", addresses.join(","))
     }
 
-    /// The server that takes writes now.
+    /// The server that currently takes writes.
     ///
     /// # Panics
-    /// When the sentinels don't agree on one.
+    /// If the sentinels don't agree on one.
     pub async fn master(&self) -> &Redis {
         let index = eventually("the sentinels agree on a master", PATIENCE, async || self.named().await);
         &self.servers[index.await]
@@ -73,10 +73,10 @@ impl Sentinel {
         index.filter(|_| ports.iter().all(|port| *port == ports[0]))
     }
 
-    /// Kills the master and waits until the sentinels name the other server, which is then one.
+    /// Kills the master and waits until the sentinels have promoted the other server.
     ///
     /// # Panics
-    /// When they don't, or the replica is away since the last time: see [`Self::revive`].
+    /// If they don't, or if the replica is still down from last time: see [`Self::revive`].
     pub async fn fail_over(&mut self) {
         assert!(self.servers.iter().all(Redis::runs), "no replica is left: revive the one that was killed");
         let master = self.master().await.port();
@@ -94,7 +94,7 @@ impl Sentinel {
         .await;
     }
 
-    /// Starts the server that was killed, and waits until it follows the master.
+    /// Starts the killed server, and waits until it follows the master.
     pub async fn revive(&mut self) {
         let of = format!("127.0.0.1 {}", self.master().await.port());
         if let Some(dead) = self.servers.iter_mut().find(|server| !server.runs()) {
@@ -105,13 +105,13 @@ impl Sentinel {
         self.settled().await;
     }
 
-    /// Every process: the servers that run, and the sentinels.
+    /// The ids of all processes: the running servers and the sentinels.
     pub fn pids(&self) -> Vec<u32> {
         let servers = self.servers.iter().filter(|server| server.runs()).map(Redis::pid);
         servers.chain(self.sentinels.iter().map(|sentinel| sentinel._process.pid())).collect()
     }
 
-    /// Every sentinel knows both others and the replica, which has all that the master has.
+    /// Waits until every sentinel knows the other two and the replica, which is in sync with the master.
     async fn settled(&self) {
         eventually("the sentinels know each other and the replica follows", PATIENCE, async || {
             if self.servers[self.named().await?].replicas().await != 1 {

@@ -1,8 +1,8 @@
-//! The servers that a whole run of tests shares: two PostgreSQL clusters, each behind a PgBouncer, a
-//! Redis, and an S3 server.
+//! The servers that a whole test run shares: two PostgreSQL clusters, each behind a PgBouncer, a Redis,
+//! and an S3 server.
 //!
-//! `cargo run --bin servers -- COMMAND` starts them and tells COMMAND where they are, by its
-//! environment; a test that is run without gets a set of its own.
+//! `cargo run --bin servers -- COMMAND` starts them and passes their addresses to COMMAND in its
+//! environment; a test that runs without it starts its own set.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
@@ -19,7 +19,7 @@ const S3_DIRECTORY: &str = "TEST_S3_DIRECTORY";
 /// As every S3 client reads them.
 const S3_KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 
-/// Nobody cuts the power of these: tests of durability start their own.
+/// These servers need no durability: durability tests start their own.
 const QUICK: [(&str, &str); 4] = [
     ("fsync", "off"),
     ("synchronous_commit", "off"),
@@ -27,12 +27,12 @@ const QUICK: [(&str, &str); 4] = [
     ("max_connections", "400"),
 ];
 
-/// Where the servers are. Those that this process started stop with the last copy of this value.
+/// The addresses of the servers. Those that this process started stop with the last clone of this value.
 #[derive(Debug)]
 pub struct Shared {
-    /// Of the PostgreSQL servers, each a URL that lacks the database.
+    /// The PostgreSQL servers, each a URL without a database.
     pub(super) direct: Vec<String>,
-    /// Of the PgBouncers, each in front of the server of the same place.
+    /// The PgBouncers, each in front of the server at the same index.
     pub(super) pooled: Vec<String>,
     pub(super) redis: String,
     pub(super) buckets: Buckets,
@@ -64,7 +64,7 @@ impl Buckets {
 }
 
 impl Shared {
-    /// Those of this run, or a set that this process starts and its tests share.
+    /// The servers of this run, or a set that this process starts and its tests share.
     pub async fn get() -> Arc<Self> {
         static CURRENT: Mutex<Weak<Shared>> = Mutex::const_new(Weak::new());
         let mut current = CURRENT.lock().await;
@@ -90,10 +90,10 @@ impl Shared {
         Some(Self { direct, pooled, redis, buckets, _own: vec![], _redis: None })
     }
 
-    /// Starts a set.
+    /// Starts a set of servers.
     ///
     /// # Panics
-    /// When one of them does not start.
+    /// If one of them does not start.
     pub async fn start() -> Self {
         let one = async || {
             let postgres = Postgres::start_with(&QUICK).await;
@@ -117,7 +117,7 @@ impl Shared {
         }
     }
 
-    /// What tells another process where they are.
+    /// The variables that pass the addresses to another process.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         let servers = [
             (POSTGRES, self.direct.join(",")),

@@ -8,10 +8,10 @@ use super::place::User;
 
 const DAYS: &str = "30";
 
-/// Where the files are: all below the directory that was named.
+/// The paths of the files, all in the given directory.
 #[derive(Debug)]
 pub(super) struct Certificate {
-    /// Of the authority: what clients are told to trust.
+    /// The authority's certificate, for clients to trust.
     pub(super) authority: PathBuf,
     pub(super) server: PathBuf,
     pub(super) key: PathBuf,

@@ -1,4 +1,4 @@
-//! What speaks TLS before a server that does not.
+//! A TLS front for a server without TLS.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,8 +15,8 @@ use tokio_rustls::TlsAcceptor;
 use super::place::Place;
 use super::tls::Certificate;
 
-/// A front on a free port of 127.0.0.1, with a certificate of an authority that nobody knows. It ends
-/// with this value.
+/// A front on a free port of 127.0.0.1, with a certificate from an unknown authority. It stops when
+/// dropped.
 #[derive(Debug)]
 pub struct TlsFront {
     address: SocketAddr,
@@ -26,10 +26,10 @@ pub struct TlsFront {
 }
 
 impl TlsFront {
-    /// Passes what it decrypts on to `server`, a host and port.
+    /// Forwards the decrypted data to `server`, a host and port.
     ///
     /// # Panics
-    /// When no port is to be had.
+    /// If no port is free.
     pub async fn to(server: &str) -> Self {
         let place = Place::new();
         let certificate = Certificate::make(place.path());
@@ -48,12 +48,12 @@ impl TlsFront {
         Self { address, certificate, task, _place: place }
     }
 
-    /// Host and port.
+    /// The host and port.
     pub fn address(&self) -> String {
         self.address.to_string()
     }
 
-    /// The authority's certificate: what clients are told to trust.
+    /// The authority's certificate, for clients to trust.
     pub fn authority(&self) -> &Path {
         &self.certificate.authority
     }
@@ -70,7 +70,7 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, server: String) {
     while let Ok((client, _)) = listener.accept().await {
         let (acceptor, server) = (acceptor.clone(), server.clone());
         open.spawn(async move {
-            // A client that does not trust the certificate goes away, which is its affair.
+            // A client that does not trust the certificate disconnects.
             let (Ok(mut client), Ok(mut server)) =
                 (acceptor.accept(client).await, TcpStream::connect(server).await)
             else {

@@ -1,4 +1,4 @@
-//! Every operation, with no token, a bad one, ids that are none or another's.
+//! Every operation without a token, with a bad token, and with invalid or foreign ids.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use tripod_tests::{Api, PhotoPost, Reply, Server, photo};
 
 use super::Unchanged;
 
-/// An operation; `{user}`, `{post}`, `{comment}` and `{session}` in its path stand for ids.
+/// An operation; `{user}`, `{post}`, `{comment}` and `{session}` in its path are placeholders for ids.
 struct Operation {
     method: Method,
     path: &'static str,
@@ -66,7 +66,7 @@ impl Operation {
     }
 }
 
-/// Without this a new operation would be tested for nothing.
+/// Ensures that the table below also covers new operations.
 #[tokio::test]
 async fn the_table_has_every_operation_that_the_document_has() {
     let server = Server::start().await;
@@ -175,7 +175,7 @@ async fn what_is_somebody_elses_can_be_seen_but_not_changed() {
     mike.delete(&path).await.problem(403);
     mike.delete(&format!("/comments/{}", comment["id"].as_str().unwrap())).await.problem(403);
     mike.delete(&format!("/sessions/{session}")).await.problem(404);
-    // Fields that are not one's to set are ignored or refused, never taken.
+    // Fields that a client may not set are ignored or refused, never stored.
     for extra in
         ["id", "username", "password_hash", "post_count", "counts", "deleted", "is_admin", "created_at"]
     {

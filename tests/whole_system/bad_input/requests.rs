@@ -1,4 +1,4 @@
-//! Bodies that are not what an operation takes: wrong types, wrong syntax, wrong sizes.
+//! Bodies that an operation does not accept: wrong types, wrong syntax, wrong sizes.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use tripod_tests::{Api, Reply, Server};
 
 use super::Unchanged;
 
-/// Each operation that takes JSON: who asks, and a body that it would take.
+/// Each operation that takes JSON, with its client and a valid body.
 async fn operations(server: &Server) -> Vec<(Api, Method, String, Value)> {
     let kevin = server.person("kevin").await;
     let post = kevin.post_photo("x").await;
@@ -63,7 +63,7 @@ async fn a_missing_or_too_long_field_is_422_and_named() {
                 let problem = Reply::to(api.request(method.clone(), path).json(&body)).await.problem(422);
                 assert_eq!(problem["errors"][0]["field"], *field, "{path}: {problem}");
             }
-            // Logging in with what can't be a name or a password is just wrong.
+            // At log-in, an impossible name or password is just a wrong one.
             if good[field].is_string() && path != "/sessions" {
                 for long in ["x".repeat(2_201), "é".repeat(2_201), "x\u{0}".to_owned()] {
                     body[field] = long.into();
@@ -109,7 +109,7 @@ async fn what_is_not_json_or_not_an_object_is_refused() {
             assert_eq!(reply.status, status, "{path} {shown}");
             reply.problem(status);
         }
-        // A field that is not known is passed over, however deep it goes.
+        // An unknown field is ignored, however deeply it is nested.
         let unknown = format!("{{\"unknown\": {nested}}}");
         let request =
             api.request(method.clone(), path).header("content-type", "application/json").body(unknown);
@@ -168,7 +168,7 @@ async fn a_body_past_the_bound_is_413_wherever_it_goes() {
             if announced {
                 request = request.header("content-length", bytes(kind).len() + (99 << 20));
             }
-            // The server need not read it all: a reply, or the connection is cut while we send.
+            // The server need not read it all: it replies, or cuts the connection while we send.
             match Reply::try_to(request).await {
                 Ok(reply) => drop(reply.problem(413)),
                 Err(error) => assert!(error.is_request() || error.is_body(), "{path}: {error:?}"),
@@ -179,7 +179,7 @@ async fn a_body_past_the_bound_is_413_wherever_it_goes() {
     unchanged.check("100 MB").await;
 }
 
-/// How a large body of this type begins.
+/// The start of a large body of this type.
 fn bytes(kind: &str) -> Vec<u8> {
     match kind {
         "application/json" => b"{\"text\": \"".to_vec(),

@@ -1,4 +1,4 @@
-//! Clients that take their time: they are closed, and nobody else waits for them.
+//! Slow clients: they are disconnected, and no one else waits for them.
 
 use std::time::{Duration, Instant};
 
@@ -7,13 +7,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tripod_tests::Server;
 
-/// When a client that does not get on must be closed.
+/// When a client that makes no progress must be disconnected.
 const CLOSED: Duration = Duration::from_secs(15);
-/// Between two bytes of a slow client.
+/// The interval between two bytes of a slow client.
 const DRIP: Duration = Duration::from_millis(500);
 
-/// Sends `start`, then `drip` a byte at a time for ever; how long until the server closed, and
-/// what it said.
+/// Sends `start`, then `drip` byte by byte for ever. Returns how long the server kept the connection,
+/// and its reply.
 async fn drip(address: &str, start: String, drip: &'static [u8]) -> (Duration, String) {
     let began = Instant::now();
     let socket = TcpStream::connect(address).await.unwrap();
@@ -28,7 +28,7 @@ async fn drip(address: &str, start: String, drip: &'static [u8]) -> (Duration, S
         }
     });
     let mut reply = Vec::new();
-    // Closed with a reset or without: both end it.
+    // The connection may be closed with or without a reset.
     let end = tokio::time::timeout(CLOSED * 3, from.read_to_end(&mut reply)).await;
     dripping.abort();
     assert!(end.is_ok(), "still open after {:?}", began.elapsed());

@@ -1,4 +1,4 @@
-//! Files that are no photos, claim to be larger than they may be, or never arrive whole.
+//! Files that are not photos, claim to be too large, or never arrive completely.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tripod_tests::{PhotoPost, Reply, Server, photo};
 
 use super::Unchanged;
 
-/// Files, what to say of them, and the refusal that they meet.
+/// Each file's description, its bytes and the expected status.
 fn files() -> Vec<(&'static str, Vec<u8>, u16)> {
     let jpeg = photo::jpeg(400, 300, 5);
     let heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".to_vec();
@@ -109,7 +109,7 @@ async fn an_upload_that_is_cut_off_leaves_nothing() {
     let unchanged = Unchanged::from_now(&server).await;
     let photo = photo::jpeg(800, 600, 4);
     let part = b"--x\r\ncontent-disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\r\n\r\n";
-    // A whole photo, and then half of a second one.
+    // A complete photo, and then half of a second one.
     let whole = [part, &photo[..], b"\r\n", part, &photo[..], b"\r\n--x--\r\n"].concat();
     for (path, method, kind, body) in [
         ("/posts", "POST", "multipart/form-data; boundary=x", whole),
@@ -135,6 +135,6 @@ async fn an_upload_that_is_cut_off_leaves_nothing() {
     }
     unchanged.check("an upload that was cut off").await;
     assert!(unchanged.before.files.is_empty());
-    // The same content whole is taken: it was the cut that was refused.
+    // The same content is accepted when complete: only the cut was refused.
     kevin.publish(&PhotoPost::of([photo])).await.expect(201);
 }

@@ -1,4 +1,4 @@
-//! The names that generated clients show to people are those of the document, in words.
+//! The names in generated clients are those of the document, as words.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use super::tools::Tools;
 
 type Names = BTreeSet<String>;
 
-/// What people look for first: the rules below hold of nothing at all, too.
+/// The names that people look for first; the rules below would also hold for an empty client.
 const TYPES: [&str; 6] = ["User", "Post", "PostPage", "Comment", "NewAccount", "Problem"];
 const APIS: [&str; 3] = ["Accounts", "Posts", "Feed"];
 const METHODS: [&str; 6] = ["signUp", "logIn", "createPost", "getFeed", "followUser", "listComments"];
 
-/// What a client offers: its types, the classes its methods are on, and the methods.
+/// What a client offers: its types, the classes with its methods, and the methods.
 #[derive(Debug, PartialEq, Eq)]
 struct Offered {
     types: Names,
@@ -23,18 +23,18 @@ struct Offered {
     methods: Names,
 }
 
-/// Where a generator puts what it makes, and how its language writes it.
+/// Where a generator puts its output, and how its language writes it.
 struct Language {
     generator: &'static str,
     types: &'static str,
     apis: &'static str,
-    /// Before and after a class's name.
+    /// The text before and after a class's name.
     api: (&'static str, &'static str),
-    /// Before a method's name.
+    /// The text before a method's name.
     method: &'static str,
-    /// What the names of a method's variants end with.
+    /// The suffixes of a method's variants.
     variants: &'static [&'static str],
-    /// Before a field's name.
+    /// The text before a field's name.
     field: &'static str,
 }
 
@@ -100,8 +100,8 @@ async fn has_the_names_of_the_document(language: &Language) {
     assert_eq!(language.offered(&client), documented(&document));
 }
 
-/// What the document names: types that are no plain strings and no forms (whose parts become a
-/// method's parameters), tags and operations.
+/// The document's names: its types except plain strings and forms (whose parts become parameters of a
+/// method), its tags and its operations.
 fn documented(document: &Path) -> Offered {
     let document: Value = serde_json::from_slice(&std::fs::read(document).unwrap()).unwrap();
     let operations: Vec<&Value> = document["paths"]
@@ -128,7 +128,7 @@ fn documented(document: &Path) -> Offered {
 }
 
 impl Language {
-    /// What is in a client's directory.
+    /// The contents of a client's directory.
     fn offered(&self, client: &Path) -> Offered {
         let mut offered = Offered { types: Names::new(), apis: Names::new(), methods: Names::new() };
         for (name, text) in files(&client.join(self.types)) {
@@ -149,7 +149,7 @@ impl Language {
     }
 }
 
-/// The files of a directory, without those that only list the others: names without the ending, and
+/// The files in a directory, except for those that only list others: names without extension, and
 /// contents.
 fn files(directory: &Path) -> Vec<(String, String)> {
     let entries = std::fs::read_dir(directory).unwrap_or_else(|error| panic!("{directory:?}: {error}"));
@@ -159,7 +159,7 @@ fn files(directory: &Path) -> Vec<(String, String)> {
     files.filter(|(name, _)| name != "index").collect()
 }
 
-/// The words that follow `start` where a line begins with it.
+/// The words after `start` in the lines that begin with it.
 fn words_after<'t>(text: &'t str, start: &str) -> Vec<&'t str> {
     let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix(start));
     lines.map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap()).collect()

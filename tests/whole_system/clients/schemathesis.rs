@@ -1,5 +1,5 @@
-//! schemathesis: requests made up from the document, valid and not, alone and in sequences, and what
-//! the replies must keep to. `tests/schemathesis` says what it must know of the service.
+//! schemathesis: requests generated from the document, valid and invalid, alone and in sequences, with
+//! checks of the replies. `tests/schemathesis` configures it for the service.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use tripod_tests::Server;
 
 use super::tools::{Tools, output};
 
-/// How much is tried of each operation: in a run of the suite always the same, with `FULL` more, and
-/// each time something else. The seed is in the output.
+/// How much is tried per operation: always the same in a run of the suite; with `FULL` more, and
+/// different each time. The seed is in the output.
 fn extent() -> Vec<&'static str> {
     match std::env::var_os("FULL") {
         None => vec!["--max-examples", "25", "--seed", "1"],
@@ -23,13 +23,13 @@ async fn the_service_keeps_to_its_document_for_somebody_who_is_signed_in() {
 
 #[tokio::test]
 async fn the_service_keeps_to_its_document_for_strangers() {
-    // Most of it is closed to them, which would be worth a warning otherwise.
+    // They may not use most operations, which would otherwise cause a warning.
     keeps_to_its_document(&[("ANONYMOUS", "1")], &["--warnings", "off"]).await;
 }
 
 async fn keeps_to_its_document(variables: &[(&str, &str)], arguments: &[&str]) {
     let (tools, server) = (Tools::installed(), Server::start().await);
-    // It keeps notes where it runs.
+    // It stores files in its working directory.
     let directory = tempfile::tempdir().unwrap();
     for file in ["schemathesis.toml", "hooks.py"] {
         let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemathesis").join(file);

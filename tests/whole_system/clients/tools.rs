@@ -1,4 +1,4 @@
-//! The generators as they are installed, and running them.
+//! The installed generators, and how they are run.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -6,19 +6,19 @@ use std::process::Command;
 
 use super::committed;
 
-/// What openapi-generator says of itself whatever document it is given. Nothing else is let pass.
+/// Warnings that openapi-generator prints for any document. No others are ignored.
 const OF_ITS_OWN: [&str; 2] = [
-    // Of every document of 3.1, however long it has supported that.
+    // For every 3.1 document, although it has long supported that version.
     "OpenAPI 3.1 support is still in beta.",
-    // Of every part of a form that is a list and no enum, as `photo` and `alt` are.
+    // For every part of a form that is a list and not an enum, such as `photo` and `alt`.
     "Could not compute datatypeWithEnum from",
 ];
 
-/// The directory that the generators are installed in.
+/// The directory where the generators are installed.
 pub(super) struct Tools(PathBuf);
 
 impl Tools {
-    /// Installs them if they are not there.
+    /// Installs them if they are missing.
     pub(super) fn installed() -> Self {
         // This program is TARGET/PROFILE/deps/NAME.
         let this = std::env::current_exe().unwrap();
@@ -28,17 +28,17 @@ impl Tools {
         Self(directory)
     }
 
-    /// A command that npm has installed.
+    /// A command installed by npm.
     pub(super) fn node(&self, name: &str) -> Command {
         Command::new(self.node_modules().join(".bin").join(name))
     }
 
-    /// What npm has installed.
+    /// The packages installed by npm.
     pub(super) fn node_modules(&self) -> PathBuf {
         self.0.join("node_modules")
     }
 
-    /// A command that pip has installed, or `python` itself.
+    /// A command installed by pip, or `python` itself.
     pub(super) fn python(&self, name: &str) -> Command {
         let directory = self.0.join("python/bin");
         let mut command = Command::new(directory.join(name));
@@ -49,28 +49,28 @@ impl Tools {
         command
     }
 
-    /// Makes a client by openapi-generator.
+    /// Generates a client with openapi-generator.
     pub(super) fn openapi_generator(&self, document: &Path, generator: &str, to: &Path) {
         let mut command = self.python("openapi-generator-cli");
         command.args(["generate", "-g", generator, "-i"]).arg(document).arg("-o").arg(to);
         without_warnings(&output(&mut command));
     }
 
-    /// Makes a package by openapi-python-client.
+    /// Generates a package with openapi-python-client.
     pub(super) fn openapi_python_client(&self, document: &Path, to: &Path) {
         let mut command = self.python("openapi-python-client");
         command.args(["generate", "--fail-on-warning", "--meta", "none", "--path"]).arg(document);
         without_warnings(&output(command.arg("--output-path").arg(to)));
     }
 
-    /// Makes types by openapi-typescript.
+    /// Generates types with openapi-typescript.
     pub(super) fn openapi_typescript(&self, document: &Path, to: &Path) {
         let mut command = self.node("openapi-typescript");
         without_warnings(&output(command.arg(document).arg("-o").arg(to)));
     }
 }
 
-/// What a command prints, on both ways; it must succeed.
+/// The output of a command, on both streams; it must succeed.
 pub(super) fn output(command: &mut Command) -> String {
     let of = format!("{command:?}");
     let output = command.output().unwrap_or_else(|error| panic!("{of}: {error}"));
@@ -80,7 +80,7 @@ pub(super) fn output(command: &mut Command) -> String {
     printed
 }
 
-/// Panics on what a generator says besides what it does.
+/// Panics if a generator prints warnings.
 fn without_warnings(printed: &str) {
     let warnings = warnings(printed);
     assert!(warnings.is_empty(), "the document is not taken as it is:\n{}", warnings.join("\n"));

@@ -1,5 +1,5 @@
-//! The product path, walked by a generated client: two people, photos, a follow, the feed to its
-//! end, a like, a comment, a problem, and out.
+//! The product path in a generated client: two people, photos, a follow, the feed to its end, a like, a
+//! comment, a problem, and logging out.
 
 use std::process::Command;
 
@@ -19,7 +19,7 @@ async fn the_typescript_client_walks_the_product_path() {
         std::fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
     }
     std::os::unix::fs::symlink(tools.node_modules(), to.join("node_modules")).unwrap();
-    // Checks the types, and writes nothing if one does not fit.
+    // Checks the types, and writes nothing if one is wrong.
     output(tools.node("tsc").arg("--project").arg(to));
     let walked = output(Command::new("node").arg(to.join("out/walk.js")).arg(origin(&server)));
     assert_eq!(walked.trim(), "walked");

@@ -1,4 +1,4 @@
-//! A commit whose answer does not come: it may have happened, so nothing that it needs is taken away.
+//! A commit without an answer: it may have happened, so nothing that it needs is removed.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::migrated;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Commits of a post take longer than the service waits, once.
+/// Makes the commit of one post take longer than the service waits.
 const SLOW_ONCE: &str = "
 CREATE SEQUENCE slowed;
 CREATE FUNCTION slow_once() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -33,7 +33,7 @@ async fn a_post_whose_commit_was_given_up_keeps_its_photos_and_is_made_once() {
     let problem = publish().await.problem(503);
     assert!(problem["detail"].as_str().unwrap().contains("not known"), "{problem}");
 
-    // The server went on with it.
+    // The server completed it.
     let posts = format!("/users/{}/posts", person.id);
     let made =
         eventually("the commit has happened", PATIENCE, async || person.walk(&posts, 10).await.pop()).await;

@@ -1,5 +1,5 @@
-//! A server's disk is full: writes are refused and say why, reads go on, and when there is space again
-//! all goes on by itself.
+//! A server's disk is full: writes are refused with the reason, reads continue, and writes resume by
+//! themselves once there is space.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use super::migrated;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const DISK_MIB: u32 = 64;
-/// Refused writes that are enough to see.
+/// Enough refused writes to be conclusive.
 const REFUSED: usize = 20;
-/// More comments than the free places in the tables' last pages can take.
+/// More comments than fit into the free space of the tables' last pages.
 const COMMENTS: usize = 2_000;
 
-/// Takes all space but what tables have already.
+/// Fills the disk, except for the free space inside tables.
 async fn fill(server: &Postgres) {
     server.query("app", "CREATE TABLE ballast (filler text)").await;
     for kibibytes in [1_024, 64, 8] {
@@ -33,7 +33,7 @@ async fn fill(server: &Postgres) {
 #[tokio::test]
 async fn what_was_acknowledged_is_there_when_the_disk_was_full_and_writes_go_on_by_themselves() {
     let server = Postgres::start_with_small_disk(DISK_MIB).await;
-    // Its files have no holes: those of a copy through the log are filled when there is no space left.
+    // A file copy has no holes; those of a copy through the log would have to be filled on a full disk.
     server.query("postgres", "CREATE DATABASE app TABLESPACE small STRATEGY file_copy").await;
     let service = migrated(&[server.url("app")]).await.start().await;
     let person = service.person("writer").await;

@@ -1,11 +1,11 @@
-//! Every mistake in the list of databases is a sentence that says how to mend it.
+//! Every mistake in the list of databases is reported in a sentence that says how to fix it.
 
 use tripod_tests::Setup;
 use tripod_tests::servers::{OldPostgres, PgBouncer, Postgres};
 
 use super::{migrated, on};
 
-/// What the program says when it must not start.
+/// The error of a program that must not start.
 async fn refusal(setup: Setup, arguments: &[&str]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let exit = setup.run(directory.path(), arguments).await;
@@ -64,7 +64,7 @@ async fn a_schema_that_is_not_ours_is_refused_until_it_is_migrated() {
     let server = quick().await;
     let list = databases(&server, ["a", "b"]).await;
     refused(&list, &["/a", "run `instaclone migrate`"]).await;
-    // Any number of them may try at once.
+    // Any number of processes may try at once.
     let directory = tempfile::tempdir().unwrap();
     let places: Vec<_> = (0..6).map(|n| directory.path().join(n.to_string())).collect();
     let migrations = places.iter().map(async |place| {
@@ -98,7 +98,7 @@ async fn shards_must_each_be_held_by_one_listed_database() {
     refused(&[a.clone(), b.clone(), other], &["two installations"]).await;
     let sentence = refusal(on(&[a.clone(), b.clone(), new]), &["migrate"]).await;
     assert!(sentence.contains("/new") && sentence.contains("take it off the list"), "{sentence}");
-    // An old copy, such as a backup that was restored beside the one that it was made of.
+    // An old copy, such as a backup restored beside its original.
     server.query("postgres", "CREATE DATABASE copy TEMPLATE b").await;
     server.query("copy", "UPDATE tripod_database SET name = 'another'").await;
     refused(&[a, b, server.url("copy")], &["shard", "is held by", "old copy"]).await;
@@ -119,7 +119,7 @@ async fn a_pooler_must_keep_prepared_statements() {
     let service = migrated(&[pooled]).await.start().await;
     service.person("kevin").await.post_photo("through a pooler").await;
     drop(service);
-    // Where the direct address is wrong, it is that which is named.
+    // If the direct address is wrong, the error names it.
     let wrong = format!("{}?direct=127.0.0.1:1", pooler.url("app"));
     let sentence = refusal(on(&[wrong]), &["migrate"]).await;
     assert!(sentence.contains("does not answer"), "{sentence}");
@@ -133,7 +133,7 @@ async fn certificates_are_checked() {
     let service = migrated(&[server.url("app")]).await.start().await;
     service.person("kevin").await;
     let unchecked = server.url("app").split('?').next().unwrap().to_owned();
-    // Who signed it is not known to the machine.
+    // The machine does not know the authority that signed it.
     refused(&[format!("{unchecked}?sslmode=verify-full")], &["does not prove who it is", "sslrootcert"])
         .await;
     refused(&[format!("{unchecked}?sslmode=disable")], &["user or password"]).await;

@@ -1,4 +1,4 @@
-//! One shard's server goes down: its own shards are refused at once, the others go on as before.
+//! One server goes down: its shards are refused at once, and the others continue as before.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use tripod_tests::{Person, Server, eventually};
 use super::migrated;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Calls before, during and after.
+/// The number of calls before, during and after.
 const CALLS: usize = 200;
 
-/// Two servers, a service on them, and somebody on each.
+/// Two servers, a service on them, and a person on each.
 struct Two {
     servers: [Postgres; 2],
     service: Server,
@@ -25,7 +25,7 @@ async fn server() -> Postgres {
     server
 }
 
-/// Somebody whose account lives in this half of the shards.
+/// A person whose account lives in this half of the shards.
 async fn somebody(service: &Server, half: u64) -> Person {
     loop {
         let person = service.person("somebody").await;
@@ -40,7 +40,7 @@ async fn two() -> Two {
     two_keeping(None).await
 }
 
-/// The same, with so many bytes of what was read kept in the process.
+/// The same, with this cache size per process.
 async fn two_keeping(memory_bytes: Option<&str>) -> Two {
     let servers = [server().await, server().await];
     let list: Vec<String> = servers.iter().map(|server| server.url("app")).collect();
@@ -76,7 +76,7 @@ fn p99(times: &[Duration]) -> Duration {
 
 #[tokio::test]
 async fn the_other_shards_go_on_while_a_server_is_down() {
-    // What is shown is what the databases say.
+    // Without a cache, results come from the databases.
     let mut two = two_keeping(Some("0")).await;
     two.people[0].follow(&two.people[1]).await;
     two.people[0].post_photo("here").await;
@@ -91,7 +91,7 @@ async fn the_other_shards_go_on_while_a_server_is_down() {
     .await;
     let before = p99(&latencies(&two.people[0]).await);
     two.servers[1].kill().await;
-    // Found out by those who ask for it; from then on they are refused at once.
+    // Requests to its shards detect it; after that they are refused at once.
     eventually("the server is known to be down", PATIENCE, async || {
         let reply = two.people[1].get("/me").await;
         assert_eq!(reply.status, 503);
@@ -102,7 +102,7 @@ async fn the_other_shards_go_on_while_a_server_is_down() {
     .await;
     let during = p99(&latencies(&two.people[0]).await);
     println!("p99 on the other shards: {before:?} before, {during:?} while the server is down");
-    // What is about nobody in particular is answered in part.
+    // Requests that concern no particular person get a partial result.
     two.people[0].get("/explore").await.expect(200);
     assert_eq!(feed(&two.people[0]).await, ["here"], "a feed is what the others have of it");
     let ready: serde_json::Value = two
@@ -168,7 +168,7 @@ async fn a_server_that_hangs_is_given_up_and_used_again() {
     far.post_photo("back again").await;
 }
 
-/// All connections are dead at once, as after a restart: reads don't notice.
+/// All connections die at once, as in a restart, without a failed read.
 #[tokio::test]
 async fn a_restarted_server_costs_no_read() {
     let mut two = two().await;

@@ -1,4 +1,5 @@
-//! Several processes on the same stores: whoever is asked answers alike, and one may end at any time.
+//! Several processes on the same stores: they all return the same results, and any of them may end at
+//! any time.
 
 use std::path::Path;
 use std::process::Child;
@@ -16,7 +17,7 @@ struct Service {
 }
 
 impl Service {
-    /// Migrated, with nothing running yet.
+    /// A migrated service without a process.
     async fn new() -> Self {
         let service = Self { installation: Arc::new(Shared::get().await.installation().await) };
         let directory = tempfile::tempdir().unwrap();
@@ -34,7 +35,7 @@ impl Service {
         self.setup().start().await
     }
 
-    /// A process that only works.
+    /// A process that only runs jobs.
     fn work(&self, directory: &Path) -> Worker {
         let mut command = self.setup().argument("work").command(directory, "127.0.0.1:0");
         Worker(command.stdout(std::process::Stdio::null()).spawn().expect("the program starts"))
@@ -58,7 +59,7 @@ impl Drop for Worker {
     }
 }
 
-/// The same person, at another process.
+/// The same person, on another process.
 fn at(server: &Server, person: &Person) -> Person {
     person.at(&server.api())
 }
@@ -86,10 +87,10 @@ async fn what_is_done_at_one_is_seen_at_the_other() {
         mike_here.get(&format!("/posts/{}", post["id"].as_str().unwrap())).await.expect(200)["counts"]["likes"],
         1
     );
-    // A follow that is taken back at one is gone from the feed of the other.
+    // An unfollow on one process removes the post from the feed on the other.
     kevin_there.unfollow(&mike).await;
     assert_eq!(captions(&kevin).await, Vec::<String>::new());
-    // A session that is closed at one is closed at the other.
+    // A session that is closed on one process is closed on the other.
     let device = kevin.log_in(&second.api()).await;
     at(&first, &device).get("/me").await.expect(200);
     device.delete("/sessions/current").await.expect(204);
@@ -148,8 +149,8 @@ async fn the_queue_can_be_left_to_processes_that_only_work() {
     eventually("the queue is empty", PATIENCE, async || (service.queued().await == 0).then_some(())).await;
 }
 
-/// As while a new version is rolled out: its migration and its jobs are there, and the old version
-/// goes on beside it.
+/// Simulates the rollout of a new version: its migration and its jobs exist, and the old version
+/// continues beside it.
 #[tokio::test]
 async fn an_old_version_goes_on_beside_a_new_one() {
     let service = Service::new().await;
@@ -173,7 +174,7 @@ async fn an_old_version_goes_on_beside_a_new_one() {
         (service.queued().await == 1).then_some(())
     })
     .await;
-    // But it does not start any more: it can't know what the new tables mean.
+    // A restart of the old version fails: it can't know what the new tables mean.
     let directory = tempfile::tempdir().unwrap();
     let exit = service.setup().run(directory.path(), &[]).await;
     assert!(!exit.status.success() && exit.stderr.contains("newer version"), "{exit:?}");

@@ -1,5 +1,5 @@
-//! The store fails under uploads: each is answered as it went, no post lacks a rendition, and all is
-//! well when the store is back.
+//! The store fails during uploads: each upload gets an honest reply, no post lacks a rendition, and
+//! everything works once the store is back.
 
 use std::time::Duration;
 
@@ -12,10 +12,11 @@ use super::{keys, rendition, renditions, setup};
 use crate::SOON;
 use crate::product_path::ids;
 
-/// The longest that a reply may be waited for: that of the settings, and some.
+/// The longest wait for a reply: the timeout of the settings, and a little more.
 const REPLY: Duration = Duration::from_secs(45);
 
-/// Until what refused posts left is deleted, once the store is back: the pause before another attempt.
+/// Time until the files of refused posts are deleted once the store is back: the pause before the next
+/// attempt.
 const SWEPT: Duration = Duration::from_secs(120);
 
 struct Stage {
@@ -35,7 +36,8 @@ impl Stage {
         Self { objects, server, author, acknowledged, refused: 0 }
     }
 
-    /// Posts some at once, and notes which were acknowledged; the others must be honest.
+    /// Publishes posts concurrently, and records which were acknowledged; the other replies must be
+    /// honest.
     async fn post(&mut self, count: usize) -> usize {
         let posts = (0..count).map(|n| {
             let photos = [photo::jpeg(1_100, 800, n as u32), photo::small()];
@@ -56,7 +58,7 @@ impl Stage {
         made
     }
 
-    /// What was acknowledged is there whole, and nothing else is.
+    /// Checks that the acknowledged posts are complete, and that nothing else exists.
     async fn check(&mut self, what: &str) {
         self.objects.heal();
         assert_eq!(self.post(1).await, 1, "{what}: an upload works again");
@@ -90,7 +92,7 @@ async fn errors_of_the_store_are_answered_honestly() {
     let url = renditions(&stage.acknowledged[0])[0].clone();
     stage.objects.fail(Fault::Status(500));
     assert_eq!(stage.post(3).await, 0);
-    // A photo that can't be read is not said to be gone.
+    // A photo that can't be read is not reported as missing.
     rendition(&stage.author, &url).await.problem(503);
     let readiness = stage.author.get("~/readyz").await.problem(503);
     assert!(readiness["detail"].as_str().unwrap().starts_with("media: "), "{readiness}");
@@ -103,7 +105,7 @@ async fn errors_of_the_store_are_answered_honestly() {
     assert_eq!(stage.post(3).await, 3, "what a repeat mends is mended");
     stage.check("all first attempts answered 503").await;
 
-    // The first rendition is stored, the others are not, nor can the first be deleted again.
+    // The first rendition is stored; the others fail, as does the deletion of the first.
     stage.objects.fail_when(Fault::Status(500), |asked| asked.number > 1);
     assert_eq!(stage.post(1).await, 0);
     stage.check("500 in the middle of a photo").await;

@@ -1,4 +1,4 @@
-//! A bucket that can't be used is an error at the start, which names it and says what to do.
+//! A bucket that can't be used is an error at start, which names it and says what to do.
 
 use reqwest::Method;
 use tripod_tests::Setup;

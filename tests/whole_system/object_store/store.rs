@@ -1,4 +1,4 @@
-//! The media store on a bucket: the suites of the interface, and what only a server can do to it.
+//! The media store on a bucket: the suites of the interface, and the faults that only a server has.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +39,7 @@ on_an_empty_bucket!(
     a_link_puts_one_file_as_it_was_signed(send),
 );
 
-/// A client that knows nothing of S3.
+/// A client without any S3 support.
 async fn send(request: Request<Bytes>) -> (StatusCode, Bytes) {
     let request = reqwest::Request::try_from(request).unwrap();
     let response = reqwest::Client::new().execute(request).await.unwrap();
@@ -54,7 +54,7 @@ fn large() -> Bytes {
     vec![7; 20 * 1024 * 1024].into()
 }
 
-/// Chooses the first request that `of` chooses.
+/// Chooses the first request that matches `of`.
 fn first(of: impl Fn(&Asked) -> bool + Send + 'static) -> impl Fn(&Asked) -> bool + Send + 'static {
     let done = AtomicBool::new(false);
     move |asked| of(asked) && !done.swap(true, Ordering::Relaxed)
@@ -73,7 +73,7 @@ async fn a_write_whose_reply_is_lost_has_succeeded() {
     store.put(&small, Bytes::from_static(b"x")).await.unwrap();
     assert!(objects.requests() > 1, "the first was lost");
     is_kept(&store, &small, &Bytes::from_static(b"x")).await;
-    // The reply to the last request of an upload in parts.
+    // The reply to the last request of a multipart upload.
     objects.fail_when(
         Fault::LostReply,
         first(|asked| asked.method == Method::POST && asked.query.contains("uploadId")),
@@ -141,7 +141,7 @@ async fn an_upload_that_fails_leaves_no_parts() {
     assert!(error.is_unavailable() && error.to_string().contains("503 SlowDown"), "{error}");
     assert_eq!((objects.open_uploads(), objects.keys().len()), (0, 0));
 
-    // Nor does one that nobody waits for any longer.
+    // An upload whose caller is gone does not stay open either.
     let begun = async {
         eventually("the upload is begun", SOON, async || (objects.open_uploads() == 1).then_some(())).await;
     };
@@ -196,7 +196,7 @@ async fn a_server_that_hangs_is_not_waited_for() {
     );
 }
 
-/// What is called must say in so many seconds that the store does not answer.
+/// Asserts that a call fails within this many seconds, because the store does not respond.
 async fn is_away<T: Debug>(what: &str, seconds: u64, call: impl Future<Output = tripod::Result<T>>) {
     let begun = Instant::now();
     let error = call.await.unwrap_err();

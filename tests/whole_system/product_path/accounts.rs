@@ -1,4 +1,4 @@
-//! Sign up, log in and out, one's own profile, and the end of an account.
+//! Sign up, log in and out, the account's own profile, and deletion.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -206,7 +206,7 @@ async fn a_token_of_one_person_is_of_nobody_else() {
     let flipped = if token.ends_with('A') { "E" } else { "A" };
     let nearly = format!("{}{flipped}", &token[..token.len() - 1]);
     let other = Person::sign_up(&api, "mike").await;
-    // The one's session with the other's secret: base64 keeps the first 8 bytes in 10 characters.
+    // One session with the other's secret: base64 encodes the first 8 bytes in 10 characters.
     let mixed = format!("{}{}", &token[..4 + 10], &other.token().unwrap()[4 + 10..]);
     for bad in [nearly.as_str(), mixed.as_str(), "tri_", "x", ""] {
         api.with_token(bad).get("/me").await.problem(401);

@@ -1,4 +1,4 @@
-//! What stands beside the API: health, readiness, the OpenAPI document and the page to browse it.
+//! The endpoints beside the API: health, readiness, the OpenAPI document and its browser page.
 
 use serde_json::Value;
 use tripod_tests::{Server, Setup};

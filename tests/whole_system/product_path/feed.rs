@@ -1,4 +1,4 @@
-//! The feed and explore: whose posts are there, in which order, and when they come and go.
+//! The feed and explore: whose posts they contain, in which order, and when posts appear and disappear.
 
 use serde_json::Value;
 use tripod_tests::{Person, Server, Setup};

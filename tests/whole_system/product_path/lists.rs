@@ -1,11 +1,11 @@
-//! Lists in pages: every item exactly once, whatever the limit, and what is no page is refused.
+//! Lists in pages: every item exactly once, whatever the limit; invalid cursors and limits are refused.
 
 use serde_json::Value;
 use tripod_tests::{Person, Server};
 
 use super::{id, ids};
 
-/// Walks a list by several limits: the same items in the same order, none twice.
+/// Walks a list with several limits: the same items in the same order, none twice.
 async fn assert_walks(person: &Person, path: &str, expected: usize) -> Vec<Value> {
     let whole = person.walk(path, 100).await;
     assert_eq!(whole.len(), expected, "{path}");
@@ -41,7 +41,7 @@ async fn every_list_gives_every_item_exactly_once() {
     crate::idle(&server).await;
     let feed = assert_walks(&kevin, "/feed", 20).await;
     assert_eq!(ids(&assert_walks(&kevin, "/explore", 20).await), ids(&feed), "he follows everybody");
-    // In an order that is neither that of the ids nor its reverse.
+    // In an order that is neither the ids' order nor its reverse.
     let mut shuffled = feed.clone();
     shuffled.rotate_left(7);
     for post in &shuffled {

@@ -1,9 +1,9 @@
-//! What becomes of a photo: three upright renditions of its shape, and nothing else of it.
+//! Processed photos: three upright renditions in the original's shape, without metadata.
 
 use serde_json::Value;
 use tripod_tests::{PhotoPost, Server, photo};
 
-/// What begins each kind of metadata that a photo may carry.
+/// The start of each kind of metadata that a photo may contain.
 const METADATA: [&[u8]; 6] =
     [b"Exif\0", b"GPS", b"ICC_PROFILE", b"http://ns.adobe.com/xap", b"xmpmeta", b"secret"];
 

@@ -1,4 +1,4 @@
-//! Saving posts: a list of one's own that nobody else sees.
+//! Saved posts: a list that only its owner sees.
 
 use serde_json::{Value, json};
 use tripod_tests::{Person, Server};

@@ -1,4 +1,4 @@
-//! PgBouncer, as production has it and an old one.
+//! PgBouncer: a version as in production, and an old one.
 
 use std::time::Instant;
 
@@ -14,14 +14,14 @@ async fn client(url: &str) -> DatabaseConnection {
     Database::connect(options).await.unwrap()
 }
 
-/// By a prepared statement, as sqlx does everything that has parameters.
+/// Uses a prepared statement, as sqlx does for every query with parameters.
 async fn backend(client: &DatabaseConnection) -> Result<i32, DbErr> {
     let sql = "SELECT pg_backend_pid() + $1";
     let row = client.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, [0.into()]));
     row.await?.unwrap().try_get_by_index(0)
 }
 
-/// Two clients in turn over one connection of the server.
+/// Two clients take turns on one server connection.
 async fn take_turns(postgres: &Postgres, setup: PgBouncerSetup) -> Result<Vec<i32>, DbErr> {
     let pgbouncer = setup.set("default_pool_size", "1").start().await;
     let url = pgbouncer.url("own");

@@ -1,4 +1,4 @@
-//! The proxy, between a client and a server that repeats what it hears.
+//! The proxy, between a client and an echo server.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tripod_tests::servers::Proxy;
 
-/// Long enough for an echo over loopback, many times.
+/// Many times longer than an echo over loopback takes.
 const SILENCE: Duration = Duration::from_millis(200);
 
 async fn echo() -> String {
@@ -71,7 +71,7 @@ async fn a_proxy_passes_refuses_hangs_cuts_and_delays() {
     }
     let mut socket = TcpStream::connect(&address).await.unwrap();
     say(&mut socket, "a new one").await.unwrap();
-    // The server sees the client's end, and the client the server's.
+    // The server sees the client's end of stream, and the client sees the server's.
     socket.shutdown().await.unwrap();
     assert_eq!(socket.read(&mut [0]).await.unwrap(), 0);
     drop(proxy);

@@ -65,7 +65,7 @@ async fn a_cluster_with_replicas_loses_a_master_and_goes_on() {
     traces.assert_gone();
 }
 
-/// By a client that knows the cluster, as the URL names it.
+/// Writes with a cluster client, using the URL's nodes.
 async fn write_all_over(cluster: &RedisCluster, prefix: &str) {
     let url = cluster.url();
     let nodes =
@@ -88,7 +88,7 @@ async fn sentinels_name_another_master_when_one_dies() {
     let (sentinels, name) = url.strip_prefix("redis-sentinel://").unwrap().split_once('/').unwrap();
     assert_eq!((sentinels.split(',').count(), name), (3, "mymaster"));
     sentinel.master().await.ask::<()>(&["SET", "kept", "1"]).await;
-    // Otherwise the write might not have reached the replica when its master dies.
+    // Otherwise the write might not reach the replica before its master dies.
     assert_eq!(sentinel.master().await.ask::<usize>(&["WAIT", "1", "5000"]).await, 1);
     for _ in 0..2 {
         let (before, began) = (sentinel.master().await.pid(), Instant::now());

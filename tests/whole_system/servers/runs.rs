@@ -1,4 +1,4 @@
-//! The set that a run of tests shares, and what a service has of it.
+//! The servers that a test run shares, and a service's installation on them.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -10,7 +10,7 @@ use tripod_tests::{Stored, eventually};
 
 use crate::SOON;
 
-/// Runs a shell's line with servers beside it; also the first line that it prints.
+/// Runs a shell command with servers; also returns the first line of its output.
 fn run(line: &str) -> (Child, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_servers"));
     command.args(["sh", "-c", line]).stdin(Stdio::null()).stdout(Stdio::piped());
@@ -57,7 +57,8 @@ async fn servers_end_with_a_run_that_is_terminated_or_killed() {
             })
             .await;
         }
-        // What was killed could not remove its directories: the next to start a server does.
+        // The killed process could not remove its directories: the next process that starts a server
+        // does.
         Redis::start().await;
         let left = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
         let prefix = format!("tripod-servers-{}-", child.id());

@@ -1,5 +1,5 @@
-//! Two processes do anything in any order while anything happens to Redis; when all is quiet, each
-//! reader's timeline is what the databases say.
+//! Two processes perform random steps while anything happens to Redis. Once all is quiet, each reader's
+//! timeline matches the databases.
 
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
@@ -14,7 +14,7 @@ use super::{connected, seed, settled};
 const ROUNDS: usize = 12;
 const STEPS: usize = 8;
 
-/// One thing that happens.
+/// A random event.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Taken(Step),

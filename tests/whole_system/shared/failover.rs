@@ -1,5 +1,5 @@
-//! Redis fails over again and again while two processes go on: no write fails, no feed differs and
-//! nobody is logged out.
+//! Redis fails over repeatedly while two processes continue: no write fails, no feed differs and no one
+//! is logged out.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,12 +15,12 @@ use super::{connected, seed, settled};
 const ROUNDS: usize = 3;
 const SESSIONS: usize = 20;
 
-/// What stands behind the service, and can lose a server.
+/// Redis servers that can lose a server.
 pub trait Servers {
     fn url(&self) -> String;
-    /// Kills a server that others replace, and waits until they have.
+    /// Kills a server that others replace, and waits for the replacement.
     async fn fail_over(&mut self);
-    /// Brings back whatever the next time needs.
+    /// Restores what the next failover needs.
     async fn revive(&mut self);
 }
 
@@ -38,7 +38,7 @@ impl Servers for Sentinel {
     }
 }
 
-/// Each of its three masters has a replica, so it can lose one of each pair without help.
+/// Each of its three masters has a replica, so it can lose one of each pair without a revival.
 impl Servers for RedisCluster {
     fn url(&self) -> String {
         self.url()
@@ -65,7 +65,7 @@ async fn survive(mut servers: impl Servers) {
     let (mut taken, mut closed) = (0, 0);
     for round in 0..ROUNDS {
         connected(&[&processes[0], &processes[1]]).await;
-        // Known to the first level, so that one which came back with an old one would show it.
+        // Loaded into the first level, so that a revived outdated value would show.
         for token in &tokens {
             sessions[1].find(token).await.unwrap().expect("it is open");
         }
@@ -82,7 +82,7 @@ async fn survive(mut servers: impl Servers) {
                 taken += TOGETHER;
             }
         };
-        // Closed while a server is away: for good, whatever the next one knows.
+        // Closed while a server is down: it stays closed, whatever the next server has.
         let closing = async {
             let session = sessions[0].find(&tokens[0]).await.unwrap().expect("it is open");
             assert!(sessions[0].close(session.account, session.id).await.unwrap());

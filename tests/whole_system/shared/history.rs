@@ -1,11 +1,11 @@
-//! The cache never lies: processes read and write the same keys while the network between them and
-//! Redis, and Redis itself, fail ([`faults`]); a checker that knows each key's history compares every
-//! read with it.
+//! The cache never returns an outdated value: processes read and write the same keys while the network
+//! between them and Redis, and Redis itself, fail ([`faults`]). A checker that knows each key's history
+//! compares every read with it.
 //!
-//! A key's history is what its writers noted: when each version was begun, and when it counted as
-//! told: its write had returned, and where Redis could not be reached its process had told of it
-//! since. A read may give any version that was begun before it ended, and none that is older than
-//! the last one that counted 100 ms before it began.
+//! Writers record a key's history: when each version began, and when it was announced. It is announced
+//! once its write has returned and, if Redis was unreachable, its process has reported it since. A read
+//! may return any version that began before the read ended, but none older than the last version
+//! announced at least 100 ms before the read began.
 
 mod faults;
 
@@ -24,17 +24,17 @@ use super::failover::Servers;
 use super::seed;
 use faults::{Failing, Failover, Networks};
 
-/// How old what a process gives may be.
+/// The maximum age of a returned value.
 const BOUND: Duration = Duration::from_millis(100);
 const KEYS: usize = 6;
-/// Faults of a round.
+/// Faults per round.
 const TOGETHER: usize = 2;
-/// Of each process: what they do one after the other goes on for as long as a round's faults do.
+/// Tasks per process; each performs its steps in sequence until the faults of a round are over.
 const TASKS: usize = 4;
-/// Between two steps of a task, or they would be over before anything can fail.
+/// The pause between two steps of a task; otherwise the steps would end before anything can fail.
 const PACE: Duration = Duration::from_millis(1);
 
-/// A key, and what its writers noted.
+/// A key, and its recorded history.
 struct Key {
     note: Id<Note>,
     /// One writer at a time, so that versions have an order.
@@ -54,7 +54,7 @@ struct Process {
 }
 
 impl Process {
-    /// One of this version of the program, which finds Redis there.
+    /// A process with this version of the program, and Redis at this address.
     async fn start(first: &Stores, redis: &str, version: u64) -> Self {
         let stores = first.reopened_through(redis).await;
         let texts = CacheFixture::of_version(&stores, version);
@@ -81,7 +81,7 @@ impl Key {
         self.history.lock().unwrap()[version].told = Some(Instant::now());
     }
 
-    /// Whether a read of this version, begun and ended then, says what was so.
+    /// Checks a read of this version, which began and ended at these times.
     fn check(&self, version: usize, begun: Instant, ended: Instant, counts: &Counts) -> Result<(), String> {
         let history = self.history.lock().unwrap();
         let Some(read) = history.get(version).filter(|read| read.begun <= ended) else {
@@ -125,7 +125,7 @@ async fn write(process: &Process, key: &Key, counts: &Counts) {
     counts.writes.fetch_add(1, Relaxed);
 }
 
-/// A process dies once its write has committed.
+/// A process dies after its write has committed.
 async fn write_and_die(process: &Process, key: &Key, counts: &Counts) {
     let mut version = key.version.lock().await;
     *version += 1;
@@ -135,10 +135,10 @@ async fn write_and_die(process: &Process, key: &Key, counts: &Counts) {
     counts.deaths.fetch_add(1, Relaxed);
 }
 
-/// The versions of the processes: the last is of the next one of the program.
+/// The program versions of the processes; the last process runs the next version.
 const VERSIONS: [u64; 4] = [1, 1, 1, 2];
 
-/// Has processes read and write while so many things fail, one after the other.
+/// Lets processes read and write during this many faults, one after another.
 async fn check(first: &Stores, processes: &[Process], mut failing: impl Failing, faults: usize) -> Counts {
     let mut dice = StdRng::seed_from_u64(seed());
     let author = first.author("author").await;
@@ -161,7 +161,8 @@ async fn check(first: &Stores, processes: &[Process], mut failing: impl Failing,
                 match dice.random_range(0..200) {
                     0..6 => write(process, key, &counts).await,
                     6..8 => {
-                        // Two faults at once are more than is promised: the network is whole meanwhile.
+                        // Two simultaneous faults exceed what is promised: the network is intact
+                        // meanwhile.
                         if let Ok(_whole) = whole.try_read()
                             && process.stores.shards.cache().is_believed()
                         {
@@ -212,7 +213,7 @@ async fn every_read_is_what_was_so_a_moment_ago() {
     assert!(get(&counts.reads) > 1_000 && get(&counts.writes) > 50 && get(&counts.deaths) > 5);
 }
 
-/// The same while servers are lost that others replace.
+/// The same, while servers are lost and replaced.
 async fn while_failing_over(servers: impl Servers, faults: usize) {
     let first = Stores::at(Backing::embedded().with_redis(&servers.url()), Clock::system()).await;
     let mut processes = Vec::new();

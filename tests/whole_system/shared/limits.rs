@@ -1,4 +1,4 @@
-//! Rate limits: all processes take from one bucket, and each from its own while Redis is away.
+//! Rate limits: all processes share one bucket, and each uses its own while Redis is down.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ async fn two_processes_take_from_one_bucket() {
     for limits in [&here, &there] {
         let refused = limits.check(LIMIT, name()).await.unwrap_err();
         assert!(refused.is_limited(), "{refused}");
-        // A third of the hour brings one request back; governor says the same.
+        // A third of the hour restores one request; governor agrees.
         assert!(matches!(refused.retry_after_seconds(), Some(1_200 | 1_201)), "{refused}");
         let problem = Problem::from(refused);
         assert_eq!(problem.status, 429);

@@ -1,11 +1,12 @@
-//! A Redis that answers reads and refuses writes is as good as away: what is changed can't be told there.
+//! A Redis that serves reads but refuses writes is treated as down, because changes can't be announced
+//! there.
 
 use tripod::testing::{Backing, CacheFixture, Stores, eventually};
 use tripod_tests::servers::{Redis, RedisCluster};
 
 use super::connected;
 
-/// Settings under which it refuses, and what they are before: too few replicas, and memory that is full.
+/// Settings that make it refuse writes, and their usual values: too few replicas, and full memory.
 const REFUSALS: [(&str, &str, &str); 2] = [("min-replicas-to-write", "1", "0"), ("maxmemory", "1", "0")];
 
 async fn set(redis: &Redis, setting: &str, value: &str) {
@@ -28,7 +29,7 @@ async fn nothing_old_is_read_from_a_redis_that_refuses_writes() {
         let note = stores.note(author, "0").await;
         let text = async |texts: &CacheFixture| texts.text(note).await.unwrap().expect("the note is there");
         assert_eq!([text(&here).await, text(&there).await], ["0", "0"]);
-        // The cache knows it: the database is not asked again.
+        // Cached: the database is not queried again.
         assert_eq!(here.loads() + there.loads(), 1, "{setting}");
 
         set(&redis, setting, refuses).await;

@@ -1,4 +1,4 @@
-//! Sessions' first level: a closed session is closed for every process at once.
+//! The first level of sessions: a closed session is closed for every process at once.
 
 use sea_orm::ConnectionTrait;
 use tripod::id::Id;
@@ -18,7 +18,7 @@ pub async fn open(stores: &Stores, account: Id<Author>) -> String {
     opened.await.unwrap()
 }
 
-/// Deletes an account's sessions behind everybody's back.
+/// Deletes an account's sessions, bypassing the cache.
 async fn delete(stores: &Stores, account: Id<Author>) {
     let deleted = stores.shards.write(account, move |tx| async move {
         let sql = format!("DELETE FROM tripod_session WHERE account_id = {}", account.raw());
@@ -43,7 +43,7 @@ async fn a_session_is_found_in_redis_and_closed_everywhere_at_once() {
     let secret = token.strip_prefix("tri_").unwrap();
     assert!(!redis.ask::<String>(&["GET", &key]).await.contains(&secret[12..]), "the secret is kept");
 
-    // The cache alone knows it now: it is asked first.
+    // Only the cache has it now, and it is read first.
     delete(&stores, account).await;
     assert_eq!(there.find(&token).await.unwrap().as_ref(), Some(&session));
     here.close(account.raw(), session.id).await.unwrap();
@@ -56,7 +56,7 @@ async fn a_session_is_found_in_redis_and_closed_everywhere_at_once() {
     assert_eq!(cached(&redis, session.id.raw()).await, None, "it is still in Redis");
 }
 
-/// The key that a session is cached under in Redis.
+/// The key under which a session is cached in Redis.
 async fn cached(redis: &Redis, id: i64) -> Option<String> {
     let keys: Vec<String> = redis.ask(&["KEYS", &format!("c:tripod.session.*:{id}")]).await;
     for key in keys {
@@ -67,7 +67,7 @@ async fn cached(redis: &Redis, id: i64) -> Option<String> {
     None
 }
 
-/// Waits until a process knows that a session is closed.
+/// Waits until a process sees that a session is closed.
 async fn closed(sessions: &Sessions, token: &str) {
     eventually("the session is closed", async || sessions.find(token).await.unwrap().is_none().then_some(()))
         .await;
@@ -85,7 +85,7 @@ async fn closing_all_and_closing_the_oldest_are_seen_too() {
     }
     assert!(there.find(&tokens[0]).await.unwrap().is_some());
     tokens.push(open(&stores, account).await);
-    // The oldest of more than a hundred.
+    // The oldest of more than a hundred is closed.
     closed(&there, &tokens[0]).await;
     assert!(there.find(&tokens[1]).await.unwrap().is_some());
     let sessions = here.clone();

@@ -1,4 +1,4 @@
-//! Ten thousand who miss the same key at once, in four processes, are one load.
+//! Ten thousand concurrent reads of a missing key, in four processes, cause one load.
 
 use tripod::id::Id;
 use tripod::testing::{Backing, CacheFixture, Note, Stores, eventually};
@@ -31,7 +31,7 @@ impl Stampede {
         self.processes.iter().map(CacheFixture::loads).sum()
     }
 
-    /// All ask at once; tells how many were told the text.
+    /// All read concurrently; returns how many got the text.
     async fn run(&self) -> usize {
         let asking: Vec<_> = (0..ASKING)
             .map(|n| {
@@ -52,7 +52,7 @@ async fn ten_thousand_misses_load_once() {
     let stampede = stampede().await;
     assert_eq!(stampede.run().await, ASKING);
     assert_eq!(stampede.loads(), 1);
-    // Flushed, it is loaded once more at most.
+    // After a flush it is loaded once more at most.
     stampede.redis.flush().await;
     assert_eq!(stampede.run().await, ASKING);
     assert!(stampede.loads() <= 2);
@@ -61,7 +61,7 @@ async fn ten_thousand_misses_load_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_loader_who_is_killed_is_replaced_by_one() {
     let stampede = stampede().await;
-    // A fifth process takes the lease, reads the database, and is gone.
+    // A fifth process takes the lease, reads the database, and dies.
     let killed = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (stores, note) = (stampede.stores.clone(), stampede.note);
     let holder = killed.spawn(async move {

@@ -1,4 +1,4 @@
-//! Starting: what can't be used is refused with a sentence, and what goes away later is not needed.
+//! Starting: an unusable Redis is refused with a sentence, and one that goes away later is not needed.
 
 use tripod::redis::Redis as Handle;
 use tripod::testing::eventually;

@@ -1,4 +1,4 @@
-//! What people do, at random, in any of several processes.
+//! Random steps of people, in any of several processes.
 
 use rand::{Rng, RngExt};
 use tripod::id::Id;
@@ -8,10 +8,10 @@ use tripod::testing::{Author, Note, Reads, Stores};
 use super::{expected, note};
 
 pub const PEOPLE: usize = 7;
-/// Steps taken at the same time.
+/// Concurrent steps.
 pub const TOGETHER: usize = 4;
 
-/// One thing that somebody does: by which process, who, and to whom.
+/// One step of a person: the process, the person, and the other person.
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
     Connect(usize, usize, usize),
@@ -60,7 +60,7 @@ pub async fn people(stores: &Stores) -> Vec<Id<Author>> {
     people
 }
 
-/// Each reader's timeline in each process is what the databases say, once and again.
+/// Asserts that each reader's timeline in each process matches the databases, twice in a row.
 pub async fn compare(processes: &[Stores; 2], people: &[Id<Author>], history: &str) {
     for reader in people {
         let expected = expected(&processes[0], *reader).await;

@@ -1,4 +1,4 @@
-//! Timelines in Redis: lost, old, or unreachable, it never shows.
+//! Timelines in Redis: readers never notice that it is empty, outdated or unreachable.
 
 use std::time::{Duration, Instant};
 
@@ -66,9 +66,9 @@ async fn without_redis_all_goes_on_and_nothing_is_missed_afterwards() {
     let first = note(&stores, a).await;
     settled(&stores).await;
     assert_eq!(stores.timeline(reader).await, [first]);
-    // The same process holds the same lists afterwards: they are to be mended, not forgotten.
+    // The same process has the same lists afterwards: they must be repaired, not discarded.
     redis.pause();
-    // What is sent before the loss is noticed would be carried out after the pause.
+    // Commands sent before the loss is noticed would run after the pause.
     assert_eq!(stores.timeline(reader).await, [first]);
     assert!(!stores.redis.as_ref().unwrap().is_up());
     let second = note(&stores, b).await;

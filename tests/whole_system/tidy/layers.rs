@@ -5,7 +5,7 @@ use super::source::Source;
 pub(super) const MEND: &str = "a module imports only from the rows above its own (design.md, Layout; \
                                tests/whole_system/tidy/layers.rs): move what is shared up, or hand it in";
 
-/// From the first to the last; what stands in one row does not know each other.
+/// In order; modules in the same row do not import each other.
 const ROWS: [&[&str]; 14] = [
     &["error"],
     &["id", "config"],
@@ -35,7 +35,7 @@ pub(super) fn broken(file: &Source) -> Vec<usize> {
     let code: Vec<(usize, &str)> = file.code().collect();
     for (index, (number, line)) in code.iter().enumerate() {
         for rest in line.split("crate::").skip(1) {
-            // An import in braces may go on over the next lines.
+            // An import in braces may continue on the next lines.
             let mut list = rest.to_owned();
             if rest.starts_with('{') {
                 let following = code[index + 1..].iter().map(|(_, line)| *line);

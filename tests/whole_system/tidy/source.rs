@@ -1,16 +1,16 @@
-//! The source files, and looking for words in their code.
+//! The source files, and searches in their code.
 
 use std::path::Path;
 
-/// What this crate's rules are about.
+/// The directories that the rules cover.
 const DIRECTORIES: [&str; 5] = ["framework", "macros", "instaclone", "examples", "tests"];
 
-/// Files written by a program, or that hold the very words which the rules look for.
+/// Generated files, and files that contain the very words that the rules look for.
 const EXEMPT: [&str; 2] = ["macros/tests/expanded/", "tests/whole_system/tidy"];
 
 /// A source file of the workspace.
 pub(super) struct Source {
-    /// From the workspace's root.
+    /// Relative to the workspace's root.
     pub(super) path: String,
     pub(super) text: String,
 }

@@ -1,12 +1,12 @@
-//! Every table is sharded, or on a short list of those that are not.
+//! Every table is sharded, or on a short list of exceptions.
 
 use super::source::{Source, sources};
 
-/// Of a database itself: what it is, what it holds and which migrations it has had.
+/// Tables about a database itself: its identity, its shards and its migrations.
 const OF_THE_DATABASE: [&str; 2] = ["tripod_database", "tripod_shard"];
 
-/// The framework's tables, each with the column that says the shard, by an id or by its number: the first
-/// of its key. The first table of idempotency keys is dropped by a later migration.
+/// The framework's tables, each with the column that determines the shard, by an id or by its number:
+/// the first column of its key. A later migration drops the first table of idempotency keys.
 const BY_COLUMN: [(&str, &str); 9] = [
     ("tripod_job", "id"),
     ("tripod_edge", "near_id"),
@@ -23,7 +23,7 @@ fn quoted<'t>(text: &'t str, before: &str) -> Vec<&'t str> {
     text.split(before).skip(1).filter_map(|rest| rest.strip_prefix('"')?.split('"').next()).collect()
 }
 
-/// A statement that creates a table: from there to the end of the statement.
+/// A statement that creates a table: the text from there to its end.
 fn creations(file: &Source) -> Vec<(&str, &str)> {
     let mut found = Vec::new();
     for (start, _) in file.text.match_indices("table(\"") {
@@ -88,7 +88,7 @@ fn every_table_of_the_framework_is_known_and_found_by_its_first_column() {
                     file.path
                 )
             });
-            // An edge's two tables share the columns of their end, which stand before.
+            // An edge's two tables share the columns of their end, which are defined before.
             let columns = if *column == "near_id" { &file.text } else { statement };
             let first = quoted(columns, "ColumnDef::new(").first().copied();
             assert_eq!(first, Some(*column), "{}: the first column of {table}", file.path);

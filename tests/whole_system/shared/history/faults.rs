@@ -1,4 +1,4 @@
-//! What fails while processes share the cache.
+//! Faults while processes share the cache.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use tripod_tests::servers::{Proxy, Redis};
 use super::super::connected;
 use super::{Process, Servers};
 
-/// With it a server that has no replica takes no writes.
+/// A setting with which a server without a replica takes no writes.
 const REFUSES: &str = "min-replicas-to-write";
 
-/// Something that fails, and is whole again in the end.
+/// A component that fails, and works again afterwards.
 pub trait Failing {
     async fn fail(&mut self, dice: &mut StdRng, processes: &[Process]);
 }
@@ -60,7 +60,7 @@ impl Networks {
     }
 }
 
-/// Servers that are lost, and replaced by others.
+/// Servers that are lost and replaced.
 pub struct Failover<S>(pub S);
 
 impl<S: Servers> Failing for Failover<S> {
