@@ -1,5 +1,5 @@
-//! Rate limits, which the other tests turn off: a client in a loop is told when to retry, and no one
-//! else is affected.
+//! Rate limits, which the other tests turn off: a client in a loop is refused with a retry time, and
+//! no one else is affected.
 
 use serde_json::json;
 use tripod_tests::Setup;

@@ -42,7 +42,7 @@ const ATTEMPTS: u32 = 3;
 /// The deadline of a readiness check, which runs often and must not block.
 const CHECK: Duration = Duration::from_secs(3);
 
-/// Bodies extend the deadline of an attempt at this rate.
+/// The slowest transfer that is accepted: a body extends the deadline of its attempt at this rate.
 const SLOWEST_BYTES_PER_SECOND: usize = 512 * 1024;
 
 /// How many times a write is started while another write of the same key is in progress.
@@ -210,7 +210,7 @@ fn client(address: &Address) -> Result<Client> {
         .http_client(http.build_https())
         .timeout_config(timeouts(0))
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-        // S3-compatible servers reject the optional checksums.
+        // Servers other than Amazon's reject the optional checksums.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
     if let Some(endpoint) = &address.endpoint {

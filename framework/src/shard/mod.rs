@@ -69,6 +69,7 @@ impl std::fmt::Debug for Shards {
 impl Shards {
     /// Reads which shards each database holds. All shards must be assigned ([`assign_shards`]).
     ///
+    /// # Errors
     /// Configuration: no database or more than one holds a shard, or a database is listed twice or
     /// belongs to another installation.
     pub async fn open(databases: Vec<Database>, clock: Clock, cache: Cache) -> Result<Self> {

@@ -17,7 +17,7 @@ pub struct Memcached {
 }
 
 impl Memcached {
-    /// Starts an empty one, with as many threads as the processors of the benchmarks' machine: two.
+    /// Starts an empty one, with two threads: as many as the benchmarks' machine has processors.
     ///
     /// # Panics
     /// If it does not start.

@@ -46,8 +46,8 @@ pub struct Proxy {
 impl Proxy {
     /// Listens on a free port of 127.0.0.1 and forwards to `server`, a host and port.
     ///
+    /// # Panics
     /// If no port is free.
-    /// When no port is to be had.
     pub async fn to(server: &str) -> Self {
         let socket = loop {
             if let Ok(socket) = bind(SocketAddr::from(([127, 0, 0, 1], free_port()))) {

@@ -66,7 +66,7 @@ impl Operation {
     }
 }
 
-/// Ensures that the table below also covers new operations.
+/// Ensures that the table above also covers new operations.
 #[tokio::test]
 async fn the_table_has_every_operation_that_the_document_has() {
     let server = Server::start().await;
