@@ -284,7 +284,7 @@ impl From<sea_orm::DbErr> for Error {
             _ if is_broken(&error) => Self::unavailable("the database's connection was lost"),
             _ => match sql_state(&error).as_deref() {
                 Some("40001" | "40P01") => {
-                    Self::unavailable("two writes were in each other's way; try again")
+                    Self::unavailable("two writes conflicted with each other; try again")
                 }
                 Some("53100") => Self::unavailable("the database's disk is full"),
                 Some("57014") => Self::unavailable("the database took too long"),

@@ -127,7 +127,7 @@ impl Config {
             .filter(|(name, _)| name.starts_with(layers::PREFIX))
             .map(|(name, value)| {
                 let value = value.into_string().map_err(|_| {
-                    Error::configuration(format!("{name}: the value is not UTF-8; set it anew"))
+                    Error::configuration(format!("{name}: the value is not UTF-8; set it to UTF-8 text"))
                 })?;
                 Ok((name, value))
             })
@@ -192,7 +192,7 @@ impl Config {
         }
         if self.database.connections == 1 {
             return Err(Error::configuration(
-                "database.connections is 1; set it to 2 or more: a lock in the database holds one of its own",
+                "database.connections is 1; set it to 2 or more: a lock in the database occupies one",
             ));
         }
         for origin in &self.http.cors_origins {

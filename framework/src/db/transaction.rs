@@ -89,7 +89,7 @@ fn noted<T>(result: Result<T, sqlx::Error>, has_failed: &mut bool) -> Result<T, 
 }
 
 fn ended() -> DbErr {
-    DbErr::Custom("the transaction has ended: await what uses it inside the work it was given to".to_owned())
+    DbErr::Custom("the transaction has ended: await everything that uses it inside its work".to_owned())
 }
 
 impl fmt::Debug for Transaction {

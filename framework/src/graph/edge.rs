@@ -130,7 +130,7 @@ impl Graph {
                 if let Err(error) = self.0.queue.cancel(queued).await {
                     tracing::warn!(
                         error = error.chain(),
-                        "the job of an inverse edge that is written will run for nothing"
+                        "an inverse edge is written, but its job could not be cancelled"
                     );
                 }
             }

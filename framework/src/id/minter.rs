@@ -66,10 +66,10 @@ fn since_epoch(now_ms: u64) -> Result<u64> {
     match now_ms.checked_sub(EPOCH_MS) {
         Some(since) if since <= LAST_INSTANT_MS => Ok(since),
         Some(_) => Err(Error::internal(
-            "ids have no room for times after 2059-11-04: set this machine's clock right, or move to wider ids",
+            "ids cannot hold times after 2059-11-04: correct this machine's clock, or move to wider ids",
         )),
         None => Err(Error::internal(
-            "this machine's clock stands before 2025-01-01, where ids begin: set it right",
+            "this machine's clock is before 2025-01-01, when ids begin: correct the clock",
         )),
     }
 }

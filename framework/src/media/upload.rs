@@ -70,7 +70,7 @@ impl Tx {
     /// internal, if they were registered on another shard.
     pub async fn keep(&self, upload: Upload) -> Result<()> {
         if !self.cancel(upload.job).await? {
-            return Err(Error::unavailable("it took too long until the files had their row; try again"));
+            return Err(Error::unavailable("the files were stored too long before their row; try again"));
         }
         // Without a commit, the hook is dropped together with the upload.
         self.after_commit(async move { upload.stay() });

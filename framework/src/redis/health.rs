@@ -108,7 +108,7 @@ fn check_info(info: &str) -> Result<(), Unfit> {
     let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
     if major.is_none_or(|major| major < OLDEST) {
         return Err(Unfit::Wrong(format!(
-            "its version is {version}, and {OLDEST}.0 is the oldest that will do"
+            "its version is {version}; version {OLDEST}.0 or later is required"
         )));
     }
     match field(info, "role") {

@@ -251,5 +251,5 @@ fn pipeline<'c>(commands: impl IntoIterator<Item = &'c Cmd>) -> Pipeline {
 /// Unavailable, if the types do not match: another program may have written the value.
 pub fn read<T: FromRedisValue>(value: Value) -> Result<T> {
     redis::from_redis_value(value)
-        .map_err(|error| Error::unavailable("Redis answers something else").because(error))
+        .map_err(|error| Error::unavailable("Redis returned a value of another type").because(error))
 }

@@ -41,9 +41,9 @@ impl Subscription {
         match opened {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(error)) => {
-                Err(Error::unavailable("Redis can't be listened to").because(error.to_string()))
+                Err(Error::unavailable("can't subscribe to channels of Redis").because(error.to_string()))
             }
-            Err(_) => Err(Error::unavailable("Redis can't be listened to: it does not answer")),
+            Err(_) => Err(Error::unavailable("can't subscribe to channels of Redis: it does not answer")),
         }
     }
 
@@ -119,9 +119,9 @@ impl Speaker {
         match said {
             Ok(said) if said == servers => Ok(()),
             Ok(said) => {
-                Err(Error::unavailable(format!("{said} of {servers} servers of Redis spread a message")))
+                Err(Error::unavailable(format!("only {said} of {servers} Redis servers published a message")))
             }
-            Err(error) => Err(Error::unavailable("Redis does not spread a message").because(error)),
+            Err(error) => Err(Error::unavailable("Redis did not publish a message").because(error)),
         }
     }
 }

@@ -80,7 +80,7 @@ impl ShardAssignment {
         let shards = held.iter().map(|row| {
             let number: i32 = row.try_get_by_index(0)?;
             u16::try_from(number)
-                .map_err(|_| Error::internal(format!("{} says it holds shard {number}", database.name())))
+                .map_err(|_| Error::internal(format!("{} lists the shard {number}", database.name())))
                 .and_then(Shard::new)
         });
         Ok(Some(Self {
@@ -204,7 +204,7 @@ fn check(databases: &[Database], assignments: &[Option<ShardAssignment>]) -> Res
         Shard::all().filter(|shard| map[usize::from(shard.number())] == NOBODY).collect();
     if orphans.len() == usize::from(SHARDS) {
         return Err(Error::configuration(
-            "the listed databases are new: no shards are divided among them yet; run `migrate`",
+            "the listed databases are new: their shards have not been assigned yet; run `migrate`",
         ));
     }
     if !orphans.is_empty() {

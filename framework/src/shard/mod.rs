@@ -161,7 +161,7 @@ impl Shards {
             // Spawned, because the caller may be dropped meanwhile by a client that hangs up.
             let hooks = tokio::spawn(join_all(hooks));
             if tokio::time::timeout(HOOKS, hooks).await.is_err() {
-                tracing::warn!("what follows a commit takes long: its caller goes on without it");
+                tracing::warn!("the hooks of a commit take long: its caller continues without them");
             }
         }
         Ok(result)

@@ -266,7 +266,7 @@ impl Read {
             Some(error) => {
                 tracing::warn!(
                     error = error.chain(),
-                    "an answer leaves out what a database holds that does not answer"
+                    "a result leaves out the data of a database that does not answer"
                 );
                 Ok(given)
             }

@@ -197,7 +197,7 @@ impl Tx {
             }
         }
         if before.get(E::ID) != after.get(E::ID) || before.get(E::OWNER) != after.get(E::OWNER) {
-            return Err(Error::internal(format!("the id and the owner of a row of {} stay", table::<E>())));
+            return Err(Error::internal(format!("a row of {} can't change its id or owner", table::<E>())));
         }
         if is_changed {
             self.update_where(id, |rows| rows.set(row)).await?;

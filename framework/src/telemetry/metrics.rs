@@ -28,7 +28,7 @@ impl Metrics {
     pub fn text(&self) -> Result<String> {
         let mut text = String::new();
         encode(&mut text, &self.lock())
-            .map_err(|error| Error::internal("the figures can't be written").because(error))?;
+            .map_err(|error| Error::internal("the metrics can't be encoded").because(error))?;
         Ok(text)
     }
 
