@@ -91,7 +91,7 @@ impl Graph {
     /// Adds the edge in its own transaction; see [`Tx::connect`].
     ///
     /// # Errors
-    /// Any error of the database of `from`. An error on the inverse edge only delays that.
+    /// Any error of the database of `from`. An error on the inverse edge only delays it.
     pub async fn connect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
         self.0.shards.write(from, move |tx| async move { tx.connect::<E>(from, to).await }).await
     }

@@ -66,8 +66,8 @@ impl Tx {
     /// the transaction that writes their row.
     ///
     /// # Errors
-    /// Unavailable, if they were registered so long ago that they may already be being deleted;
-    /// internal, if they were registered on another shard.
+    /// Unavailable, if they were registered so long ago that their deletion may have begun; internal, if
+    /// they were registered on another shard.
     pub async fn keep(&self, upload: Upload) -> Result<()> {
         if !self.cancel(upload.job).await? {
             return Err(Error::unavailable("the files were stored too long before their row; try again"));

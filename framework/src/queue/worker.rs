@@ -29,7 +29,7 @@ struct Inner<C> {
     context: Arc<C>,
     /// The lanes, highest priority first.
     lanes: Vec<Slots>,
-    /// Notified when a job ends, which frees its slot.
+    /// Notified when slots become free.
     freed: Notify,
     lease: Duration,
 }
@@ -172,7 +172,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
             let is_left = claims.len() < free;
             claimed.jobs.extend(claims.into_iter().zip(slots));
             if is_left {
-                // Frees the unused slots for loops that found none meanwhile.
+                // The unused slots are free again for loops that found none meanwhile.
                 self.0.freed.notify_waiters();
             }
         }

@@ -114,7 +114,7 @@ pub async fn a_caller_who_goes_away_takes_no_files_along(stores: &Stores) {
     assert!(are_there(stores, &keys).await);
 }
 
-/// Files that may already be being deleted can't get a row any more.
+/// Files whose deletion may have begun can't get a row any more.
 pub async fn a_row_that_comes_too_late_is_refused(stores: &Stores) {
     let (misplaced, upload_of_misplaced) = upload(stores).await;
     let (late, upload_of_late) = upload(stores).await;
