@@ -18,7 +18,7 @@ use crate::shard::{Keyset, Shards};
 const TTL: std::time::Duration = std::time::Duration::from_secs(600);
 /// Neighbours listed: most ends have fewer.
 const LISTED: u64 = 500;
-/// No two clocks that mint ids are further apart.
+/// No two clocks that generate ids are further apart.
 const CLOCKS_APART_MS: u64 = 3_600_000;
 /// Raised when what is in the regions changes its shape.
 const VERSION: u64 = 1;
@@ -120,18 +120,18 @@ async fn load_counts(
 mod tests {
     use super::*;
     use crate::graph::EdgePosition;
-    use crate::id::{Clock, EPOCH_MS, Minter, Shard};
+    use crate::id::{Clock, EPOCH_MS, IdGenerator, Shard};
 
     #[test]
     fn a_full_list_knows_of_what_is_younger_than_it() {
         let clock = Clock::manual(EPOCH_MS + 1_000_000_000);
-        let (minter, shard) = (Minter::new(clock.clone()), Shard::new(3).unwrap());
-        let mint = || minter.mint::<()>(shard).unwrap();
-        let before = mint();
+        let (generator, shard) = (IdGenerator::new(clock.clone()), Shard::new(3).unwrap());
+        let generate = || generator.generate::<()>(shard).unwrap();
+        let before = generate();
         let mut edges: Vec<(EdgePosition, Id<()>)> = (0..LISTED)
             .map(|_| {
                 clock.advance(std::time::Duration::from_millis(1));
-                let (id, version) = (mint(), mint().raw());
+                let (id, version) = (generate(), generate().raw());
                 (EdgePosition { version, id: id.raw() }, id)
             })
             .collect();
@@ -141,8 +141,8 @@ mod tests {
         assert_eq!((short.contains(liked.raw()), short.contains(before.raw())), (Some(true), Some(false)));
         let full = Neighbours::of(Ends::new(edges, LISTED));
         assert_eq!((full.contains(liked.raw()), full.contains(before.raw())), (Some(true), None));
-        assert_eq!(full.contains(mint().raw()), None, "another clock may have been behind");
+        assert_eq!(full.contains(generate().raw()), None, "another clock may have been behind");
         clock.advance(std::time::Duration::from_millis(CLOCKS_APART_MS + 1_000));
-        assert_eq!(full.contains(mint().raw()), Some(false));
+        assert_eq!(full.contains(generate().raw()), Some(false));
     }
 }

@@ -1,17 +1,17 @@
 //! Identity: typed 64-bit ids that sort by time and say where their row lives.
 //!
 //! 41 bits of milliseconds, 13 bits of logical shard, 10 bits of sequence: the layout that
-//! Instagram published in 2012. `id` knows no database: what it mints is only a proposal until a
+//! Instagram published in 2012. `id` knows no database: what it generates is only a proposal until a
 //! row is claimed under it ([`crate::shard::Tx::insert`]). An id never turns negative: the
-//! highest of the 41 bits is the sign, and minting past it is an error, not a wrap.
+//! highest of the 41 bits is the sign, and generating past it is an error, not a wrap.
 
 mod clock;
+mod generator;
 mod layout;
-mod minter;
 mod sql;
 mod typed;
 
 pub use clock::Clock;
+pub use generator::IdGenerator;
 pub use layout::{EPOCH_MS, LAST_INSTANT_MS, SEQUENCES_PER_MS, SHARDS, Shard, shard_of_id_sql, timestamp_ms};
-pub use minter::Minter;
 pub use typed::{Id, IdOf};

@@ -36,7 +36,7 @@ pub(crate) use watch::Watcher;
 use crate::cache::Cache;
 use crate::db::{Database, Reader};
 use crate::error::Result;
-use crate::id::{Clock, Id, Minter, Shard};
+use crate::id::{Clock, Id, IdGenerator, Shard};
 use extensions::Extensions;
 use row_cache::CachedEntities;
 use watch::Watchers;
@@ -52,7 +52,7 @@ struct Inner {
     databases: Vec<Database>,
     /// For each shard the index of its database. Swapped as a whole when shards move.
     map: RwLock<Arc<[u16]>>,
-    minter: Minter,
+    generator: IdGenerator,
     clock: Clock,
     cache: Cache,
     cached: CachedEntities,
@@ -77,7 +77,7 @@ impl Shards {
         Ok(Self(Arc::new(Inner {
             databases,
             map,
-            minter: Minter::new(clock.clone()),
+            generator: IdGenerator::new(clock.clone()),
             clock,
             cache,
             cached: CachedEntities::default(),
@@ -115,9 +115,9 @@ impl Shards {
     /// Generates an id without claiming it: for a row that is inserted under it later.
     ///
     /// # Errors
-    /// Those of [`Minter::mint`].
+    /// Those of [`IdGenerator::generate`].
     pub fn generate_id<E>(&self, shard: impl Into<Shard>) -> Result<Id<E>> {
-        self.0.minter.mint(shard.into())
+        self.0.generator.generate(shard.into())
     }
 
     /// Runs `work` in one transaction on a shard, such as the one that an id carries: all of it is

@@ -337,7 +337,7 @@ impl Tx {
     /// Generates an id of this shard without claiming it: for what only orders changes.
     ///
     /// # Errors
-    /// Those of [`crate::id::Minter::mint`].
+    /// Those of [`crate::id::IdGenerator::generate`].
     pub fn generate_id<T>(&self) -> Result<Id<T>> {
         self.shards().generate_id(self.shard())
     }
