@@ -6,8 +6,8 @@
 //! its shard can be reached, so that the job is for the crash. Changes of one edge apply in order: each
 //! carries a version, kept for removed edges too, and an older one never overwrites a newer.
 
-mod cached;
 mod edge;
+mod edge_cache;
 mod inverse;
 mod read;
 mod table;

@@ -6,8 +6,8 @@
 //! that need not change together: in a cluster they are on different servers.
 
 mod address;
+mod connection_manager;
 mod health;
-mod link;
 mod subscription;
 
 use std::fmt::Display;
@@ -19,8 +19,8 @@ use redis::{ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, ToRed
 
 use crate::error::{Error, Result};
 use address::Address;
-use link::{Connection, Link, Live};
-pub use subscription::{Speaker, Subscription};
+use connection_manager::{Connection, ConnectionManager, LiveConnection};
+pub use subscription::{Publisher, Subscription};
 
 /// Lua to begin a script with: `identity()` names the server that a script's key is on, with 16
 /// hexadecimal digits, and changes when that is restarted or becomes master in another's place. What
@@ -35,7 +35,7 @@ end
 
 /// The handle on Redis; clones share everything.
 #[derive(Clone)]
-pub struct Redis(Arc<Link>);
+pub struct Redis(Arc<ConnectionManager>);
 
 impl Redis {
     /// Connects to the address that the setting `redis` gives.
@@ -43,7 +43,7 @@ impl Redis {
     /// # Errors
     /// Configuration: it is written wrongly, nobody answers, or who answers can't be used.
     pub async fn open(url: &str) -> Result<Self> {
-        Ok(Self(Link::open(Address::parse(url)?).await?))
+        Ok(Self(ConnectionManager::open(Address::parse(url)?).await?))
     }
 
     /// Whether there is a connection.
@@ -57,7 +57,7 @@ impl Redis {
         self.0.identity()
     }
 
-    /// Listens to channels, on connections of its own.
+    /// Subscribes to channels, on connections of its own.
     ///
     /// # Errors
     /// Unavailable: nobody answers.
@@ -74,7 +74,7 @@ impl Redis {
     ///
     /// # Errors
     /// Unavailable: it did not do as asked, or nobody knows whether it did.
-    pub async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
+    pub async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
         self.0.call(async |mut live| command.query_async(&mut live.connection).await).await
     }
 
@@ -82,44 +82,49 @@ impl Redis {
     /// carried out in order, by one server; the groups may be carried out at once.
     ///
     /// # Errors
-    /// As [`Self::ask`]; some of them may have been carried out all the same.
-    pub async fn ask_each<T: FromRedisValue>(&self, groups: &[Vec<Cmd>]) -> Result<Vec<T>> {
+    /// As [`Self::query`]; some of them may have been carried out all the same.
+    pub async fn query_each<T: FromRedisValue>(&self, groups: &[Vec<Cmd>]) -> Result<Vec<T>> {
         if groups.is_empty() {
             // To the client, nothing to send is a mistake.
             return Ok(Vec::new());
         }
-        self.0.call(async |live| ask_each(live.connection, groups).await).await
+        self.0.call(async |live| query_each(live.connection, groups).await).await
     }
 
-    /// As [`Self::ask_each`] for groups with the key that each is about, which may [`call`] these
+    /// As [`Self::query_each`] for groups with the key that each is about, which may [`call`] these
     /// scripts: the replies to each, and the identity of the server that gave them. That of a single
     /// server is the one that it had when it was connected to or last looked at, half a second ago at
     /// most: a master that is made a replica without its connections being cut, as sentinels cut them,
     /// is noticed then.
     ///
     /// # Errors
-    /// As [`Self::ask_each`].
-    pub async fn ask_identified(
+    /// As [`Self::query_each`].
+    pub async fn query_identified(
         &self,
         scripts: &[&Script],
         groups: &[(&str, Vec<Cmd>)],
     ) -> Result<Vec<(Arc<str>, Vec<Value>)>> {
         self.0
-            .call(async |live| match ask_identified(&live, groups).await {
+            .call(async |live| match query_identified(&live, groups).await {
                 Err(error) if is_unknown_script(&error) => {
                     load(&live, scripts).await?;
-                    ask_identified(&live, groups).await
+                    query_identified(&live, groups).await
                 }
                 asked => asked,
             })
             .await
     }
 
-    /// As [`Self::ask_each`], and once all are carried out tells a channel.
+    /// As [`Self::query_each`], and once all are carried out publishes a message.
     ///
     /// # Errors
-    /// As [`Self::ask_each`].
-    pub async fn tell(&self, groups: &[Vec<Cmd>], channel: &str, message: &str) -> Result<Vec<Value>> {
+    /// As [`Self::query_each`].
+    pub async fn query_and_publish(
+        &self,
+        groups: &[Vec<Cmd>],
+        channel: &str,
+        message: &str,
+    ) -> Result<Vec<Value>> {
         let publish = cmd("PUBLISH").arg(channel).arg(message).take();
         self.0
             .call(async |live| match live.connection {
@@ -130,7 +135,7 @@ impl Redis {
                 Connection::Cluster(mut cluster) => {
                     let replies = match groups {
                         [] => Vec::new(),
-                        groups => ask_each(Connection::Cluster(cluster.clone()), groups).await?,
+                        groups => query_each(Connection::Cluster(cluster.clone()), groups).await?,
                     };
                     publish.query_async::<()>(&mut cluster).await?;
                     Ok(replies)
@@ -143,7 +148,7 @@ impl Redis {
     /// where some of them fail.
     ///
     /// # Errors
-    /// As [`Self::ask_each`].
+    /// As [`Self::query_each`].
     pub async fn run_each<T: FromRedisValue>(
         &self,
         script: &Script,
@@ -155,10 +160,10 @@ impl Redis {
         let groups: Vec<Vec<Cmd>> =
             calls.iter().map(|(key, arguments)| vec![call(script, key, arguments)]).collect();
         self.0
-            .call(async |live| match ask_each(live.connection.clone(), &groups).await {
+            .call(async |live| match query_each(live.connection.clone(), &groups).await {
                 Err(error) if is_unknown_script(&error) => {
                     load(&live, &[script]).await?;
-                    ask_each(live.connection, &groups).await
+                    query_each(live.connection, &groups).await
                 }
                 asked => asked,
             })
@@ -168,7 +173,7 @@ impl Redis {
     /// What a script about one key gives. It is sent by its hash, and whole where that is not known.
     ///
     /// # Errors
-    /// As [`Self::ask`].
+    /// As [`Self::query`].
     pub async fn run<T: FromRedisValue>(&self, script: &Script, key: &str, arguments: &[&str]) -> Result<T> {
         let mut call = script.key(key);
         for argument in arguments {
@@ -188,15 +193,15 @@ fn is_unknown_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
-async fn load(live: &Live, scripts: &[&Script]) -> RedisResult<()> {
+async fn load(live: &LiveConnection, scripts: &[&Script]) -> RedisResult<()> {
     for script in scripts {
         script.prepare_invoke().load_async(&mut live.connection.clone()).await?;
     }
     Ok(())
 }
 
-async fn ask_identified(
-    live: &Live,
+async fn query_identified(
+    live: &LiveConnection,
     groups: &[(&str, Vec<Cmd>)],
 ) -> RedisResult<Vec<(Arc<str>, Vec<Value>)>> {
     match live.connection.clone() {
@@ -223,7 +228,7 @@ async fn ask_identified(
     }
 }
 
-async fn ask_each<T: FromRedisValue>(connection: Connection, groups: &[Vec<Cmd>]) -> RedisResult<Vec<T>> {
+async fn query_each<T: FromRedisValue>(connection: Connection, groups: &[Vec<Cmd>]) -> RedisResult<Vec<T>> {
     match connection {
         Connection::One(mut one) => pipeline(groups.iter().flatten()).query_async(&mut one).await,
         Connection::Cluster(cluster) => {

@@ -1,9 +1,9 @@
-//! Listening to channels, with a proof of how much has been heard.
+//! Subscriptions to channels, with a proof of how much has been received.
 //!
-//! Redis tells subscribers in order and without a promise: what is said while nobody listens is
-//! lost, and a connection may be dead long before anybody notices. So the listener says something
-//! itself from time to time, to each server that others may speak through, and hears it: all that was
-//! said there before it has been heard, too.
+//! Redis delivers messages in order and without a promise: what is published while nobody listens is
+//! lost, and a connection may be dead long before anybody notices. So the subscriber publishes a
+//! message itself from time to time, through each server that others may publish through, and receives
+//! it: all that was published there before it has been received, too.
 
 use std::pin::Pin;
 
@@ -13,68 +13,72 @@ use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
 use redis::{Client, Msg, RedisResult, cmd};
 
-use super::address::Form;
+use super::address::{CONNECT_TIMEOUT, Topology};
+use super::connection_manager::{ConnectionManager, connect_to};
 use super::health;
-use super::link::{CONNECT, Link, one};
 use crate::error::{Error, Result};
 
 /// An open subscription.
 pub struct Subscription {
-    heard: Pin<Box<dyn Stream<Item = Msg> + Send>>,
-    speaker: Speaker,
+    messages: Pin<Box<dyn Stream<Item = Msg> + Send>>,
+    publisher: Publisher,
     identity: String,
 }
 
-/// Speaks through every server that others may speak through.
+/// Publishes through every server that others may publish through.
 #[derive(Clone)]
-pub struct Speaker(Speaks);
+pub struct Publisher(PublishTo);
 
 #[derive(Clone)]
-enum Speaks {
+enum PublishTo {
     One(MultiplexedConnection),
     Cluster { connection: ClusterConnection, masters: usize },
 }
 
 impl Subscription {
-    pub(super) async fn open(link: &Link, channels: &[String]) -> Result<Self> {
-        let opened = tokio::time::timeout(CONNECT * 3, Self::connect(link, channels)).await;
+    pub(super) async fn open(manager: &ConnectionManager, channels: &[String]) -> Result<Self> {
+        let opened = tokio::time::timeout(CONNECT_TIMEOUT * 3, Self::connect(manager, channels)).await;
         match opened {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(error)) => {
-                Err(Error::unavailable("Redis can't be listened to").because(error.to_string()))
+                Err(Error::unavailable("Redis can't be subscribed to").because(error.to_string()))
             }
-            Err(_) => Err(Error::unavailable("Redis can't be listened to: it does not answer")),
+            Err(_) => Err(Error::unavailable("Redis can't be subscribed to: it does not answer")),
         }
     }
 
-    async fn connect(link: &Link, channels: &[String]) -> Result<Self, health::Unfit> {
-        let (client, cluster) = match &link.address().form {
-            Form::Standalone(client) => (client.clone(), None),
-            Form::Sentinel(sentinel) => (sentinel.lock().await.async_get_client().await?, None),
-            Form::Cluster { client, nodes } => {
+    async fn connect(manager: &ConnectionManager, channels: &[String]) -> Result<Self, health::HealthError> {
+        let (client, cluster) = match &manager.address().topology {
+            Topology::Standalone(client) => (client.clone(), None),
+            Topology::Sentinel(sentinel) => (sentinel.lock().await.async_get_client().await?, None),
+            Topology::Cluster { client, nodes } => {
                 let mut connection = client.get_async_connection().await?;
                 let (identity, masters) = health::check_cluster(&mut connection).await?;
-                let speaks = Speaks::Cluster { connection, masters };
-                (first_that_answers(nodes).await?, Some((speaks, identity)))
+                let publish_to = PublishTo::Cluster { connection, masters };
+                (first_that_answers(nodes).await?, Some((publish_to, identity)))
             }
         };
-        let (speaks, identity) = match cluster {
+        let (publish_to, identity) = match cluster {
             Some(cluster) => cluster,
             None => {
-                let mut server = one(&client).await?;
+                let mut server = connect_to(&client).await?;
                 let identity = health::check_server(&mut server).await?;
-                (Speaks::One(server), identity)
+                (PublishTo::One(server), identity)
             }
         };
         let mut listener = client.get_async_pubsub().await?;
         listener.subscribe(channels).await?;
-        Ok(Self { heard: Box::pin(listener.into_on_message()), speaker: Speaker(speaks), identity })
+        Ok(Self {
+            messages: Box::pin(listener.into_on_message()),
+            publisher: Publisher(publish_to),
+            identity,
+        })
     }
 
     /// The next message, with its channel; nothing when the connection is lost.
     pub async fn next(&mut self) -> Option<(String, String)> {
         loop {
-            let message = self.heard.next().await?;
+            let message = self.messages.next().await?;
             // What is no text is none of ours.
             if let Ok(text) = message.get_payload() {
                 return Some((message.get_channel_name().to_owned(), text));
@@ -82,46 +86,46 @@ impl Subscription {
         }
     }
 
-    /// Names who is listened to, as [`super::Redis::identity`] names who answers.
+    /// Names the server of the subscription, as [`super::Redis::identity`] names who answers.
     pub fn identity(&self) -> &str {
         &self.identity
     }
 
-    /// A handle to speak with.
-    pub fn speaker(&self) -> Speaker {
-        self.speaker.clone()
+    /// A handle to publish with.
+    pub fn publisher(&self) -> Publisher {
+        self.publisher.clone()
     }
 }
 
-impl Speaker {
-    /// How many servers it speaks through, so how often what it says is heard.
+impl Publisher {
+    /// How many servers it publishes through, so how often each message is received.
     pub fn servers(&self) -> usize {
         match &self.0 {
-            Speaks::One(_) => 1,
-            Speaks::Cluster { masters, .. } => *masters,
+            PublishTo::One(_) => 1,
+            PublishTo::Cluster { masters, .. } => *masters,
         }
     }
 
-    /// Says something through every server.
+    /// Publishes a message through every server.
     ///
     /// # Errors
     /// Unavailable: some did not do it.
-    pub async fn say(&mut self, channel: &str, message: &str) -> Result<()> {
+    pub async fn publish(&mut self, channel: &str, message: &str) -> Result<()> {
         let publish = cmd("PUBLISH").arg(channel).arg(message).take();
         let servers = self.servers();
-        let said: RedisResult<usize> = match &mut self.0 {
-            Speaks::One(one) => publish.query_async::<()>(one).await.map(|()| 1),
-            Speaks::Cluster { connection, .. } => {
+        let published: RedisResult<usize> = match &mut self.0 {
+            PublishTo::One(one) => publish.query_async::<()>(one).await.map(|()| 1),
+            PublishTo::Cluster { connection, .. } => {
                 let all = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
                 connection.route_command(publish, all).await.map(|replies| health::done(&replies))
             }
         };
-        match said {
-            Ok(said) if said == servers => Ok(()),
-            Ok(said) => {
-                Err(Error::unavailable(format!("{said} of {servers} servers of Redis spread a message")))
-            }
-            Err(error) => Err(Error::unavailable("Redis does not spread a message").because(error)),
+        match published {
+            Ok(published) if published == servers => Ok(()),
+            Ok(published) => Err(Error::unavailable(format!(
+                "{published} of {servers} servers of Redis published a message"
+            ))),
+            Err(error) => Err(Error::unavailable("Redis does not publish a message").because(error)),
         }
     }
 }
@@ -131,7 +135,7 @@ async fn first_that_answers(nodes: &[Client]) -> RedisResult<Client> {
     let mut failed = None;
     let start = rand::random_range(0..nodes.len().max(1));
     for node in nodes.iter().cycle().skip(start).take(nodes.len()) {
-        match one(node).await {
+        match connect_to(node).await {
             Ok(_) => return Ok(node.clone()),
             Err(error) => failed = Some(error),
         }

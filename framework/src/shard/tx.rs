@@ -354,8 +354,8 @@ impl Tx {
         let mut hooks = std::mem::take(&mut *lock(&self.0.hooks));
         let changed = std::mem::take(&mut *lock(&self.0.changed));
         if !changed.is_empty() {
-            let barred = self.shards().cache().bar(changed).await;
-            hooks.push(Box::pin(barred.admit()));
+            let blocked = self.shards().cache().block_fills(changed).await;
+            hooks.push(Box::pin(blocked.unblock_fills()));
         }
         hooks
     }

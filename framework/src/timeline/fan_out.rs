@@ -52,7 +52,7 @@ impl<C: AsRef<Timelines> + Send + Sync + 'static> Run<C> for FanOut {
             inner.pulled.announce(timeline, self.author).await?;
             return Ok(());
         }
-        self.bring(context.as_ref(), timeline, &[self.author]).await?;
+        self.deliver(context.as_ref(), timeline, &[self.author]).await?;
         if run.attempt() > 1 && !self.withdrawn {
             self.evict_earlier(context.as_ref(), timeline).await?;
         }
@@ -61,7 +61,7 @@ impl<C: AsRef<Timelines> + Send + Sync + 'static> Run<C> for FanOut {
             let readers = inner.graph.sources_named(&self.audience, self.author, page).await?;
             let next = readers.next;
             let ids: Vec<i64> = readers.into_items().into_iter().map(Id::raw).collect();
-            self.bring(context.as_ref(), timeline, &ids).await?;
+            self.deliver(context.as_ref(), timeline, &ids).await?;
             if next.is_none() {
                 return Ok(());
             }
@@ -73,7 +73,7 @@ impl<C: AsRef<Timelines> + Send + Sync + 'static> Run<C> for FanOut {
 
 impl FanOut {
     /// Adds the item to these readers' timelines, or takes it out.
-    async fn bring(&self, timelines: &Timelines, timeline: &'static str, readers: &[i64]) -> Result<()> {
+    async fn deliver(&self, timelines: &Timelines, timeline: &'static str, readers: &[i64]) -> Result<()> {
         let store = &timelines.0.store;
         if self.withdrawn {
             return store.remove(timeline, readers, self.item).await;
@@ -114,12 +114,12 @@ impl FanOut {
 /// Fans out the rows of one entity: a job that commits with a new row brings it into those timelines of
 /// its owner's audience that are kept ready, and another takes a deleted row out. The owner's own has it
 /// as soon as the commit is through, so that people see what they just made.
-pub(super) struct Publisher {
+pub(super) struct FanOutWatcher {
     pub(super) timeline: &'static str,
     pub(super) audience: &'static str,
 }
 
-impl Publisher {
+impl FanOutWatcher {
     async fn enqueue(&self, tx: &Tx, item: i64, author: i64, withdrawn: bool) -> Result<()> {
         let (timelines, timeline) = (Timelines::of(tx.shards())?, self.timeline);
         tx.after_commit(async move {
@@ -137,7 +137,7 @@ impl Publisher {
     }
 }
 
-impl Watcher for Publisher {
+impl Watcher for FanOutWatcher {
     fn inserted<'t>(&'t self, tx: &'t Tx, id: i64, owner: i64) -> BoxFuture<'t, Result<()>> {
         Box::pin(self.enqueue(tx, id, owner, false))
     }

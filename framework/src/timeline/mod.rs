@@ -27,7 +27,7 @@ use crate::graph::{Edge, Graph};
 use crate::id::Id;
 use crate::redis::Redis;
 use crate::shard::{Sharded, Shards, Watcher};
-use fan_out::Publisher;
+use fan_out::FanOutWatcher;
 use pulled::Pulled;
 use store::{Key, Store};
 
@@ -42,13 +42,13 @@ pub trait TimelineItem: Sharded {
 
 /// What an app says of a timeline, without the type of what is in it.
 #[derive(Clone, Copy)]
-pub struct Kind {
+pub struct TimelineKind {
     pub(crate) name: &'static str,
     pub(crate) audience: &'static str,
     watch: fn(&Shards, Arc<dyn Watcher>),
 }
 
-impl Kind {
+impl TimelineKind {
     /// The timeline that rows of this entity appear in.
     pub fn of<T: TimelineItem>() -> Self {
         Self { name: T::TIMELINE, audience: T::Audience::NAME, watch: Shards::watch::<T> }
@@ -77,7 +77,7 @@ impl Timelines {
     /// Those of any database: the pulled authors are read from all of them. Configuration, when a
     /// timeline's audience is an edge that the graph does not know.
     pub async fn open(
-        kinds: &[Kind],
+        kinds: &[TimelineKind],
         shards: Shards,
         graph: Graph,
         redis: Option<Redis>,
@@ -89,7 +89,10 @@ impl Timelines {
         let inner = Arc::new(Inner { shards, graph, store, pulled, names, settings });
         inner.shards.provide(&inner);
         for kind in kinds {
-            (kind.watch)(&inner.shards, Arc::new(Publisher { timeline: kind.name, audience: kind.audience }));
+            (kind.watch)(
+                &inner.shards,
+                Arc::new(FanOutWatcher { timeline: kind.name, audience: kind.audience }),
+            );
             // The graph is held by what it would hold.
             let inner_of_hook = Arc::downgrade(&inner);
             let name = kind.name;

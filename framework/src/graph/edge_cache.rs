@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Ends;
 use super::read::{counts_in, ends};
 use super::table::Direction;
-use crate::cache::{Batch, Changed, Policy, Region};
+use crate::cache::{Batch, Changed, Region, RegionConfig};
 use crate::id::{Id, timestamp_ms};
 use crate::shard::{Keyset, Shards};
 
@@ -25,7 +25,7 @@ const VERSION: u64 = 1;
 
 /// The regions of a kind of edges.
 #[derive(Clone)]
-pub(super) struct Regions {
+pub(super) struct EdgeRegions {
     counts: [Region<u64>; 2],
     /// Of those that go out; in a popular end's list of those that come in, few would ever be asked for.
     pub(super) targets: Region<Neighbours>,
@@ -40,9 +40,9 @@ pub(super) struct Neighbours {
     since_ms: u64,
 }
 
-impl Regions {
+impl EdgeRegions {
     pub(super) fn new(shards: &Shards, kind: &'static str) -> Self {
-        let region = |what: &str| Policy { name: format!("{what}.{kind}"), version: VERSION, ttl: TTL };
+        let region = |what: &str| RegionConfig { name: format!("{what}.{kind}"), version: VERSION, ttl: TTL };
         let counts = |name: &str, direction: Direction| {
             let shards = shards.clone();
             Region::new(shards.clone().cache(), region(name), move |ids| {
