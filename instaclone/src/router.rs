@@ -1,6 +1,6 @@
 //! Every route on one page.
 
-use tripod::{App, Pages};
+use tripod::{App, WebPages};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -10,7 +10,7 @@ use crate::{accounts, comments, feed, follows, likes, pages, posts, saves};
 const API: &str = "/api/v1";
 
 /// The web pages; their routes are on a page of their own.
-pub fn pages() -> Pages {
+pub fn pages() -> WebPages {
     pages::pages()
 }
 

@@ -22,4 +22,4 @@ pub(crate) use builder::{migrations, register_jobs};
 pub use catalogue::{Catalogue, EdgeKind, Registered};
 pub use context::{App, Services};
 pub use demo::Demo;
-pub use pages::{Asked, Pages, ProblemPage};
+pub use pages::{RenderProblem, RequestHead, WebPages};

@@ -82,7 +82,7 @@ enum Jobs {
 }
 
 /// Plays the role that the command line asks for.
-pub(super) async fn play<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result<()> {
+pub(super) async fn run<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result<()> {
     let mut command = Arguments::command().name(app.name).bin_name(app.name).version(app.version);
     let arguments =
         command.clone().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
@@ -126,7 +126,7 @@ pub(super) async fn play<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result
     }
     let access = match role {
         Role::Serve(_) | Role::Work => Access::Serve,
-        _ => Access::Beside,
+        _ => Access::Inspect,
     };
     let started = start::start(app, config, Clock::system(), access).await?;
     match role {

@@ -36,8 +36,8 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// Its files have their row: they stay.
-    fn stay(mut self) {
+    /// Its files have their row.
+    fn mark_kept(mut self) {
         self.is_kept = true;
     }
 }
@@ -73,7 +73,7 @@ impl Tx {
             return Err(Error::unavailable("it took too long until the files had their row; try again"));
         }
         // The hook is dropped with the upload when there is no commit.
-        self.after_commit(async move { upload.stay() });
+        self.after_commit(async move { upload.mark_kept() });
         Ok(())
     }
 }
