@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::catalogue::{Catalogue, Registered};
+use super::context::{App, Services};
 use super::demo::{Demo, DemoSeeder};
-use super::{App, Services, WebPages, role};
+use super::pages::WebPages;
 use crate::db::Migration;
 use crate::error::{Error, Result};
 use crate::graph::{self, Edge, Graph, RemoveEdges, WriteInverse};
@@ -71,9 +72,10 @@ where
     jobs.register::<DeleteUpload>();
 }
 
-impl AppBuilder {
-    pub(super) fn new(name: &'static str, version: &'static str) -> Self {
-        Self::opening(name, version, Box::new(|_| Box::pin(async { Ok(()) })))
+impl App {
+    /// Begins an app of this name and version that has no state of its own.
+    pub fn builder(name: &'static str, version: &'static str) -> AppBuilder {
+        AppBuilder::opening(name, version, Box::new(|_| Box::pin(async { Ok(()) })))
     }
 }
 
@@ -244,18 +246,6 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
     {
         self.demo = Some(DemoSeeder { span, run: Box::new(move |demo| Box::pin(seed(demo))) });
         self
-    }
-
-    /// Plays the role that the command line asks for, `serve` by default. Failures are printed,
-    /// as sentences.
-    pub async fn run(self) -> std::process::ExitCode {
-        match role::run(self).await {
-            Ok(()) => std::process::ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("error: {}", error.chain());
-                std::process::ExitCode::FAILURE
-            }
-        }
     }
 
     /// Refuses an app whose parts contradict each other, naming all that does at once.

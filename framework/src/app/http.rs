@@ -18,8 +18,9 @@ use tower_http::compression::CompressionLayer;
 use tower_http::cors::CorsLayer;
 use utoipa_axum::router::OpenApiRouter;
 
+use super::context::App;
+use super::openapi;
 use super::pages::{WebPages, with_problem_pages};
-use super::{App, openapi};
 use crate::error::{Error, Result};
 use crate::media::MediaKey;
 use crate::telemetry::Metrics;

@@ -14,6 +14,7 @@ mod instance_lock;
 mod openapi;
 mod pages;
 mod role;
+mod serve_demo;
 pub(crate) mod start;
 
 pub use builder::AppBuilder;

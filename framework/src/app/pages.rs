@@ -9,7 +9,7 @@ use axum::response::Response;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use super::App;
+use super::context::App;
 use crate::web::{Problem, fallback, method_not_allowed, panicked, refuse_cross_site};
 
 /// An app's web pages, for [`super::AppBuilder::pages`].

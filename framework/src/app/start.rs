@@ -10,10 +10,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::builder::CloseState;
+use super::builder::{AppBuilder, CloseState};
+use super::context::{App, Services};
 use super::demo::SeededDemo;
+use super::http;
 use super::instance_lock::InstanceLock;
-use super::{App, AppBuilder, Services, http};
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::db::{Database, check_schema, columns, migrate};

@@ -9,9 +9,9 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tripod_macros::Job;
 
 use super::{MediaKey, MediaStore};
-use crate::Job;
 use crate::error::{Error, Result};
 use crate::id::Shard;
 use crate::queue::{JobId, JobRun, Queue, Run};

@@ -7,9 +7,11 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::lane::Slots;
+use super::lane::{DEFAULT_LANE, Lane, Slots};
+use super::outbox::Queue;
+use super::registry::Registry;
+use super::run::JobRun;
 use super::store::Claim;
-use super::{DEFAULT_LANE, JobRun, Lane, Queue, Registry};
 use crate::config;
 use crate::db::Database;
 use crate::error::Result;
@@ -85,7 +87,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
     pub(crate) async fn run_due(&self) -> Result<usize> {
         let mut count = 0;
         loop {
-            self.0.queue.run_schedules(&self.0.registry.schedules).await?;
+            self.0.queue.store().run_schedules(&self.0.registry.schedules).await?;
             let mut begun = Vec::new();
             for database in self.0.queue.store().shards.databases() {
                 begun.extend(self.claim(database).await?.jobs);
@@ -106,7 +108,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
     async fn schedule(&self, stop: &CancellationToken) {
         let Inner { queue, registry, .. } = &*self.0;
         while !registry.schedules.is_empty() {
-            match queue.run_schedules(&registry.schedules).await {
+            match queue.store().run_schedules(&registry.schedules).await {
                 Ok(begun) if !begun.is_empty() => queue.wake(),
                 Ok(_) => {}
                 // Its times stay due until the database answers.
@@ -222,7 +224,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
         let Some(handler) = self.0.registry.handler(&claim.name) else {
             return Err("no job of this name is registered".to_owned());
         };
-        let run = JobRun { queue: self.0.queue.clone(), claim: claim.clone(), shutdown };
+        let run = JobRun { store: self.0.queue.store().clone(), claim: claim.clone(), shutdown };
         // Its own task, so that a panic is an error of the job and not of the worker.
         let mut job =
             tokio_util::task::AbortOnDropHandle::new(tokio::spawn(handler(self.0.context.clone(), run)));

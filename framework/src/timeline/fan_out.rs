@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use futures::future::BoxFuture;
 
 use super::Timelines;
-use super::store::Key;
+use super::page::Key;
 use crate::error::{Error, Result};
 use crate::graph::EdgePosition;
 use crate::id::{Id, SEQUENCES_PER_MS, SHARDS};

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use moka::sync::Cache;
 use tokio::sync::OnceCell;
 
-use super::store::{Key, TimelinePage};
-use crate::error::Result;
+use super::page::{Key, TimelinePage};
+use crate::error::{Error, Result};
 
 /// Bytes that a timeline is reckoned at, besides its items: the entry, its key, the tree's root.
 const OVERHEAD_BYTES: u64 = 512;
@@ -66,7 +66,7 @@ impl Memory {
                 }
                 state.items.extend(newest);
                 state.trim(self.length);
-                Ok::<_, crate::Error>(())
+                Ok::<_, Error>(())
             })
             .await?;
         let state = entry.lock();

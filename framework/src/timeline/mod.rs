@@ -10,6 +10,7 @@
 
 mod fan_out;
 mod memory;
+pub(crate) mod page;
 mod pulled;
 mod read;
 mod redis;
@@ -28,8 +29,9 @@ use crate::id::Id;
 use crate::redis::Redis;
 use crate::shard::{Sharded, Shards, Watcher};
 use fan_out::FanOutWatcher;
+use page::Key;
 use pulled::Pulled;
-use store::{Key, Store};
+use store::Store;
 
 /// An entity whose rows appear in the timelines of those who follow their owner, and in the
 /// owner's own. Derived by [`crate::TimelineItem`].

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::store::TimelinePage;
+use super::page::TimelinePage;
 use super::{TimelineItem, Timelines};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::shard::{Completeness, Consistency, Keyset, List, Order, Read, Rows};
 
@@ -40,7 +40,7 @@ impl Read {
         keyset: Keyset<Id<T>>,
     ) -> Result<List<Id<T>, ()>> {
         if keyset.order == Order::OldestFirst {
-            return Err(crate::Error::invalid("a timeline is read from its newest item"));
+            return Err(Error::invalid("a timeline is read from its newest item"));
         }
         Timelines::of(self.shards())?.page(self, reader, keyset).await
     }

@@ -11,9 +11,9 @@ use std::time::Duration;
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 
+use super::page::{Key, TimelinePage};
 use super::pulled::{VERSION, get_version, version};
 use super::scripts::Scripts;
-use super::store::{Key, TimelinePage};
 use crate::error::{Error, Result};
 use crate::redis::{Cmd, Redis, Value, call, cmd, read};
 

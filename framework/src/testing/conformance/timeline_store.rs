@@ -7,7 +7,8 @@ use rand::{RngExt, SeedableRng};
 
 use crate::error::Error;
 use crate::testing::Stores;
-use crate::timeline::store::{Key, Store};
+use crate::timeline::page::Key;
+use crate::timeline::store::Store;
 
 const KEY: Key = ("home", 1);
 

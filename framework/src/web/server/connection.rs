@@ -27,9 +27,9 @@ use super::Limits;
 use super::activity::{Activity, Reply};
 use super::socket::Socket;
 use super::watch::Watch;
+use crate::error::{Error, Result};
 use crate::web::body::{self, Pace, Paced, Upload};
 use crate::web::problem::{PROBLEM_JSON, Problem};
-use crate::{Error, Result};
 
 /// How long a client that is refused may take to read why.
 const REFUSAL: Duration = Duration::from_secs(2);
