@@ -50,7 +50,7 @@ impl<T> Clone for Region<T> {
 }
 
 /// Times that a read begins again when whoever loaded for it went away.
-const TRIES: usize = 4;
+const MAX_ATTEMPTS: usize = 4;
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
     /// A region. `load` is asked for many ids at once, and gives what each database
@@ -184,7 +184,7 @@ impl<T: Send + Sync + 'static> Region<T> {
     async fn read(&self, ids: &[i64]) -> Vec<Result<Option<Arc<T>>>> {
         self.stats.missed(Level::Process, ids.len());
         let mut answers: Vec<Option<Answer>> = vec![None; ids.len()];
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let mut loads = Vec::new();
             let mut waits: Vec<(usize, Waiting<Answer>)> = Vec::new();
             let now_ms = self.cache.0.clock.now_ms();

@@ -17,13 +17,13 @@ use tokio::time::Instant;
 use crate::error::is_broken;
 
 /// A call that has taken this long has the server probed.
-const SLOW: Duration = Duration::from_secs(1);
+const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 /// A probe that is not answered by then has failed: it asks for nothing but an answer.
-const PROBE: Duration = Duration::from_secs(2);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two probes of a server that is down.
-const PAUSE: Duration = Duration::from_millis(500);
+const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 /// Connections are renewed after this long, which also bounds what a backend has piled up.
-const LIFETIME: Duration = Duration::from_secs(30 * 60);
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(30 * 60);
 
 #[derive(Clone, Debug)]
 pub(super) struct Availability(Arc<Inner>);
@@ -67,7 +67,7 @@ impl Availability {
     pub(super) fn is_fresh(&self, age: Duration) -> bool {
         let broken_ms = self.0.broken_ms.load(Ordering::Relaxed);
         let opened_ms = start().elapsed().saturating_sub(age).as_millis() as u64;
-        age < LIFETIME && (broken_ms == 0 || opened_ms >= broken_ms)
+        age < MAX_CONNECTION_AGE && (broken_ms == 0 || opened_ms >= broken_ms)
     }
 
     /// Whether a call that failed so may succeed on another connection, where repeating it is harmless.
@@ -104,14 +104,14 @@ impl Availability {
         tokio::select! {
             biased;
             result = &mut call => return Ok(result),
-            () = tokio::time::sleep(SLOW) => self.probe(),
+            () = tokio::time::sleep(SUSPECT_AFTER) => self.probe(),
         }
         let mut down = self.0.down.subscribe();
         tokio::select! {
             biased;
             result = &mut call => Ok(result),
             _ = down.wait_for(|down| *down) => Err(gone()),
-            () = tokio::time::sleep(deadline.saturating_sub(SLOW)) => {
+            () = tokio::time::sleep(deadline.saturating_sub(SUSPECT_AFTER)) => {
                 // What is left of the answer would be read by whoever has the connection next.
                 self.suspect();
                 Err(format!("{} took longer than {} s", self.0.name, deadline.as_secs()))
@@ -137,7 +137,7 @@ impl Availability {
             if !self.0.down.send_replace(true) {
                 tracing::error!(database = %self.0.name, %error, "the database is down: its shards are refused until it answers");
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(PROBE_INTERVAL).await;
         }
         self.0.probing.store(false, Ordering::Release);
         if self.0.down.send_replace(false) {
@@ -151,7 +151,7 @@ impl Availability {
             connection.execute("SELECT 1").await?;
             connection.close().await
         };
-        match tokio::time::timeout(PROBE, asked).await {
+        match tokio::time::timeout(PROBE_TIMEOUT, asked).await {
             // A refusal is an answer, but for that of a server which is starting or stopping.
             Ok(Err(sea_orm::sqlx::Error::Database(refusal)))
                 if !refusal.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08")) =>

@@ -17,9 +17,9 @@ use crate::shard::{Keyset, Shards};
 /// How long a count and a list are given at most, should nobody say that they have changed.
 const TTL: std::time::Duration = std::time::Duration::from_secs(600);
 /// Neighbours listed: most ends have fewer.
-const LISTED: u64 = 500;
+const MAX_NEIGHBOURS: u64 = 500;
 /// No two clocks that generate ids are further apart.
-const CLOCKS_APART_MS: u64 = 3_600_000;
+const MAX_CLOCK_SKEW_MS: u64 = 3_600_000;
 /// Raised when what is in the regions changes its shape.
 const VERSION: u64 = 1;
 
@@ -55,7 +55,7 @@ impl EdgeRegions {
             let shards = loaded.clone();
             async move {
                 join_all(ids.into_iter().map(async |id| {
-                    let newest = Keyset::newest(LISTED);
+                    let newest = Keyset::newest(MAX_NEIGHBOURS);
                     let newest =
                         ends::<(), ()>(&shards, kind, Direction::Out, Id::from_raw(id), newest).await;
                     let found = newest.map(|newest| vec![(id, Neighbours::of(newest))]);
@@ -92,7 +92,7 @@ impl Neighbours {
         if self.ids.binary_search(&far).is_ok() {
             return Some(true);
         }
-        let is_known = self.since_ms == 0 || timestamp_ms(far) > self.since_ms + CLOCKS_APART_MS;
+        let is_known = self.since_ms == 0 || timestamp_ms(far) > self.since_ms + MAX_CLOCK_SKEW_MS;
         is_known.then_some(false)
     }
 }
@@ -128,7 +128,7 @@ mod tests {
         let (generator, shard) = (IdGenerator::new(clock.clone()), Shard::new(3).unwrap());
         let generate = || generator.generate::<()>(shard).unwrap();
         let before = generate();
-        let mut edges: Vec<(EdgePosition, Id<()>)> = (0..LISTED)
+        let mut edges: Vec<(EdgePosition, Id<()>)> = (0..MAX_NEIGHBOURS)
             .map(|_| {
                 clock.advance(std::time::Duration::from_millis(1));
                 let (id, version) = (generate(), generate().raw());
@@ -137,12 +137,12 @@ mod tests {
             .collect();
         edges.reverse();
         let liked = edges[7].1;
-        let short = Neighbours::of(Ends::new(edges[1..].to_vec(), LISTED));
+        let short = Neighbours::of(Ends::new(edges[1..].to_vec(), MAX_NEIGHBOURS));
         assert_eq!((short.contains(liked.raw()), short.contains(before.raw())), (Some(true), Some(false)));
-        let full = Neighbours::of(Ends::new(edges, LISTED));
+        let full = Neighbours::of(Ends::new(edges, MAX_NEIGHBOURS));
         assert_eq!((full.contains(liked.raw()), full.contains(before.raw())), (Some(true), None));
         assert_eq!(full.contains(generate().raw()), None, "another clock may have been behind");
-        clock.advance(std::time::Duration::from_millis(CLOCKS_APART_MS + 1_000));
+        clock.advance(std::time::Duration::from_millis(MAX_CLOCK_SKEW_MS + 1_000));
         assert_eq!(full.contains(generate().raw()), Some(false));
     }
 }

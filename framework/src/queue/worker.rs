@@ -17,10 +17,10 @@ use crate::db::Database;
 use crate::error::Result;
 
 /// How long a database is left alone when it had nothing to do and nobody woke us.
-const POLL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// After a failed attempt: this long, doubled by each further one, give or take half.
 const FIRST_BACKOFF_MS: u64 = 1_000;
-const LONGEST_BACKOFF_MS: u64 = 3_600_000;
+const MAX_BACKOFF_MS: u64 = 3_600_000;
 
 /// Works the outboxes of all databases, with a bound on the jobs of each lane that run at once.
 pub struct Worker<C>(Arc<Inner<C>>);
@@ -37,7 +37,7 @@ struct Inner<C> {
 }
 
 /// What one look at a database has brought.
-struct Claimed {
+struct ClaimedJobs {
     jobs: Vec<(Claim, OwnedSemaphorePermit)>,
     /// How long to wait before the next look, when nothing has happened.
     pause: Duration,
@@ -116,7 +116,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(POLL) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
         }
     }
@@ -128,12 +128,12 @@ impl<C: Send + Sync + 'static> Worker<C> {
             woken.as_mut().enable();
             let mut freed = std::pin::pin!(self.0.freed.notified());
             freed.as_mut().enable();
-            let Claimed { jobs: claimed, pause, is_limited } = match self.claim(&database).await {
+            let ClaimedJobs { jobs: claimed, pause, is_limited } = match self.claim(&database).await {
                 Ok(claimed) => claimed,
                 Err(error) => {
                     // The database is away; its jobs are safe in it, and we come again.
                     tracing::warn!(database = database.name(), error = error.chain(), "cannot claim jobs");
-                    Claimed { jobs: Vec::new(), pause: POLL, is_limited: false }
+                    ClaimedJobs { jobs: Vec::new(), pause: POLL_INTERVAL, is_limited: false }
                 }
             };
             if claimed.is_empty() {
@@ -156,8 +156,8 @@ impl<C: Send + Sync + 'static> Worker<C> {
     }
 
     /// As many due jobs of each lane as it has free slots.
-    async fn claim(&self, database: &Database) -> Result<Claimed> {
-        let mut claimed = Claimed { jobs: Vec::new(), pause: POLL, is_limited: false };
+    async fn claim(&self, database: &Database) -> Result<ClaimedJobs> {
+        let mut claimed = ClaimedJobs { jobs: Vec::new(), pause: POLL_INTERVAL, is_limited: false };
         let databases = self.0.queue.store().shards.databases().len();
         for lane in &self.0.lanes {
             // A share only, so that the loops of other databases find some, too, while this one is asked.
@@ -170,7 +170,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
             debug_assert!(claims.len() <= free, "a job is leased that nobody begins");
             lane.begin(claims.len());
             claimed.is_limited |= claims.len() == free;
-            claimed.pause = claimed.pause.min(wait.unwrap_or(POLL));
+            claimed.pause = claimed.pause.min(wait.unwrap_or(POLL_INTERVAL));
             let is_left = claims.len() < free;
             claimed.jobs.extend(claims.into_iter().zip(slots));
             if is_left {
@@ -251,8 +251,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
 /// How long until the next attempt: doubling, with jitter so that jobs that failed together do
 /// not come back together.
 fn backoff_ms(attempt: u32) -> u64 {
-    let doubled =
-        FIRST_BACKOFF_MS.saturating_mul(1 << attempt.saturating_sub(1).min(20)).min(LONGEST_BACKOFF_MS);
+    let doubled = FIRST_BACKOFF_MS.saturating_mul(1 << attempt.saturating_sub(1).min(20)).min(MAX_BACKOFF_MS);
     doubled / 2 + rand::random_range(0..=doubled)
 }
 
@@ -263,7 +262,7 @@ mod tests {
     #[test]
     fn backoff_doubles_within_its_bounds() {
         for attempt in 1..=60 {
-            let doubled = (FIRST_BACKOFF_MS << (attempt - 1).min(20)).min(LONGEST_BACKOFF_MS);
+            let doubled = (FIRST_BACKOFF_MS << (attempt - 1).min(20)).min(MAX_BACKOFF_MS);
             let waited = backoff_ms(attempt);
             assert!((doubled / 2..=doubled * 3 / 2).contains(&waited), "attempt {attempt}: {waited}");
         }

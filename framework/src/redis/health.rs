@@ -9,7 +9,7 @@ use redis::{Cmd, RedisError, RedisResult, Value, cmd};
 use sha2::{Digest, Sha256};
 
 /// The first version in which scripts may ask what the rest of this module asks, and may be declared.
-const OLDEST: u32 = 7;
+const MIN_MAJOR_VERSION: u32 = 7;
 
 /// A declared script that does not say that it writes nothing: refused, unlike INFO, by whoever would
 /// refuse a write, be it that its memory or its disk is full, that it reads its data or that it has too
@@ -108,9 +108,9 @@ fn writable() -> Cmd {
 fn check_info(info: &str) -> Result<(), HealthError> {
     let version = field(info, "redis_version").unwrap_or_default();
     let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    if major.is_none_or(|major| major < OLDEST) {
+    if major.is_none_or(|major| major < MIN_MAJOR_VERSION) {
         return Err(HealthError::Unsuitable(format!(
-            "its version is {version}, and {OLDEST}.0 is the oldest that will do"
+            "its version is {version}, and {MIN_MAJOR_VERSION}.0 is the oldest that will do"
         )));
     }
     match field(info, "role") {

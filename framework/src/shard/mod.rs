@@ -14,9 +14,9 @@ mod map;
 mod name;
 mod read;
 mod row_cache;
+mod row_observer;
 mod sharded;
 mod tx;
-mod watch;
 
 use std::sync::{Arc, RwLock, Weak};
 use std::time::Duration;
@@ -29,9 +29,9 @@ pub use list::{Keyset, List, Order, Position};
 pub use map::{MIGRATION, ShardAssignment, assign_shards};
 pub use name::NAME_MIGRATION;
 pub use read::{Completeness, Consistency, Read, Rows};
+pub(crate) use row_observer::RowObserver;
 pub use sharded::{Sharded, TextSharded};
 pub use tx::Tx;
-pub(crate) use watch::Watcher;
 
 use crate::cache::Cache;
 use crate::db::{Database, Reader};
@@ -39,7 +39,7 @@ use crate::error::Result;
 use crate::id::{Clock, Id, IdGenerator, Shard};
 use extensions::Extensions;
 use row_cache::CachedEntities;
-use watch::Watchers;
+use row_observer::RowObservers;
 
 /// How long the hooks of a commit are waited for.
 const HOOKS: Duration = Duration::from_secs(2);
@@ -57,7 +57,7 @@ struct Inner {
     cache: Cache,
     cached: CachedEntities,
     extensions: Extensions,
-    watchers: Watchers,
+    observers: RowObservers,
 }
 
 impl std::fmt::Debug for Shards {
@@ -82,7 +82,7 @@ impl Shards {
             cache,
             cached: CachedEntities::default(),
             extensions: Extensions::default(),
-            watchers: Watchers::default(),
+            observers: RowObservers::default(),
         })))
     }
 

@@ -17,7 +17,7 @@ use crate::id::{Id, Shard};
 
 /// Ids tried before giving up. A second try means that another process generated the same id in the
 /// same millisecond; ten in a row mean that something else is wrong.
-const TRIES: usize = 10;
+const MAX_ATTEMPTS: usize = 10;
 
 pub(super) type Hook = BoxFuture<'static, ()>;
 
@@ -109,7 +109,7 @@ impl Tx {
                 false => Err(Error::conflict(format!("{} has a row {id} already", table::<A::Entity>()))),
             };
         }
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let id: Id<A::Entity> = self.generate_id()?;
             let mut row = row.clone();
             row.set(id_column, id.into());
@@ -142,8 +142,8 @@ impl Tx {
         if inserted {
             // Somebody may have asked for the id before, and that there is no such row is cached, too.
             self.row_changes(id);
-            for watcher in self.shards().watchers::<E>() {
-                watcher.inserted(self, id.raw(), owner).await?;
+            for observer in self.shards().observers::<E>() {
+                observer.inserted(self, id.raw(), owner).await?;
             }
         }
         Ok(inserted)
@@ -231,8 +231,8 @@ impl Tx {
     /// # Errors
     /// As [`Self::update`].
     pub async fn delete<E: Sharded>(&self, id: Id<E>) -> Result<bool> {
-        let watchers = self.shards().watchers::<E>();
-        let owner = match watchers.is_empty() {
+        let observers = self.shards().observers::<E>();
+        let owner = match observers.is_empty() {
             true => None,
             false => match self.find_row(id, QuerySelect::lock_exclusive).await? {
                 Some(row) => match row.get(E::OWNER) {
@@ -249,8 +249,8 @@ impl Tx {
             self.row_changes(id);
         }
         if let Some(owner) = owner.filter(|_| deleted) {
-            for watcher in watchers {
-                watcher.deleted(self, id.raw(), owner).await?;
+            for observer in observers {
+                observer.deleted(self, id.raw(), owner).await?;
             }
         }
         Ok(deleted)
@@ -320,7 +320,7 @@ impl Tx {
     /// the column `id`, and whose values `row` gives for an id.
     pub(crate) async fn insert_raw<T>(&self, sql: &str, row: impl Fn(Id<T>) -> Vec<Value>) -> Result<Id<T>> {
         let sql = format!("{sql} ON CONFLICT (id) DO NOTHING");
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let id = self.generate_id()?;
             let insert = statement(self.connection(), &sql, row(id));
             if self.connection().execute_raw(insert).await?.rows_affected() == 1 {
@@ -331,7 +331,10 @@ impl Tx {
     }
 
     fn every_id_taken(&self) -> Error {
-        Error::internal(format!("{TRIES} ids in a row were taken on {}: is a clock wrong?", self.shard()))
+        Error::internal(format!(
+            "{MAX_ATTEMPTS} ids in a row were taken on {}: is a clock wrong?",
+            self.shard()
+        ))
     }
 
     /// Generates an id of this shard without claiming it: for what only orders changes.

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::graph::EdgePosition;
 use crate::id::{Id, SEQUENCES_PER_MS, SHARDS};
 use crate::queue::{Job, JobRun, Run};
-use crate::shard::{Keyset, Tx, Watcher};
+use crate::shard::{Keyset, RowObserver, Tx};
 
 /// Readers that are pushed to between two notes of how far the job has come.
 const PAGE: u64 = 500;
@@ -114,12 +114,12 @@ impl FanOut {
 /// Fans out the rows of one entity: a job that commits with a new row brings it into those timelines of
 /// its owner's audience that are kept ready, and another takes a deleted row out. The owner's own has it
 /// as soon as the commit is through, so that people see what they just made.
-pub(super) struct FanOutWatcher {
+pub(super) struct FanOutObserver {
     pub(super) timeline: &'static str,
     pub(super) audience: &'static str,
 }
 
-impl FanOutWatcher {
+impl FanOutObserver {
     async fn enqueue(&self, tx: &Tx, item: i64, author: i64, withdrawn: bool) -> Result<()> {
         let (timelines, timeline) = (Timelines::of(tx.shards())?, self.timeline);
         tx.after_commit(async move {
@@ -137,7 +137,7 @@ impl FanOutWatcher {
     }
 }
 
-impl Watcher for FanOutWatcher {
+impl RowObserver for FanOutObserver {
     fn inserted<'t>(&'t self, tx: &'t Tx, id: i64, owner: i64) -> BoxFuture<'t, Result<()>> {
         Box::pin(self.enqueue(tx, id, owner, false))
     }

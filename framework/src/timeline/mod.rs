@@ -27,8 +27,8 @@ use crate::error::Result;
 use crate::graph::{Edge, Graph};
 use crate::id::Id;
 use crate::redis::Redis;
-use crate::shard::{Sharded, Shards, Watcher};
-use fan_out::FanOutWatcher;
+use crate::shard::{RowObserver, Sharded, Shards};
+use fan_out::FanOutObserver;
 use page::Key;
 use pulled::Pulled;
 use store::Store;
@@ -47,13 +47,13 @@ pub trait TimelineItem: Sharded {
 pub struct TimelineKind {
     pub(crate) name: &'static str,
     pub(crate) audience: &'static str,
-    watch: fn(&Shards, Arc<dyn Watcher>),
+    observe: fn(&Shards, Arc<dyn RowObserver>),
 }
 
 impl TimelineKind {
     /// The timeline that rows of this entity appear in.
     pub fn of<T: TimelineItem>() -> Self {
-        Self { name: T::TIMELINE, audience: T::Audience::NAME, watch: Shards::watch::<T> }
+        Self { name: T::TIMELINE, audience: T::Audience::NAME, observe: Shards::observe::<T> }
     }
 }
 
@@ -91,9 +91,9 @@ impl Timelines {
         let inner = Arc::new(Inner { shards, graph, store, pulled, names, settings });
         inner.shards.provide(&inner);
         for kind in kinds {
-            (kind.watch)(
+            (kind.observe)(
                 &inner.shards,
-                Arc::new(FanOutWatcher { timeline: kind.name, audience: kind.audience }),
+                Arc::new(FanOutObserver { timeline: kind.name, audience: kind.audience }),
             );
             // The graph is held by what it would hold.
             let inner_of_hook = Arc::downgrade(&inner);

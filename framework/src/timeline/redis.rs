@@ -18,11 +18,11 @@ use crate::error::{Error, Result};
 use crate::redis::{Cmd, Redis, Value, call, cmd, read};
 
 /// Lists that nobody reads for so long are forgotten.
-const KEPT_SECONDS: i64 = 604_800;
+const EXPIRE_SECONDS: i64 = 604_800;
 /// How long building may take; then somebody else may.
-const BUILD_MS: &str = "15000";
+const BUILD_TIMEOUT_MS: &str = "15000";
 /// Timelines being built by this process whose others wait rather than build, too.
-const BUILDING: u64 = 10_000;
+const MAX_BUILDING: u64 = 10_000;
 
 #[derive(Clone)]
 pub(super) struct Shared {
@@ -34,7 +34,8 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(redis: Redis, length: usize) -> Self {
-        let building = Cache::builder().max_capacity(BUILDING).time_to_idle(Duration::from_secs(60)).build();
+        let building =
+            Cache::builder().max_capacity(MAX_BUILDING).time_to_idle(Duration::from_secs(60)).build();
         Self { redis, length, scripts: Arc::new(Scripts::new()), building }
     }
 
@@ -72,7 +73,7 @@ impl Shared {
     /// The page, if the list is ready and was written on the server that answers.
     async fn find(&self, name: &str, before: i64, limit: usize) -> Result<Option<TimelinePage>> {
         let (script, pulled) = (&self.scripts.read, self.redis.key(VERSION));
-        let list = call(script, name, &[&text(before), &limit.to_string(), &KEPT_SECONDS.to_string()]);
+        let list = call(script, name, &[&text(before), &limit.to_string(), &EXPIRE_SECONDS.to_string()]);
         let groups = [(name, vec![list]), get_version(&pulled)];
         let replies = self.redis.query_identified(&[script], &groups).await?;
         let [(identity, mut replies), pulled]: [_; 2] = replies.try_into().map_err(|_| foreign(name))?;
@@ -90,7 +91,7 @@ impl Shared {
 
     async fn begin(&self, name: &str) -> Result<Option<String>> {
         let token = text(rand::random_range(0..i64::MAX));
-        let begun: bool = self.redis.run(&self.scripts.begin, name, &[&token, BUILD_MS]).await?;
+        let begun: bool = self.redis.run(&self.scripts.begin, name, &[&token, BUILD_TIMEOUT_MS]).await?;
         Ok(begun.then_some(token))
     }
 
@@ -114,7 +115,7 @@ impl Shared {
         let full = newest.len() >= self.length;
         let mark = if full { newest.iter().min().map_or(0, |lowest| lowest - 1) } else { 0 };
         let mut arguments =
-            vec![token.to_owned(), self.length.to_string(), KEPT_SECONDS.to_string(), text(mark)];
+            vec![token.to_owned(), self.length.to_string(), EXPIRE_SECONDS.to_string(), text(mark)];
         arguments.extend(newest.iter().copied().map(text));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let finished: Result<Option<Vec<String>>> =
