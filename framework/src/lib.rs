@@ -100,6 +100,6 @@ pub mod __private {
     pub use {serde, serde_json};
 }
 
-pub use app::{App, Asked, Pages, ProblemPage};
+pub use app::{App, RenderProblem, RequestHead, WebPages};
 pub use error::{Error, Result};
 pub use tripod_macros::{Cached, Edge, Job, NoRelations, Sharded, TimelineItem};

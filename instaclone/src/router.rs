@@ -1,6 +1,6 @@
 //! All routes in one place.
 
-use tripod::{App, Pages};
+use tripod::{App, WebPages};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -10,7 +10,7 @@ use crate::{accounts, comments, feed, follows, likes, pages, posts, saves};
 const API: &str = "/api/v1";
 
 /// The web pages; their routes are listed in their own module.
-pub fn pages() -> Pages {
+pub fn pages() -> WebPages {
     pages::pages()
 }
 

@@ -14,7 +14,7 @@ use redis::aio::MultiplexedConnection;
 use report::{Bar, Report, median, percentile, progress};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tripod::cache::{Batch, Cache, Policy, Region};
+use tripod::cache::{Batch, Cache, Region, RegionConfig};
 use tripod::config;
 use tripod::id::Clock;
 use tripod::telemetry::Metrics;
@@ -59,8 +59,8 @@ async fn region(redis: Option<&str>, memory_bytes: u64) -> Result<(Region<String
     let metrics = Metrics::default();
     let settings = config::Cache { memory_bytes, value_bytes: 64 << 10 };
     let cache = Cache::open(redis, Clock::system(), &settings, &metrics)?;
-    let policy = Policy { name: "bench".to_owned(), version: 1, ttl: Duration::from_secs(3_600) };
-    let region = Region::new(&cache, policy, |ids: Vec<i64>| async move {
+    let config = RegionConfig { name: "bench".to_owned(), version: 1, ttl: Duration::from_secs(3_600) };
+    let region = Region::new(&cache, config, |ids: Vec<i64>| async move {
         let found = ids.iter().map(|id| (*id, value(*id))).collect();
         vec![Batch { asked: ids, found: Ok(found) }]
     });

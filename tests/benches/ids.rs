@@ -1,4 +1,4 @@
-//! Ids a second: `tripod::id::Minter` beside ferroid and snowflaked, and one shard beside the
+//! Ids a second: `tripod::id::IdGenerator` beside ferroid and snowflaked, and one shard beside the
 //! format's ceiling. The system's clock, two threads, the same distribution over 64 shards.
 
 mod report;
@@ -12,7 +12,7 @@ use anyhow::{Result, ensure};
 use ferroid::generator::AtomicSnowflakeGenerator;
 use ferroid::time::MonotonicClock;
 use report::{Bar, Report, progress};
-use tripod::id::{Clock, EPOCH_MS, Id, Minter, SEQUENCES_PER_MS, Shard};
+use tripod::id::{Clock, EPOCH_MS, Id, IdGenerator, SEQUENCES_PER_MS, Shard};
 
 const THREADS: usize = 2;
 const SHARDS: usize = 64;
@@ -36,15 +36,16 @@ mod layout {
 
 type Ferroid = AtomicSnowflakeGenerator<layout::InstagramLayout, MonotonicClock>;
 
-/// A generator on cache lines of its own, as threads that mint for neighbours disturb each other.
+/// A generator on cache lines of its own, as threads that generate for neighbours disturb each other.
 #[repr(align(128))]
 struct Padded<T>(T);
 
 fn main() -> Result<()> {
     check_ids()?;
     let shards = shards()?;
-    let minter = Minter::new(Clock::system());
-    let mint = |index: usize| minter.mint::<()>(shards[index]).expect("the clock is right").raw() as u64;
+    let generator = IdGenerator::new(Clock::system());
+    let generate =
+        |index: usize| generator.generate::<()>(shards[index]).expect("the clock is right").raw() as u64;
 
     let clock = MonotonicClock::<1>::with_epoch(Duration::from_millis(EPOCH_MS));
     let of_ferroid = |shard: &Shard| Ferroid::new(u64::from(shard.number()), clock.clone());
@@ -57,11 +58,11 @@ fn main() -> Result<()> {
         (vec![], vec![], vec![], vec![], vec![]);
     for round in 0..=ROUNDS {
         let rates = [
-            rate(SHARDS, mint),
+            rate(SHARDS, generate),
             rate(SHARDS, |index| padded[index].0.next_id(|_| spin_loop()).to_raw()),
             rate(SHARDS, |index| plain[index].next_id(|_| spin_loop()).to_raw()),
             rate(SHARDS, |index| snowflaked[index].0.generate()),
-            rate(1, mint),
+            rate(1, generate),
         ];
         // The first round warms up.
         if round > 0 {
@@ -125,20 +126,20 @@ fn shards() -> Result<Vec<Shard>> {
 }
 
 /// Ids a second: every thread goes round the shards, each from another one, until time is up.
-fn rate(shards: usize, mint: impl Fn(usize) -> u64 + Sync) -> f64 {
+fn rate(shards: usize, generate: impl Fn(usize) -> u64 + Sync) -> f64 {
     let (start, stop) = (Barrier::new(THREADS + 1), AtomicBool::new(false));
     let thread = |number: usize| {
         start.wait();
-        let mut minted = 0_u64;
+        let mut generated = 0_u64;
         let mut shard = number * shards / THREADS;
         while !stop.load(Relaxed) {
             for _ in 0..SHARDS {
-                black_box(mint(shard));
+                black_box(generate(shard));
                 shard = if shard + 1 == shards { 0 } else { shard + 1 };
             }
-            minted += SHARDS as u64;
+            generated += SHARDS as u64;
         }
-        minted
+        generated
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS).map(|number| scope.spawn(move || thread(number))).collect();
@@ -146,23 +147,23 @@ fn rate(shards: usize, mint: impl Fn(usize) -> u64 + Sync) -> f64 {
         let begun = Instant::now();
         std::thread::sleep(ROUND);
         stop.store(true, Relaxed);
-        let minted: u64 = threads.into_iter().map(|thread| thread.join().expect("no mint panics")).sum();
-        minted as f64 / begun.elapsed().as_secs_f64()
+        let generated: u64 = threads.into_iter().map(|thread| thread.join().expect("no thread panics")).sum();
+        generated as f64 / begun.elapsed().as_secs_f64()
     })
 }
 
 /// Untimed: on each shard the ids of a run are distinct, and those of a thread increase.
 fn check_ids() -> Result<()> {
     const IDS: usize = 1 << 19;
-    let minter = Minter::new(Clock::system());
+    let generator = IdGenerator::new(Clock::system());
     let shards = shards()?;
     for count in [1, SHARDS] {
         let run = || -> Result<Vec<Id<()>>> {
-            (0..IDS).map(|index| Ok(minter.mint(shards[index % count])?)).collect()
+            (0..IDS).map(|index| Ok(generator.generate(shards[index % count])?)).collect()
         };
         let runs: Vec<Vec<Id<()>>> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(run)).collect();
-            threads.into_iter().map(|thread| thread.join().expect("no mint panics")).collect::<Result<_>>()
+            threads.into_iter().map(|thread| thread.join().expect("no thread panics")).collect::<Result<_>>()
         })?;
         for run in &runs {
             for (index, shard) in shards.iter().enumerate().take(count) {
@@ -173,7 +174,7 @@ fn check_ids() -> Result<()> {
         }
         let mut all: Vec<Id<()>> = runs.into_iter().flatten().collect();
         all.sort_unstable();
-        ensure!(all.is_sorted_by(|a, b| a < b), "an id was minted twice");
+        ensure!(all.is_sorted_by(|a, b| a < b), "an id was generated twice");
     }
     progress("every id of the untimed pass is distinct, and those of a shard increase");
     Ok(())

@@ -15,7 +15,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait, Statement,
     TransactionTrait,
 };
-use tripod::id::{Clock, Id, Minter};
+use tripod::id::{Clock, Id, IdGenerator};
 use tripod::testing::{Author, Note, note};
 
 const ROUNDS: usize = 9;
@@ -37,7 +37,7 @@ async fn main() {
     for author in &authors {
         ids.push(insert(&notes.shards, *author).await.expect("a row is written"));
     }
-    let minter = Minter::new(Clock::system());
+    let generator = IdGenerator::new(Clock::system());
 
     let (mut routed, mut direct) = (Vec::new(), Vec::new());
     let (mut fenced, mut same, mut unfenced, mut fences) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -64,10 +64,10 @@ async fn main() {
                     .await,
                 );
             } else {
-                same.push(each(WRITES, async |n| write(&bare, &minter, author(n), true).await).await);
+                same.push(each(WRITES, async |n| write(&bare, &generator, author(n), true).await).await);
             }
         }
-        unfenced.push(each(WRITES, async |n| write(&bare, &minter, author(n), false).await).await);
+        unfenced.push(each(WRITES, async |n| write(&bare, &generator, author(n), false).await).await);
         fences.push(same[round - 1] - unfenced[round - 1]);
         progress(&format!(
             "round {round} of {ROUNDS}: read {:.1} us, bare {:.1}; write {:.1} us, bare {:.1}",
@@ -100,7 +100,7 @@ async fn find(bare: &DatabaseConnection, id: Id<Note>) -> bool {
 }
 
 /// What the framework sends for a new row, sent by hand.
-async fn write(bare: &DatabaseConnection, minter: &Minter, author: Id<Author>, fence: bool) {
+async fn write(bare: &DatabaseConnection, generator: &IdGenerator, author: Id<Author>, fence: bool) {
     let transaction = bare.begin().await.expect("a transaction");
     if fence {
         let shard = i32::from(author.shard().number());
@@ -109,7 +109,7 @@ async fn write(bare: &DatabaseConnection, minter: &Minter, author: Id<Author>, f
         transaction.query_one_raw(fence).await.expect("the fence");
     }
     let row = note::ActiveModel {
-        id: Set(minter.mint(author.shard()).expect("an id")),
+        id: Set(generator.generate(author.shard()).expect("an id")),
         author_id: Set(author),
         text: Set("a note of some thirty characters".to_owned()),
     };

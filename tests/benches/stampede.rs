@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use cached::macros::cached;
 use redis::aio::MultiplexedConnection;
 use report::{Bar, Report, progress};
-use tripod::cache::{Batch, Cache, Policy, Region};
+use tripod::cache::{Batch, Cache, Region, RegionConfig};
 use tripod::config;
 use tripod::id::Clock;
 use tripod::telemetry::Metrics;
@@ -138,8 +138,8 @@ async fn process(how: &str, url: &str) -> Result<()> {
         &config::Cache { memory_bytes: 1 << 20, value_bytes: 1 << 10 },
         &Metrics::default(),
     )?;
-    let policy = Policy { name: "bench".to_owned(), version: 1, ttl: Duration::from_secs(600) };
-    let region: Region<String> = Region::new(&cache, policy, |ids: Vec<i64>| async move {
+    let config = RegionConfig { name: "bench".to_owned(), version: 1, ttl: Duration::from_secs(600) };
+    let region: Region<String> = Region::new(&cache, config, |ids: Vec<i64>| async move {
         let mut found = Vec::new();
         for id in &ids {
             found.push((*id, load(*id).await));

@@ -44,7 +44,7 @@ impl Cache {
                 Turn::Load(loading) => {
                     self.loads.fetch_add(1, Relaxed);
                     let value = *self.database.lock().unwrap();
-                    loading.land(value, || *self.kept.lock().unwrap() = Some(value));
+                    loading.complete(value, || *self.kept.lock().unwrap() = Some(value));
                     return value;
                 }
                 Turn::Wait(waiting) => {
@@ -65,7 +65,7 @@ impl Cache {
 
     fn write(&self, value: u32) {
         *self.database.lock().unwrap() = value;
-        self.flights.cut(&0, || *self.kept.lock().unwrap() = None);
+        self.flights.forget(&0, || *self.kept.lock().unwrap() = None);
     }
 }
 

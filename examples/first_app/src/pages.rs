@@ -6,7 +6,7 @@ use axum::http::{StatusCode, header::SET_COOKIE};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{Router, get, post};
 use tripod::web::{Form, IdempotencyKey, PageQuery, Problem, SessionCookie, SignedIn, body::Multipart};
-use tripod::{App, Asked, Error, Pages, Result};
+use tripod::{App, Error, RequestHead, Result, WebPages};
 
 use crate::{Credentials, CuttingView};
 
@@ -70,14 +70,14 @@ struct ProblemPage<'p> {
     detail: &'p str,
 }
 
-fn problem(_: &Asked, problem: Problem) -> Response {
+fn problem(_: &RequestHead, problem: Problem) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, draw(&ProblemPage { title: &problem.title, detail: &problem.detail })).into_response()
 }
 
-pub fn pages() -> Pages {
+pub fn pages() -> WebPages {
     let routes =
         Router::new().route("/", get(home)).route("/log-in", post(log_in)).route("/log-out", post(log_out));
-    Pages { routes, files: Router::new(), uploads: Router::new().route("/share", post(share)), problem }
+    WebPages { routes, files: Router::new(), uploads: Router::new().route("/share", post(share)), problem }
 }
 // ANCHOR_END: pages

@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::catalogue::{Catalogue, Registered};
-use super::demo::{Demo, Fill};
-use super::{App, Pages, Services, role};
+use super::context::{App, Services};
+use super::demo::{Demo, DemoSeeder};
+use super::pages::WebPages;
 use crate::db::Migration;
 use crate::error::{Error, Result};
 use crate::graph::{self, Edge, Graph, RemoveEdges, WriteInverse};
@@ -43,14 +44,14 @@ pub struct AppBuilder<S = ()> {
     pub(super) jobs: Registry<App<S>>,
     pub(super) routes: OpenApiRouter<App<S>>,
     pub(super) uploads: OpenApiRouter<App<S>>,
-    pub(super) pages: Option<Pages<S>>,
-    pub(super) demo: Option<Fill<S>>,
-    pub(super) open: Open<S>,
-    pub(super) close: Option<Close<S>>,
+    pub(super) pages: Option<WebPages<S>>,
+    pub(super) demo: Option<DemoSeeder<S>>,
+    pub(super) open: OpenState<S>,
+    pub(super) close: Option<CloseState<S>>,
 }
 
-pub(super) type Open<S> = Box<dyn Fn(Services) -> BoxFuture<'static, Result<S>> + Send + Sync>;
-pub(super) type Close<S> = Box<dyn Fn(App<S>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+pub(super) type OpenState<S> = Box<dyn Fn(Services) -> BoxFuture<'static, Result<S>> + Send + Sync>;
+pub(super) type CloseState<S> = Box<dyn Fn(App<S>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 /// The framework's own tables, in the order in which they came.
 pub(crate) fn migrations() -> Vec<Migration> {
@@ -71,9 +72,10 @@ where
     jobs.register::<DeleteUpload>();
 }
 
-impl AppBuilder {
-    pub(super) fn new(name: &'static str, version: &'static str) -> Self {
-        Self::opening(name, version, Box::new(|_| Box::pin(async { Ok(()) })))
+impl App {
+    /// Begins an app of this name and version that has no state of its own.
+    pub fn builder(name: &'static str, version: &'static str) -> AppBuilder {
+        AppBuilder::opening(name, version, Box::new(|_| Box::pin(async { Ok(()) })))
     }
 }
 
@@ -118,7 +120,7 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
     }
 
     /// An app with the framework's own tables and jobs.
-    fn opening(name: &'static str, version: &'static str, open: Open<S>) -> Self {
+    fn opening(name: &'static str, version: &'static str, open: OpenState<S>) -> Self {
         let mut jobs = Registry::new();
         register_jobs(&mut jobs);
         jobs.register::<ExpireKeys>();
@@ -227,35 +229,23 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
     /// Web pages, for browsers. They share the API's sessions (by cookie) and its limits, are no
     /// part of the OpenAPI document, and a form that another site sends is refused.
     #[must_use]
-    pub fn pages(mut self, pages: Pages<S>) -> Self {
+    pub fn pages(mut self, pages: WebPages<S>) -> Self {
         self.pages = Some(pages);
         self
     }
 
-    /// What fills an empty service for `serve --demo`, so that there is something to look at. It is
+    /// What seeds an empty service for `serve --demo`, so that there is something to look at. It is
     /// run once, on a clock that begins `span` before the present and that it moves on itself
     /// ([`Demo::move_to`]), so that what it makes looks lived in; and gives names and values, such
     /// as a name to log in with, to announce beside the addresses.
     #[must_use]
-    pub fn demo<F, Done>(mut self, span: Duration, fill: F) -> Self
+    pub fn demo<F, Done>(mut self, span: Duration, seed: F) -> Self
     where
         F: FnOnce(Demo<S>) -> Done + Send + 'static,
         Done: Future<Output = anyhow::Result<Vec<(&'static str, String)>>> + Send + 'static,
     {
-        self.demo = Some(Fill { span, run: Box::new(move |demo| Box::pin(fill(demo))) });
+        self.demo = Some(DemoSeeder { span, run: Box::new(move |demo| Box::pin(seed(demo))) });
         self
-    }
-
-    /// Plays the role that the command line asks for, `serve` by default. Failures are printed,
-    /// as sentences.
-    pub async fn run(self) -> std::process::ExitCode {
-        match role::play(self).await {
-            Ok(()) => std::process::ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("error: {}", error.chain());
-                std::process::ExitCode::FAILURE
-            }
-        }
     }
 
     /// Refuses an app whose parts contradict each other, naming all that does at once.

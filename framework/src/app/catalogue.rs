@@ -22,7 +22,7 @@ pub struct Catalogue {
     /// The kinds of edges.
     pub edges: Vec<EdgeKind>,
     pub(super) cached: Vec<fn(&Shards)>,
-    pub(super) timelines: Vec<timeline::Kind>,
+    pub(super) timelines: Vec<timeline::TimelineKind>,
 }
 
 /// A kind of edge, by the tables of its ends.
@@ -58,7 +58,7 @@ impl Catalogue {
 
     /// An entity whose rows appear in timelines.
     pub fn add_timeline<E: TimelineItem>(&mut self) {
-        self.timelines.push(timeline::Kind::of::<E>());
+        self.timelines.push(timeline::TimelineKind::of::<E>());
     }
 
     /// A kind of edge.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use tokio_util::sync::CancellationToken;
 
-use super::AppBuilder;
 use crate::config::Config;
 use crate::error::Result;
 use crate::graph::{Edge, Graph};
@@ -78,13 +77,6 @@ pub struct Services {
     pub passwords: Passwords,
     /// Cancelled when the process is told to stop: what takes long should end then.
     pub shutdown: CancellationToken,
-}
-
-impl App {
-    /// Begins an app of this name and version that has no state of its own.
-    pub fn builder(name: &'static str, version: &'static str) -> AppBuilder {
-        AppBuilder::new(name, version)
-    }
 }
 
 impl<S> App<S> {

@@ -5,7 +5,7 @@
 
 use sea_orm::ColumnType;
 
-use super::Catalogue;
+use super::catalogue::Catalogue;
 use crate::shard::{Column, Placement, Table};
 
 /// The source of a migration of this name that creates the tables of these entities.

@@ -18,8 +18,9 @@ use tower_http::compression::CompressionLayer;
 use tower_http::cors::CorsLayer;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::pages::{Pages, dressed};
-use super::{App, openapi};
+use super::context::App;
+use super::openapi;
+use super::pages::{WebPages, with_problem_pages};
 use crate::error::{Error, Result};
 use crate::media::MediaKey;
 use crate::telemetry::Metrics;
@@ -34,7 +35,7 @@ pub(super) struct Parts<S> {
     pub(super) about: openapi::About,
     pub(super) routes: OpenApiRouter<App<S>>,
     pub(super) uploads: OpenApiRouter<App<S>>,
-    pub(super) pages: Option<Pages<S>>,
+    pub(super) pages: Option<WebPages<S>>,
 }
 
 pub(super) fn router<S: Send + Sync + 'static>(parts: Parts<S>, app: App<S>) -> Result<Router> {
@@ -59,8 +60,8 @@ pub(super) fn router<S: Send + Sync + 'static>(parts: Parts<S>, app: App<S>) -> 
         all = all.layer(cors);
     }
     if let Some(pages) = parts.pages {
-        let Pages { routes, files, uploads, problem } = pages.guarded();
-        all = all.merge(dressed(known(routes.merge(large(uploads))).merge(files), problem));
+        let WebPages { routes, files, uploads, problem } = pages.guarded();
+        all = all.merge(with_problem_pages(known(routes.merge(large(uploads))).merge(files), problem));
     } else {
         all = all.fallback(fallback);
     }

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 /// The number of the lock in the database.
 const SERVING: i32 = 3;
 /// Between two looks at whether it is still held.
-const LOOK: Duration = Duration::from_secs(1);
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What makes this process the only one.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl InstanceLock {
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(WATCH_INTERVAL) => {}
             }
             if lock.check().await.is_ok() {
                 continue;

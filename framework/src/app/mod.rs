@@ -14,6 +14,7 @@ mod instance_lock;
 mod openapi;
 mod pages;
 mod role;
+mod serve_demo;
 pub(crate) mod start;
 
 pub use builder::AppBuilder;
@@ -22,4 +23,4 @@ pub(crate) use builder::{migrations, register_jobs};
 pub use catalogue::{Catalogue, EdgeKind, Registered};
 pub use context::{App, Services};
 pub use demo::Demo;
-pub use pages::{Asked, Pages, ProblemPage};
+pub use pages::{RenderProblem, RequestHead, WebPages};

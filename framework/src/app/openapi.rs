@@ -15,7 +15,8 @@ use utoipa_swagger_ui::SwaggerUi;
 
 mod schemas;
 
-use super::{App, AppBuilder};
+use super::builder::AppBuilder;
+use super::context::App;
 use crate::error::{Error, Result};
 use crate::web::{FieldError, PROBLEM_JSON, Problem};
 

@@ -9,7 +9,7 @@ use axum::response::Response;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use super::App;
+use super::context::App;
 use crate::web::{Problem, fallback, method_not_allowed, panicked, refuse_cross_site};
 
 /// An app's web pages, for [`super::AppBuilder::pages`].
@@ -21,24 +21,24 @@ use crate::web::{Problem, fallback, method_not_allowed, panicked, refuse_cross_s
 /// use axum::routing::get;
 /// use tripod::access::Viewer;
 /// use tripod::web::Problem;
-/// use tripod::{App, Asked, Pages};
+/// use tripod::{App, RequestHead, WebPages};
 ///
 /// async fn home(viewer: Viewer) -> Html<&'static str> {
 ///     Html(if viewer == Viewer::Anonymous { "<h1>Welcome" } else { "<h1>Welcome back" })
 /// }
 ///
-/// fn problem(_: &Asked, problem: Problem) -> Response {
+/// fn problem(_: &RequestHead, problem: Problem) -> Response {
 ///     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
 ///     (status, Html(format!("<h1>{}", problem.title))).into_response()
 /// }
 ///
 /// # async fn run() {
 /// let routes = Router::new().route("/", get(home));
-/// let pages = Pages { routes, files: Router::new(), uploads: Router::new(), problem };
+/// let pages = WebPages { routes, files: Router::new(), uploads: Router::new(), problem };
 /// App::builder("hello", "1.0.0").pages(pages).run().await;
 /// # }
 /// ```
-pub struct Pages<S = ()> {
+pub struct WebPages<S = ()> {
     /// The pages and their forms.
     pub routes: Router<App<S>>,
     /// The files that pages load. They are everybody's: no session is looked up for them and no limit
@@ -47,15 +47,15 @@ pub struct Pages<S = ()> {
     /// Forms that take files, as [`super::AppBuilder::uploads`].
     pub uploads: Router<App<S>>,
     /// The page that says what went wrong, also for addresses where nothing is.
-    pub problem: ProblemPage,
+    pub problem: RenderProblem,
 }
 
 /// Makes the page that says what went wrong.
-pub type ProblemPage = fn(&Asked, Problem) -> Response;
+pub type RenderProblem = fn(&RequestHead, Problem) -> Response;
 
-/// What was asked for when something went wrong.
+/// The head of a request that went wrong.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct RequestHead {
     /// The method.
     pub method: Method,
     /// The address, below the host.
@@ -64,7 +64,7 @@ pub struct Asked {
     pub headers: HeaderMap,
 }
 
-impl<S: Send + Sync + 'static> Pages<S> {
+impl<S: Send + Sync + 'static> WebPages<S> {
     /// The same pages, which refuse what other sites send.
     pub(super) fn guarded(self) -> Self {
         let guarded = |router: Router<App<S>>| router.layer(from_fn(refuse_cross_site));
@@ -73,12 +73,15 @@ impl<S: Send + Sync + 'static> Pages<S> {
 }
 
 /// Shows problems as pages to browsers; to others they stay problem+json.
-pub(super) fn dressed<S: Send + Sync + 'static>(router: Router<App<S>>, page: ProblemPage) -> Router<App<S>> {
+pub(super) fn with_problem_pages<S: Send + Sync + 'static>(
+    router: Router<App<S>>,
+    render: RenderProblem,
+) -> Router<App<S>> {
     router
         .fallback(fallback)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(page, dress))
+        .layer(from_fn_with_state(render, render_problem))
         .layer(SetResponseHeaderLayer::if_not_present(
             CONTENT_SECURITY_POLICY,
             HeaderValue::from_static(DEFAULT_POLICY),
@@ -90,21 +93,21 @@ pub(super) fn dressed<S: Send + Sync + 'static>(router: Router<App<S>>, page: Pr
 const DEFAULT_POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; \
     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-async fn dress(State(page): State<ProblemPage>, request: Request, next: Next) -> Response {
+async fn render_problem(State(render): State<RenderProblem>, request: Request, next: Next) -> Response {
     if !takes_html(request.headers()) {
         return next.run(request).await;
     }
     let (method, uri, headers) = (request.method(), request.uri(), request.headers());
-    let asked = Asked { method: method.clone(), uri: uri.clone(), headers: headers.clone() };
+    let head = RequestHead { method: method.clone(), uri: uri.clone(), headers: headers.clone() };
     let mut response = next.run(request).await;
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
-    let mut shown = page(&asked, problem);
+    let mut page = render(&head, problem);
     for name in [RETRY_AFTER, ALLOW] {
         if let Some(value) = response.headers_mut().remove(&name) {
-            shown.headers_mut().insert(name, value);
+            page.headers_mut().insert(name, value);
         }
     }
-    shown
+    page
 }
 
 /// Whether a browser asks for a page: only those name HTML.

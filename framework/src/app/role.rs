@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::builder::AppBuilder;
 use super::start::{self, Access, Started};
-use super::{AppBuilder, demo};
+use super::{first_migration, openapi, serve_demo};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::id::Clock;
@@ -81,8 +82,21 @@ enum Jobs {
     },
 }
 
-/// Plays the role that the command line asks for.
-pub(super) async fn play<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result<()> {
+impl<S: Send + Sync + 'static> AppBuilder<S> {
+    /// Plays the role that the command line asks for, `serve` by default. Failures are printed,
+    /// as sentences.
+    pub async fn run(self) -> std::process::ExitCode {
+        match run_role(self).await {
+            Ok(()) => std::process::ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("error: {}", error.chain());
+                std::process::ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+async fn run_role<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result<()> {
     let mut command = Arguments::command().name(app.name).bin_name(app.name).version(app.version);
     let arguments =
         command.clone().try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
@@ -102,15 +116,15 @@ pub(super) async fn play<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result
     };
     app.check()?;
     let role = match role {
-        Role::Openapi => return print(&super::openapi::document(app)?),
+        Role::Openapi => return print(&openapi::document(app)?),
         Role::Settings => return print(crate::config::DEFAULTS),
-        Role::Migration { name } => return print(&super::first_migration::source(&app.catalogue, &name)),
+        Role::Migration { name } => return print(&first_migration::source(&app.catalogue, &name)),
         role => role,
     };
     let config = Config::load(arguments.config.as_deref())?;
     telemetry::start(&config.log)?;
     if let Role::Serve(Serve { demo: true, .. }) = role {
-        return demo::serve(app, config).await;
+        return serve_demo::serve(app, config).await;
     }
     if let Role::Migrate = role {
         start::migrate_all(&app, &config).await?;
@@ -126,7 +140,7 @@ pub(super) async fn play<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result
     }
     let access = match role {
         Role::Serve(_) | Role::Work => Access::Serve,
-        _ => Access::Beside,
+        _ => Access::Inspect,
     };
     let started = start::start(app, config, Clock::system(), access).await?;
     match role {

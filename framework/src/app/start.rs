@@ -10,10 +10,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::builder::Close;
-use super::demo::Filled;
+use super::builder::{AppBuilder, CloseState};
+use super::context::{App, Services};
+use super::demo::SeededDemo;
+use super::http;
 use super::instance_lock::InstanceLock;
-use super::{App, AppBuilder, Services, http};
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::db::{Database, check_schema, columns, migrate};
@@ -35,16 +36,16 @@ pub(crate) struct Started<S> {
     pub(crate) worker: Worker<App<S>>,
     name: &'static str,
     instance_lock: InstanceLock,
-    close: Option<Close<S>>,
+    close: Option<CloseState<S>>,
 }
 
-/// What a process is to the stores.
+/// What a process opens the stores for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Serves or works: where nothing is shared there is one such process.
+    /// To serve or work: where nothing is shared there is one such process.
     Serve,
-    /// Looks at what is there, and changes a row at most.
-    Beside,
+    /// To look at what is there, and change a row at most.
+    Inspect,
 }
 
 /// Opens the stores. After this nothing that the app needs can turn out to be missing.
@@ -56,7 +57,7 @@ pub(crate) async fn start<S: Send + Sync + 'static>(
 ) -> Result<Started<S>> {
     let instance_lock = match access {
         Access::Serve => InstanceLock::of_files(&config)?,
-        Access::Beside => InstanceLock::NotNeeded,
+        Access::Inspect => InstanceLock::NotNeeded,
     };
     start_locked(builder, config, clock, access, instance_lock).await
 }
@@ -164,11 +165,11 @@ pub(super) async fn open<S: Send + Sync + 'static>(
 }
 
 /// Serves, and works the queue if told to, until Ctrl-C or SIGTERM, then finishes what is open. A
-/// service that was filled just now is announced when the jobs of that are done.
+/// service that was seeded just now is announced when the jobs of that are done.
 pub(super) async fn serve<S: Send + Sync + 'static>(
     started: Started<S>,
     work: bool,
-    filled: Option<Filled>,
+    seeded: Option<SeededDemo>,
 ) -> Result<()> {
     let Started { app, router, worker, name, instance_lock, close } = started;
     let config = &app.config;
@@ -183,14 +184,14 @@ pub(super) async fn serve<S: Send + Sync + 'static>(
         true => tokio::spawn(worker.run(stop.clone())),
         false => tokio::spawn(async {}),
     };
-    if let Some(filled) = &filled {
+    if let Some(seeded) = &seeded {
         tokio::select! {
-            finished = filled.finish(&app.queue) => finished?,
-            // Told to stop meanwhile: the mark stays, and the next start says that half is there.
+            finished = seeded.finish(&app.queue) => finished?,
+            // Told to stop meanwhile: the marker stays, and the next start says that half is there.
             () = stop.cancelled() => return Ok(()),
         }
     }
-    announce(name, address, config, filled.as_ref())?;
+    announce(name, address, config, seeded.as_ref())?;
     server::serve(listener, router, limits(config), stop.cancelled()).await?;
     stop.cancel();
     finish(&app, working, watching, close).await
@@ -213,7 +214,7 @@ async fn finish<S>(
     app: &App<S>,
     working: JoinHandle<()>,
     watching: JoinHandle<()>,
-    close_state: Option<Close<S>>,
+    close_state: Option<CloseState<S>>,
 ) -> Result<()> {
     let drain = Duration::from_secs(app.config.http.drain_seconds.into());
     if tokio::time::timeout(drain, working).await.is_err() {
@@ -226,7 +227,7 @@ async fn finish<S>(
 }
 
 /// Closes the app's state, and then the databases.
-pub(super) async fn close<S>(app: &App<S>, state: Option<&Close<S>>) -> Result<()> {
+pub(super) async fn close<S>(app: &App<S>, state: Option<&CloseState<S>>) -> Result<()> {
     if let Some(close) = state {
         close(app.clone()).await?;
     }
@@ -251,13 +252,13 @@ fn announce(
     name: &str,
     address: std::net::SocketAddr,
     config: &Config,
-    filled: Option<&Filled>,
+    seeded: Option<&SeededDemo>,
 ) -> Result<()> {
     let mut text = format!(
         "{name} is ready\n  http  http://{address}/\n  docs  http://{address}/docs\n  data  {}\n",
         config.data_dir.display()
     );
-    let more = filled.iter().flat_map(|filled| &filled.lines);
+    let more = seeded.iter().flat_map(|seeded| &seeded.lines);
     text.extend(more.map(|(what, value)| format!("  {what}  {value}\n")));
     say(&text)
 }

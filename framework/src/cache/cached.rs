@@ -44,7 +44,7 @@ impl<T> Copy for Codec<T> {}
 
 /// What the values of a region have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub struct RegionConfig {
     /// See [`Cached::NAME`].
     pub name: String,
     /// See [`Cached::VERSION`].
@@ -53,7 +53,7 @@ pub struct Policy {
     pub ttl: Duration,
 }
 
-impl Policy {
+impl RegionConfig {
     /// That of a type.
     pub fn of<T: Cached>() -> Self {
         Self { name: T::NAME.to_owned(), version: T::VERSION, ttl: T::TTL }

@@ -1,7 +1,7 @@
 //! Single flight: of all who miss a key at the same time one loads, and the others wait for that.
 //!
-//! Invariants: a key has one flight at most; what a flight brings is kept only if nothing has cut it
-//! off meanwhile; whoever comes after a cut begins another flight, so nobody is handed what was read
+//! Invariants: a key has one flight at most; what a flight brings is stored only if it was not
+//! forgotten meanwhile; whoever comes after that begins another flight, so nobody is handed what was read
 //! before a change that was known when they asked. `tests/whole_system/single_flight.rs` runs this
 //! file under loom, which is why its locks come from the module above it.
 
@@ -22,10 +22,10 @@ struct Flight<V> {
 }
 
 enum State<V> {
-    Flying(Vec<Waker>),
-    Landed(V),
-    /// Whoever flew it was dropped: nothing comes of it.
-    Lost,
+    Pending(Vec<Waker>),
+    Done(V),
+    /// Whoever loaded was dropped: nothing comes of it.
+    Abandoned,
 }
 
 /// What somebody who missed a key does next.
@@ -38,14 +38,14 @@ pub(super) enum Turn<K: Copy + Eq + Hash, V> {
     Wait(Waiting<V>),
 }
 
-/// The duty to load. Dropped before it has landed, it leaves those who wait with nothing.
+/// The duty to load. Dropped before it is complete, it leaves those who wait with nothing.
 pub(super) struct Loading<K: Copy + Eq + Hash, V> {
     flights: Arc<Flights<K, V>>,
     key: K,
     flight: Arc<Flight<V>>,
 }
 
-/// What a flight brings; nothing when it is lost.
+/// What a flight brings; nothing when it is abandoned.
 pub(super) struct Waiting<V> {
     flight: Arc<Flight<V>>,
     /// Its place among the wakers.
@@ -59,36 +59,36 @@ impl<K: Copy + Eq + Hash, V> Default for Flights<K, V> {
 }
 
 impl<K: Copy + Eq + Hash, V> Flights<K, V> {
-    /// Joins the flight of a key, or begins one, `now`; one that began before `since` is cut off. `look`
-    /// sees what landed flights have kept.
+    /// Joins the flight of a key, or begins one, `now`; one that began before `since` is forgotten.
+    /// `lookup` sees what complete flights have stored.
     pub(super) fn join(
         this: &Arc<Self>,
         key: K,
         (now, since): (u64, u64),
-        look: impl FnOnce() -> Option<V>,
+        lookup: impl FnOnce() -> Option<V>,
     ) -> Turn<K, V> {
         let mut flights = lock(&this.0);
-        if let Some(found) = look() {
+        if let Some(found) = lookup() {
             return Turn::Found(found);
         }
         if let Some(flight) = flights.get(&key).filter(|flight| flight.begun >= since) {
             return Turn::Wait(Waiting { flight: flight.clone(), place: None });
         }
-        let flight = Arc::new(Flight { begun: now, state: Mutex::new(State::Flying(Vec::new())) });
+        let flight = Arc::new(Flight { begun: now, state: Mutex::new(State::Pending(Vec::new())) });
         flights.insert(key, flight.clone());
         Turn::Load(Loading { flights: this.clone(), key, flight })
     }
 
-    /// Cuts off what is under way for a key: it still reaches those who wait for it, and is not
-    /// kept. `change` is done in the same step.
-    pub(super) fn cut<R>(&self, key: &K, change: impl FnOnce() -> R) -> R {
+    /// Forgets the flight of a key: what it brings still reaches those who wait for it, and is not
+    /// stored. `change` is done in the same step.
+    pub(super) fn forget<R>(&self, key: &K, change: impl FnOnce() -> R) -> R {
         let mut flights = lock(&self.0);
         flights.remove(key);
         change()
     }
 
     /// The same of every key.
-    pub(super) fn cut_all<R>(&self, change: impl FnOnce() -> R) -> R {
+    pub(super) fn forget_all<R>(&self, change: impl FnOnce() -> R) -> R {
         let mut flights = lock(&self.0);
         flights.clear();
         change()
@@ -101,30 +101,30 @@ impl<K: Copy + Eq + Hash, V: Clone> Loading<K, V> {
         Waiting { flight: self.flight.clone(), place: None }
     }
 
-    /// Hands `value` to all who wait, after `keep`, which is called if nothing has cut this off.
-    pub(super) fn land(self, value: V, keep: impl FnOnce()) {
-        // In this order whoever joins once it has left finds what was kept.
-        self.leave(keep);
-        self.flight.end(State::Landed(value));
+    /// Hands `value` to all who wait, after `store`, which is called if this was not forgotten.
+    pub(super) fn complete(self, value: V, store: impl FnOnce()) {
+        // In this order whoever joins once it is removed finds what was stored.
+        self.remove(store);
+        self.flight.end(State::Done(value));
     }
 }
 
 impl<K: Copy + Eq + Hash, V> Loading<K, V> {
-    /// Takes the flight off the board, unless it was cut off.
-    fn leave(&self, keep: impl FnOnce()) {
+    /// Removes the flight, unless it was forgotten.
+    fn remove(&self, store: impl FnOnce()) {
         let mut flights = lock(&self.flights.0);
-        let flying = flights.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
-        if flying {
+        let is_current = flights.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
+        if is_current {
             flights.remove(&self.key);
-            keep();
+            store();
         }
     }
 }
 
 impl<K: Copy + Eq + Hash, V> Drop for Loading<K, V> {
     fn drop(&mut self) {
-        self.leave(|| ());
-        self.flight.end(State::Lost);
+        self.remove(|| ());
+        self.flight.end(State::Abandoned);
     }
 }
 
@@ -134,12 +134,12 @@ impl<V> Flight<V> {
         let wakers = {
             let mut state = lock(&self.state);
             match &mut *state {
-                State::Flying(wakers) => {
+                State::Pending(wakers) => {
                     let wakers = std::mem::take(wakers);
                     *state = end;
                     wakers
                 }
-                State::Landed(_) | State::Lost => return,
+                State::Done(_) | State::Abandoned => return,
             }
         };
         wakers.into_iter().for_each(Waker::wake);
@@ -152,9 +152,9 @@ impl<V: Clone> Future for Waiting<V> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<V>> {
         let flight = self.flight.clone();
         match &mut *lock(&flight.state) {
-            State::Landed(value) => Poll::Ready(Some(value.clone())),
-            State::Lost => Poll::Ready(None),
-            State::Flying(wakers) => {
+            State::Done(value) => Poll::Ready(Some(value.clone())),
+            State::Abandoned => Poll::Ready(None),
+            State::Pending(wakers) => {
                 match self.place.and_then(|place| wakers.get_mut(place)) {
                     Some(waker) => waker.clone_from(context.waker()),
                     None => {

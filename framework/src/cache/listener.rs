@@ -1,9 +1,9 @@
-//! Hears what other processes change, and knows up to when it has heard everything.
+//! Subscribes to what other processes change, and knows up to when it has received everything.
 //!
-//! The first level is believed only for [`BELIEVED_MS`] after something that this process said itself
-//! has come back to it: all that was told before that has been heard. So a connection that is slow,
-//! cut or half open makes reads slower, never older. It runs on a thread of its own: a busy service
-//! must not make its cache unbelievable.
+//! The first level is coherent only for [`COHERENCE_MS`] after a heartbeat that this process published
+//! itself was sent and has come back: every invalidation published before it has been received. So a
+//! connection that is slow, cut or half open makes reads slower, never older. It runs on a thread of its
+//! own: a busy service must not make its cache incoherent.
 
 use std::collections::VecDeque;
 use std::sync::Weak;
@@ -15,18 +15,18 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 
 use super::{Cache, Inner, shared};
 use crate::error::{Error, Result};
-use crate::redis::{Speaker, Subscription};
+use crate::redis::{Publisher, Subscription};
 
-/// How old what is heard may be: a write is seen by the first level of every process after it.
-pub(super) const BELIEVED_MS: u64 = 100;
-/// Between two things said: four of them in the time above, so that a late one is no matter.
-const SAY: Duration = Duration::from_millis(25);
-/// With nothing heard of what was said for so long, the connection is given up.
-const DEAF: Duration = Duration::from_secs(2);
-/// Between two tries to listen.
-const AGAIN: Duration = Duration::from_millis(200);
-/// Said and not yet heard, at most.
-const UNHEARD: usize = 128;
+/// How stale a value may be: a write is seen by the first level of every process after it.
+pub(super) const COHERENCE_MS: u64 = 100;
+/// Four heartbeats in the time above, so that a late one is no matter.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(25);
+/// With no heartbeat received for so long, the connection is given up.
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Between two tries to subscribe.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+/// Heartbeats sent and not yet received, at most.
+const MAX_IN_FLIGHT: usize = 128;
 
 /// Begins to listen; it ends with the cache.
 pub(super) fn start(cache: Weak<Inner>) -> Result<()> {
@@ -40,53 +40,60 @@ pub(super) fn start(cache: Weak<Inner>) -> Result<()> {
 }
 
 async fn keep_listening(cache: Weak<Inner>) {
-    let channel = format!("c:heard:{:016x}", rand::random::<u64>());
+    let channel = format!("c:heartbeat:{:016x}", rand::random::<u64>());
     while let Some(inner) = cache.upgrade() {
         let Some(redis) = inner.redis.clone() else { return };
-        let heard_at = redis.key(&channel);
-        let changed_at = inner.shared.as_ref().map(shared::Shared::channel).unwrap_or_default();
+        let heartbeats = redis.key(&channel);
+        let invalidations = inner.shared.as_ref().map(shared::Shared::channel).unwrap_or_default();
         drop(inner);
-        match redis.subscribe(&[changed_at, heard_at.clone()]).await {
-            Ok(subscription) => listen(&cache, subscription, &heard_at).await,
+        match redis.subscribe(&[invalidations, heartbeats.clone()]).await {
+            Ok(subscription) => listen(&cache, subscription, &heartbeats).await,
             Err(error) => tracing::debug!(error = error.chain(), "the cache's first level is not used"),
         }
-        sleep(AGAIN).await;
+        sleep(RETRY_INTERVAL).await;
     }
 }
 
-/// What was said and not yet heard: a number, when it was said, and how often it is still to come.
-type Said = VecDeque<(u64, u64, usize)>;
+/// Heartbeats that were sent and not yet received.
+type InFlight = VecDeque<Heartbeat>;
+
+struct Heartbeat {
+    number: u64,
+    sent_ms: u64,
+    /// How often it is still to come: once from each server.
+    remaining: usize,
+}
 
 /// Listens until the connection is lost.
-async fn listen(cache: &Weak<Inner>, mut subscription: Subscription, heard_at: &str) {
+async fn listen(cache: &Weak<Inner>, mut subscription: Subscription, heartbeats: &str) {
     {
         let Some(inner) = cache.upgrade() else { return };
         // What was changed while nobody listened is not known.
         inner.local.clear();
-        tokio::spawn(async move { Cache(inner).tell_recent().await });
+        tokio::spawn(async move { Cache(inner).republish_recent().await });
     }
-    let (say, mut said) = mpsc::channel(1);
-    let speaker = subscription.speaker();
-    let servers = speaker.servers();
-    let speaking = tokio::spawn(speak(cache.clone(), speaker, heard_at.to_owned(), say));
-    let mut unheard = Said::new();
-    let mut deaf_at = Instant::now() + DEAF;
+    let (sender, mut sent) = mpsc::channel(1);
+    let publisher = subscription.publisher();
+    let servers = publisher.servers();
+    let publishing = tokio::spawn(publish(cache.clone(), publisher, heartbeats.to_owned(), sender));
+    let mut in_flight = InFlight::new();
+    let mut timeout = Instant::now() + HEARTBEAT_TIMEOUT;
     'listening: loop {
         tokio::select! {
-            // In this order nothing is heard before it is known to be said.
+            // In this order nothing is received before it is known to be sent.
             biased;
-            spoke = said.recv() => match spoke {
-                Some((number, at_ms)) => {
-                    unheard.push_back((number, at_ms, servers));
-                    unheard.truncate(UNHEARD);
+            sent = sent.recv() => match sent {
+                Some((number, sent_ms)) => {
+                    in_flight.push_back(Heartbeat { number, sent_ms, remaining: servers });
+                    in_flight.truncate(MAX_IN_FLIGHT);
                 }
                 None => break,
             },
-            message = timeout_at(deaf_at, subscription.next()) => match message {
-                Ok(Some((channel, text))) if channel == heard_at => {
+            message = timeout_at(timeout, subscription.next()) => match message {
+                Ok(Some((channel, text))) if channel == heartbeats => {
                     let Ok(number) = text.parse::<u64>() else { continue };
-                    if let Some((_, _, times)) = unheard.iter_mut().find(|(said, ..)| *said == number) {
-                        *times = times.saturating_sub(1);
+                    if let Some(heartbeat) = in_flight.iter_mut().find(|heartbeat| heartbeat.number == number) {
+                        heartbeat.remaining = heartbeat.remaining.saturating_sub(1);
                     }
                 }
                 Ok(Some((_, text))) => {
@@ -96,45 +103,50 @@ async fn listen(cache: &Weak<Inner>, mut subscription: Subscription, heard_at: &
                 Ok(None) | Err(_) => break,
             },
         }
-        while let Some((_, at_ms, 0)) = unheard.front() {
-            deaf_at = Instant::now() + DEAF;
+        while let Some(&Heartbeat { sent_ms, remaining: 0, .. }) = in_flight.front() {
+            timeout = Instant::now() + HEARTBEAT_TIMEOUT;
             let Some(inner) = cache.upgrade() else { break };
-            if !inner.is_asked(subscription.identity()) {
-                // What is asked is another server by now, or none: what is told there is not heard here.
-                inner.disbelieve();
+            if !inner.is_current_server(subscription.identity()) {
+                // Calls go to another server by now, or to none: what is published there is not received here.
+                inner.mark_incoherent();
                 break 'listening;
             }
-            inner.believe_until(at_ms + BELIEVED_MS);
-            unheard.pop_front();
+            inner.mark_coherent_until(sent_ms + COHERENCE_MS);
+            in_flight.pop_front();
         }
     }
-    speaking.abort();
+    publishing.abort();
     if let Some(inner) = cache.upgrade() {
-        inner.disbelieve();
+        inner.mark_incoherent();
     }
 }
 
-/// Says a number from time to time, and tells again what could not be told.
-async fn speak(cache: Weak<Inner>, mut speaker: Speaker, channel: String, said: mpsc::Sender<(u64, u64)>) {
-    let mut ticks = interval(SAY);
+/// Publishes heartbeats, and the invalidations that could not be published before.
+async fn publish(
+    cache: Weak<Inner>,
+    mut publisher: Publisher,
+    channel: String,
+    sent: mpsc::Sender<(u64, u64)>,
+) {
+    let mut ticks = interval(HEARTBEAT_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for number in 0.. {
         ticks.tick().await;
         let Some(inner) = cache.upgrade() else { return };
-        let at_ms = inner.clock.now_ms();
-        if inner.untold.has_due(at_ms) && !inner.is_telling.swap(true, Relaxed) {
-            // Beside this: what is said must not wait for it.
+        let now_ms = inner.clock.now_ms();
+        if inner.pending_invalidations.has_due(now_ms) && !inner.is_publishing.swap(true, Relaxed) {
+            // Beside this: heartbeats must not wait for it.
             let cache = Cache(inner);
             tokio::spawn(async move {
-                cache.tell_untold().await;
-                sleep(AGAIN).await;
-                cache.0.is_telling.store(false, Relaxed);
+                cache.publish_pending().await;
+                sleep(RETRY_INTERVAL).await;
+                cache.0.is_publishing.store(false, Relaxed);
             });
         }
-        if said.send((number, at_ms)).await.is_err() {
+        if sent.send((number, now_ms)).await.is_err() {
             return;
         }
-        if let Err(error) = speaker.say(&channel, &number.to_string()).await {
+        if let Err(error) = publisher.publish(&channel, &number.to_string()).await {
             tracing::debug!(error = error.chain(), "the cache's first level is not used");
             return;
         }

@@ -1,6 +1,6 @@
 //! The first level: values in this process, bounded by their weight in bytes.
 //!
-//! moka decides what stays. What is kept, barred and dropped passes the flights' lock of its key, so
+//! moka decides what stays. What is stored, blocked and dropped passes the flights' lock of its key, so
 //! that a load that is under way while its key changes leaves nothing behind.
 
 use std::any::Any;
@@ -35,22 +35,22 @@ pub(super) struct Key {
 /// What is known of a key.
 #[derive(Clone)]
 pub(super) struct Entry {
-    pub(super) what: What,
+    pub(super) state: EntryState,
     /// When it was read from its database, in milliseconds of the clock.
     pub(super) loaded_ms: u64,
     /// From when on it is to be loaded anew, while it is still given.
     pub(super) fresh_until_ms: u64,
     /// From when on it is not given any more.
-    pub(super) dead_from_ms: u64,
+    pub(super) expires_ms: u64,
     pub(super) bytes: u32,
 }
 
 impl Entry {
     /// The value, if there is one.
     pub(super) fn value(&self) -> Option<Erased> {
-        match &self.what {
-            What::Value(value) => Some(value.clone()),
-            What::Absent | What::Barred(_) => None,
+        match &self.state {
+            EntryState::Value(value) => Some(value.clone()),
+            EntryState::Absent | EntryState::Blocked(_) => None,
         }
     }
 
@@ -61,13 +61,14 @@ impl Entry {
     }
 }
 
+/// What is cached under a key.
 #[derive(Clone)]
-pub(super) enum What {
+pub(super) enum EntryState {
     Value(Erased),
     /// There is none.
     Absent,
-    /// It is being changed, by the change of this number: readers ask the database, and nothing is kept.
-    Barred(u64),
+    /// It is being changed, by the change of this number: readers ask the database, and nothing is cached.
+    Blocked(u64),
 }
 
 /// The first level of all regions.
@@ -81,11 +82,11 @@ pub(super) struct Local {
 
 impl Local {
     pub(super) fn new(bytes: u64, stats: Arc<AllStats>) -> Self {
-        let (left, hasher) = (stats.clone(), RandomState::new());
+        let (evicted, hasher) = (stats.clone(), RandomState::new());
         let entries = moka::sync::Cache::builder()
             .max_capacity(bytes)
             .weigher(|_: &Key, entry: &Entry| entry.bytes)
-            .eviction_listener(move |key, entry, _| left.of(key.region).left(entry.bytes))
+            .eviction_listener(move |key, entry, _| evicted.of(key.region).removed(entry.bytes))
             .build_with_hasher(hasher.clone());
         let flights = (0..LOCKS).map(|_| Arc::default()).collect();
         Self { entries, stats, flights, hasher, changes: AtomicU64::new(0) }
@@ -93,39 +94,40 @@ impl Local {
 
     /// What is known of a key, if it is not too old.
     pub(super) fn get(&self, key: Key, now_ms: u64) -> Option<Entry> {
-        self.entries.get(&key).filter(|entry| now_ms < entry.dead_from_ms)
+        self.entries.get(&key).filter(|entry| now_ms < entry.expires_ms)
     }
 
-    /// Joins the load of a key, or begins it; times and `look` as for [`Flights::join`].
+    /// Joins the load of a key, or begins it; times and `lookup` as for [`Flights::join`].
     pub(super) fn join(
         &self,
         key: Key,
         times_ms: (u64, u64),
-        look: impl FnOnce() -> Option<Answer>,
+        lookup: impl FnOnce() -> Option<Answer>,
     ) -> Turn<Key, Answer> {
-        Flights::join(self.flights(key), key, times_ms, look)
+        Flights::join(self.flights(key), key, times_ms, lookup)
     }
 
-    /// Ends a load; what it brought is kept, where it is to be, and unless its row is being changed.
-    /// Tells whether that was in the way.
-    pub(super) fn land(
+    /// Completes a load; `store` is cached, unless fills are blocked because its row is being changed.
+    /// Says whether they were.
+    pub(super) fn complete(
         &self,
         loading: Loading<Key, Answer>,
         key: Key,
         answer: Answer,
-        keep: Option<Entry>,
+        store: Option<Entry>,
         now_ms: u64,
     ) -> bool {
-        let mut barred = false;
-        loading.land(answer, || {
-            if let Some(entry) = keep {
-                barred = self.get(key, now_ms).is_some_and(|there| matches!(there.what, What::Barred(_)));
-                if !barred {
+        let mut is_blocked = false;
+        loading.complete(answer, || {
+            if let Some(entry) = store {
+                is_blocked =
+                    self.get(key, now_ms).is_some_and(|there| matches!(there.state, EntryState::Blocked(_)));
+                if !is_blocked {
                     self.insert(key, entry);
                 }
             }
         });
-        barred
+        is_blocked
     }
 
     /// A number for a change.
@@ -133,27 +135,27 @@ impl Local {
         self.changes.fetch_add(1, Relaxed)
     }
 
-    /// Drops what is known of a key that is being changed, and has nothing kept until it is admitted.
-    pub(super) fn bar(&self, key: Key, change: u64, now_ms: u64, until_ms: u64) {
-        let what = What::Barred(change);
-        let (fresh_until_ms, dead_from_ms, bytes) = (until_ms, until_ms, OVERHEAD_BYTES);
-        let entry = Entry { what, loaded_ms: now_ms, fresh_until_ms, dead_from_ms, bytes };
-        self.flights(key).cut(&key, || self.insert(key, entry));
+    /// Drops what is cached of a key that is being changed, and blocks fills until it is unblocked.
+    pub(super) fn block_fills(&self, key: Key, change: u64, now_ms: u64, until_ms: u64) {
+        let state = EntryState::Blocked(change);
+        let (fresh_until_ms, expires_ms, bytes) = (until_ms, until_ms, OVERHEAD_BYTES);
+        let entry = Entry { state, loaded_ms: now_ms, fresh_until_ms, expires_ms, bytes };
+        self.flights(key).forget(&key, || self.insert(key, entry));
     }
 
-    /// The change is over: what is read from now on is kept.
-    pub(super) fn admit(&self, key: Key, change: u64) {
-        self.flights(key).cut(&key, || match self.entries.get(&key).map(|entry| entry.what) {
+    /// The change is over: what is read from now on is cached.
+    pub(super) fn unblock_fills(&self, key: Key, change: u64) {
+        self.flights(key).forget(&key, || match self.entries.get(&key).map(|entry| entry.state) {
             // Another change is still under way.
-            Some(What::Barred(other)) if other != change => {}
+            Some(EntryState::Blocked(other)) if other != change => {}
             _ => self.entries.invalidate(&key),
         });
     }
 
     /// Drops what is known of a key that somebody else has changed.
     pub(super) fn drop_key(&self, key: Key) {
-        self.flights(key).cut(&key, || {
-            if !matches!(self.entries.get(&key), Some(Entry { what: What::Barred(_), .. })) {
+        self.flights(key).forget(&key, || {
+            if !matches!(self.entries.get(&key), Some(Entry { state: EntryState::Blocked(_), .. })) {
                 self.entries.invalidate(&key);
             }
         });
@@ -162,7 +164,7 @@ impl Local {
     /// Drops everything: what was changed meanwhile is not known.
     pub(super) fn clear(&self) {
         for flights in &self.flights {
-            flights.cut_all(|| ());
+            flights.forget_all(|| ());
         }
         self.entries.invalidate_all();
     }
@@ -177,7 +179,7 @@ impl Local {
         if self.entries.policy().max_capacity() == Some(0) {
             return;
         }
-        self.stats.of(key.region).came(entry.bytes);
+        self.stats.of(key.region).added(entry.bytes);
         self.entries.insert(key, entry);
     }
 

@@ -5,11 +5,11 @@
 //!
 //! - **One load**: of all who miss a key in a process one asks Redis, and of all processes one, which
 //!   holds the key's lease, asks the database ([`flight`](self), [`shared`](self)).
-//! - **No lies**: a write bars its keys in Redis and here before it commits, and admits them after; a
-//!   load that began before it can't keep what it read. The first level is believed only as long as
-//!   it is known to have heard of all changes but those of the last 100 ms ([`listener`](self)).
-//! - **Errors change nothing**: a loader's error is told to those who wait, never kept, and leaves
-//!   what is there.
+//! - **No lies**: a write blocks fills of its keys in Redis and here before it commits, and unblocks them
+//!   after; a load that began before it can't cache what it read. The first level is coherent only as
+//!   long as it is known to have received all invalidations but those of the last 100 ms ([`listener`](self)).
+//! - **Errors change nothing**: a loader's error goes to those who wait, is never cached, and evicts
+//!   nothing.
 //! - **Bounded**: the first level by the bytes of its values, each value by its size, everything by
 //!   its age.
 //!
@@ -17,9 +17,9 @@
 //! primary database after the last change.
 
 mod cached;
-mod change;
 mod fetch;
 mod flight;
+mod invalidation;
 mod listener;
 mod local;
 mod record;
@@ -32,8 +32,8 @@ use std::sync::Arc;
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-pub use cached::{Cached, Policy};
-pub use change::Changed;
+pub use cached::{Cached, RegionConfig};
+pub use invalidation::Changed;
 pub use region::{Batch, Region};
 
 use crate::config;
@@ -63,14 +63,14 @@ struct Inner {
     value_bytes: usize,
     /// The names of the regions, at their numbers.
     regions: RwLock<Vec<String>>,
-    /// Until when the first level is believed, in milliseconds of the clock.
-    believed_until_ms: AtomicU64,
-    /// Changed keys that Redis could not be told of, or is to be told of again later.
-    untold: change::Remembered,
-    /// Those that it was told of a moment ago.
-    recent: change::Remembered,
-    /// Whether somebody is telling.
-    is_telling: AtomicBool,
+    /// Until when the first level is coherent, in milliseconds of the clock.
+    coherent_until_ms: AtomicU64,
+    /// Those that could not be published in Redis, or are to be published again later.
+    pending_invalidations: invalidation::InvalidationQueue,
+    /// Those that were published a moment ago.
+    recent_invalidations: invalidation::InvalidationQueue,
+    /// Whether somebody is publishing.
+    is_publishing: AtomicBool,
 }
 
 impl Cache {
@@ -89,52 +89,53 @@ impl Cache {
             local: Local::new(settings.memory_bytes, stats.clone()),
             shared: redis.clone().map(Shared::new),
             // Alone, a process knows of every change.
-            believed_until_ms: AtomicU64::new(if redis.is_some() { 0 } else { u64::MAX }),
+            coherent_until_ms: AtomicU64::new(if redis.is_some() { 0 } else { u64::MAX }),
             redis,
             stats: stats.clone(),
             clock,
             value_bytes: settings.value_bytes as usize,
             regions: RwLock::default(),
-            untold: change::Remembered::default(),
-            recent: change::Remembered::default(),
-            is_telling: AtomicBool::new(false),
+            pending_invalidations: invalidation::InvalidationQueue::default(),
+            recent_invalidations: invalidation::InvalidationQueue::default(),
+            is_publishing: AtomicBool::new(false),
         });
         let cache = Arc::downgrade(&inner);
-        let is_believed = Box::new(move || cache.upgrade().is_some_and(|inner| Cache(inner).is_believed()));
-        metrics.register(stats::Counters { stats, is_believed });
+        let is_coherent = Box::new(move || cache.upgrade().is_some_and(|inner| Cache(inner).is_coherent()));
+        metrics.register(stats::Counters { stats, is_coherent });
         if inner.shared.is_some() {
             listener::start(Arc::downgrade(&inner))?;
         }
         Ok(Self(inner))
     }
 
-    /// Whether nothing was changed here that other processes could not be told of yet.
-    pub fn is_told(&self) -> bool {
-        !self.0.untold.has_due(self.0.clock.now_ms())
+    /// Whether something was changed here that could not be published to other processes yet.
+    pub fn has_pending_invalidations(&self) -> bool {
+        self.0.pending_invalidations.has_due(self.0.clock.now_ms())
     }
 
-    /// Whether the first level is believed now: always, but where other processes can't be heard.
-    pub fn is_believed(&self) -> bool {
-        self.0.is_believed(self.0.clock.now_ms())
+    /// Whether the first level is coherent now: always, but where the invalidations of other processes may
+    /// not have been received.
+    pub fn is_coherent(&self) -> bool {
+        self.0.is_coherent(self.0.clock.now_ms())
     }
 }
 
 impl Inner {
-    fn is_believed(&self, now_ms: u64) -> bool {
-        now_ms <= self.believed_until_ms.load(Relaxed)
+    fn is_coherent(&self, now_ms: u64) -> bool {
+        now_ms <= self.coherent_until_ms.load(Relaxed)
     }
 
-    fn believe_until(&self, ms: u64) {
-        self.believed_until_ms.fetch_max(ms, Relaxed);
+    fn mark_coherent_until(&self, ms: u64) {
+        self.coherent_until_ms.fetch_max(ms, Relaxed);
     }
 
-    /// Whether the server of this identity is the one that is asked now.
-    fn is_asked(&self, identity: &str) -> bool {
+    /// Whether the server of this identity is the one that calls go to now.
+    fn is_current_server(&self, identity: &str) -> bool {
         self.redis.as_ref().and_then(Redis::identity).as_deref() == Some(identity)
     }
 
-    fn disbelieve(&self) {
-        self.believed_until_ms.store(0, Relaxed);
+    fn mark_incoherent(&self) {
+        self.coherent_until_ms.store(0, Relaxed);
     }
 
     /// Drops what another process has changed.
@@ -144,7 +145,7 @@ impl Inner {
             let Some(number) = regions.iter().position(|region| region == name) else { continue };
             let key = Key { region: number as u32, id };
             self.local.drop_key(key);
-            self.stats.of(key.region).told.fetch_add(1, Relaxed);
+            self.stats.of(key.region).invalidations.fetch_add(1, Relaxed);
         }
     }
 

@@ -9,7 +9,7 @@
 //! | `v` | a value | whoever may write the next one |
 //! | `a` | there is none | the same |
 //! | `l` | somebody loads it | the loader |
-//! | `w` | somebody changes its row: nothing may be kept | the writer |
+//! | `w` | somebody changes its row: fills are blocked | the writer |
 
 /// Bytes of a token, of an identity.
 const WORD: usize = 16;
@@ -20,14 +20,14 @@ pub(super) const HEAD: usize = 1 + WORD + WORD + TIME + TIME;
 /// A record, read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Record<'r> {
-    Known(Known<'r>),
+    Entry(StoredEntry<'r>),
     Loading,
-    Barred,
+    Blocked,
 }
 
 /// A value, or that there is none.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Known<'r> {
+pub(super) struct StoredEntry<'r> {
     /// All up to the value, by which a script tells whether this record is still there.
     pub(super) head: &'r [u8],
     /// The server that it was written on; another one may have missed what came after.
@@ -42,7 +42,7 @@ pub(super) struct Known<'r> {
 pub(super) fn read(bytes: &[u8]) -> Option<Record<'_>> {
     match bytes.first()? {
         b'l' => return Some(Record::Loading),
-        b'w' => return Some(Record::Barred),
+        b'w' => return Some(Record::Blocked),
         b'v' | b'a' => {}
         _ => return None,
     }
@@ -50,7 +50,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Record<'_>> {
     let text = str::from_utf8(head).ok()?;
     let (identity, times) = text.get(1 + WORD..)?.split_at_checked(WORD)?;
     let (loaded, fresh_until) = times.split_at_checked(TIME)?;
-    Some(Record::Known(Known {
+    Some(Record::Entry(StoredEntry {
         head,
         identity,
         loaded_ms: u64::from_str_radix(loaded, 16).ok()?,
@@ -93,10 +93,10 @@ mod tests {
         let (token, identity) = (token(), "0123456789abcdef");
         for value in [Some(&b"{\"n\":1}"[..]), Some(b""), None] {
             let record = write(&token, identity, 1_800_000_000_000, 1_800_000_060_000, value);
-            let Some(Record::Known(known)) = read(&record) else { panic!("{record:?}") };
-            assert_eq!(known.head, &record[..HEAD]);
-            assert_eq!((known.identity, known.value), (identity, value));
-            assert_eq!((known.loaded_ms, known.fresh_until_ms), (1_800_000_000_000, 1_800_000_060_000));
+            let Some(Record::Entry(entry)) = read(&record) else { panic!("{record:?}") };
+            assert_eq!(entry.head, &record[..HEAD]);
+            assert_eq!((entry.identity, entry.value), (identity, value));
+            assert_eq!((entry.loaded_ms, entry.fresh_until_ms), (1_800_000_000_000, 1_800_000_060_000));
         }
     }
 
@@ -106,6 +106,6 @@ mod tests {
             assert_eq!(read(foreign.as_bytes()), None, "{foreign:?}");
         }
         assert_eq!(read(b"l0123456789abcdef"), Some(Record::Loading));
-        assert_eq!(read(b"w0123456789abcdef"), Some(Record::Barred));
+        assert_eq!(read(b"w0123456789abcdef"), Some(Record::Blocked));
     }
 }

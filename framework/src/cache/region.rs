@@ -8,11 +8,11 @@ use serde::de::DeserializeOwned;
 
 use super::cached::Codec;
 use super::flight::{Turn, Waiting};
-use super::listener::BELIEVED_MS;
-use super::local::{Answer, Entry, Erased, Key, What};
-use super::shared::Space;
+use super::listener::COHERENCE_MS;
+use super::local::{Answer, Entry, EntryState, Erased, Key};
+use super::shared::Namespace;
 use super::stats::{Level, Stats};
-use super::{Cache, Cached, Policy};
+use super::{Cache, Cached, RegionConfig};
 use crate::error::{Error, Result};
 
 /// What one database gave of the ids that it was asked for: ids it has no value for are left out.
@@ -30,7 +30,7 @@ type Load<T> = dyn Fn(Vec<i64>) -> BoxFuture<'static, Vec<Batch<T>>> + Send + Sy
 pub struct Region<T> {
     pub(super) cache: Cache,
     pub(super) number: u32,
-    pub(super) space: Arc<Space>,
+    pub(super) namespace: Arc<Namespace>,
     pub(super) stats: Arc<Stats>,
     pub(super) load: Arc<Load<T>>,
     pub(super) codec: Codec<T>,
@@ -41,7 +41,7 @@ impl<T> Clone for Region<T> {
         Self {
             cache: self.cache.clone(),
             number: self.number,
-            space: self.space.clone(),
+            namespace: self.namespace.clone(),
             stats: self.stats.clone(),
             load: self.load.clone(),
             codec: self.codec,
@@ -50,21 +50,25 @@ impl<T> Clone for Region<T> {
 }
 
 /// Times that a read begins again when whoever loaded for it went away.
-const TRIES: usize = 4;
+const MAX_ATTEMPTS: usize = 4;
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
-    /// The region of this policy. `load` is asked for many ids at once, and gives what each database
+    /// A region. `load` is asked for many ids at once, and gives what each database
     /// said; an id that is in no batch is one that nobody answered for.
     ///
     /// # Panics
     /// When there is a region of this name.
-    pub fn new<F>(cache: &Cache, policy: Policy, load: impl Fn(Vec<i64>) -> F + Send + Sync + 'static) -> Self
+    pub fn new<F>(
+        cache: &Cache,
+        config: RegionConfig,
+        load: impl Fn(Vec<i64>) -> F + Send + Sync + 'static,
+    ) -> Self
     where
         F: Future<Output = Vec<Batch<T>>> + Send + 'static,
     {
         let codec =
             Codec { encode: |value| serde_json::to_vec(value), decode: |json| serde_json::from_slice(json) };
-        Self::with_codec(cache, policy, codec, load)
+        Self::with_codec(cache, config, codec, load)
     }
 }
 
@@ -77,27 +81,27 @@ impl<T: Cached> Region<T> {
     where
         F: Future<Output = Vec<Batch<T>>> + Send + 'static,
     {
-        Self::with_codec(cache, Policy::of::<T>(), Codec { encode: T::encode, decode: T::decode }, load)
+        Self::with_codec(cache, RegionConfig::of::<T>(), Codec { encode: T::encode, decode: T::decode }, load)
     }
 }
 
 impl<T: Send + Sync + 'static> Region<T> {
     fn with_codec<F>(
         cache: &Cache,
-        policy: Policy,
+        config: RegionConfig,
         codec: Codec<T>,
         load: impl Fn(Vec<i64>) -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = Vec<Batch<T>>> + Send + 'static,
     {
-        let Policy { name, version, ttl } = policy;
+        let RegionConfig { name, version, ttl } = config;
         let number = cache.0.add_region(&name);
         Self {
             number,
             stats: cache.0.stats.of(number),
             cache: cache.clone(),
-            space: Arc::new(Space { name, version, ttl }),
+            namespace: Arc::new(Namespace { name, version, ttl }),
             load: Arc::new(move |ids| Box::pin(load(ids))),
             codec,
         }
@@ -108,8 +112,8 @@ impl<T: Send + Sync + 'static> Region<T> {
     /// # Errors
     /// Those of the loader.
     pub async fn get(&self, id: i64) -> Result<Option<Arc<T>>> {
-        if let Some(known) = self.known(id, self.cache.0.clock.now_ms()) {
-            return Ok(known);
+        if let Some(value) = self.get_local(id, self.cache.0.clock.now_ms()) {
+            return Ok(value);
         }
         self.read(&[id]).await.pop().unwrap_or(Ok(None))
     }
@@ -127,51 +131,52 @@ impl<T: Send + Sync + 'static> Region<T> {
     pub async fn get_each(&self, ids: &[i64]) -> Vec<Result<Option<Arc<T>>>> {
         let now_ms = self.cache.0.clock.now_ms();
         let mut all: Vec<Option<Result<Option<Arc<T>>>>> =
-            ids.iter().map(|id| self.known(*id, now_ms).map(Ok)).collect();
+            ids.iter().map(|id| self.get_local(*id, now_ms).map(Ok)).collect();
         let missing: Vec<i64> =
-            ids.iter().zip(&all).filter(|(_, known)| known.is_none()).map(|(id, _)| *id).collect();
+            ids.iter().zip(&all).filter(|(_, value)| value.is_none()).map(|(id, _)| *id).collect();
         if !missing.is_empty() {
             let mut read = self.read(&missing).await.into_iter();
-            all.iter_mut().filter(|known| known.is_none()).for_each(|known| *known = read.next());
+            all.iter_mut().filter(|value| value.is_none()).for_each(|value| *value = read.next());
         }
-        all.into_iter().map(|known| known.unwrap_or(Ok(None))).collect()
+        all.into_iter().map(|value| value.unwrap_or(Ok(None))).collect()
     }
 
-    /// What the first level knows, when it is believed.
-    fn known(&self, id: i64, now_ms: u64) -> Option<Option<Arc<T>>> {
-        if !self.cache.0.is_believed(now_ms) {
+    /// The first level's answer, while it is coherent.
+    fn get_local(&self, id: i64, now_ms: u64) -> Option<Option<Arc<T>>> {
+        if !self.cache.0.is_coherent(now_ms) {
             return None;
         }
         let entry = self.cache.0.local.get(self.key(id), now_ms)?;
         let (loaded_ms, fresh_until_ms) = (entry.loaded_ms, entry.fresh_until_ms);
-        let value = match entry.what {
-            What::Value(value) => Some(value.downcast().ok()?),
-            What::Absent => None,
-            What::Barred(_) => return None,
+        let value = match entry.state {
+            EntryState::Value(value) => Some(value.downcast().ok()?),
+            EntryState::Absent => None,
+            EntryState::Blocked(_) => return None,
         };
         self.stats.hit(Level::Process, now_ms.saturating_sub(loaded_ms));
         if now_ms >= fresh_until_ms {
-            self.load_anew(id);
+            self.start_refresh(id);
         }
         Some(value)
     }
 
     /// Has one reader load a value anew that is still given.
     #[cold]
-    pub(super) fn load_anew(&self, id: i64) {
+    pub(super) fn start_refresh(&self, id: i64) {
         Stats::count(&self.stats.stale, 1);
         let key = self.key(id);
         let mut seen = None;
-        // Seen under the flight's lock: a change from then on cuts the flight off.
-        let look = || {
-            seen = self.cache.0.local.get(key, 0).filter(|entry| !matches!(entry.what, What::Barred(_)));
+        // Seen under the flight's lock: a change from then on has the flight forgotten.
+        let lookup = || {
+            seen =
+                self.cache.0.local.get(key, 0).filter(|entry| !matches!(entry.state, EntryState::Blocked(_)));
             None
         };
         let now_ms = self.cache.0.clock.now_ms();
-        if let Turn::Load(loading) = self.cache.0.local.join(key, (now_ms, 0), look)
+        if let Turn::Load(loading) = self.cache.0.local.join(key, (now_ms, 0), lookup)
             && let Some(seen) = seen
         {
-            tokio::spawn(self.clone().renew(id, loading, seen));
+            tokio::spawn(self.clone().refresh(id, loading, seen));
         }
     }
 
@@ -179,20 +184,20 @@ impl<T: Send + Sync + 'static> Region<T> {
     async fn read(&self, ids: &[i64]) -> Vec<Result<Option<Arc<T>>>> {
         self.stats.missed(Level::Process, ids.len());
         let mut answers: Vec<Option<Answer>> = vec![None; ids.len()];
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let mut loads = Vec::new();
             let mut waits: Vec<(usize, Waiting<Answer>)> = Vec::new();
             let now_ms = self.cache.0.clock.now_ms();
-            // Of what was changed since it began, a process that hears nothing would not know.
+            // A process that receives nothing would not know what was changed since the load began.
             let since_ms =
-                if self.cache.0.is_believed(now_ms) { 0 } else { now_ms.saturating_sub(BELIEVED_MS) };
+                if self.cache.0.is_coherent(now_ms) { 0 } else { now_ms.saturating_sub(COHERENCE_MS) };
             for (place, id) in ids.iter().enumerate() {
                 if answers[place].is_some() {
                     continue;
                 }
                 let key = self.key(*id);
-                // Others who missed it as well may have landed meanwhile.
-                match self.cache.0.local.join(key, (now_ms, since_ms), || self.kept(key, now_ms)) {
+                // Others who missed it as well may have loaded it meanwhile.
+                match self.cache.0.local.join(key, (now_ms, since_ms), || self.stored(key, now_ms)) {
                     Turn::Found(answer) => answers[place] = Some(answer),
                     Turn::Load(loading) => {
                         waits.push((place, loading.waiting()));
@@ -214,14 +219,14 @@ impl<T: Send + Sync + 'static> Region<T> {
         answers.into_iter().map(typed).collect()
     }
 
-    /// What a flight has kept, while it is believed.
-    fn kept(&self, key: Key, now_ms: u64) -> Option<Answer> {
-        let Entry { what, .. } =
-            self.cache.0.local.get(key, now_ms).filter(|_| self.cache.0.is_believed(now_ms))?;
-        match what {
-            What::Value(value) => Some(Ok(Some(value))),
-            What::Absent => Some(Ok(None)),
-            What::Barred(_) => None,
+    /// What a flight has stored, while the first level is coherent.
+    fn stored(&self, key: Key, now_ms: u64) -> Option<Answer> {
+        let Entry { state, .. } =
+            self.cache.0.local.get(key, now_ms).filter(|_| self.cache.0.is_coherent(now_ms))?;
+        match state {
+            EntryState::Value(value) => Some(Ok(Some(value))),
+            EntryState::Absent => Some(Ok(None)),
+            EntryState::Blocked(_) => None,
         }
     }
 

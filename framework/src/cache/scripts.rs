@@ -15,19 +15,19 @@ redis.call('SET', KEYS[1], 'l' .. ARGV[1], 'PX', ARGV[3])
 return false
 ";
 
-/// Lets one loader renew a value, which stays: its token and the time from when on it is to be loaded
+/// Lets one loader refresh a value, which stays: its token and the time from when on it is to be loaded
 /// anew are replaced, so that the others take it for fresh meanwhile. Gives 1, or 0 when the record
 /// is another one by now. Arguments: the record's head as it was seen, the token, the time.
-const RENEW: &str = "
+const REFRESH: &str = "
 if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end
 redis.call('SETRANGE', KEYS[1], 1, ARGV[2])
 redis.call('SETRANGE', KEYS[1], 44, ARGV[3])
 return 1
 ";
 
-/// Keeps what a loader brings: gives 1, or 0 when it does not hold the key any more: its lease ran
+/// Stores what a loader brings: gives 1, or 0 when it does not hold the key any more: its lease ran
 /// out, or the row was changed after it had begun. Arguments: the token, the record, milliseconds.
-const KEEP: &str = "
+const STORE: &str = "
 local there = redis.call('GETRANGE', KEYS[1], 0, 16)
 local letter = string.sub(there, 1, 1)
 if letter == 'w' or string.sub(there, 2) ~= ARGV[1] then return 0 end
@@ -41,59 +41,59 @@ if redis.call('GET', KEYS[1]) == 'l' .. ARGV[1] then redis.call('DEL', KEYS[1]) 
 return 1
 ";
 
-/// The bars of a key that stand, but for one writer's: those of writers who are not heard of again end
-/// each in its time, however many come after them.
-const STANDING: &str = "
+/// The blocks of a key that are in force, but for one writer's: those of writers who are not heard of
+/// again expire each in its time, however many come after them.
+const BLOCKS: &str = "
 local there = redis.call('GET', KEYS[1]) or ''
-local function standing(token, now)
-  local bars = {}
+local function other_blocks(token, now)
+  local blocks = {}
   for at = 2, string.sub(there, 1, 1) == 'w' and #there or 0, 27 do
     if string.sub(there, at, at + 15) ~= token and string.sub(there, at + 16, at + 26) > now then
-      bars[#bars + 1] = string.sub(there, at, at + 26)
+      blocks[#blocks + 1] = string.sub(there, at, at + 26)
     end
   end
-  return table.concat(bars)
+  return table.concat(blocks)
 end
 ";
 
-/// Bars a key for a change, beside others who change it. May be repeated. Arguments: the writer's
-/// token, the time, when the bar ends, milliseconds until then.
-const BAR: &str = "
-redis.call('SET', KEYS[1], 'w' .. standing(ARGV[1], ARGV[2]) .. ARGV[1] .. ARGV[3], 'PX', ARGV[4])
+/// Blocks fills of a key for a change, beside others who change it. May be repeated. Arguments: the
+/// writer's token, the time, when the block expires, milliseconds until then.
+const BLOCK_FILLS: &str = "
+redis.call('SET', KEYS[1], 'w' .. other_blocks(ARGV[1], ARGV[2]) .. ARGV[1] .. ARGV[3], 'PX', ARGV[4])
 return 1
 ";
 
-/// Ends a change: what is read from now on is kept, where nobody else changes it. Gives 1 when nothing
-/// can have been kept since the change began, and 0 when the bar was lost meanwhile, as a server's
-/// restart loses it, so that somebody may have kept what was there before. Arguments: the writer's
+/// Ends a change: what is read from now on is cached, where nobody else changes it. Gives 1 when nothing
+/// can have been cached since the change began, and 0 when the block was lost meanwhile, as a server's
+/// restart loses it, so that somebody may have cached what was there before. Arguments: the writer's
 /// token, the time.
-const ADMIT: &str = "
-local bars = standing(ARGV[1], ARGV[2])
-if bars == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], 'w' .. bars, 'KEEPTTL') end
-local stood = string.sub(there, 1, 1) == 'w' and string.find(there, ARGV[1], 2, true)
-return stood and 1 or 0
+const UNBLOCK_FILLS: &str = "
+local blocks = other_blocks(ARGV[1], ARGV[2])
+if blocks == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], 'w' .. blocks, 'KEEPTTL') end
+local is_held = string.sub(there, 1, 1) == 'w' and string.find(there, ARGV[1], 2, true)
+return is_held and 1 or 0
 ";
 
 pub(super) struct Scripts {
     pub(super) lease: Script,
-    pub(super) renew: Script,
-    pub(super) keep: Script,
+    pub(super) refresh: Script,
+    pub(super) store: Script,
     pub(super) release: Script,
     /// Sent whole, together with other commands: what a server that was restarted does not know by its
     /// hash would fail them all.
-    pub(super) bar: String,
-    pub(super) admit: Script,
+    pub(super) block_fills: String,
+    pub(super) unblock_fills: Script,
 }
 
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
             lease: Script::new(LEASE),
-            renew: Script::new(RENEW),
-            keep: Script::new(KEEP),
+            refresh: Script::new(REFRESH),
+            store: Script::new(STORE),
             release: Script::new(RELEASE),
-            bar: format!("{STANDING}{BAR}"),
-            admit: Script::new(&format!("{STANDING}{ADMIT}")),
+            block_fills: format!("{BLOCKS}{BLOCK_FILLS}"),
+            unblock_fills: Script::new(&format!("{BLOCKS}{UNBLOCK_FILLS}")),
         }
     }
 }

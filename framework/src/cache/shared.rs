@@ -1,9 +1,9 @@
 //! The second level: values in Redis, for all processes, with a lease for whoever loads one.
 //!
 //! As in Facebook's memcache (Nishtala et al., 2013) a miss leases the key to one loader, and what
-//! changes the row takes the lease away: a load that began before a write can't keep what it read. A
-//! writer bars the key before it commits and admits it again after, so that a process that dies in
-//! between leaves a key that nobody keeps, never an old value. Redis may lose all of it at any time.
+//! changes the row takes the lease away: a load that began before a write can't cache what it read. A
+//! writer blocks fills of the key before it commits and unblocks them after, so that a process that dies
+//! in between leaves a key that nobody caches, never an old value. Redis may lose all of it at any time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use crate::redis::{Cmd, Redis, Value, cmd, read};
 
 /// How long a loader holds a key. One that takes longer may load, and does not keep.
 pub(super) const LEASE_MS: u64 = 2_000;
-/// How long a key stays barred whose writer was not heard of again: longer than any commit takes.
-pub(super) const BAR_MS: u64 = 30_000;
+/// How long fills of a key stay blocked whose writer was not heard of again: longer than any commit takes.
+pub(super) const BLOCK_MS: u64 = 30_000;
 /// Versions of a region that nobody has loaded for so long have no values left.
 const VERSION_SECONDS: u64 = 2 * 86_400;
 
-/// Where writers tell which keys they change.
+/// Where writers publish which keys they change.
 const CHANNEL: &str = "c:changed";
 
 /// A region's part of the keys in Redis.
 #[derive(Clone, Debug)]
-pub(super) struct Space {
+pub(super) struct Namespace {
     pub(super) name: String,
     pub(super) version: u64,
     pub(super) ttl: Duration,
@@ -47,11 +47,11 @@ impl Lease {
 }
 
 /// What came of asking for a lease.
-pub(super) enum Leased {
+pub(super) enum LeaseReply {
     /// This process loads.
     Granted,
     /// There is something now, or somebody else is at it.
-    There(Vec<u8>),
+    Found(Vec<u8>),
 }
 
 #[derive(Clone)]
@@ -70,18 +70,18 @@ impl Shared {
     }
 
     /// What is under these keys on this server.
-    pub(super) async fn look(
+    pub(super) async fn get_many(
         &self,
-        space: &Space,
+        namespace: &Namespace,
         server: &Server,
         ids: &[i64],
     ) -> Result<Vec<Option<Vec<u8>>>> {
         let there = match ids {
             [] => return Ok(Vec::new()),
-            [id] => vec![self.redis.ask(&cmd("GET").arg(self.key(space, *id)).take()).await?],
+            [id] => vec![self.redis.query(&cmd("GET").arg(self.key(namespace, *id)).take()).await?],
             ids => {
-                let keys: Vec<String> = ids.iter().map(|id| self.key(space, *id)).collect();
-                self.redis.ask(&cmd("MGET").arg(keys).take()).await?
+                let keys: Vec<String> = ids.iter().map(|id| self.key(namespace, *id)).collect();
+                self.redis.query(&cmd("MGET").arg(keys).take()).await?
             }
         };
         self.check(server)?;
@@ -103,55 +103,55 @@ impl Shared {
     }
 
     /// Asks for these keys. Says first that this version of the region is in use: who changes a row
-    /// bars its key in every version.
-    pub(super) async fn take(
+    /// blocks fills of its key in every version.
+    pub(super) async fn lease(
         &self,
-        space: &Space,
+        namespace: &Namespace,
         lease: &Lease,
         ids: &[i64],
         now_ms: u64,
-    ) -> Result<Vec<Leased>> {
-        let (versions, now_seconds) = (self.versions(&space.name), now_ms / 1_000);
-        let register = cmd("ZADD").arg(&versions).arg(now_seconds).arg(space.version).take();
+    ) -> Result<Vec<LeaseReply>> {
+        let (versions, now_seconds) = (self.versions(&namespace.name), now_ms / 1_000);
+        let register = cmd("ZADD").arg(&versions).arg(now_seconds).arg(namespace.version).take();
         let gone = now_seconds.saturating_sub(VERSION_SECONDS);
         let forget = cmd("ZREMRANGEBYSCORE").arg(&versions).arg("-inf").arg(gone).take();
-        self.redis.ask_each::<i64>(&[vec![register, forget]]).await?;
+        self.redis.query_each::<i64>(&[vec![register, forget]]).await?;
         let lifetime = LEASE_MS.to_string();
         let calls: Vec<_> = ids
             .iter()
             .map(|id| {
                 (
-                    self.key(space, *id),
+                    self.key(namespace, *id),
                     vec![lease.token.as_bytes(), lease.server.as_bytes(), lifetime.as_bytes()],
                 )
             })
             .collect();
         let there: Vec<Option<Vec<u8>>> = self.redis.run_each(&self.scripts.lease, &calls).await?;
         self.check(&lease.server)?;
-        Ok(there.into_iter().map(|there| there.map_or(Leased::Granted, Leased::There)).collect())
+        Ok(there.into_iter().map(|there| there.map_or(LeaseReply::Granted, LeaseReply::Found)).collect())
     }
 
-    /// Asks to renew a value that is still given; tells whether this process is to load it.
-    pub(super) async fn renew(
+    /// Asks to refresh a value that is still served; says whether this process is to load it.
+    pub(super) async fn refresh(
         &self,
-        space: &Space,
+        namespace: &Namespace,
         lease: &Lease,
         id: i64,
         head: &[u8],
         now_ms: u64,
     ) -> Result<bool> {
         let until = time(now_ms + LEASE_MS);
-        let call = (self.key(space, id), vec![head, lease.token.as_bytes(), until.as_bytes()]);
-        let renewed: Vec<bool> = self.redis.run_each(&self.scripts.renew, &[call]).await?;
-        Ok(renewed == [true])
+        let call = (self.key(namespace, id), vec![head, lease.token.as_bytes(), until.as_bytes()]);
+        let refreshed: Vec<bool> = self.redis.run_each(&self.scripts.refresh, &[call]).await?;
+        Ok(refreshed == [true])
     }
 
-    /// Keeps what was loaded under a lease; tells of each whether it is kept.
-    pub(super) async fn keep(
+    /// Stores what was loaded under a lease; says of each whether it is stored.
+    pub(super) async fn store(
         &self,
-        space: &Space,
+        namespace: &Namespace,
         lease: &Lease,
-        loaded: &[Loaded<'_>],
+        loaded: &[LoadedEntry<'_>],
     ) -> Result<Vec<bool>> {
         if loaded.is_empty() {
             return Ok(Vec::new());
@@ -174,79 +174,105 @@ impl Shared {
             .zip(&records)
             .map(|(loaded, (record, lifetime))| {
                 (
-                    self.key(space, loaded.id),
+                    self.key(namespace, loaded.id),
                     vec![lease.token.as_bytes(), record.as_slice(), lifetime.as_bytes()],
                 )
             })
             .collect();
-        let kept = self.redis.run_each(&self.scripts.keep, &calls).await?;
+        let stored = self.redis.run_each(&self.scripts.store, &calls).await?;
         self.check(&lease.server)?;
-        Ok(kept)
+        Ok(stored)
     }
 
-    /// Gives leases back whose loads brought nothing that can be kept.
-    pub(super) async fn release(&self, space: &Space, lease: &Lease, ids: &[i64]) -> Result<()> {
+    /// Gives leases back whose loads brought nothing that can be stored.
+    pub(super) async fn release(&self, namespace: &Namespace, lease: &Lease, ids: &[i64]) -> Result<()> {
         let calls: Vec<_> =
-            ids.iter().map(|id| (self.key(space, *id), vec![lease.token.as_bytes()])).collect();
+            ids.iter().map(|id| (self.key(namespace, *id), vec![lease.token.as_bytes()])).collect();
         self.redis.run_each::<i64>(&self.scripts.release, &calls).await.map(drop)
     }
 
-    /// Bars keys in every version of their regions that is in use, and tells all processes.
-    pub(super) async fn bar(&self, changed: &[(Arc<Space>, i64)], token: &str, now_ms: u64) -> Result<()> {
+    /// Blocks fills of keys in every version of their regions that is in use, and publishes that they
+    /// change.
+    pub(super) async fn block_fills(
+        &self,
+        changed: &[(Arc<Namespace>, i64)],
+        token: &str,
+        now_ms: u64,
+    ) -> Result<()> {
         let names = names(changed);
         let mut groups = self.ask_versions(&names, now_ms);
-        groups.extend(changed.iter().map(|(space, id)| vec![self.bar_one(space, *id, token, now_ms)]));
-        let mut replies: Vec<Value> = self.redis.tell(&groups, &self.channel(), &message(changed)).await?;
+        groups.extend(
+            changed.iter().map(|(namespace, id)| vec![self.block_one(namespace, *id, token, now_ms)]),
+        );
+        let mut replies: Vec<Value> =
+            self.redis.query_and_publish(&groups, &self.channel(), &message(changed)).await?;
         replies.truncate(names.len());
         let others = in_other_versions(changed, &names, replies)?;
         if !others.is_empty() {
-            let bars: Vec<Vec<Cmd>> =
-                others.iter().map(|(space, id)| vec![self.bar_one(space, *id, token, now_ms)]).collect();
-            self.redis.tell(&bars, &self.channel(), &message(changed)).await?;
+            let blocks: Vec<Vec<Cmd>> = others
+                .iter()
+                .map(|(namespace, id)| vec![self.block_one(namespace, *id, token, now_ms)])
+                .collect();
+            self.redis.query_and_publish(&blocks, &self.channel(), &message(changed)).await?;
         }
         Ok(())
     }
 
-    fn bar_one(&self, space: &Space, id: i64, token: &str, now_ms: u64) -> Cmd {
-        let key = self.key(space, id);
-        let (now, until) = (time(now_ms), time(now_ms + BAR_MS));
-        cmd("EVAL").arg(&self.scripts.bar).arg(1).arg(key).arg(token).arg(now).arg(until).arg(BAR_MS).take()
+    fn block_one(&self, namespace: &Namespace, id: i64, token: &str, now_ms: u64) -> Cmd {
+        let key = self.key(namespace, id);
+        let (now, until) = (time(now_ms), time(now_ms + BLOCK_MS));
+        cmd("EVAL")
+            .arg(&self.scripts.block_fills)
+            .arg(1)
+            .arg(key)
+            .arg(token)
+            .arg(now)
+            .arg(until)
+            .arg(BLOCK_MS)
+            .take()
     }
 
-    /// Admits keys again whose change is over, in every version that is in use by now. Where their bar
-    /// was lost meanwhile what was kept is dropped, and all are told; where nobody knows what became of
-    /// it, all are told in any case: it may be there, and its message lost.
-    pub(super) async fn admit(
+    /// Unblocks fills of keys whose change is over, in every version that is in use by now. Where their
+    /// block was lost meanwhile what was cached is dropped, and that is published; where nobody knows what
+    /// became of it, it is published in any case: the block may be there, and its message lost.
+    pub(super) async fn unblock_fills(
         &self,
-        changed: &[(Arc<Space>, i64)],
+        changed: &[(Arc<Namespace>, i64)],
         token: &str,
-        is_barred: bool,
+        is_blocked: bool,
         now_ms: u64,
     ) -> Result<()> {
         let names = names(changed);
         let ask = self.ask_versions(&names, now_ms);
-        let (versions, mut barred) =
-            tokio::try_join!(self.redis.ask_each::<Value>(&ask), self.admit_each(changed, token, now_ms))?;
+        let (versions, mut blocked) = tokio::try_join!(
+            self.redis.query_each::<Value>(&ask),
+            self.unblock_each(changed, token, now_ms)
+        )?;
         let others = in_other_versions(changed, &names, versions)?;
-        barred.extend(self.admit_each(&others, token, now_ms).await?);
+        blocked.extend(self.unblock_each(&others, token, now_ms).await?);
         let all = changed.iter().chain(&others);
-        let lost: Vec<(Arc<Space>, i64)> = all
-            .zip(barred)
-            .filter(|(_, barred)| !(is_barred && *barred))
+        let lost: Vec<(Arc<Namespace>, i64)> = all
+            .zip(blocked)
+            .filter(|(_, blocked)| !(is_blocked && *blocked))
             .map(|(key, _)| key.clone())
             .collect();
         if !lost.is_empty() {
-            self.redis.tell(&[], &self.channel(), &message(&lost)).await?;
+            self.redis.query_and_publish(&[], &self.channel(), &message(&lost)).await?;
         }
         Ok(())
     }
 
-    async fn admit_each(&self, changed: &[(Arc<Space>, i64)], token: &str, now_ms: u64) -> Result<Vec<bool>> {
+    async fn unblock_each(
+        &self,
+        changed: &[(Arc<Namespace>, i64)],
+        token: &str,
+        now_ms: u64,
+    ) -> Result<Vec<bool>> {
         let now = time(now_ms);
         let arguments = [token.as_bytes(), now.as_bytes()];
         let calls: Vec<_> =
-            changed.iter().map(|(space, id)| (self.key(space, *id), arguments.to_vec())).collect();
-        self.redis.run_each(&self.scripts.admit, &calls).await
+            changed.iter().map(|(namespace, id)| (self.key(namespace, *id), arguments.to_vec())).collect();
+        self.redis.run_each(&self.scripts.unblock_fills, &calls).await
     }
 
     /// Asks which versions of these regions are in use.
@@ -257,8 +283,8 @@ impl Shared {
         names.iter().map(ask).collect()
     }
 
-    fn key(&self, space: &Space, id: i64) -> String {
-        self.redis.key(format_args!("c:{}.{:x}:{id}", space.name, space.version))
+    fn key(&self, namespace: &Namespace, id: i64) -> String {
+        self.redis.key(format_args!("c:{}.{:x}:{id}", namespace.name, namespace.version))
     }
 
     fn versions(&self, name: &str) -> String {
@@ -267,7 +293,7 @@ impl Shared {
 }
 
 /// What a load brought of a key.
-pub(super) struct Loaded<'l> {
+pub(super) struct LoadedEntry<'l> {
     pub(super) id: i64,
     pub(super) loaded_ms: u64,
     pub(super) fresh_until_ms: u64,
@@ -277,8 +303,8 @@ pub(super) struct Loaded<'l> {
 }
 
 /// The names of the regions of these keys.
-fn names(changed: &[(Arc<Space>, i64)]) -> Vec<&str> {
-    let mut names: Vec<&str> = changed.iter().map(|(space, _)| space.name.as_str()).collect();
+fn names(changed: &[(Arc<Namespace>, i64)]) -> Vec<&str> {
+    let mut names: Vec<&str> = changed.iter().map(|(namespace, _)| namespace.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     names
@@ -286,25 +312,29 @@ fn names(changed: &[(Arc<Space>, i64)]) -> Vec<&str> {
 
 /// These keys in the other versions that are in use, by what Redis says of each region.
 fn in_other_versions(
-    changed: &[(Arc<Space>, i64)],
+    changed: &[(Arc<Namespace>, i64)],
     names: &[&str],
     versions: Vec<Value>,
-) -> Result<Vec<(Arc<Space>, i64)>> {
+) -> Result<Vec<(Arc<Namespace>, i64)>> {
     let mut others = Vec::new();
     for (name, versions) in names.iter().zip(versions) {
         for version in read::<Vec<u64>>(versions)? {
-            let of_region =
-                changed.iter().filter(|(space, _)| space.name == *name && space.version != version);
-            others
-                .extend(of_region.map(|(space, id)| (Arc::new(Space { version, ..(**space).clone() }), *id)));
+            let of_region = changed
+                .iter()
+                .filter(|(namespace, _)| namespace.name == *name && namespace.version != version);
+            others.extend(
+                of_region
+                    .map(|(namespace, id)| (Arc::new(Namespace { version, ..(**namespace).clone() }), *id)),
+            );
         }
     }
     Ok(others)
 }
 
 /// Regions by name, as processes of other versions know them, and ids.
-fn message(changed: &[(Arc<Space>, i64)]) -> String {
-    let keys: Vec<String> = changed.iter().map(|(space, id)| format!("{}:{id}", space.name)).collect();
+fn message(changed: &[(Arc<Namespace>, i64)]) -> String {
+    let keys: Vec<String> =
+        changed.iter().map(|(namespace, id)| format!("{}:{id}", namespace.name)).collect();
     keys.join(" ")
 }
 

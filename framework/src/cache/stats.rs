@@ -30,10 +30,10 @@ pub(super) struct Stats {
     pub(super) load_errors: AtomicU64,
     /// Waits for another process's load.
     pub(super) waits: AtomicU64,
-    pub(super) refused: [AtomicU64; Refusal::NAMES.len()],
-    /// Keys whose rows this process changed, and those that others did.
+    pub(super) refusals: [AtomicU64; Refusal::NAMES.len()],
+    /// Keys whose rows this process changed, and those that others said they changed.
     pub(super) changes: AtomicU64,
-    pub(super) told: AtomicU64,
+    pub(super) invalidations: AtomicU64,
     entries: AtomicI64,
     bytes: AtomicI64,
 }
@@ -47,7 +47,7 @@ pub(super) enum Level {
 
 const LEVELS: [&str; 2] = ["process", "redis"];
 
-/// Why something that was loaded is not kept.
+/// Why something that was loaded is not cached.
 #[derive(Clone, Copy)]
 pub(super) enum Refusal {
     /// It is larger than `cache.value_bytes`.
@@ -55,15 +55,15 @@ pub(super) enum Refusal {
     /// Its row was changed while it was loaded, or its lease ran out.
     Outdated = 1,
     /// Its row was being changed when it was loaded.
-    Barred = 2,
+    Blocked = 2,
     /// Redis did not answer, so that no other process would learn of it.
-    Away = 3,
+    RedisUnavailable = 3,
     /// What stands in Redis in its place can't be read.
     Unreadable = 4,
 }
 
 impl Refusal {
-    const NAMES: [&str; 5] = ["too_large", "outdated", "barred", "redis_away", "unreadable"];
+    const NAMES: [&str; 5] = ["too_large", "outdated", "blocked", "redis_unavailable", "unreadable"];
 }
 
 impl Stats {
@@ -81,15 +81,15 @@ impl Stats {
     }
 
     pub(super) fn refuse(&self, why: Refusal) {
-        self.refused[why as usize].fetch_add(1, Relaxed);
+        self.refusals[why as usize].fetch_add(1, Relaxed);
     }
 
-    pub(super) fn came(&self, bytes: u32) {
+    pub(super) fn added(&self, bytes: u32) {
         self.entries.fetch_add(1, Relaxed);
         self.bytes.fetch_add(bytes.into(), Relaxed);
     }
 
-    pub(super) fn left(&self, bytes: u32) {
+    pub(super) fn removed(&self, bytes: u32) {
         self.entries.fetch_sub(1, Relaxed);
         self.bytes.fetch_sub(bytes.into(), Relaxed);
     }
@@ -112,10 +112,10 @@ impl AllStats {
     }
 }
 
-/// Hands the counters to a registry, and whether the first level is believed.
+/// Hands the counters to a registry, and whether the first level is coherent.
 pub(super) struct Counters {
     pub(super) stats: Arc<AllStats>,
-    pub(super) is_believed: Box<dyn Fn() -> bool + Send + Sync>,
+    pub(super) is_coherent: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl fmt::Debug for Counters {
@@ -131,9 +131,10 @@ type Values = Vec<(Vec<Label>, i64)>;
 
 impl Collector for Counters {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let (name, help) = ("tripod_cache_believed", "Whether what is in this process is believed: 1 or 0");
-        let believed = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        ConstGauge::new(i64::from((self.is_believed)())).encode(believed)?;
+        let (name, help) =
+            ("tripod_cache_coherent", "Whether the first level is coherent and so used: 1 or 0");
+        let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::from((self.is_coherent)())).encode(gauge)?;
         let regions = self.stats.read();
         for (name, help, kind, values) in METRICS {
             let name = format!("tripod_cache_{name}");
@@ -178,12 +179,12 @@ const METRICS: [Metric; 11] = [
         one(&stats.load_errors)
     }),
     ("waits", "Keys that another process was loading", MetricType::Counter, |stats| one(&stats.waits)),
-    ("refusals", "Loaded values that are not kept, by reason", MetricType::Counter, |stats| {
-        labelled("reason", &Refusal::NAMES, &stats.refused)
+    ("refusals", "Loaded values that are not cached, by reason", MetricType::Counter, |stats| {
+        labelled("reason", &Refusal::NAMES, &stats.refusals)
     }),
     ("changes", "Keys whose rows this process changed", MetricType::Counter, |stats| one(&stats.changes)),
-    ("invalidations", "Keys that were told to have been changed", MetricType::Counter, |stats| {
-        one(&stats.told)
+    ("invalidations", "Keys whose invalidation was received", MetricType::Counter, |stats| {
+        one(&stats.invalidations)
     }),
     ("entries", "Entries in this process", MetricType::Gauge, |stats| {
         vec![(Vec::new(), stats.entries.load(Relaxed))]

@@ -18,13 +18,13 @@ use tokio::time::Instant;
 use crate::error::is_broken;
 
 /// A call that takes this long triggers a probe.
-const SLOW: Duration = Duration::from_secs(1);
+const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 /// The timeout of a probe, whose query does no work.
-const PROBE: Duration = Duration::from_secs(2);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The pause between two probes of a server that is down.
-const PAUSE: Duration = Duration::from_millis(500);
+const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 /// Connections are renewed after this long, which also bounds what a backend accumulates.
-const LIFETIME: Duration = Duration::from_secs(30 * 60);
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(30 * 60);
 
 #[derive(Clone, Debug)]
 pub(super) struct Availability(Arc<Inner>);
@@ -68,7 +68,7 @@ impl Availability {
     pub(super) fn is_fresh(&self, age: Duration) -> bool {
         let broken_ms = self.0.broken_ms.load(Ordering::Relaxed);
         let opened_ms = start().elapsed().saturating_sub(age).as_millis() as u64;
-        age < LIFETIME && (broken_ms == 0 || opened_ms >= broken_ms)
+        age < MAX_CONNECTION_AGE && (broken_ms == 0 || opened_ms >= broken_ms)
     }
 
     /// Whether a call that failed with this error may succeed on another connection, if repeating it is
@@ -106,14 +106,14 @@ impl Availability {
         tokio::select! {
             biased;
             result = &mut call => return Ok(result),
-            () = tokio::time::sleep(SLOW) => self.probe(),
+            () = tokio::time::sleep(SUSPECT_AFTER) => self.probe(),
         }
         let mut down = self.0.down.subscribe();
         tokio::select! {
             biased;
             result = &mut call => Ok(result),
             _ = down.wait_for(|down| *down) => Err(gone()),
-            () = tokio::time::sleep(deadline.saturating_sub(SLOW)) => {
+            () = tokio::time::sleep(deadline.saturating_sub(SUSPECT_AFTER)) => {
                 // The connection's next user would read the rest of the answer.
                 self.suspect();
                 Err(format!("{} took longer than {} s", self.0.name, deadline.as_secs()))
@@ -139,7 +139,7 @@ impl Availability {
             if !self.0.down.send_replace(true) {
                 tracing::error!(database = %self.0.name, %error, "the database is down: its shards are refused until it answers");
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(PROBE_INTERVAL).await;
         }
         self.0.probing.store(false, Ordering::Release);
         if self.0.down.send_replace(false) {
@@ -153,7 +153,7 @@ impl Availability {
             connection.execute("SELECT 1").await?;
             connection.close().await
         };
-        match tokio::time::timeout(PROBE, asked).await {
+        match tokio::time::timeout(PROBE_TIMEOUT, asked).await {
             // A refusal is an answer, except from a server that is starting or stopping.
             Ok(Err(sea_orm::sqlx::Error::Database(refusal)))
                 if !refusal.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08")) =>

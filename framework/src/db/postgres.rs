@@ -13,7 +13,7 @@ use crate::config;
 use crate::error::{Error, Result};
 
 /// The oldest server version that is tested.
-const OLDEST: i32 = 150_000;
+const MIN_VERSION: i32 = 150_000;
 /// Maximum locks that a process holds at once, each on its own connection.
 const LOCKS: u32 = 4;
 /// Statements prepared on two connections in turn: a pooler that mixes them up fails on the second
@@ -78,7 +78,7 @@ async fn check_server(name: &str, options: &PgConnectOptions, wait: Duration) ->
         .map_err(|error| refused(name, error))?;
     let failed = |error| refused(name, error);
     let (number, version): (i32, String) = (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
-    if number < OLDEST {
+    if number < MIN_VERSION {
         return Err(Error::configuration(format!(
             "the database {name} runs on PostgreSQL {version}, and 15 or later is needed: upgrade its server"
         )));

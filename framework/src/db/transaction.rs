@@ -15,11 +15,11 @@ use super::connections::{Leased, query, query_error};
 #[derive(Clone)]
 pub struct Transaction {
     backend: DbBackend,
-    held: Arc<Mutex<Held>>,
+    state: Arc<Mutex<State>>,
 }
 
 /// What a transaction runs on.
-pub(super) enum Held {
+pub(super) enum State {
     /// A file's transaction, or a savepoint in it.
     Sqlite(DatabaseTransaction),
     /// A connection to a server that is in a transaction. sea-orm's own transaction would take an extra
@@ -36,54 +36,54 @@ pub(super) enum Held {
 
 impl Transaction {
     pub(super) fn sqlite(begun: DatabaseTransaction) -> Self {
-        Self { backend: DbBackend::Sqlite, held: Arc::new(Mutex::new(Held::Sqlite(begun))) }
+        Self { backend: DbBackend::Sqlite, state: Arc::new(Mutex::new(State::Sqlite(begun))) }
     }
 
     pub(super) fn postgres(connection: Leased<Postgres>) -> Self {
-        let held = Held::Postgres { connection, has_failed: false };
-        Self { backend: DbBackend::Postgres, held: Arc::new(Mutex::new(held)) }
+        let state = State::Postgres { connection, has_failed: false };
+        Self { backend: DbBackend::Postgres, state: Arc::new(Mutex::new(state)) }
     }
 
     /// Commits, and ends the transaction for every clone. Waits for a statement in progress.
     pub(super) async fn commit(&self) -> Result<(), DbErr> {
         match self.end().await {
-            Held::Sqlite(begun) => begun.commit().await,
-            Held::Postgres { has_failed: true, mut connection } => {
+            State::Sqlite(begun) => begun.commit().await,
+            State::Postgres { has_failed: true, mut connection } => {
                 let undone = connection.get().execute("ROLLBACK").await;
                 connection.end(undone)?;
                 Err(DbErr::Custom("a statement failed, and the work went on as if it had not".to_owned()))
             }
-            Held::Postgres { mut connection, .. } => {
+            State::Postgres { mut connection, .. } => {
                 let committed = connection.get().execute("COMMIT").await;
                 connection.end(committed).map(drop)
             }
-            Held::Ended => Err(ended()),
+            State::Ended => Err(ended()),
         }
     }
 
     /// Rolls back, and ends the transaction for every clone.
     pub(super) async fn rollback(&self) -> Result<(), DbErr> {
         match self.end().await {
-            Held::Sqlite(begun) => begun.rollback().await,
-            Held::Postgres { mut connection, .. } => {
+            State::Sqlite(begun) => begun.rollback().await,
+            State::Postgres { mut connection, .. } => {
                 let undone = connection.get().execute("ROLLBACK").await;
                 connection.end(undone).map(drop)
             }
-            Held::Ended => Err(ended()),
+            State::Ended => Err(ended()),
         }
     }
 
-    async fn end(&self) -> Held {
-        std::mem::replace(&mut *self.held.lock().await, Held::Ended)
+    async fn end(&self) -> State {
+        std::mem::replace(&mut *self.state.lock().await, State::Ended)
     }
 
-    async fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().await
+    async fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().await
     }
 }
 
 /// Records whether a statement has failed.
-fn noted<T>(result: Result<T, sqlx::Error>, has_failed: &mut bool) -> Result<T, DbErr> {
+fn record_failure<T>(result: Result<T, sqlx::Error>, has_failed: &mut bool) -> Result<T, DbErr> {
     *has_failed |= result.is_err();
     result.map_err(query_error)
 }
@@ -105,46 +105,46 @@ impl ConnectionTrait for Transaction {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        match &mut *self.held().await {
-            Held::Sqlite(begun) => begun.execute_raw(statement).await,
-            Held::Postgres { connection, has_failed } => {
+        match &mut *self.state().await {
+            State::Sqlite(begun) => begun.execute_raw(statement).await,
+            State::Postgres { connection, has_failed } => {
                 let done = query(&statement).execute(connection.get()).await;
-                noted(done, has_failed).map(ExecResult::from)
+                record_failure(done, has_failed).map(ExecResult::from)
             }
-            Held::Ended => Err(ended()),
+            State::Ended => Err(ended()),
         }
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        match &mut *self.held().await {
-            Held::Sqlite(begun) => begun.execute_unprepared(sql).await,
-            Held::Postgres { connection, has_failed } => {
+        match &mut *self.state().await {
+            State::Sqlite(begun) => begun.execute_unprepared(sql).await,
+            State::Postgres { connection, has_failed } => {
                 let done = connection.get().execute(sqlx::AssertSqlSafe(sql)).await;
-                noted(done, has_failed).map(ExecResult::from)
+                record_failure(done, has_failed).map(ExecResult::from)
             }
-            Held::Ended => Err(ended()),
+            State::Ended => Err(ended()),
         }
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        match &mut *self.held().await {
-            Held::Sqlite(begun) => begun.query_one_raw(statement).await,
-            Held::Postgres { connection, has_failed } => {
+        match &mut *self.state().await {
+            State::Sqlite(begun) => begun.query_one_raw(statement).await,
+            State::Postgres { connection, has_failed } => {
                 let row = query(&statement).fetch_optional(connection.get()).await;
-                Ok(noted(row, has_failed)?.map(QueryResult::from))
+                Ok(record_failure(row, has_failed)?.map(QueryResult::from))
             }
-            Held::Ended => Err(ended()),
+            State::Ended => Err(ended()),
         }
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        match &mut *self.held().await {
-            Held::Sqlite(begun) => begun.query_all_raw(statement).await,
-            Held::Postgres { connection, has_failed } => {
+        match &mut *self.state().await {
+            State::Sqlite(begun) => begun.query_all_raw(statement).await,
+            State::Postgres { connection, has_failed } => {
                 let rows = query(&statement).fetch_all(connection.get()).await;
-                Ok(noted(rows, has_failed)?.into_iter().map(QueryResult::from).collect())
+                Ok(record_failure(rows, has_failed)?.into_iter().map(QueryResult::from).collect())
             }
-            Held::Ended => Err(ended()),
+            State::Ended => Err(ended()),
         }
     }
 }

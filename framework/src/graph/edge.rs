@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use sea_orm::EntityTrait;
 
-use super::cached::Regions;
+use super::edge_cache::EdgeRegions;
 use super::inverse::WriteInverse;
 use super::table::{self, Direction, End};
 use crate::error::{Error, Result};
@@ -37,7 +37,7 @@ pub struct Graph(Arc<Inner>);
 pub(super) struct Inner {
     shards: Shards,
     queue: Queue,
-    kinds: HashMap<&'static str, Regions>,
+    kinds: HashMap<&'static str, EdgeRegions>,
     hooks: RwLock<HashMap<&'static str, Vec<Hook>>>,
 }
 
@@ -77,7 +77,7 @@ impl Graph {
     pub fn new(shards: Shards, queue: Queue, kinds: &[&'static str]) -> Self {
         let names: HashSet<&str> = kinds.iter().copied().collect();
         assert_eq!(names.len(), kinds.len(), "two kinds of edge have the same name in {kinds:?}");
-        let kinds = kinds.iter().map(|name| (*name, Regions::new(&shards, name))).collect();
+        let kinds = kinds.iter().map(|name| (*name, EdgeRegions::new(&shards, name))).collect();
         let inner = Arc::new(Inner { shards: shards.clone(), queue, kinds, hooks: RwLock::default() });
         shards.provide(&inner);
         Self(inner)
@@ -227,7 +227,7 @@ impl Graph {
         &self.0.shards
     }
 
-    pub(super) fn regions(&self, name: &str) -> Result<&Regions> {
+    pub(super) fn regions(&self, name: &str) -> Result<&EdgeRegions> {
         self.0.kinds.get(name).ok_or_else(|| unregistered(name))
     }
 

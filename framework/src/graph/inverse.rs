@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Graph;
+use crate::error::Result;
 use crate::id::Id;
 use crate::queue::{Job, JobRun, Run};
 use crate::shard::{Sharded, Tx};
@@ -70,7 +71,7 @@ impl Tx {
     ///
     /// # Errors
     /// As for [`Tx::enqueue`].
-    pub async fn remove_edges<T>(&self, row: Id<T>) -> crate::Result<()> {
+    pub async fn remove_edges<T>(&self, row: Id<T>) -> Result<()> {
         self.enqueue(RemoveEdges { row: row.raw() }).await.map(drop)
     }
 
@@ -79,7 +80,7 @@ impl Tx {
     ///
     /// # Errors
     /// As for [`Tx::delete`] and [`Tx::enqueue`].
-    pub async fn delete_with_edges<E: Sharded>(&self, id: Id<E>) -> crate::Result<bool> {
+    pub async fn delete_with_edges<E: Sharded>(&self, id: Id<E>) -> Result<bool> {
         let deleted = self.delete(id).await?;
         if deleted {
             self.remove_edges(id).await?;

@@ -6,8 +6,8 @@
 //! reachable, so the job matters only after a crash. Changes of one edge apply in order: each carries a
 //! version, kept for removed edges too, and an older version never overwrites a newer one.
 
-mod cached;
 mod edge;
+mod edge_cache;
 mod inverse;
 mod read;
 mod table;

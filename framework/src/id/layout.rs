@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 pub const EPOCH_MS: u64 = 1_735_689_600_000;
 /// The number of logical shards, which fits in 13 bits.
 pub const SHARDS: u16 = 1 << SHARD_BITS;
-/// Ids that one shard can mint per millisecond, counted in 10 bits.
+/// Ids that one shard can generate per millisecond, counted in 10 bits.
 pub const SEQUENCES_PER_MS: u64 = 1 << SEQUENCE_BITS;
 /// The last representable instant, in milliseconds since [`EPOCH_MS`]: 2059-11-04. One more would set
 /// the sign bit of the signed 64-bit columns that store ids.
@@ -82,7 +82,7 @@ pub fn shard_of_id_sql(column: &str) -> String {
     format!("(({column} >> {SEQUENCE_BITS}) & {SHARD_MASK})")
 }
 
-/// When an id was minted, in milliseconds since the Unix epoch.
+/// When an id was generated, in milliseconds since the Unix epoch.
 pub fn timestamp_ms(id: i64) -> u64 {
     (id as u64 >> (SEQUENCE_BITS + SHARD_BITS)) + EPOCH_MS
 }

@@ -45,7 +45,7 @@ impl<T> Id<T> {
         Shard::of_id(self.raw)
     }
 
-    /// When it was minted.
+    /// When it was generated.
     pub fn created_at(self) -> DateTime<Utc> {
         clock::date(timestamp_ms(self.raw))
     }

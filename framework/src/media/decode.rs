@@ -9,26 +9,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::codecs::{png::PngDecoder, webp::WebPDecoder};
 use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, GrayImage, ImageDecoder, Limits, RgbImage};
+use image::{ColorType, ImageDecoder, Limits};
 
 use super::decode_jpeg::decode_jpeg;
+use super::decoded::{Decoded, corrupt, disagrees, image, orientation};
 use super::format::Format;
 use super::header::{Header, broken};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// What a decoder may allocate beside pixels: rows, and a PNG's metadata, which is compressed and
 /// could expand a thousandfold. The largest ICC profiles of scanners and printers are 3 MiB.
 const MAX_METADATA_BYTES: u64 = 16 << 20;
-
-/// A picture as stored: not yet upright, not yet sRGB.
-pub(super) struct Decoded {
-    /// `ImageLuma8` or `ImageRgb8`, never anything else.
-    pub(super) pixels: DynamicImage,
-    /// What has to be done to the pixels for the picture to stand upright (EXIF tag 0x0112).
-    pub(super) orientation: Orientation,
-    /// The ICC profile, if the file has one; unchecked.
-    pub(super) icc_profile: Option<Vec<u8>>,
-}
 
 /// Decodes `bytes`, whose header was read before.
 ///
@@ -77,23 +68,6 @@ fn decode_with(mut decoder: impl ImageDecoder, header: &Header) -> Result<Decode
     })
 }
 
-/// Some programs keep JPEG's prefix in front of the TIFF header in other formats too.
-pub(super) fn orientation(exif: &[u8]) -> Orientation {
-    Orientation::from_exif_chunk(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif))
-        .unwrap_or(Orientation::NoTransforms)
-}
-
-/// Grey or RGB, whichever the number of samples is right for.
-pub(super) fn image(header: &Header, pixels: Vec<u8>) -> Result<DynamicImage> {
-    let (width, height) = (header.width, header.height);
-    match pixels.len() / (width as usize * height as usize) {
-        1 => GrayImage::from_raw(width, height, pixels).map(DynamicImage::ImageLuma8),
-        3 => RgbImage::from_raw(width, height, pixels).map(DynamicImage::ImageRgb8),
-        _ => None,
-    }
-    .ok_or_else(disagrees)
-}
-
 /// Sixteen bits a sample to eight, in place: a second buffer would double the peak.
 fn narrow(pixels: &mut Vec<u8>) {
     for sample in 0..pixels.len() / 2 {
@@ -116,14 +90,6 @@ fn flatten_on_white(pixels: &mut Vec<u8>, channels: usize) {
         }
     }
     pixels.truncate(count * colors);
-}
-
-pub(super) fn disagrees() -> Error {
-    broken("its pixels are not what its header says")
-}
-
-pub(super) fn corrupt(source: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::invalid("the picture is damaged or incomplete, so please send it again").because(source)
 }
 
 #[cfg(test)]

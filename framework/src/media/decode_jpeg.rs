@@ -14,7 +14,7 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
-use super::decode::{Decoded, corrupt, disagrees, image, orientation};
+use super::decoded::{Decoded, corrupt, disagrees, image, orientation};
 use super::header::jpeg::{self, Extent};
 use super::header::{Header, MAX_SIDE_PIXELS};
 use crate::error::Result;

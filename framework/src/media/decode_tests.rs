@@ -1,6 +1,6 @@
 //! Tests of decoding: every way to lie or to be cut off, and every kind of pixel.
 
-use image::{GrayAlphaImage, ImageBuffer, Luma, LumaA};
+use image::{DynamicImage, GrayAlphaImage, ImageBuffer, Luma, LumaA};
 
 use super::*;
 use crate::media::header::jpeg;

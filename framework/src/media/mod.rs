@@ -18,6 +18,7 @@
 mod color;
 mod decode;
 mod decode_jpeg;
+mod decoded;
 mod format;
 mod header;
 mod key;
@@ -25,6 +26,7 @@ mod picture;
 mod placeholder;
 mod processor;
 mod rendition;
+mod resize;
 mod store;
 mod store_directory;
 mod store_s3;

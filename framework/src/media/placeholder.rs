@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder, RgbImage};
 
-use super::rendition::resize;
+use super::resize::resize;
 use crate::error::{Error, Result};
 
 /// The longest URI, in characters.

@@ -3,21 +3,18 @@
 //! Invariants: upright, sRGB, never larger than the upload, no two of the same size, and without
 //! metadata of any kind. Calls are synchronous and keep a core busy: `Processor` bounds them.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbImage};
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, SamplingFactor};
-use pic_scale::{
-    ImageSize, ImageStore, ImageStoreMut, PicScaleError, Resampling, ResamplingFunction, Scaler,
-    ThreadingPolicy,
-};
 
 use super::color::to_srgb;
-use super::decode::{Decoded, decode};
+use super::decode::decode;
+use super::decoded::Decoded;
 use super::header::Header;
 use super::placeholder;
+use super::resize::{resize, resize_gray};
 use crate::error::{Error, Result};
 
 /// The widths of renditions in pixels, largest first: a phone's full width at three pixels a point
@@ -128,52 +125,11 @@ fn largest(decoded: Decoded, (width, height): (u32, u32)) -> Result<RgbImage> {
     let (width, height) = if swaps_sides(orientation) { (height, width) } else { (width, height) };
     let mut pixels = match pixels {
         same if (same.width(), same.height()) == (width, height) => same,
-        DynamicImage::ImageLuma8(gray) => {
-            let scaled = scale(&gray, gray.dimensions(), (width, height), Scaler::plan_planar_resampling)?;
-            image::GrayImage::from_raw(width, height, scaled).ok_or_else(wrong_size)?.into()
-        }
+        DynamicImage::ImageLuma8(gray) => resize_gray(&gray, width, height)?.into(),
         other => resize(&other.into_rgb8(), width, height)?.into(),
     };
     pixels.apply_orientation(orientation);
     Ok(to_srgb(pixels, icc_profile.as_deref()))
-}
-
-/// The same picture at another size. Lanczos3 at every step: each step starts from at most twice
-/// and a bit of its own width, so that softness does not add up to anything visible.
-pub(super) fn resize(picture: &RgbImage, width: u32, height: u32) -> Result<RgbImage> {
-    let scaled = scale(picture, picture.dimensions(), (width, height), Scaler::plan_rgb_resampling)?;
-    RgbImage::from_raw(width, height, scaled).ok_or_else(wrong_size)
-}
-
-type Size = (u32, u32);
-type Plan<const N: usize> = Result<Arc<Resampling<u8, N>>, PicScaleError>;
-
-/// Scales pixels of `N` samples. The scaler's interface is not generic over anything of ours, so
-/// that a development build runs it optimised.
-fn scale<const N: usize>(
-    pixels: &[u8],
-    from: Size,
-    to: Size,
-    plan: fn(&Scaler, ImageSize, ImageSize) -> Plan<N>,
-) -> Result<Vec<u8>> {
-    let size = |(width, height): Size| ImageSize::new(width as usize, height as usize);
-    let (source_size, target_size) = (size(from), size(to));
-    let mut target = vec![0; target_size.width * target_size.height * N];
-    let mut scaled = || {
-        let scaler = Scaler::new(ResamplingFunction::Lanczos3).set_threading_policy(ThreadingPolicy::Single);
-        let source = ImageStore::<u8, N>::from_slice(pixels, source_size.width, source_size.height)?;
-        let mut store =
-            ImageStoreMut::<u8, N>::from_slice(&mut target, target_size.width, target_size.height)?;
-        plan(&scaler, source_size, target_size)?.resample(&source, &mut store)
-    };
-    scaled().map_err(|error| {
-        Error::internal(format!("cannot scale a picture from {from:?} to {to:?}: {error}"))
-    })?;
-    Ok(target)
-}
-
-fn wrong_size() -> Error {
-    Error::internal("a scaled picture is not of the size that was asked for")
 }
 
 /// Progressive, as a page then shows all of a picture early, and its tables fit it: both together

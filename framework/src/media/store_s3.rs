@@ -36,17 +36,17 @@ use crate::error::{Error, Result};
 
 /// The three deadlines. Two attempts that hang and a third that is cut short must leave time for a reply
 /// within `http.response_seconds`, or clients see a timeout instead of a message.
-const CONNECT: Duration = Duration::from_secs(3);
-const ATTEMPT: Duration = Duration::from_secs(5);
-const ATTEMPTS: u32 = 3;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_ATTEMPTS: u32 = 3;
 /// The deadline of a readiness check, which runs often and must not block.
-const CHECK: Duration = Duration::from_secs(3);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The slowest transfer that is accepted: a body extends the deadline of its attempt at this rate.
-const SLOWEST_BYTES_PER_SECOND: usize = 512 * 1024;
+const MIN_BYTES_PER_SECOND: usize = 512 * 1024;
 
 /// How many times a write is started while another write of the same key is in progress.
-const CONFLICTS: u32 = 4;
+const MAX_CONFLICTS: u32 = 4;
 
 pub(super) struct Bucket {
     client: Client,
@@ -67,12 +67,12 @@ impl Bucket {
         let (bucket, key) = (Arc::clone(self), key.clone());
         // Spawned, so that it continues when the caller is gone, and can abort an upload that it has
         // begun.
-        tokio::spawn(async move { bucket.put_until_settled(&key, bytes).await })
+        tokio::spawn(async move { bucket.put_until_confirmed(&key, bytes).await })
             .await
             .map_err(|error| Error::internal("the media store failed").because(error))?
     }
 
-    async fn put_until_settled(&self, key: &MediaKey, bytes: Bytes) -> Result<()> {
+    async fn put_until_confirmed(&self, key: &MediaKey, bytes: Bytes) -> Result<()> {
         let mut pause = Duration::from_millis(50);
         let mut begun = 1;
         let failure = loop {
@@ -80,7 +80,7 @@ impl Bucket {
                 Ok(()) => return Ok(()),
                 // Another write of the key, such as our own earlier attempt, is in progress; S3 requires
                 // a new request.
-                Err(failure) if failure.is(409) && begun < CONFLICTS => {
+                Err(failure) if failure.is(409) && begun < MAX_CONFLICTS => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                     begun += 1;
@@ -146,7 +146,9 @@ impl Bucket {
     }
 
     pub(super) async fn check(&self) -> Result<()> {
-        let soon = TimeoutConfig::builder().operation_attempt_timeout(CHECK / 2).operation_timeout(CHECK);
+        let soon = TimeoutConfig::builder()
+            .operation_attempt_timeout(CHECK_TIMEOUT / 2)
+            .operation_timeout(CHECK_TIMEOUT);
         self.client
             .head_bucket()
             .bucket(&self.address.bucket)
@@ -209,7 +211,7 @@ fn client(address: &Address) -> Result<Client> {
         .credentials_provider(address.credentials.clone())
         .http_client(http.build_https())
         .timeout_config(timeouts(0))
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
         // Servers other than Amazon's reject the optional checksums.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
@@ -221,13 +223,13 @@ fn client(address: &Address) -> Result<Client> {
 
 /// The deadline of one attempt that moves this many bytes.
 fn attempt(bytes: usize) -> Duration {
-    ATTEMPT + Duration::from_secs((bytes / SLOWEST_BYTES_PER_SECOND) as u64)
+    ATTEMPT_TIMEOUT + Duration::from_secs((bytes / MIN_BYTES_PER_SECOND) as u64)
 }
 
 fn timeouts(bytes: usize) -> TimeoutConfig {
     let attempt = attempt(bytes);
     TimeoutConfig::builder()
-        .connect_timeout(CONNECT)
+        .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(attempt)
         .operation_timeout(attempt * 5 / 2)
         .build()

@@ -4,14 +4,13 @@
 //! rejected row or a store that fails half-way would leave files that no row refers to. So before the
 //! first file is stored, a job is queued that deletes them all later, and the transaction that writes
 //! the row cancels that job. Whatever happens, in the end both row and files exist, or neither.
-//! neither.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tripod_macros::Job;
 
 use super::{MediaKey, MediaStore};
-use crate::Job;
 use crate::error::{Error, Result};
 use crate::id::Shard;
 use crate::queue::{JobId, JobRun, Queue, Run};
@@ -36,8 +35,8 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// Keeps the files, once their row has committed.
-    fn stay(mut self) {
+    /// Marks the files as kept, once their row has committed.
+    fn mark_kept(mut self) {
         self.is_kept = true;
     }
 }
@@ -73,7 +72,7 @@ impl Tx {
             return Err(Error::unavailable("the files were stored too long before their row; try again"));
         }
         // Without a commit, the hook is dropped together with the upload.
-        self.after_commit(async move { upload.stay() });
+        self.after_commit(async move { upload.mark_kept() });
         Ok(())
     }
 }

@@ -10,13 +10,17 @@
 mod job;
 mod lane;
 mod outbox;
+mod registry;
+mod run;
 mod schedule;
 mod store;
 mod worker;
 
-pub use job::{Job, JobRun, Registry, Run, Unique};
+pub use job::{Job, Unique};
 pub use lane::{DEFAULT_LANE, Lane};
 pub use outbox::{DeadJob, JobId, Queue};
+pub use registry::Registry;
+pub use run::{JobRun, Run};
 pub use schedule::SCHEDULE_MIGRATION;
 pub use store::{MIGRATION, Queued};
 pub use worker::Worker;

@@ -7,10 +7,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use super::job::Kind;
-use super::job::encode;
+use super::job::{Job, encode};
+use super::registry::{Kind, Registry};
 use super::store::{Queued, Store};
-use super::{Job, Registry};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::id::Id;

@@ -11,7 +11,8 @@ use croner::Cron;
 use sea_orm::sea_query::{ColumnDef, Index, Table};
 use sea_orm::{ConnectionTrait, Value};
 
-use super::{Job, Queue};
+use super::job::{Job, encode};
+use super::store::Store;
 use crate::db::{CreateTables, Migration, statement};
 use crate::error::{Error, Result};
 use crate::id::Shard;
@@ -49,7 +50,7 @@ impl Schedule {
             ))
             .because(error)
         })?;
-        Ok(Self { name: J::NAME, pattern: parsed, payload: Arc::new(move || super::job::encode(&job())) })
+        Ok(Self { name: J::NAME, pattern: parsed, payload: Arc::new(move || encode(&job())) })
     }
 
     /// The last time of the pattern that has come, in milliseconds since the Unix epoch.
@@ -66,13 +67,13 @@ impl Schedule {
     }
 }
 
-impl Queue {
+impl Store {
     /// Enqueues the scheduled jobs whose time has come and was not taken yet; gives their names.
     ///
     /// # Errors
     /// Those of the databases.
     pub(super) async fn run_schedules(&self, schedules: &[Schedule]) -> Result<Vec<&'static str>> {
-        let shards = &self.store().shards;
+        let shards = &self.shards;
         let mut begun = Vec::new();
         for schedule in schedules {
             let Some(due_ms) = schedule.due_ms(shards.clock().now_ms())? else { continue };
@@ -85,7 +86,7 @@ impl Queue {
             if taken.is_some_and(|taken| taken >= due_ms) {
                 continue;
             }
-            let (queue, payload, name) = (self.clone(), (schedule.payload)()?, schedule.name);
+            let (store, payload, name) = (self.clone(), (schedule.payload)()?, schedule.name);
             let enqueued = shards.write(shard, move |tx| async move {
                 // A schedule that is new has missed nothing: its first time is the next one.
                 let sql = "INSERT INTO tripod_schedule (shard, name, taken_ms) VALUES ($1, $2, $3) \
@@ -99,7 +100,7 @@ impl Queue {
                 if moved.rows_affected() == 0 {
                     return Ok(false);
                 }
-                queue.store().insert(&tx, name, payload, 0, None).await?;
+                store.insert(&tx, name, payload, 0, None).await?;
                 Ok(true)
             });
             if enqueued.await? {

@@ -8,7 +8,7 @@ use futures::future::try_join_all;
 use sea_orm::sea_query::{ColumnDef, Index, Table};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Value};
 
-use super::Unique;
+use super::job::Unique;
 use crate::db::{CreateTables, Database, Migration, statement};
 use crate::error::{Error, Result};
 use crate::id::{Id, Shard, shard_of_id_sql};

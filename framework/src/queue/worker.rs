@@ -7,18 +7,20 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::lane::Slots;
+use super::lane::{DEFAULT_LANE, Lane, Slots};
+use super::outbox::Queue;
+use super::registry::Registry;
+use super::run::JobRun;
 use super::store::Claim;
-use super::{DEFAULT_LANE, JobRun, Lane, Queue, Registry};
 use crate::config;
 use crate::db::Database;
 use crate::error::Result;
 
 /// The pause before the next look at a database that had no due jobs, unless the worker is woken.
-const POLL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The first backoff after a failure; each further failure doubles it, with 50 % jitter.
 const FIRST_BACKOFF_MS: u64 = 1_000;
-const LONGEST_BACKOFF_MS: u64 = 3_600_000;
+const MAX_BACKOFF_MS: u64 = 3_600_000;
 
 /// Runs the jobs of all databases, with a limit per lane on how many run concurrently.
 pub struct Worker<C>(Arc<Inner<C>>);
@@ -35,7 +37,7 @@ struct Inner<C> {
 }
 
 /// The result of one look at a database.
-struct Claimed {
+struct ClaimedJobs {
     jobs: Vec<(Claim, OwnedSemaphorePermit)>,
     /// How long to wait before the next look, if nothing happens.
     pause: Duration,
@@ -85,7 +87,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
     pub(crate) async fn run_due(&self) -> Result<usize> {
         let mut count = 0;
         loop {
-            self.0.queue.run_schedules(&self.0.registry.schedules).await?;
+            self.0.queue.store().run_schedules(&self.0.registry.schedules).await?;
             let mut begun = Vec::new();
             for database in self.0.queue.store().shards.databases() {
                 begun.extend(self.claim(database).await?.jobs);
@@ -106,7 +108,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
     async fn schedule(&self, stop: &CancellationToken) {
         let Inner { queue, registry, .. } = &*self.0;
         while !registry.schedules.is_empty() {
-            match queue.run_schedules(&registry.schedules).await {
+            match queue.store().run_schedules(&registry.schedules).await {
                 Ok(begun) if !begun.is_empty() => queue.wake(),
                 Ok(_) => {}
                 // The scheduled times stay due until the database responds.
@@ -114,7 +116,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(POLL) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
         }
     }
@@ -126,12 +128,12 @@ impl<C: Send + Sync + 'static> Worker<C> {
             woken.as_mut().enable();
             let mut freed = std::pin::pin!(self.0.freed.notified());
             freed.as_mut().enable();
-            let Claimed { jobs: claimed, pause, is_limited } = match self.claim(&database).await {
+            let ClaimedJobs { jobs: claimed, pause, is_limited } = match self.claim(&database).await {
                 Ok(claimed) => claimed,
                 Err(error) => {
                     // The database is down. Its jobs are safe in it, and the loop tries again.
                     tracing::warn!(database = database.name(), error = error.chain(), "cannot claim jobs");
-                    Claimed { jobs: Vec::new(), pause: POLL, is_limited: false }
+                    ClaimedJobs { jobs: Vec::new(), pause: POLL_INTERVAL, is_limited: false }
                 }
             };
             if claimed.is_empty() {
@@ -154,8 +156,8 @@ impl<C: Send + Sync + 'static> Worker<C> {
     }
 
     /// Claims as many due jobs of each lane as there are free slots.
-    async fn claim(&self, database: &Database) -> Result<Claimed> {
-        let mut claimed = Claimed { jobs: Vec::new(), pause: POLL, is_limited: false };
+    async fn claim(&self, database: &Database) -> Result<ClaimedJobs> {
+        let mut claimed = ClaimedJobs { jobs: Vec::new(), pause: POLL_INTERVAL, is_limited: false };
         let databases = self.0.queue.store().shards.databases().len();
         for lane in &self.0.lanes {
             // Only a share, so that the loops of other databases also find slots while this query runs.
@@ -168,7 +170,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
             debug_assert!(claims.len() <= free, "a job is leased that nobody begins");
             lane.begin(claims.len());
             claimed.is_limited |= claims.len() == free;
-            claimed.pause = claimed.pause.min(wait.unwrap_or(POLL));
+            claimed.pause = claimed.pause.min(wait.unwrap_or(POLL_INTERVAL));
             let is_left = claims.len() < free;
             claimed.jobs.extend(claims.into_iter().zip(slots));
             if is_left {
@@ -222,7 +224,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
         let Some(handler) = self.0.registry.handler(&claim.name) else {
             return Err("no job of this name is registered".to_owned());
         };
-        let run = JobRun { queue: self.0.queue.clone(), claim: claim.clone(), shutdown };
+        let run = JobRun { store: self.0.queue.store().clone(), claim: claim.clone(), shutdown };
         // Spawned, so that a panic is an error of the job and not of the worker.
         let mut job =
             tokio_util::task::AbortOnDropHandle::new(tokio::spawn(handler(self.0.context.clone(), run)));
@@ -249,8 +251,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
 /// The delay before the next attempt: doubling, with jitter so that jobs that failed together do not
 /// retry together.
 fn backoff_ms(attempt: u32) -> u64 {
-    let doubled =
-        FIRST_BACKOFF_MS.saturating_mul(1 << attempt.saturating_sub(1).min(20)).min(LONGEST_BACKOFF_MS);
+    let doubled = FIRST_BACKOFF_MS.saturating_mul(1 << attempt.saturating_sub(1).min(20)).min(MAX_BACKOFF_MS);
     doubled / 2 + rand::random_range(0..=doubled)
 }
 
@@ -261,7 +262,7 @@ mod tests {
     #[test]
     fn backoff_doubles_within_its_bounds() {
         for attempt in 1..=60 {
-            let doubled = (FIRST_BACKOFF_MS << (attempt - 1).min(20)).min(LONGEST_BACKOFF_MS);
+            let doubled = (FIRST_BACKOFF_MS << (attempt - 1).min(20)).min(MAX_BACKOFF_MS);
             let waited = backoff_ms(attempt);
             assert!((doubled / 2..=doubled * 3 / 2).contains(&waited), "attempt {attempt}: {waited}");
         }

@@ -1,12 +1,18 @@
 //! Where Redis is, as the setting `redis` says it.
 
+use std::time::Duration;
+
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType};
 use redis::{Client, RedisConnectionInfo, RedisResult};
 use tokio::sync::Mutex;
 
-use super::link::{CONNECT, RESPONSE};
 use crate::error::{Error, Result};
+
+/// A reply that takes longer is not waited for.
+pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
+/// The same, of connecting.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 const FORMS: &str = "write redis://HOST:PORT/DB, rediss://HOST:PORT/DB, redis-cluster://HOST:PORT,HOST:PORT or \
                      redis-sentinel://HOST:PORT,HOST:PORT/MASTER, with ?prefix=TEXT where others share the server";
@@ -14,7 +20,7 @@ const FORMS: &str = "write redis://HOST:PORT/DB, rediss://HOST:PORT/DB, redis-cl
 const PREFIX_BYTES: usize = 64;
 
 /// What is connected to.
-pub(super) enum Form {
+pub(super) enum Topology {
     /// One server.
     Standalone(Client),
     /// Servers that share the keys by their slots.
@@ -29,11 +35,11 @@ pub(super) enum Form {
 
 /// The setting, taken apart.
 pub(super) struct Address {
-    pub(super) form: Form,
+    pub(super) topology: Topology,
     /// What stands before each key.
     pub(super) prefix: String,
     /// For people: without the password.
-    pub(super) shown: String,
+    pub(super) redacted: String,
 }
 
 impl Address {
@@ -52,10 +58,10 @@ impl Address {
             let with_port = |host: &str| if has_port(host) { String::new() } else { format!(":{port}") };
             hosts.iter().map(|host| format!("redis://{at}{host}{}", with_port(host))).collect()
         };
-        let form = match scheme {
+        let topology = match scheme {
             "redis" | "rediss" if hosts.len() > 1 => return Err(wrong(url, "it has more than one address")),
             "redis" | "rediss" => {
-                Client::open(format!("{scheme}://{at}{}/{path}", hosts[0])).map(Form::Standalone)
+                Client::open(format!("{scheme}://{at}{}/{path}", hosts[0])).map(Topology::Standalone)
             }
             "redis-cluster" if path.is_empty() => cluster(nodes(&at, 6379)),
             "redis-cluster" => return Err(wrong(url, "a cluster has no databases")),
@@ -63,12 +69,12 @@ impl Address {
                 return Err(wrong(url, "the master's name must follow the sentinels' addresses"));
             }
             "redis-sentinel" => {
-                sentinel(nodes("", 26379), path, user).map(|client| Form::Sentinel(Mutex::new(client)))
+                sentinel(nodes("", 26379), path, user).map(|client| Topology::Sentinel(Mutex::new(client)))
             }
             _ => return Err(wrong(url, "its scheme is not known")),
         };
-        let form = form.map_err(|error| wrong(url, "it can't be read").because(error))?;
-        Ok(Self { form, prefix, shown: shown(url) })
+        let topology = topology.map_err(|error| wrong(url, "it can't be read").because(error))?;
+        Ok(Self { topology, prefix, redacted: redacted(url) })
     }
 }
 
@@ -77,12 +83,12 @@ fn has_port(host: &str) -> bool {
     host.rsplit_once(':').is_some_and(|(name, _)| !name.contains(':') || name.ends_with(']'))
 }
 
-fn cluster(urls: Vec<String>) -> RedisResult<Form> {
+fn cluster(urls: Vec<String>) -> RedisResult<Topology> {
     // One retry, for a key that has moved: while a node is away its keys fail at once.
     let nodes = urls.iter().map(|url| Client::open(url.as_str())).collect::<RedisResult<_>>()?;
     let builder = ClusterClientBuilder::new(urls).retries(1).min_retry_wait(5).max_retry_wait(50);
-    let client = builder.connection_timeout(CONNECT).response_timeout(RESPONSE).build()?;
-    Ok(Form::Cluster { client, nodes })
+    let client = builder.connection_timeout(CONNECT_TIMEOUT).response_timeout(RESPONSE_TIMEOUT).build()?;
+    Ok(Topology::Cluster { client, nodes })
 }
 
 fn sentinel(sentinels: Vec<String>, master: &str, user: &str) -> RedisResult<SentinelClient> {
@@ -113,12 +119,12 @@ fn prefix(query: &str) -> Result<String, &'static str> {
 fn wrong(url: &str, why: &str) -> Error {
     Error::configuration(format!(
         "the setting redis (TRIPOD_REDIS) is \"{}\", and {why}: {FORMS}",
-        shown(url)
+        redacted(url)
     ))
 }
 
 /// The address without what proves the right to it.
-fn shown(url: &str) -> String {
+fn redacted(url: &str) -> String {
     match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
         (None, Some((_, rest))) => rest.to_owned(),
@@ -142,13 +148,13 @@ mod tests {
             ("redis-sentinel://:secret@[::1]:26379/main?prefix=x", "sentinel", "x"),
         ] {
             let address = Address::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
-            let form = match address.form {
-                Form::Standalone(_) => "standalone",
-                Form::Cluster { .. } => "cluster",
-                Form::Sentinel(_) => "sentinel",
+            let topology = match address.topology {
+                Topology::Standalone(_) => "standalone",
+                Topology::Cluster { .. } => "cluster",
+                Topology::Sentinel(_) => "sentinel",
             };
-            assert_eq!((form, address.prefix.as_str()), (is, prefix), "{url}");
-            assert!(!address.shown.contains("secret"), "{}", address.shown);
+            assert_eq!((topology, address.prefix.as_str()), (is, prefix), "{url}");
+            assert!(!address.redacted.contains("secret"), "{}", address.redacted);
         }
     }
 

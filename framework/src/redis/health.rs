@@ -9,7 +9,7 @@ use redis::{Cmd, RedisError, RedisResult, Value, cmd};
 use sha2::{Digest, Sha256};
 
 /// The first version whose scripts allow the commands and the declaration used in this module.
-const OLDEST: u32 = 7;
+const MIN_MAJOR_VERSION: u32 = 7;
 
 /// A script declared without the flag `no-writes`. Unlike INFO, a server refuses it whenever it would
 /// refuse a write: out of memory or disk, while loading its data, or with too few replicas. It has no
@@ -18,33 +18,35 @@ const WRITABLE: &str = "#!lua\nreturn 1";
 
 /// Why a server can't be used.
 #[derive(Debug)]
-pub(super) enum Unfit {
+pub(super) enum HealthError {
     /// It does not respond, or not yet.
-    Away(RedisError),
+    Unavailable(RedisError),
     /// It responds, but is unsuitable.
-    Wrong(String),
+    Unsuitable(String),
 }
 
-impl From<RedisError> for Unfit {
+impl From<RedisError> for HealthError {
     fn from(error: RedisError) -> Self {
-        Self::Away(error)
+        Self::Unavailable(error)
     }
 }
 
-impl fmt::Display for Unfit {
+impl fmt::Display for HealthError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Away(error) => error.fmt(f),
-            Self::Wrong(why) => f.write_str(why),
+            Self::Unavailable(error) => error.fmt(f),
+            Self::Unsuitable(why) => f.write_str(why),
         }
     }
 }
 
 /// Checks that a single server is a master, takes writes and is new enough. Returns its identity.
-pub(super) async fn check_server(server: &mut MultiplexedConnection) -> Result<String, Unfit> {
+pub(super) async fn check_server(server: &mut MultiplexedConnection) -> Result<String, HealthError> {
     let info: String = info().query_async(server).await?;
     if field(&info, "redis_mode") == Some("cluster") {
-        return Err(Unfit::Wrong("it is part of a cluster: write redis-cluster://HOST:PORT,...".to_owned()));
+        return Err(HealthError::Unsuitable(
+            "it is part of a cluster: write redis-cluster://HOST:PORT,...".to_owned(),
+        ));
     }
     check_info(&info)?;
     // After the version check, whose message is clearer for an old server.
@@ -54,7 +56,7 @@ pub(super) async fn check_server(server: &mut MultiplexedConnection) -> Result<S
 
 /// Checks that every slot of a cluster is served, by a master that takes writes and is new enough.
 /// Returns the identity of all masters together, and their number.
-pub(super) async fn check_cluster(cluster: &mut ClusterConnection) -> Result<(String, usize), Unfit> {
+pub(super) async fn check_cluster(cluster: &mut ClusterConnection) -> Result<(String, usize), HealthError> {
     let nodes: String = cmd("CLUSTER").arg("NODES").query_async(cluster).await?;
     let serving = |line: &&str| {
         let mut words = line.split(' ');
@@ -65,10 +67,10 @@ pub(super) async fn check_cluster(cluster: &mut ClusterConnection) -> Result<(St
     // The reply silently omits nodes that can't be reached.
     let replies = match cluster.route_command(info(), all.clone()).await? {
         Value::Map(replies) => replies,
-        other => return Err(Unfit::Wrong(format!("its masters answer {other:?}"))),
+        other => return Err(HealthError::Unsuitable(format!("its masters answer {other:?}"))),
     };
     if replies.len() < masters {
-        return Err(Unfit::Wrong(format!("{} of its {masters} masters answer", replies.len())));
+        return Err(HealthError::Unsuitable(format!("{} of its {masters} masters answer", replies.len())));
     }
     let mut identities: Vec<String> = Vec::with_capacity(masters);
     for (_, info) in replies {
@@ -79,12 +81,12 @@ pub(super) async fn check_cluster(cluster: &mut ClusterConnection) -> Result<(St
     }
     let take_writes = done(&cluster.route_command(writable(), all).await?);
     if take_writes < masters {
-        return Err(Unfit::Wrong(format!("{take_writes} of its {masters} masters take writes")));
+        return Err(HealthError::Unsuitable(format!("{take_writes} of its {masters} masters take writes")));
     }
     let state: String = cmd("CLUSTER").arg("INFO").query_async(cluster).await?;
     match field(&state, "cluster_state") {
-        Some("ok") => Ok((together(identities), masters)),
-        state => Err(Unfit::Wrong(format!("its state is {}", state.unwrap_or("unknown")))),
+        Some("ok") => Ok((combined_identity(identities), masters)),
+        state => Err(HealthError::Unsuitable(format!("its state is {}", state.unwrap_or("unknown")))),
     }
 }
 
@@ -103,17 +105,17 @@ fn writable() -> Cmd {
     cmd("EVAL").arg(WRITABLE).arg(0).take()
 }
 
-fn check_info(info: &str) -> Result<(), Unfit> {
+fn check_info(info: &str) -> Result<(), HealthError> {
     let version = field(info, "redis_version").unwrap_or_default();
     let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
-    if major.is_none_or(|major| major < OLDEST) {
-        return Err(Unfit::Wrong(format!(
-            "its version is {version}; version {OLDEST}.0 or later is required"
+    if major.is_none_or(|major| major < MIN_MAJOR_VERSION) {
+        return Err(HealthError::Unsuitable(format!(
+            "its version is {version}; version {MIN_MAJOR_VERSION}.0 or later is required"
         )));
     }
     match field(info, "role") {
         Some("master") => Ok(()),
-        role => Err(Unfit::Wrong(format!(
+        role => Err(HealthError::Unsuitable(format!(
             "its role is {}: name the master, or the sentinels that know it",
             role.unwrap_or("unknown")
         ))),
@@ -127,7 +129,7 @@ fn identity(info: &str) -> String {
 }
 
 /// The identity of several servers, with as many digits.
-fn together(mut servers: Vec<String>) -> String {
+fn combined_identity(mut servers: Vec<String>) -> String {
     servers.sort_unstable();
     let hash = Sha256::digest(servers.concat());
     hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()

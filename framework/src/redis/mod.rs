@@ -6,8 +6,8 @@
 //! together, because in a cluster they are on different servers.
 
 mod address;
+mod connection_manager;
 mod health;
-mod link;
 mod subscription;
 
 use std::fmt::Display;
@@ -19,8 +19,8 @@ use redis::{ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, ToRed
 
 use crate::error::{Error, Result};
 use address::Address;
-use link::{Connection, Link, Live};
-pub use subscription::{Speaker, Subscription};
+use connection_manager::{Connection, ConnectionManager, LiveConnection};
+pub use subscription::{Publisher, Subscription};
 
 /// Lua to prepend to a script: `identity()` names the server that holds the script's key, in 16
 /// hexadecimal digits. It changes when the server restarts or a replica is promoted to master. Data
@@ -35,7 +35,7 @@ end
 
 /// A handle on Redis; clones share everything.
 #[derive(Clone)]
-pub struct Redis(Arc<Link>);
+pub struct Redis(Arc<ConnectionManager>);
 
 impl Redis {
     /// Connects to the address in the setting `redis`.
@@ -43,7 +43,7 @@ impl Redis {
     /// # Errors
     /// Configuration: the address is malformed, no server responds, or the server can't be used.
     pub async fn open(url: &str) -> Result<Self> {
-        Ok(Self(Link::open(Address::parse(url)?).await?))
+        Ok(Self(ConnectionManager::open(Address::parse(url)?).await?))
     }
 
     /// Whether there is a connection.
@@ -74,7 +74,7 @@ impl Redis {
     ///
     /// # Errors
     /// Unavailable: the command failed, or its outcome is unknown.
-    pub async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
+    pub async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
         self.0.call(async |mut live| command.query_async(&mut live.connection).await).await
     }
 
@@ -82,44 +82,49 @@ impl Redis {
     /// order on one server; groups may run concurrently.
     ///
     /// # Errors
-    /// As for [`Self::ask`]; some commands may have run anyway.
-    pub async fn ask_each<T: FromRedisValue>(&self, groups: &[Vec<Cmd>]) -> Result<Vec<T>> {
+    /// As for [`Self::query`]; some commands may have run anyway.
+    pub async fn query_each<T: FromRedisValue>(&self, groups: &[Vec<Cmd>]) -> Result<Vec<T>> {
         if groups.is_empty() {
             // The client rejects an empty pipeline.
             return Ok(Vec::new());
         }
-        self.0.call(async |live| ask_each(live.connection, groups).await).await
+        self.0.call(async |live| query_each(live.connection, groups).await).await
     }
 
-    /// As [`Self::ask_each`], for groups with their key, whose commands may [`call`] these scripts.
+    /// As [`Self::query_each`], for groups with their key, whose commands may [`call`] these scripts.
     /// Returns the replies to each group with the identity of the server that sent them. A single
     /// server's identity is the one from its connection or its last check, at most half a second ago.
     /// That check detects a master that is demoted without its connections being cut; sentinels cut
     /// them.
     ///
     /// # Errors
-    /// As for [`Self::ask_each`].
-    pub async fn ask_identified(
+    /// As for [`Self::query_each`].
+    pub async fn query_identified(
         &self,
         scripts: &[&Script],
         groups: &[(&str, Vec<Cmd>)],
     ) -> Result<Vec<(Arc<str>, Vec<Value>)>> {
         self.0
-            .call(async |live| match ask_identified(&live, groups).await {
+            .call(async |live| match query_identified(&live, groups).await {
                 Err(error) if is_unknown_script(&error) => {
                     load(&live, scripts).await?;
-                    ask_identified(&live, groups).await
+                    query_identified(&live, groups).await
                 }
                 asked => asked,
             })
             .await
     }
 
-    /// As [`Self::ask_each`], and publishes a message on a channel after all commands have run.
+    /// As [`Self::query_each`], and publishes a message on a channel after all commands have run.
     ///
     /// # Errors
-    /// As for [`Self::ask_each`].
-    pub async fn tell(&self, groups: &[Vec<Cmd>], channel: &str, message: &str) -> Result<Vec<Value>> {
+    /// As for [`Self::query_each`].
+    pub async fn query_and_publish(
+        &self,
+        groups: &[Vec<Cmd>],
+        channel: &str,
+        message: &str,
+    ) -> Result<Vec<Value>> {
         let publish = cmd("PUBLISH").arg(channel).arg(message).take();
         self.0
             .call(async |live| match live.connection {
@@ -130,7 +135,7 @@ impl Redis {
                 Connection::Cluster(mut cluster) => {
                     let replies = match groups {
                         [] => Vec::new(),
-                        groups => ask_each(Connection::Cluster(cluster.clone()), groups).await?,
+                        groups => query_each(Connection::Cluster(cluster.clone()), groups).await?,
                     };
                     publish.query_async::<()>(&mut cluster).await?;
                     Ok(replies)
@@ -143,7 +148,7 @@ impl Redis {
     /// must be safe to repeat: if some calls fail, all may run again.
     ///
     /// # Errors
-    /// As for [`Self::ask_each`].
+    /// As for [`Self::query_each`].
     pub async fn run_each<T: FromRedisValue>(
         &self,
         script: &Script,
@@ -155,10 +160,10 @@ impl Redis {
         let groups: Vec<Vec<Cmd>> =
             calls.iter().map(|(key, arguments)| vec![call(script, key, arguments)]).collect();
         self.0
-            .call(async |live| match ask_each(live.connection.clone(), &groups).await {
+            .call(async |live| match query_each(live.connection.clone(), &groups).await {
                 Err(error) if is_unknown_script(&error) => {
                     load(&live, &[script]).await?;
-                    ask_each(live.connection, &groups).await
+                    query_each(live.connection, &groups).await
                 }
                 asked => asked,
             })
@@ -168,7 +173,7 @@ impl Redis {
     /// Runs a script about one key. Sends its hash, or the whole script if the server does not know it.
     ///
     /// # Errors
-    /// As for [`Self::ask`].
+    /// As for [`Self::query`].
     pub async fn run<T: FromRedisValue>(&self, script: &Script, key: &str, arguments: &[&str]) -> Result<T> {
         let mut call = script.key(key);
         for argument in arguments {
@@ -189,15 +194,15 @@ fn is_unknown_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
 
-async fn load(live: &Live, scripts: &[&Script]) -> RedisResult<()> {
+async fn load(live: &LiveConnection, scripts: &[&Script]) -> RedisResult<()> {
     for script in scripts {
         script.prepare_invoke().load_async(&mut live.connection.clone()).await?;
     }
     Ok(())
 }
 
-async fn ask_identified(
-    live: &Live,
+async fn query_identified(
+    live: &LiveConnection,
     groups: &[(&str, Vec<Cmd>)],
 ) -> RedisResult<Vec<(Arc<str>, Vec<Value>)>> {
     match live.connection.clone() {
@@ -224,7 +229,7 @@ async fn ask_identified(
     }
 }
 
-async fn ask_each<T: FromRedisValue>(connection: Connection, groups: &[Vec<Cmd>]) -> RedisResult<Vec<T>> {
+async fn query_each<T: FromRedisValue>(connection: Connection, groups: &[Vec<Cmd>]) -> RedisResult<Vec<T>> {
     match connection {
         Connection::One(mut one) => pipeline(groups.iter().flatten()).query_async(&mut one).await,
         Connection::Cluster(cluster) => {

@@ -13,31 +13,31 @@ use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{MultipleNodeRoutingInfo, RoutingInfo};
 use redis::{Client, Msg, RedisResult, cmd};
 
-use super::address::Form;
+use super::address::{CONNECT_TIMEOUT, Topology};
+use super::connection_manager::{ConnectionManager, connect_to};
 use super::health;
-use super::link::{CONNECT, Link, one};
 use crate::error::{Error, Result};
 
 /// An open subscription.
 pub struct Subscription {
-    heard: Pin<Box<dyn Stream<Item = Msg> + Send>>,
-    speaker: Speaker,
+    messages: Pin<Box<dyn Stream<Item = Msg> + Send>>,
+    publisher: Publisher,
     identity: String,
 }
 
 /// Publishes through every server that others may publish through.
 #[derive(Clone)]
-pub struct Speaker(Speaks);
+pub struct Publisher(PublishTo);
 
 #[derive(Clone)]
-enum Speaks {
+enum PublishTo {
     One(MultiplexedConnection),
     Cluster { connection: ClusterConnection, masters: usize },
 }
 
 impl Subscription {
-    pub(super) async fn open(link: &Link, channels: &[String]) -> Result<Self> {
-        let opened = tokio::time::timeout(CONNECT * 3, Self::connect(link, channels)).await;
+    pub(super) async fn open(manager: &ConnectionManager, channels: &[String]) -> Result<Self> {
+        let opened = tokio::time::timeout(CONNECT_TIMEOUT * 3, Self::connect(manager, channels)).await;
         match opened {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(error)) => {
@@ -47,34 +47,38 @@ impl Subscription {
         }
     }
 
-    async fn connect(link: &Link, channels: &[String]) -> Result<Self, health::Unfit> {
-        let (client, cluster) = match &link.address().form {
-            Form::Standalone(client) => (client.clone(), None),
-            Form::Sentinel(sentinel) => (sentinel.lock().await.async_get_client().await?, None),
-            Form::Cluster { client, nodes } => {
+    async fn connect(manager: &ConnectionManager, channels: &[String]) -> Result<Self, health::HealthError> {
+        let (client, cluster) = match &manager.address().topology {
+            Topology::Standalone(client) => (client.clone(), None),
+            Topology::Sentinel(sentinel) => (sentinel.lock().await.async_get_client().await?, None),
+            Topology::Cluster { client, nodes } => {
                 let mut connection = client.get_async_connection().await?;
                 let (identity, masters) = health::check_cluster(&mut connection).await?;
-                let speaks = Speaks::Cluster { connection, masters };
-                (first_that_answers(nodes).await?, Some((speaks, identity)))
+                let publish_to = PublishTo::Cluster { connection, masters };
+                (first_that_answers(nodes).await?, Some((publish_to, identity)))
             }
         };
-        let (speaks, identity) = match cluster {
+        let (publish_to, identity) = match cluster {
             Some(cluster) => cluster,
             None => {
-                let mut server = one(&client).await?;
+                let mut server = connect_to(&client).await?;
                 let identity = health::check_server(&mut server).await?;
-                (Speaks::One(server), identity)
+                (PublishTo::One(server), identity)
             }
         };
         let mut listener = client.get_async_pubsub().await?;
         listener.subscribe(channels).await?;
-        Ok(Self { heard: Box::pin(listener.into_on_message()), speaker: Speaker(speaks), identity })
+        Ok(Self {
+            messages: Box::pin(listener.into_on_message()),
+            publisher: Publisher(publish_to),
+            identity,
+        })
     }
 
     /// The next message, with its channel; `None` when the connection is lost.
     pub async fn next(&mut self) -> Option<(String, String)> {
         loop {
-            let message = self.heard.next().await?;
+            let message = self.messages.next().await?;
             // A message that is not text is not ours.
             if let Ok(text) = message.get_payload() {
                 return Some((message.get_channel_name().to_owned(), text));
@@ -88,17 +92,17 @@ impl Subscription {
     }
 
     /// A handle for publishing.
-    pub fn speaker(&self) -> Speaker {
-        self.speaker.clone()
+    pub fn publisher(&self) -> Publisher {
+        self.publisher.clone()
     }
 }
 
-impl Speaker {
+impl Publisher {
     /// The number of servers it publishes through, and so how often each message is received.
     pub fn servers(&self) -> usize {
         match &self.0 {
-            Speaks::One(_) => 1,
-            Speaks::Cluster { masters, .. } => *masters,
+            PublishTo::One(_) => 1,
+            PublishTo::Cluster { masters, .. } => *masters,
         }
     }
 
@@ -106,21 +110,21 @@ impl Speaker {
     ///
     /// # Errors
     /// Unavailable: some servers did not publish it.
-    pub async fn say(&mut self, channel: &str, message: &str) -> Result<()> {
+    pub async fn publish(&mut self, channel: &str, message: &str) -> Result<()> {
         let publish = cmd("PUBLISH").arg(channel).arg(message).take();
         let servers = self.servers();
-        let said: RedisResult<usize> = match &mut self.0 {
-            Speaks::One(one) => publish.query_async::<()>(one).await.map(|()| 1),
-            Speaks::Cluster { connection, .. } => {
+        let published: RedisResult<usize> = match &mut self.0 {
+            PublishTo::One(one) => publish.query_async::<()>(one).await.map(|()| 1),
+            PublishTo::Cluster { connection, .. } => {
                 let all = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
                 connection.route_command(publish, all).await.map(|replies| health::done(&replies))
             }
         };
-        match said {
-            Ok(said) if said == servers => Ok(()),
-            Ok(said) => {
-                Err(Error::unavailable(format!("only {said} of {servers} Redis servers published a message")))
-            }
+        match published {
+            Ok(published) if published == servers => Ok(()),
+            Ok(published) => Err(Error::unavailable(format!(
+                "only {published} of {servers} Redis servers published a message"
+            ))),
             Err(error) => Err(Error::unavailable("Redis did not publish a message").because(error)),
         }
     }
@@ -132,7 +136,7 @@ async fn first_that_answers(nodes: &[Client]) -> RedisResult<Client> {
     let mut failed = None;
     let start = rand::random_range(0..nodes.len().max(1));
     for node in nodes.iter().cycle().skip(start).take(nodes.len()) {
-        match one(node).await {
+        match connect_to(node).await {
             Ok(_) => return Ok(node.clone()),
             Err(error) => failed = Some(error),
         }

@@ -10,11 +10,11 @@ use std::sync::{Arc, RwLock, Weak};
 use super::Shards;
 use crate::error::{Error, Result};
 
-type Held = Weak<dyn Any + Send + Sync>;
+type Service = Weak<dyn Any + Send + Sync>;
 
 /// Services by type. They hold the shards, so the shards hold them weakly.
 #[derive(Default)]
-pub(super) struct Extensions(RwLock<HashMap<TypeId, Held>>);
+pub(super) struct Extensions(RwLock<HashMap<TypeId, Service>>);
 
 impl Shards {
     /// Registers a service for the transactions and reads of these shards, for as long as it is held

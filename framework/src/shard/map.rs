@@ -173,8 +173,8 @@ fn share(index: usize, count: usize) -> RangeInclusive<u16> {
 }
 
 fn check(databases: &[Database], assignments: &[Option<ShardAssignment>]) -> Result<Box<[u16]>> {
-    const NOBODY: u16 = u16::MAX;
-    let mut map = vec![NOBODY; usize::from(SHARDS)].into_boxed_slice();
+    const UNASSIGNED: u16 = u16::MAX;
+    let mut map = vec![UNASSIGNED; usize::from(SHARDS)].into_boxed_slice();
     let (mut names, mut installation) = (HashSet::new(), None);
     for (index, (database, assignment)) in databases.iter().zip(assignments).enumerate() {
         let Some(assignment) = assignment else { continue };
@@ -190,7 +190,7 @@ fn check(databases: &[Database], assignments: &[Option<ShardAssignment>]) -> Res
         }
         for shard in &assignment.shards {
             let holder = &mut map[usize::from(shard.number())];
-            if *holder != NOBODY {
+            if *holder != UNASSIGNED {
                 return Err(Error::configuration(format!(
                     "{shard} is held by {} and by {}: one of them is an old copy; take it off the list",
                     databases[usize::from(*holder)].name(),
@@ -201,7 +201,7 @@ fn check(databases: &[Database], assignments: &[Option<ShardAssignment>]) -> Res
         }
     }
     let orphans: Vec<Shard> =
-        Shard::all().filter(|shard| map[usize::from(shard.number())] == NOBODY).collect();
+        Shard::all().filter(|shard| map[usize::from(shard.number())] == UNASSIGNED).collect();
     if orphans.len() == usize::from(SHARDS) {
         return Err(Error::configuration(
             "the listed databases are new: their shards have not been assigned yet; run `migrate`",

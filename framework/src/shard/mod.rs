@@ -14,9 +14,9 @@ mod map;
 mod name;
 mod read;
 mod row_cache;
+mod row_observer;
 mod sharded;
 mod tx;
-mod watch;
 
 use std::sync::{Arc, RwLock, Weak};
 use std::time::Duration;
@@ -29,17 +29,17 @@ pub use list::{Keyset, List, Order, Position};
 pub use map::{MIGRATION, ShardAssignment, assign_shards};
 pub use name::NAME_MIGRATION;
 pub use read::{Completeness, Consistency, Read, Rows};
+pub(crate) use row_observer::RowObserver;
 pub use sharded::{Sharded, TextSharded};
 pub use tx::Tx;
-pub(crate) use watch::Watcher;
 
 use crate::cache::Cache;
 use crate::db::{Database, Reader};
 use crate::error::Result;
-use crate::id::{Clock, Id, Minter, Shard};
+use crate::id::{Clock, Id, IdGenerator, Shard};
 use extensions::Extensions;
 use row_cache::CachedEntities;
-use watch::Watchers;
+use row_observer::RowObservers;
 
 /// How long a write waits for its hooks after the commit.
 const HOOKS: Duration = Duration::from_secs(2);
@@ -52,12 +52,12 @@ struct Inner {
     databases: Vec<Database>,
     /// The index of each shard's database. Replaced as a whole when shards move.
     map: RwLock<Arc<[u16]>>,
-    minter: Minter,
+    generator: IdGenerator,
     clock: Clock,
     cache: Cache,
     cached: CachedEntities,
     extensions: Extensions,
-    watchers: Watchers,
+    observers: RowObservers,
 }
 
 impl std::fmt::Debug for Shards {
@@ -77,12 +77,12 @@ impl Shards {
         Ok(Self(Arc::new(Inner {
             databases,
             map,
-            minter: Minter::new(clock.clone()),
+            generator: IdGenerator::new(clock.clone()),
             clock,
             cache,
             cached: CachedEntities::default(),
             extensions: Extensions::default(),
-            watchers: Watchers::default(),
+            observers: RowObservers::default(),
         })))
     }
 
@@ -116,9 +116,9 @@ impl Shards {
     /// Generates an id without claiming it, for a row that is inserted later.
     ///
     /// # Errors
-    /// As for [`Minter::mint`].
+    /// As for [`IdGenerator::generate`].
     pub fn generate_id<E>(&self, shard: impl Into<Shard>) -> Result<Id<E>> {
-        self.0.minter.mint(shard.into())
+        self.0.generator.generate(shard.into())
     }
 
     /// Runs `work` in one transaction on a shard, such as the shard of an id. On `Ok` all of it is

@@ -17,7 +17,7 @@ use crate::id::{Id, Shard};
 
 /// Ids tried before giving up. A second try means that another process generated the same id in the same
 /// millisecond; ten in a row mean another fault.
-const TRIES: usize = 10;
+const MAX_ATTEMPTS: usize = 10;
 
 pub(super) type Hook = BoxFuture<'static, ()>;
 
@@ -108,7 +108,7 @@ impl Tx {
                 false => Err(Error::conflict(format!("{} has a row {id} already", table::<A::Entity>()))),
             };
         }
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let id: Id<A::Entity> = self.generate_id()?;
             let mut row = row.clone();
             row.set(id_column, id.into());
@@ -141,8 +141,8 @@ impl Tx {
         if inserted {
             // If the id was read before, its absence may be cached.
             self.row_changes(id);
-            for watcher in self.shards().watchers::<E>() {
-                watcher.inserted(self, id.raw(), owner).await?;
+            for observer in self.shards().observers::<E>() {
+                observer.inserted(self, id.raw(), owner).await?;
             }
         }
         Ok(inserted)
@@ -230,8 +230,8 @@ impl Tx {
     /// # Errors
     /// As for [`Self::update`].
     pub async fn delete<E: Sharded>(&self, id: Id<E>) -> Result<bool> {
-        let watchers = self.shards().watchers::<E>();
-        let owner = match watchers.is_empty() {
+        let observers = self.shards().observers::<E>();
+        let owner = match observers.is_empty() {
             true => None,
             false => match self.find_row(id, QuerySelect::lock_exclusive).await? {
                 Some(row) => match row.get(E::OWNER) {
@@ -248,8 +248,8 @@ impl Tx {
             self.row_changes(id);
         }
         if let Some(owner) = owner.filter(|_| deleted) {
-            for watcher in watchers {
-                watcher.deleted(self, id.raw(), owner).await?;
+            for observer in observers {
+                observer.deleted(self, id.raw(), owner).await?;
             }
         }
         Ok(deleted)
@@ -319,7 +319,7 @@ impl Tx {
     /// column `id`, and `row` returns its values for an id.
     pub(crate) async fn insert_raw<T>(&self, sql: &str, row: impl Fn(Id<T>) -> Vec<Value>) -> Result<Id<T>> {
         let sql = format!("{sql} ON CONFLICT (id) DO NOTHING");
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let id = self.generate_id()?;
             let insert = statement(self.connection(), &sql, row(id));
             if self.connection().execute_raw(insert).await?.rows_affected() == 1 {
@@ -330,13 +330,16 @@ impl Tx {
     }
 
     fn every_id_taken(&self) -> Error {
-        Error::internal(format!("{TRIES} ids in a row were taken on {}: is a clock wrong?", self.shard()))
+        Error::internal(format!(
+            "{MAX_ATTEMPTS} ids in a row were taken on {}: is a clock wrong?",
+            self.shard()
+        ))
     }
 
     /// Generates an id of this shard without claiming it, for ordering changes.
     ///
     /// # Errors
-    /// As for [`crate::id::Minter::mint`].
+    /// As for [`crate::id::IdGenerator::generate`].
     pub fn generate_id<T>(&self) -> Result<Id<T>> {
         self.shards().generate_id(self.shard())
     }
@@ -353,8 +356,8 @@ impl Tx {
         let mut hooks = std::mem::take(&mut *lock(&self.0.hooks));
         let changed = std::mem::take(&mut *lock(&self.0.changed));
         if !changed.is_empty() {
-            let barred = self.shards().cache().bar(changed).await;
-            hooks.push(Box::pin(barred.admit()));
+            let blocked = self.shards().cache().block_fills(changed).await;
+            hooks.push(Box::pin(blocked.unblock_fills()));
         }
         hooks
     }

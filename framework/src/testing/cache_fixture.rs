@@ -9,7 +9,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tokio::sync::watch;
 
 use super::{Note, Stores, note};
-use crate::cache::{Batch, Policy, Region};
+use crate::cache::{Batch, Region, RegionConfig};
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::shard::{Consistency, Shards};
@@ -46,8 +46,8 @@ impl CacheFixture {
             held: watch::Sender::new(false),
         });
         let (shards, loaded_from) = (stores.shards.clone(), source.clone());
-        let policy = Policy { name: "fixture".to_owned(), version, ttl: TTL };
-        let region = Region::new(stores.shards.cache(), policy, move |ids| {
+        let config = RegionConfig { name: "fixture".to_owned(), version, ttl: TTL };
+        let region = Region::new(stores.shards.cache(), config, move |ids| {
             let (shards, source) = (shards.clone(), loaded_from.clone());
             async move {
                 source.loads.fetch_add(ids.len(), SeqCst);
@@ -98,7 +98,8 @@ impl CacheFixture {
         text: &str,
         meanwhile: impl Future<Output = ()>,
     ) -> Result<()> {
-        let _never_admitted = self.stores.shards.cache().bar(vec![self.region.changed(note.raw())]).await;
+        let _never_unblocked =
+            self.stores.shards.cache().block_fills(vec![self.region.changed(note.raw())]).await;
         meanwhile.await;
         let text = Expr::value(text);
         let written = self.stores.shards.database(note.shard()).write(move |tx| async move {

@@ -196,7 +196,7 @@ impl Stores {
         let queue = Queue::new(shards.clone(), &registry, &QUEUE);
         let graph = Graph::new(shards.clone(), queue.clone(), &[Reads::NAME, Keeps::NAME]);
         let settings = config::Timeline { length: 10, pull_above: 3, cache_bytes: 1 << 20 };
-        let kinds = [timeline::Kind::of::<note::Entity>()];
+        let kinds = [timeline::TimelineKind::of::<note::Entity>()];
         let timelines =
             Timelines::open(&kinds, shards.clone(), graph.clone(), redis.clone(), settings).await?;
         let registry = Arc::new(std::sync::Mutex::new(Some(registry)));

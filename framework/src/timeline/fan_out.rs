@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use futures::future::BoxFuture;
 
 use super::Timelines;
-use super::store::Key;
+use super::page::Key;
 use crate::error::{Error, Result};
 use crate::graph::EdgePosition;
 use crate::id::{Id, SEQUENCES_PER_MS, SHARDS};
 use crate::queue::{Job, JobRun, Run};
-use crate::shard::{Keyset, Tx, Watcher};
+use crate::shard::{Keyset, RowObserver, Tx};
 
 /// Readers that are pushed to between two notes of how far the job has come.
 const PAGE: u64 = 500;
@@ -52,7 +52,7 @@ impl<C: AsRef<Timelines> + Send + Sync + 'static> Run<C> for FanOut {
             inner.pulled.announce(timeline, self.author).await?;
             return Ok(());
         }
-        self.bring(context.as_ref(), timeline, &[self.author]).await?;
+        self.deliver(context.as_ref(), timeline, &[self.author]).await?;
         if run.attempt() > 1 && !self.withdrawn {
             self.evict_earlier(context.as_ref(), timeline).await?;
         }
@@ -61,7 +61,7 @@ impl<C: AsRef<Timelines> + Send + Sync + 'static> Run<C> for FanOut {
             let readers = inner.graph.sources_named(&self.audience, self.author, page).await?;
             let next = readers.next;
             let ids: Vec<i64> = readers.into_items().into_iter().map(Id::raw).collect();
-            self.bring(context.as_ref(), timeline, &ids).await?;
+            self.deliver(context.as_ref(), timeline, &ids).await?;
             if next.is_none() {
                 return Ok(());
             }
@@ -73,7 +73,7 @@ impl<C: AsRef<Timelines> + Send + Sync + 'static> Run<C> for FanOut {
 
 impl FanOut {
     /// Adds the item to these readers' timelines, or takes it out.
-    async fn bring(&self, timelines: &Timelines, timeline: &'static str, readers: &[i64]) -> Result<()> {
+    async fn deliver(&self, timelines: &Timelines, timeline: &'static str, readers: &[i64]) -> Result<()> {
         let store = &timelines.0.store;
         if self.withdrawn {
             return store.remove(timeline, readers, self.item).await;
@@ -114,12 +114,12 @@ impl FanOut {
 /// Fans out the rows of one entity: a job that commits with a new row brings it into those timelines of
 /// its owner's audience that are kept ready, and another takes a deleted row out. The owner's own has it
 /// as soon as the commit is through, so that people see what they just made.
-pub(super) struct Publisher {
+pub(super) struct FanOutObserver {
     pub(super) timeline: &'static str,
     pub(super) audience: &'static str,
 }
 
-impl Publisher {
+impl FanOutObserver {
     async fn enqueue(&self, tx: &Tx, item: i64, author: i64, withdrawn: bool) -> Result<()> {
         let (timelines, timeline) = (Timelines::of(tx.shards())?, self.timeline);
         tx.after_commit(async move {
@@ -137,7 +137,7 @@ impl Publisher {
     }
 }
 
-impl Watcher for Publisher {
+impl RowObserver for FanOutObserver {
     fn inserted<'t>(&'t self, tx: &'t Tx, id: i64, owner: i64) -> BoxFuture<'t, Result<()>> {
         Box::pin(self.enqueue(tx, id, owner, false))
     }

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use moka::sync::Cache;
 use tokio::sync::OnceCell;
 
-use super::store::{Key, Known};
-use crate::error::Result;
+use super::page::{Key, TimelinePage};
+use crate::error::{Error, Result};
 
 /// Bytes that a timeline is reckoned at, besides its items: the entry, its key, the tree's root.
 const OVERHEAD_BYTES: u64 = 512;
@@ -52,7 +52,7 @@ impl Memory {
         before: i64,
         limit: usize,
         build: impl AsyncFnOnce(usize) -> Result<Vec<i64>>,
-    ) -> Result<Known> {
+    ) -> Result<TimelinePage> {
         let entry = self.timelines.get_with(key, Arc::default);
         entry
             .built
@@ -66,13 +66,13 @@ impl Memory {
                 }
                 state.items.extend(newest);
                 state.trim(self.length);
-                Ok::<_, crate::Error>(())
+                Ok::<_, Error>(())
             })
             .await?;
         let state = entry.lock();
         let above = (state.complete_above + 1).min(before);
         let items = state.items.range(above..before).rev().take(limit).copied().collect();
-        Ok(Known { items, complete_above: state.complete_above, pulled: None })
+        Ok(TimelinePage { items, complete_above: state.complete_above, pulled_version: None })
     }
 
     /// Adds an item to those of these timelines that are here.
@@ -134,8 +134,8 @@ mod tests {
 
     async fn read(memory: &Memory, before: i64, limit: usize, newest: &[i64]) -> (Vec<i64>, i64) {
         let newest = newest.to_vec();
-        let known = memory.read(("home", 1), before, limit, async move |_| Ok(newest)).await.unwrap();
-        (known.items, known.complete_above)
+        let page = memory.read(("home", 1), before, limit, async move |_| Ok(newest)).await.unwrap();
+        (page.items, page.complete_above)
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@
 
 mod fan_out;
 mod memory;
+pub(crate) mod page;
 mod pulled;
 mod read;
 mod redis;
@@ -26,10 +27,11 @@ use crate::error::Result;
 use crate::graph::{Edge, Graph};
 use crate::id::Id;
 use crate::redis::Redis;
-use crate::shard::{Sharded, Shards, Watcher};
-use fan_out::Publisher;
+use crate::shard::{RowObserver, Sharded, Shards};
+use fan_out::FanOutObserver;
+use page::Key;
 use pulled::Pulled;
-use store::{Key, Store};
+use store::Store;
 
 /// An entity whose rows appear in the timelines of those who follow their owner, and in the
 /// owner's own. Derived by [`crate::TimelineItem`].
@@ -42,16 +44,16 @@ pub trait TimelineItem: Sharded {
 
 /// What an app says of a timeline, without the type of what is in it.
 #[derive(Clone, Copy)]
-pub struct Kind {
+pub struct TimelineKind {
     pub(crate) name: &'static str,
     pub(crate) audience: &'static str,
-    watch: fn(&Shards, Arc<dyn Watcher>),
+    observe: fn(&Shards, Arc<dyn RowObserver>),
 }
 
-impl Kind {
+impl TimelineKind {
     /// The timeline that rows of this entity appear in.
     pub fn of<T: TimelineItem>() -> Self {
-        Self { name: T::TIMELINE, audience: T::Audience::NAME, watch: Shards::watch::<T> }
+        Self { name: T::TIMELINE, audience: T::Audience::NAME, observe: Shards::observe::<T> }
     }
 }
 
@@ -77,7 +79,7 @@ impl Timelines {
     /// Those of any database: the pulled authors are read from all of them. Configuration, when a
     /// timeline's audience is an edge that the graph does not know.
     pub async fn open(
-        kinds: &[Kind],
+        kinds: &[TimelineKind],
         shards: Shards,
         graph: Graph,
         redis: Option<Redis>,
@@ -89,7 +91,10 @@ impl Timelines {
         let inner = Arc::new(Inner { shards, graph, store, pulled, names, settings });
         inner.shards.provide(&inner);
         for kind in kinds {
-            (kind.watch)(&inner.shards, Arc::new(Publisher { timeline: kind.name, audience: kind.audience }));
+            (kind.observe)(
+                &inner.shards,
+                Arc::new(FanOutObserver { timeline: kind.name, audience: kind.audience }),
+            );
             // The graph is held by what it would hold.
             let inner_of_hook = Arc::downgrade(&inner);
             let name = kind.name;

@@ -42,22 +42,22 @@ type Authors = HashSet<(String, i64)>;
 pub(super) struct Pulled {
     shards: Shards,
     redis: Option<Redis>,
-    known: Arc<RwLock<Known>>,
+    state: Arc<RwLock<PulledState>>,
     /// Held by whoever reads the databases again.
     renewing: Arc<Mutex<()>>,
 }
 
 #[derive(Default)]
-struct Known {
+struct PulledState {
     authors: Authors,
     /// The version that was in force before the authors were read.
     version: Option<String>,
-    /// The authors of whom this process has told the others.
+    /// The authors that this process has announced to the others.
     announced: Authors,
 }
 
-/// Asks for the version in force.
-pub(super) fn ask_version(key: &str) -> (&str, Vec<Cmd>) {
+/// Gets the version in force.
+pub(super) fn get_version(key: &str) -> (&str, Vec<Cmd>) {
     (key, vec![cmd("GET").arg(key).take()])
 }
 
@@ -69,9 +69,9 @@ pub(super) fn version((identity, mut replies): (Arc<str>, Vec<Value>)) -> Result
 
 impl Pulled {
     pub(super) async fn load(shards: Shards, redis: Option<Redis>) -> Result<Self> {
-        let pulled = Self { shards, redis, known: Arc::default(), renewing: Arc::default() };
+        let pulled = Self { shards, redis, state: Arc::default(), renewing: Arc::default() };
         let authors = pulled.all().await?;
-        pulled.change(|known| known.authors = authors);
+        pulled.change(|state| state.authors = authors);
         Ok(pulled)
     }
 
@@ -94,33 +94,33 @@ impl Pulled {
 
     /// The pulled authors of a timeline; few, by what makes one.
     pub(super) fn authors(&self, timeline: &str) -> Vec<i64> {
-        let known = self.read();
-        known.authors.iter().filter(|(name, _)| name == timeline).map(|(_, author)| *author).collect()
+        let state = self.read();
+        state.authors.iter().filter(|(name, _)| name == timeline).map(|(_, author)| *author).collect()
     }
 
     /// Brings the authors to the version that was seen in force.
     pub(super) async fn renew(&self, seen: Option<String>) -> Result<()> {
         let Some(redis) = &self.redis else { return Ok(()) };
-        let is_known = || seen.is_some() && self.read().version == seen;
-        if is_known() {
+        let is_current = || seen.is_some() && self.read().version == seen;
+        if is_current() {
             return Ok(());
         }
         let _turn = self.renewing.lock().await;
-        if is_known() {
+        if is_current() {
             return Ok(());
         }
         let key = redis.key(VERSION);
         if seen.is_none() {
-            redis.ask::<()>(&cmd("SET").arg(&key).arg(new_version()).arg("NX").take()).await?;
+            redis.query::<()>(&cmd("SET").arg(&key).arg(new_version()).arg("NX").take()).await?;
         }
         // The version comes before the authors: a mark that comes in between makes another version.
-        let asked = redis.ask_identified(&[], &[ask_version(&key)]).await?.pop();
-        let version = asked.map(version).transpose()?.flatten();
+        let replies = redis.query_identified(&[], &[get_version(&key)]).await?.pop();
+        let version = replies.map(version).transpose()?.flatten();
         let version = version.ok_or_else(|| Error::unavailable("Redis has dropped a key just written"))?;
         let authors = self.all().await?;
-        self.change(|known| {
-            known.authors.extend(authors);
-            known.version = Some(version);
+        self.change(|state| {
+            state.authors.extend(authors);
+            state.version = Some(version);
         });
         Ok(())
     }
@@ -136,7 +136,7 @@ impl Pulled {
                 Ok(())
             })
             .await?;
-        self.change(|known| known.authors.insert((timeline.to_owned(), author)));
+        self.change(|state| state.authors.insert((timeline.to_owned(), author)));
         Ok(())
     }
 
@@ -148,17 +148,17 @@ impl Pulled {
         if self.read().announced.contains(&entry) {
             return Ok(());
         }
-        redis.ask::<()>(&cmd("SET").arg(redis.key(VERSION)).arg(new_version()).take()).await?;
-        self.change(|known| known.announced.insert(entry));
+        redis.query::<()>(&cmd("SET").arg(redis.key(VERSION)).arg(new_version()).take()).await?;
+        self.change(|state| state.announced.insert(entry));
         Ok(())
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Known> {
-        self.known.read().unwrap_or_else(|broken| broken.into_inner())
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, PulledState> {
+        self.state.read().unwrap_or_else(|broken| broken.into_inner())
     }
 
-    fn change<R>(&self, change: impl FnOnce(&mut Known) -> R) {
-        change(&mut self.known.write().unwrap_or_else(|broken| broken.into_inner()));
+    fn change<R>(&self, change: impl FnOnce(&mut PulledState) -> R) {
+        change(&mut self.state.write().unwrap_or_else(|broken| broken.into_inner()));
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::store::Known;
+use super::page::TimelinePage;
 use super::{TimelineItem, Timelines};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::shard::{Completeness, Consistency, Keyset, List, Order, Read, Rows};
 
@@ -24,8 +24,8 @@ impl Read {
         keyset: Keyset<Id<T>>,
     ) -> Result<Rows<T>> {
         let ids = self.timeline_ids::<T>(reader, keyset).await?;
-        let asked: Vec<Id<T>> = ids.items.iter().map(|(id, ())| *id).collect();
-        let rows = self.find_many(&asked).await?;
+        let item_ids: Vec<Id<T>> = ids.items.iter().map(|(id, ())| *id).collect();
+        let rows = self.find_many(&item_ids).await?;
         let items = rows.into_iter().map(|row| (T::id(row.peek()), row)).collect();
         Ok(List { items, next: ids.next })
     }
@@ -40,7 +40,7 @@ impl Read {
         keyset: Keyset<Id<T>>,
     ) -> Result<List<Id<T>, ()>> {
         if keyset.order == Order::OldestFirst {
-            return Err(crate::Error::invalid("a timeline is read from its newest item"));
+            return Err(Error::invalid("a timeline is read from its newest item"));
         }
         Timelines::of(self.shards())?.page(self, reader, keyset).await
     }
@@ -63,24 +63,24 @@ impl Timelines {
             let newest = all.list_many::<T>(&authors, Keyset::newest(length as u64)).await?;
             Ok(newest.items.iter().map(|(id, _)| id.raw()).collect())
         });
-        let mut known = match kept.await {
+        let mut page = match kept.await {
             // A database is down, so none can be built: the reader gets what the others have.
             Err(error) if error.is_unavailable() && read.completeness() == Completeness::Available => {
-                Known::nothing()
+                TimelinePage::not_ready()
             }
             kept => kept?,
         };
-        if known.complete_above < i64::MAX
-            && let Err(error) = self.0.pulled.renew(known.pulled.take()).await
+        if page.complete_above < i64::MAX
+            && let Err(error) = self.0.pulled.renew(page.pulled_version.take()).await
         {
             // Without the list of pulled authors the items kept may not be all.
             tracing::debug!(error = error.chain(), "a timeline is read from the shards");
-            known = Known::nothing();
+            page = TimelinePage::not_ready();
         }
-        let mut ids: BTreeSet<i64> = known.items.iter().copied().collect();
-        if ids.len() < limit && known.complete_above > 0 {
+        let mut ids: BTreeSet<i64> = page.items.iter().copied().collect();
+        if ids.len() < limit && page.complete_above > 0 {
             // Below the mark only the shards know.
-            let before = Id::from_raw(before.min(known.complete_above.saturating_add(1)));
+            let before = Id::from_raw(before.min(page.complete_above.saturating_add(1)));
             let authors = authors::<T>(&all, reader).await?;
             ids.extend(listed::<T>(read, &authors, before, keyset.limit).await?);
         }

@@ -3,7 +3,7 @@
 //! Invariants: a list is there, marked as being built, before its building reads the database, so
 //! an item that is pushed meanwhile is kept; what was built is stored only if that mark is still
 //! there, so a drop meanwhile is obeyed; and a list written on another server than now holds it,
-//! or on this one before it was restarted, is not believed. With Redis away the shards answer.
+//! or on this one before it was restarted, is ignored. With Redis away the shards answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use std::time::Duration;
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 
-use super::pulled::{VERSION, ask_version, version};
+use super::page::{Key, TimelinePage};
+use super::pulled::{VERSION, get_version, version};
 use super::scripts::Scripts;
-use super::store::{Key, Known};
 use crate::error::{Error, Result};
 use crate::redis::{Cmd, Redis, Value, call, cmd, read};
 
 /// Lists that nobody reads for so long are forgotten.
-const KEPT_SECONDS: i64 = 604_800;
+const EXPIRE_SECONDS: i64 = 604_800;
 /// How long building may take; then somebody else may.
-const BUILD_MS: &str = "15000";
+const BUILD_TIMEOUT_MS: &str = "15000";
 /// Timelines being built by this process whose others wait rather than build, too.
-const BUILDING: u64 = 10_000;
+const MAX_BUILDING: u64 = 10_000;
 
 #[derive(Clone)]
 pub(super) struct Shared {
@@ -34,7 +34,8 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(redis: Redis, length: usize) -> Self {
-        let building = Cache::builder().max_capacity(BUILDING).time_to_idle(Duration::from_secs(60)).build();
+        let building =
+            Cache::builder().max_capacity(MAX_BUILDING).time_to_idle(Duration::from_secs(60)).build();
         Self { redis, length, scripts: Arc::new(Scripts::new()), building }
     }
 
@@ -44,11 +45,11 @@ impl Shared {
         before: i64,
         limit: usize,
         build: impl AsyncFnOnce(usize) -> Result<Vec<i64>>,
-    ) -> Result<Known> {
+    ) -> Result<TimelinePage> {
         let name = self.name(key);
         let shared = async {
-            if let Some(known) = self.find(&name, before, limit).await? {
-                return Ok((Some(known), None));
+            if let Some(page) = self.find(&name, before, limit).await? {
+                return Ok((Some(page), None));
             }
             let turn = self.building.get_with(key, Arc::default).lock_owned().await;
             match self.begin(&name).await? {
@@ -58,24 +59,24 @@ impl Shared {
             }
         };
         match shared.await {
-            Ok((Some(known), _)) => Ok(known),
+            Ok((Some(page), _)) => Ok(page),
             Ok((None, Some((_turn, token)))) => self.build(&name, &token, before, limit, build).await,
-            Ok((None, None)) => Ok(Known::nothing()),
+            Ok((None, None)) => Ok(TimelinePage::not_ready()),
             Err(error) => {
                 let error: Error = error;
                 tracing::debug!(error = error.chain(), "a timeline is read from the shards");
-                Ok(Known::nothing())
+                Ok(TimelinePage::not_ready())
             }
         }
     }
 
-    /// The page, if the list is ready and to be believed.
-    async fn find(&self, name: &str, before: i64, limit: usize) -> Result<Option<Known>> {
+    /// The page, if the list is ready and was written on the server that answers.
+    async fn find(&self, name: &str, before: i64, limit: usize) -> Result<Option<TimelinePage>> {
         let (script, pulled) = (&self.scripts.read, self.redis.key(VERSION));
-        let list = call(script, name, &[&text(before), &limit.to_string(), &KEPT_SECONDS.to_string()]);
-        let groups = [(name, vec![list]), ask_version(&pulled)];
-        let asked = self.redis.ask_identified(&[script], &groups).await?;
-        let [(identity, mut replies), pulled]: [_; 2] = asked.try_into().map_err(|_| foreign(name))?;
+        let list = call(script, name, &[&text(before), &limit.to_string(), &EXPIRE_SECONDS.to_string()]);
+        let groups = [(name, vec![list]), get_version(&pulled)];
+        let replies = self.redis.query_identified(&[script], &groups).await?;
+        let [(identity, mut replies), pulled]: [_; 2] = replies.try_into().map_err(|_| foreign(name))?;
         let list: Option<Vec<String>> = read(replies.pop().unwrap_or(Value::Nil))?;
         let Some([items @ .., last]) = list.as_deref() else { return Ok(None) };
         let Some((mark, written)) = last.strip_prefix('m').and_then(|rest| rest.split_at_checked(16)) else {
@@ -84,13 +85,13 @@ impl Shared {
         if *written != *identity {
             return Ok(None);
         }
-        let page = page(items, mark, before, limit).ok_or_else(|| foreign(name))?;
-        Ok(Some(Known { pulled: version(pulled)?, ..page }))
+        let page = parse_page(items, mark, before, limit).ok_or_else(|| foreign(name))?;
+        Ok(Some(TimelinePage { pulled_version: version(pulled)?, ..page }))
     }
 
     async fn begin(&self, name: &str) -> Result<Option<String>> {
         let token = text(rand::random_range(0..i64::MAX));
-        let begun: bool = self.redis.run(&self.scripts.begin, name, &[&token, BUILD_MS]).await?;
+        let begun: bool = self.redis.run(&self.scripts.begin, name, &[&token, BUILD_TIMEOUT_MS]).await?;
         Ok(begun.then_some(token))
     }
 
@@ -102,19 +103,19 @@ impl Shared {
         before: i64,
         limit: usize,
         build: impl AsyncFnOnce(usize) -> Result<Vec<i64>>,
-    ) -> Result<Known> {
+    ) -> Result<TimelinePage> {
         let newest = match build(self.length).await {
             Ok(newest) => newest,
             Err(error) => {
                 // Or others would wait for what does not come, until it expires.
-                let _: Result<()> = self.redis.ask(&cmd("DEL").arg(name).take()).await;
+                let _: Result<()> = self.redis.query(&cmd("DEL").arg(name).take()).await;
                 return Err(error);
             }
         };
         let full = newest.len() >= self.length;
         let mark = if full { newest.iter().min().map_or(0, |lowest| lowest - 1) } else { 0 };
         let mut arguments =
-            vec![token.to_owned(), self.length.to_string(), KEPT_SECONDS.to_string(), text(mark)];
+            vec![token.to_owned(), self.length.to_string(), EXPIRE_SECONDS.to_string(), text(mark)];
         arguments.extend(newest.iter().copied().map(text));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let finished: Result<Option<Vec<String>>> =
@@ -128,9 +129,9 @@ impl Shared {
         match list.as_deref() {
             Some([items @ .., last]) => {
                 let mark = last.get(1..17).ok_or_else(|| foreign(name))?;
-                page(items, mark, before, limit).ok_or_else(|| foreign(name))
+                parse_page(items, mark, before, limit).ok_or_else(|| foreign(name))
             }
-            _ => Ok(Known::page(newest, mark, before, limit)),
+            _ => Ok(TimelinePage::from_items(newest, mark, before, limit)),
         }
     }
 
@@ -155,7 +156,7 @@ impl Shared {
     pub(super) async fn drop_timelines(&self, keys: &[Key]) -> Result<()> {
         let drops: Vec<Vec<Cmd>> =
             keys.iter().map(|key| vec![cmd("DEL").arg(self.name(*key)).take()]).collect();
-        self.redis.ask_each::<i64>(&drops).await.map(drop)
+        self.redis.query_each::<i64>(&drops).await.map(drop)
     }
 
     fn name(&self, (timeline, owner): Key) -> String {
@@ -173,9 +174,9 @@ fn item(text: &str) -> Option<i64> {
 }
 
 /// The part of a page of a list; nothing when it is none of ours.
-fn page(list: &[String], mark: &str, before: i64, limit: usize) -> Option<Known> {
+fn parse_page(list: &[String], mark: &str, before: i64, limit: usize) -> Option<TimelinePage> {
     let items: Option<Vec<i64>> = list.iter().map(|text| item(text)).collect();
-    Some(Known::page(items?, item(mark)?, before, limit))
+    Some(TimelinePage::from_items(items?, item(mark)?, before, limit))
 }
 
 fn foreign(name: &str) -> Error {

@@ -4,8 +4,8 @@
 //! 413 (before the first byte if `Content-Length` already says too much). The time: the server
 //! ends every body that comes too slowly, and the extractors answer 408.
 
-mod ending;
-mod pace;
+mod delayed_eof;
+mod min_rate;
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use tokio::sync::Semaphore;
 use tower::util::MapRequestLayer;
 
 use super::problem::Problem;
-pub use pace::Stalled;
-pub(crate) use pace::{Pace, Paced, Upload};
+pub use min_rate::Stalled;
+pub(crate) use min_rate::{MinRate, MinRateBody, Upload};
 
 /// The largest body in bytes where no [`limit`] says otherwise.
 pub const DEFAULT_LIMIT_BYTES: usize = 64 * 1024;
@@ -120,7 +120,7 @@ impl<S: Send + Sync> FromRequest<S> for Multipart {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let request = bounded(request)?.map(ending::LateEnd::wrap);
+        let request = bounded(request)?.map(delayed_eof::DelayedEof::wrap);
         let form = axum::extract::Multipart::from_request(request, state).await;
         form.map(Self)
             .map_err(|_| Problem::unsupported("The body must be multipart/form-data with a boundary."))

@@ -19,14 +19,14 @@ use crate::id::Shard;
 use crate::queue::{Job, JobRun, Run};
 use crate::shard::{Shards, Tx};
 
-/// How long a key is remembered, as the API promises.
-const REMEMBERED_MS: i64 = 24 * 3_600 * 1_000;
+/// How long a key is retained, as the API promises.
+const RETENTION_MS: i64 = 24 * 3_600 * 1_000;
 /// Keys of an account at most, give or take a hundredth.
-const MOST_KEYS: i64 = 100_000;
+const MAX_KEYS: i64 = 100_000;
 /// Of so many keys one has its account's keys counted, which costs as much as there are.
-const COUNTED_EVERY: u16 = 1_024;
+const COUNT_INTERVAL: u16 = 1_024;
 /// Keys that one transaction expires.
-const EXPIRED_AT_ONCE: i64 = 1_000;
+const EXPIRE_BATCH: i64 = 1_000;
 
 /// The keys: on their accounts' shards, and where their effects live.
 pub(super) const MIGRATION: Migration = || {
@@ -156,8 +156,8 @@ impl Once {
         work: impl Future<Output = Result<R>>,
     ) -> Result<R> {
         let Some(key) = self.key else { return work.await };
-        let turn = key.turn();
-        let _turn = turn.lock().await;
+        let lock = key.lock();
+        let _held = lock.lock().await;
         match self.earlier(shard).await? {
             Some(result) => Ok(result),
             None => work.await,
@@ -166,7 +166,7 @@ impl Once {
 
     async fn earlier<R: DeserializeOwned>(&self, shard: impl Into<Shard>) -> Result<Option<R>> {
         let (Some(key), shard) = (self.key, shard.into()) else { return Ok(None) };
-        let oldest_ms = self.shards.clock().now_ms() as i64 - REMEMBERED_MS;
+        let oldest_ms = self.shards.clock().now_ms() as i64 - RETENTION_MS;
         for place in [Shard::of_id(key.account), shard] {
             match key.find(self.shards.reader(place), place).await? {
                 Some(found) if found.created_at_ms <= oldest_ms => {}
@@ -184,15 +184,15 @@ impl Once {
 }
 
 /// A key's row.
-struct Found {
+struct StoredKey {
     content_hash: Vec<u8>,
     created_at_ms: i64,
     result: Option<String>,
 }
 
-type Turn = Arc<tokio::sync::Mutex<()>>;
+type KeyLock = Arc<tokio::sync::Mutex<()>>;
 /// By account and key.
-type Turns = HashMap<(i64, [u8; 32]), Turn>;
+type KeyLocks = HashMap<(i64, [u8; 32]), KeyLock>;
 
 impl Key {
     pub(super) fn new(account: i64, key: &[u8], content_hash: [u8; 32]) -> Self {
@@ -200,21 +200,21 @@ impl Key {
     }
 
     /// The lock of those who work under this key in this process.
-    fn turn(&self) -> Turn {
-        static TURNS: LazyLock<Mutex<Turns>> = LazyLock::new(Mutex::default);
-        let mut turns = TURNS.lock().unwrap_or_else(|broken| broken.into_inner());
-        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        turns.entry((self.account, self.key_hash)).or_default().clone()
+    fn lock(&self) -> KeyLock {
+        static LOCKS: LazyLock<Mutex<KeyLocks>> = LazyLock::new(Mutex::default);
+        let mut locks = LOCKS.lock().unwrap_or_else(|broken| broken.into_inner());
+        locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+        locks.entry((self.account, self.key_hash)).or_default().clone()
     }
 
     fn values(&self, shard: Shard) -> Vec<Value> {
         vec![(shard.number() as i16).into(), self.account.into(), self.key_hash.to_vec().into()]
     }
 
-    /// Notes the key, or gives the result that is noted under it.
+    /// Inserts the key, or gives the result that is stored under it.
     async fn claim(&self, tx: &Tx) -> Result<Option<String>> {
         let (connection, now_ms) = (tx.connection(), tx.shards().clock().now_ms() as i64);
-        if u16::from_be_bytes([self.key_hash[0], self.key_hash[1]]).is_multiple_of(COUNTED_EVERY) {
+        if u16::from_be_bytes([self.key_hash[0], self.key_hash[1]]).is_multiple_of(COUNT_INTERVAL) {
             self.check_count(tx).await?;
         }
         let sql = "INSERT INTO tripod_idempotency_key (shard, account_id, key_hash, content_hash, created_at_ms) \
@@ -227,7 +227,7 @@ impl Key {
         let found = self.find(connection, tx.shard()).await?;
         let found =
             found.ok_or_else(|| Error::unavailable("an idempotency key expired meanwhile; try again"))?;
-        if found.created_at_ms <= now_ms - REMEMBERED_MS {
+        if found.created_at_ms <= now_ms - RETENTION_MS {
             let sql = "UPDATE tripod_idempotency_key SET content_hash = $4, created_at_ms = $5, result = NULL \
                        WHERE shard = $1 AND account_id = $2 AND key_hash = $3";
             let values = self.values(tx.shard()).into_iter().chain(content());
@@ -243,15 +243,15 @@ impl Key {
         let values = self.values(tx.shard()).into_iter().take(2);
         let row = tx.connection().query_one_raw(statement(tx.connection(), sql, values)).await?;
         let count: i64 = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
-        if count < MOST_KEYS { Ok(()) } else { Err(Error::limited(3_600)) }
+        if count < MAX_KEYS { Ok(()) } else { Err(Error::limited(3_600)) }
     }
 
-    async fn find(&self, connection: &impl ConnectionTrait, shard: Shard) -> Result<Option<Found>> {
+    async fn find(&self, connection: &impl ConnectionTrait, shard: Shard) -> Result<Option<StoredKey>> {
         let sql = "SELECT content_hash, created_at_ms, result FROM tripod_idempotency_key \
                    WHERE shard = $1 AND account_id = $2 AND key_hash = $3";
         let row = connection.query_one_raw(statement(connection, sql, self.values(shard))).await?;
         row.map(|row| {
-            Ok(Found {
+            Ok(StoredKey {
                 content_hash: row.try_get_by_index(0)?,
                 created_at_ms: row.try_get_by_index(1)?,
                 result: row.try_get_by_index(2)?,
@@ -260,7 +260,7 @@ impl Key {
         .transpose()
     }
 
-    fn check(&self, found: &Found) -> Result<()> {
+    fn check(&self, found: &StoredKey) -> Result<()> {
         if found.content_hash == self.content_hash {
             return Ok(());
         }
@@ -298,13 +298,13 @@ fn decode<R: DeserializeOwned>(result: &str) -> Result<R> {
         .map_err(|error| Error::internal("the stored result of a request can't be read").because(error))
 }
 
-/// Forgets keys that are older than they are remembered, on every database; gives their number. A key is
-/// as good as forgotten by then: this makes room.
+/// Deletes keys that are older than they are retained, on every database; gives their number. They have no
+/// effect any more by then: this makes room.
 ///
 /// # Errors
 /// Those of the databases.
 pub async fn expire_keys(shards: &Shards) -> Result<u64> {
-    let oldest_ms = shards.clock().now_ms() as i64 - REMEMBERED_MS;
+    let oldest_ms = shards.clock().now_ms() as i64 - RETENTION_MS;
     let mut expired = 0;
     for database in shards.databases() {
         loop {
@@ -312,12 +312,12 @@ pub async fn expire_keys(shards: &Shards) -> Result<u64> {
                 let sql = "DELETE FROM tripod_idempotency_key WHERE (shard, account_id, key_hash) IN \
                            (SELECT shard, account_id, key_hash FROM tripod_idempotency_key \
                             WHERE created_at_ms <= $1 ORDER BY created_at_ms LIMIT $2)";
-                let values = [oldest_ms.into(), EXPIRED_AT_ONCE.into()];
+                let values = [oldest_ms.into(), EXPIRE_BATCH.into()];
                 Ok(transaction.execute_raw(statement(&transaction, sql, values)).await?.rows_affected())
             });
             let deleted = deleted.await?;
             expired += deleted;
-            if deleted < EXPIRED_AT_ONCE as u64 {
+            if deleted < EXPIRE_BATCH as u64 {
                 break;
             }
         }
@@ -325,7 +325,7 @@ pub async fn expire_keys(shards: &Shards) -> Result<u64> {
     Ok(expired)
 }
 
-/// The job that forgets expired keys; every app has it run once an hour.
+/// The job that deletes expired keys; every app has it run once an hour.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ExpireKeys {}
 

@@ -38,7 +38,7 @@ pub struct PageQuery {
 
 /// Items a page holds unless asked otherwise, and at most.
 const DEFAULT_LIMIT: u16 = 20;
-const LARGEST_LIMIT: u16 = 100;
+const MAX_LIMIT: u16 = 100;
 
 impl PageQuery {
     /// The first page, of `limit` items.
@@ -64,7 +64,7 @@ impl PageQuery {
     /// Invalid, when it is outside.
     pub fn limit(&self) -> Result<u64> {
         match self.limit.unwrap_or(DEFAULT_LIMIT) {
-            limit @ 1..=LARGEST_LIMIT => Ok(limit.into()),
+            limit @ 1..=MAX_LIMIT => Ok(limit.into()),
             _ => Err(Error::invalid_field("limit", "must be from 1 to 100")),
         }
     }
@@ -145,7 +145,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
 }
 
 /// The longest part of a list that is read at once.
-const LONGEST_PART: u64 = 1_000;
+const MAX_CHUNK: u64 = 1_000;
 
 /// Fills a page from parts of a list of which not everything is visible.
 #[derive(Debug)]
@@ -174,7 +174,7 @@ impl<P: Position, V> PageBuilder<P, V> {
     /// Adds a part: what is shown of each item, with its place, and where the next part begins; nothing
     /// at the end.
     pub fn add(&mut self, shown: impl IntoIterator<Item = (P, Option<V>)>, next: Option<P>) {
-        self.part = (self.part * 4).clamp(20, LONGEST_PART);
+        self.part = (self.part * 4).clamp(20, MAX_CHUNK);
         let mut shown = shown.into_iter().filter_map(|(place, item)| Some((place, item?)));
         while let Some((place, item)) = shown.next() {
             self.items.push(item);

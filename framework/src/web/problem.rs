@@ -10,8 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Error;
-use crate::error::FieldError;
+use crate::error::{Error, FieldError};
 
 /// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";

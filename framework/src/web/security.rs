@@ -1,7 +1,7 @@
 //! Headers that every reply carries, and one line in the log per request.
 //!
 //! The line never holds a path as it was sent, a query string or a header: those carry tokens and
-//! names. A request id from outside is never believed, or a client could write into our logs.
+//! names. A request id from outside is never trusted, or a client could write into our logs.
 
 use std::time::Instant;
 
@@ -33,9 +33,9 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
     request.headers_mut().remove(X_REQUEST_ID);
     request.extensions_mut().insert(RequestId(id.clone()));
     let span = tracing::info_span!("request", id);
-    let mut line = Line::begin(&request, id.clone());
+    let mut log = RequestLog::begin(&request, id.clone());
     let mut response = next.run(request).instrument(span).await;
-    line.status = Some(response.status());
+    log.status = Some(response.status());
     set_headers(response.headers_mut(), &id);
     response
 }
@@ -50,32 +50,32 @@ fn set_headers(headers: &mut HeaderMap, id: &str) {
 }
 
 /// Writes its line when dropped, so that a request whose client left, or whose time ran out, has one too.
-struct Line {
-    begun: Instant,
+struct RequestLog {
+    started: Instant,
     method: String,
     path: Option<MatchedPath>,
     id: String,
     status: Option<StatusCode>,
 }
 
-impl Line {
+impl RequestLog {
     fn begin(request: &Request, id: String) -> Self {
         let method = request.method().as_str();
         // Methods of any name and length parse; ours have at most seven letters.
         let method = if method.len() <= 7 { method } else { "other" }.to_owned();
         let path = request.extensions().get().cloned();
-        Self { begun: Instant::now(), method, path, id, status: None }
+        Self { started: Instant::now(), method, path, id, status: None }
     }
 }
 
-impl Drop for Line {
+impl Drop for RequestLog {
     fn drop(&mut self) {
         tracing::info!(
             method = self.method,
             path = self.path.as_ref().map_or("unmatched", MatchedPath::as_str),
             // 499 as nginx writes it: the request ended before there was a reply.
             status = self.status.map_or(499, |status| status.as_u16()),
-            ms = self.begun.elapsed().as_millis() as u64,
+            ms = self.started.elapsed().as_millis() as u64,
             id = self.id,
             "request"
         );

@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::Result;
+use crate::error::Result;
 use connection::Connections;
 
 /// What clients may hold, and for how long. Every bound is on.

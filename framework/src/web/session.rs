@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::cache::{Batch, Policy, Region};
+use crate::cache::{Batch, Region, RegionConfig};
 use crate::db::{CreateTables, Database, Migration, statement};
 use crate::error::Result;
 use crate::id::Id;
@@ -110,8 +110,8 @@ impl Sessions {
     /// When they are made twice of the same shards.
     pub fn new(shards: Shards) -> Self {
         let loaded = shards.clone();
-        let policy = Policy { name: "tripod.session".to_owned(), version: VERSION, ttl: TTL };
-        let stored = Region::new(shards.cache(), policy, move |ids| {
+        let config = RegionConfig { name: "tripod.session".to_owned(), version: VERSION, ttl: TTL };
+        let stored = Region::new(shards.cache(), config, move |ids| {
             let shards = loaded.clone();
             async move { load(&shards, ids).await }
         });

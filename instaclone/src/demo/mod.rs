@@ -117,7 +117,7 @@ async fn sign_up(demo: &Demo, progress: &Progress) -> anyhow::Result<Vec<Account
     Ok(ids)
 }
 
-/// Carries out all actions, one time window after another. Ids are minted one by one, so that each has
+/// Carries out all actions, one time window after another. Ids are generated one by one, so that each has
 /// its own time; their rows are created concurrently.
 async fn happen(
     demo: &Demo,

@@ -20,10 +20,10 @@ mod settings;
 
 use axum::Router;
 use axum::routing::{get, post};
-use tripod::{App, Pages};
+use tripod::{App, WebPages};
 
 /// The routes of all pages.
-pub fn pages() -> Pages {
+pub fn pages() -> WebPages {
     let routes = Router::new()
         .route("/", get(home::feed))
         .route("/explore", get(home::explore))
@@ -57,5 +57,5 @@ pub fn pages() -> Pages {
     let uploads = Router::<App>::new()
         .route("/new", get(compose::form).post(compose::share))
         .route("/settings/avatar", get(settings::to_settings).post(settings::change_avatar));
-    Pages { routes, files, uploads, problem: problem::page }
+    WebPages { routes, files, uploads, problem: problem::page }
 }

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use tripod::Asked;
+use tripod::RequestHead;
 use tripod::web::Problem;
 
 use super::assets;
@@ -24,23 +24,23 @@ struct ProblemPage {
 
 /// Shows a problem to a browser. A viewer who must log in is redirected to the log-in, and afterwards
 /// back to the requested page or the page with the form.
-pub fn page(asked: &Asked, problem: Problem) -> Response {
+pub fn page(request: &RequestHead, problem: Problem) -> Response {
     // Logging in does not help if a header that browsers send by themselves was refused.
-    let can_log_in = asked.uri.path() != "/login" && !asked.headers.contains_key(AUTHORIZATION);
+    let can_log_in = request.uri.path() != "/login" && !request.headers.contains_key(AUTHORIZATION);
     if problem.status == 401 && can_log_in {
-        let wanted = match asked.method {
-            Method::GET => asked.uri.path_and_query().map(|path| path.as_str().to_owned()),
-            _ => referring_page(&asked.headers),
+        let wanted = match request.method {
+            Method::GET => request.uri.path_and_query().map(|path| path.as_str().to_owned()),
+            _ => referring_page(&request.headers),
         };
         let next: String = wanted.into_iter().flat_map(|path| query_value(&path)).collect();
         return Redirect::to(&format!("/login?next={next}")).into_response();
     }
     // To a reader, a malformed address is one where nothing exists.
-    let problem = match asked.method {
+    let problem = match request.method {
         Method::GET if problem.status == 400 => Problem::absent("There is nothing at this address."),
         _ => problem,
     };
-    let messages = messages(&asked.headers);
+    let messages = messages(&request.headers);
     let page = ProblemPage {
         messages,
         status: problem.status,
@@ -71,8 +71,8 @@ mod tests {
         let asked = |method, uri: &str, headers: &[(&'static str, &str)]| {
             let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
             let headers = HeaderMap::from_iter(headers);
-            let asked = Asked { method, uri: uri.parse().unwrap(), headers };
-            let reply = page(&asked, Problem::unauthenticated("Log in."));
+            let request = RequestHead { method, uri: uri.parse().unwrap(), headers };
+            let reply = page(&request, Problem::unauthenticated("Log in."));
             reply.headers()["location"].to_str().unwrap().to_owned()
         };
         assert_eq!(asked(Method::GET, "/p/1?a=b&c", &[]), "/login?next=/p/1%3Fa%3Db%26c");

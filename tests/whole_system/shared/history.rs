@@ -2,10 +2,10 @@
 //! between them and Redis, and Redis itself, fail ([`faults`]). A checker that knows each key's history
 //! compares every read with it.
 //!
-//! Writers record a key's history: when each version began, and when it was announced. It is announced
-//! once its write has returned and, if Redis was unreachable, its process has reported it since. A read
-//! may return any version that began before the read ended, but none older than the last version
-//! announced at least 100 ms before the read began.
+//! Writers record a key's history: when each version began, and when it was published. It is published
+//! once its write has returned and, if Redis was unreachable, its process has published the invalidation
+//! since. A read may return any version that began before the read ended, but none older than the last
+//! version published at least 100 ms before the read began.
 
 mod faults;
 
@@ -45,7 +45,7 @@ struct Key {
 #[derive(Clone, Copy)]
 struct Version {
     begun: Instant,
-    told: Option<Instant>,
+    published: Option<Instant>,
 }
 
 struct Process {
@@ -74,11 +74,11 @@ impl Key {
     fn begin(&self, version: usize) {
         let mut history = self.history.lock().unwrap();
         assert_eq!(history.len(), version);
-        history.push(Version { begun: Instant::now(), told: None });
+        history.push(Version { begun: Instant::now(), published: None });
     }
 
-    fn told(&self, version: usize) {
-        self.history.lock().unwrap()[version].told = Some(Instant::now());
+    fn published(&self, version: usize) {
+        self.history.lock().unwrap()[version].published = Some(Instant::now());
     }
 
     /// Checks a read of this version, which began and ended at these times.
@@ -87,17 +87,18 @@ impl Key {
         let Some(read) = history.get(version).filter(|read| read.begun <= ended) else {
             return Err(format!("version {version} was read and never written"));
         };
-        let told = |other: &Version| other.told.is_some_and(|told| told + BOUND <= begun);
-        if let Some((newer, at)) = history.iter().enumerate().skip(version + 1).find(|(_, other)| told(other))
+        let is_newer = |other: &Version| other.published.is_some_and(|at| at + BOUND <= begun);
+        if let Some((newer, at)) =
+            history.iter().enumerate().skip(version + 1).find(|(_, other)| is_newer(other))
         {
             return Err(format!(
-                "version {version}, begun {:?} before, was read {:?} after version {newer} was told",
+                "version {version}, begun {:?} before, was read {:?} after version {newer} was published",
                 begun - read.begun,
-                begun - at.told.unwrap_or(begun)
+                begun - at.published.unwrap_or(begun)
             ));
         }
         let behind =
-            history.len() > version + 1 && history[version + 1].told.is_some_and(|told| told <= begun);
+            history.len() > version + 1 && history[version + 1].published.is_some_and(|at| at <= begun);
         counts.behind.fetch_add(usize::from(behind), Relaxed);
         Ok(())
     }
@@ -120,8 +121,8 @@ async fn write(process: &Process, key: &Key, counts: &Counts) {
     key.begin(*version);
     process.texts.write(key.note, &version.to_string()).await.unwrap();
     let cache = process.stores.shards.cache();
-    eventually("a change is told", async || cache.is_told().then_some(())).await;
-    key.told(*version);
+    eventually("a change is published", async || (!cache.has_pending_invalidations()).then_some(())).await;
+    key.published(*version);
     counts.writes.fetch_add(1, Relaxed);
 }
 
@@ -131,7 +132,7 @@ async fn write_and_die(process: &Process, key: &Key, counts: &Counts) {
     *version += 1;
     key.begin(*version);
     process.texts.write_and_die(key.note, &version.to_string()).await.unwrap();
-    key.told(*version);
+    key.published(*version);
     counts.deaths.fetch_add(1, Relaxed);
 }
 
@@ -146,7 +147,7 @@ async fn check(first: &Stores, processes: &[Process], mut failing: impl Failing,
     for _ in 0..KEYS {
         let note = first.note(author, "0").await;
         let now = Instant::now();
-        let history = Locked::new(vec![Version { begun: now, told: Some(now) }]);
+        let history = Locked::new(vec![Version { begun: now, published: Some(now) }]);
         keys.push(Key { note, version: Mutex::new(0), history });
     }
     let (counts, whole) = (Counts::default(), RwLock::new(()));
@@ -164,7 +165,7 @@ async fn check(first: &Stores, processes: &[Process], mut failing: impl Failing,
                         // Two simultaneous faults exceed what is promised: the network is intact
                         // meanwhile.
                         if let Ok(_whole) = whole.try_read()
-                            && process.stores.shards.cache().is_believed()
+                            && process.stores.shards.cache().is_coherent()
                         {
                             write_and_die(process, key, &counts).await;
                         }

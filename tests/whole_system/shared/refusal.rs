@@ -1,4 +1,4 @@
-//! A Redis that serves reads but refuses writes is treated as down, because changes can't be announced
+//! A Redis that serves reads but refuses writes is treated as down, because changes can't be published
 //! there.
 
 use tripod::testing::{Backing, CacheFixture, Stores, eventually};
@@ -43,8 +43,9 @@ async fn nothing_old_is_read_from_a_redis_that_refuses_writes() {
 
         set(&redis, setting, takes).await;
         connected(&[&stores, &reopened]).await;
-        let is_told = || stores.shards.cache().is_told() && reopened.shards.cache().is_told();
-        eventually("the changes are told", async || is_told().then_some(())).await;
+        let is_pending = |stores: &Stores| stores.shards.cache().has_pending_invalidations();
+        let is_published = || !is_pending(&stores) && !is_pending(&reopened);
+        eventually("the changes are published", async || is_published().then_some(())).await;
         let is_kept = async || {
             let loads = here.loads() + there.loads();
             assert_eq!([text(&here).await, text(&there).await], ["2", "2"], "{setting}");

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use sea_orm::ActiveValue::Set;
 use sea_orm::ConnectionTrait;
 
-use crate::cache::{Batch, Policy, Region};
+use crate::cache::{Batch, Region, RegionConfig};
 use crate::id::Id;
 use crate::testing::{CacheFixture, Note, Stores, cache_fixture, eventually, note};
 
@@ -23,9 +23,9 @@ async fn comes_to(fixture: &CacheFixture, note: Id<Note>, text: &str) {
     .await;
 }
 
-/// Waits until the cache trusts its first level.
-async fn believed(stores: &Stores) {
-    eventually("the first level is believed", async || stores.shards.cache().is_believed().then_some(()))
+/// Waits until the first level is coherent.
+async fn coherent(stores: &Stores) {
+    eventually("the first level is coherent", async || stores.shards.cache().is_coherent().then_some(()))
         .await;
 }
 
@@ -107,7 +107,7 @@ pub async fn errors_are_not_kept_and_delete_nothing(stores: &Stores) {
     // The value is due for a reload, which fails.
     fixture.fail(true);
     stores.clock.advance(cache_fixture::TTL / 2);
-    believed(stores).await;
+    coherent(stores).await;
     let before = fixture.loads();
     eventually("it is tried", async || {
         assert_eq!(fixture.text(id).await.unwrap().as_deref(), Some("a"));
@@ -135,7 +135,7 @@ pub async fn what_is_old_is_given_while_one_loads_it_anew(stores: &Stores) {
     changed.await.unwrap();
     assert_eq!(fixture.text(id).await.unwrap().as_deref(), Some("a"));
     stores.clock.advance(cache_fixture::TTL / 2);
-    believed(stores).await;
+    coherent(stores).await;
     fixture.hold();
     for asked in join_all((0..100).map(|_| fixture.text(id))).await {
         assert_eq!(asked.unwrap().as_deref(), Some("a"), "nobody waits");
@@ -146,7 +146,7 @@ pub async fn what_is_old_is_given_while_one_loads_it_anew(stores: &Stores) {
     assert_eq!(fixture.loads(), 2);
 
     stores.clock.advance(cache_fixture::TTL);
-    believed(stores).await;
+    coherent(stores).await;
     fixture.hold();
     let asked = tokio::spawn({
         let fixture = fixture.clone();
@@ -216,13 +216,14 @@ pub async fn a_writer_who_dies_leaves_nothing_old(stores: &Stores) {
     comes_to(&fixture, id, "b").await;
     let before = fixture.loads();
     fixture.text(id).await.unwrap();
-    assert_eq!(fixture.loads(), before + 1, "while nobody knows what will come of it, nothing is kept");
+    assert_eq!(fixture.loads(), before + 1, "while nobody knows what will come of it, nothing is cached");
     fixture.write(id, "c").await.unwrap();
     comes_to(&other, id, "c").await;
-    // The dead writer's bar has expired, and does not remain beside the next writer's.
+    // The dead writer's block has expired, and does not remain beside the next writer's.
     stores.clock.advance(Duration::from_secs(31));
     let cache = stores.shards.cache();
-    eventually("all know that it has", async || cache.is_told().then_some(())).await;
+    eventually("its invalidation is published", async || (!cache.has_pending_invalidations()).then_some(()))
+        .await;
     fixture.write(id, "d").await.unwrap();
     comes_to(&other, id, "d").await;
     let before = (fixture.loads(), other.loads());
@@ -251,8 +252,8 @@ pub async fn one_change_does_not_end_another(stores: &Stores) {
 /// A region's memory is bounded, and a value that is too large is returned but not cached.
 pub async fn memory_is_bounded_and_large_values_are_not_kept(stores: &Stores) {
     let region = |name: &str, bytes: usize| {
-        let policy = Policy { name: name.to_owned(), version: 1, ttl: cache_fixture::TTL };
-        Region::<String>::new(stores.shards.cache(), policy, move |ids| async move {
+        let config = RegionConfig { name: name.to_owned(), version: 1, ttl: cache_fixture::TTL };
+        Region::<String>::new(stores.shards.cache(), config, move |ids| async move {
             let found = ids.iter().map(|id| (*id, "x".repeat(bytes))).collect();
             vec![Batch { asked: ids, found: Ok(found) }]
         })

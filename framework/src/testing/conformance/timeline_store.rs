@@ -7,7 +7,8 @@ use rand::{RngExt, SeedableRng};
 
 use crate::error::Error;
 use crate::testing::Stores;
-use crate::timeline::store::{Key, Store};
+use crate::timeline::page::Key;
+use crate::timeline::store::Store;
 
 const KEY: Key = ("home", 1);
 
@@ -18,8 +19,8 @@ fn store(stores: &Stores, length: usize) -> Store {
 /// The newest stored items, and the mark; built from `found` if nothing is stored.
 async fn read(store: &Store, before: i64, found: &[i64]) -> (Vec<i64>, i64) {
     let found = found.to_vec();
-    let known = store.read(KEY, before, 100, async move |_| Ok(found)).await.unwrap();
-    (known.items, known.complete_above)
+    let page = store.read(KEY, before, 100, async move |_| Ok(found)).await.unwrap();
+    (page.items, page.complete_above)
 }
 
 async fn push(store: &Store, items: impl IntoIterator<Item = i64>) {
@@ -94,11 +95,11 @@ pub async fn items_come_in_any_order(stores: &Stores) {
         // Only the database may have the items below the mark, so they are never checked.
         all.insert(item);
         let (before, limit) = (random.random_range(1..1_100), random.random_range(1..30));
-        let known = store.read(KEY, before, limit, async |_| panic!("it is there")).await.unwrap();
-        let mark = known.complete_above;
+        let page = store.read(KEY, before, limit, async |_| panic!("it is there")).await.unwrap();
+        let mark = page.complete_above;
         let expected: Vec<i64> =
             all.iter().rev().filter(|item| (mark + 1..before).contains(item)).take(limit).copied().collect();
-        assert_eq!(known.items, expected, "step {step}, {limit} below {before}, TEST_SEED={seed}");
+        assert_eq!(page.items, expected, "step {step}, {limit} below {before}, TEST_SEED={seed}");
         assert!(mark >= highest_mark, "the mark fell from {highest_mark} to {mark}, TEST_SEED={seed}");
         let kept = all.range(mark + 1..).count();
         assert!(
@@ -139,8 +140,8 @@ pub async fn building_never_lowers_the_mark(stores: &Stores) {
         push(&store, [10, 11, 12]).await;
         Ok(vec![3, 2])
     });
-    let known = built.await.unwrap();
-    assert_eq!((known.items, known.complete_above), (vec![12, 11], 10));
+    let page = built.await.unwrap();
+    assert_eq!((page.items, page.complete_above), (vec![12, 11], 10));
 }
 
 /// The next read builds the timeline.
@@ -157,12 +158,12 @@ pub async fn those_who_ask_together_get_the_same(stores: &Stores) {
     let store = store(stores, 10);
     let builds = std::sync::atomic::AtomicU32::new(0);
     let asks = (0..20).map(async |_| {
-        let known = store.read(KEY, i64::MAX, 100, async |_| {
+        let page = store.read(KEY, i64::MAX, 100, async |_| {
             builds.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             push(&store, [2]).await;
             Ok(vec![1])
         });
-        known.await.unwrap().items
+        page.await.unwrap().items
     });
     for items in futures::future::join_all(asks).await {
         assert_eq!(items, [2, 1]);

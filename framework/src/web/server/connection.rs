@@ -27,9 +27,9 @@ use super::Limits;
 use super::activity::{Activity, Reply};
 use super::socket::Socket;
 use super::watch::Watch;
-use crate::web::body::{self, Pace, Paced, Upload};
+use crate::error::{Error, Result};
+use crate::web::body::{self, MinRate, MinRateBody, Upload};
 use crate::web::problem::{PROBLEM_JSON, Problem};
-use crate::{Error, Result};
 
 /// How long a client that is refused may take to read why.
 const REFUSAL: Duration = Duration::from_secs(2);
@@ -142,17 +142,17 @@ async fn answer(
 ) -> Response<Reply> {
     let limits = &shared.limits;
     let is_http1 = request.version() < Version::HTTP_2;
-    let pace = Pace {
+    let min_rate = MinRate {
         grace: Duration::from_secs(limits.body_grace_seconds),
         min_bytes_per_second: limits.body_min_bytes_per_second,
     };
     let (parts, incoming) = request.into_parts();
-    let (paced, upload) = Paced::new(incoming, pace);
+    let (limited, upload) = MinRateBody::new(incoming, min_rate);
     let open = activity.open(is_http1.then(|| upload.clone()));
     let mut response = if parts.headers.len() > limits.header_count {
         Problem::header_too_large("The request has too many header fields.").into_response()
     } else {
-        let mut request = Request::from_parts(parts, Body::new(paced));
+        let mut request = Request::from_parts(parts, Body::new(limited));
         request.extensions_mut().insert(ConnectInfo(peer));
         in_time(shared, request, &upload).await
     };

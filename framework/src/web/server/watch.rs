@@ -10,16 +10,16 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::activity::Activity;
 
 /// How long a connection that was accepted just before shutdown may take to send its request.
-const FRESH: Duration = Duration::from_secs(1);
+const REQUEST_GRACE: Duration = Duration::from_secs(1);
 
-/// Drives a connection, closes it when it is overdue, and tells it when the server drains.
+/// Drives a connection, closes it when it is overdue, and shuts it down gracefully when the server drains.
 pub(super) struct Watch<'a> {
     activity: &'a Activity,
     accepted: Instant,
     idle: Duration,
     write: Duration,
     draining: bool,
-    told: bool,
+    shutdown_begun: bool,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -28,7 +28,7 @@ impl<'a> Watch<'a> {
     /// is being sent over HTTP/2 may wait for the client for as long as a `write`.
     pub(super) fn new(activity: &'a Activity, idle: Duration, write: Duration) -> Self {
         let accepted = Instant::now();
-        Self { activity, accepted, idle, write, draining: false, told: false, timer: None }
+        Self { activity, accepted, idle, write, draining: false, shutdown_begun: false, timer: None }
     }
 
     /// Whether the server drains.
@@ -48,12 +48,12 @@ impl<'a> Watch<'a> {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         loop {
-            self.tell(connection.as_mut());
-            // An error here is the client's: it left, or sent what is no HTTP and was told so.
+            self.begin_shutdown(connection.as_mut());
+            // An error here is the client's: it left, or sent what is no HTTP and was answered so.
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
-            if self.tell(connection.as_mut()) {
+            if self.begin_shutdown(connection.as_mut()) {
                 continue;
             }
             let Some(due) = self.due() else {
@@ -68,7 +68,7 @@ impl<'a> Watch<'a> {
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            if !self.may_be_told() && self.due().is_some_and(|due| due <= Instant::now()) {
+            if !self.may_begin_shutdown() && self.due().is_some_and(|due| due <= Instant::now()) {
                 return Poll::Ready(());
             }
         }
@@ -76,22 +76,24 @@ impl<'a> Watch<'a> {
 
     fn due(&self) -> Option<Instant> {
         let due = self.activity.due(self.idle, self.write);
-        let fresh = (self.draining && !self.told).then_some(self.accepted + FRESH);
-        due.into_iter().chain(fresh).min()
+        let grace = (self.draining && !self.shutdown_begun).then_some(self.accepted + REQUEST_GRACE);
+        due.into_iter().chain(grace).min()
     }
 
-    /// Whether it is time to say that the server drains: not before a request that may be on its way.
-    fn may_be_told(&self) -> bool {
-        self.draining && !self.told && (self.activity.has_begun() || self.accepted.elapsed() >= FRESH)
+    /// Whether it is time to shut it down: not before a request that may be on its way.
+    fn may_begin_shutdown(&self) -> bool {
+        self.draining
+            && !self.shutdown_begun
+            && (self.activity.has_begun() || self.accepted.elapsed() >= REQUEST_GRACE)
     }
 
-    /// Says it; whether it was said just now.
-    fn tell<C: GracefulConnection>(&mut self, connection: Pin<&mut C>) -> bool {
-        let tells = self.may_be_told();
-        if tells {
-            self.told = true;
+    /// Begins to shut it down, if it is time; whether it has just done so.
+    fn begin_shutdown<C: GracefulConnection>(&mut self, connection: Pin<&mut C>) -> bool {
+        let begins = self.may_begin_shutdown();
+        if begins {
+            self.shutdown_begun = true;
             connection.graceful_shutdown();
         }
-        tells
+        begins
     }
 }

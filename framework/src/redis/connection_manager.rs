@@ -13,28 +13,24 @@ use redis::{
     ServerErrorKind, Value,
 };
 
-use super::address::{Address, Form};
-use super::health::{self, Unfit};
+use super::address::{Address, CONNECT_TIMEOUT, RESPONSE_TIMEOUT, Topology};
+use super::health::{self, HealthError};
 use crate::error::{Error, Result};
 
-/// A reply that takes longer is not waited for.
-pub(super) const RESPONSE: Duration = Duration::from_millis(500);
-/// The same, of connecting.
-pub(super) const CONNECT: Duration = Duration::from_secs(1);
-/// Between two looks at whether the connection is still good, or can be made again.
-const LOOK: Duration = Duration::from_millis(500);
-/// A look that takes longer has failed.
-const LOOK_ENDS: Duration = Duration::from_secs(3);
+/// Between two checks of whether the connection is still good, or can be made again.
+const HEALTH_CHECK_INTERVAL: Duration = Duration::from_millis(500);
+/// A check that takes longer has failed.
+const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The connection, when there is one.
-pub(super) struct Link {
+pub(super) struct ConnectionManager {
     address: Address,
-    live: RwLock<Option<Live>>,
-    made: AtomicU64,
+    live: RwLock<Option<LiveConnection>>,
+    connections: AtomicU64,
 }
 
 #[derive(Clone)]
-pub(super) struct Live {
+pub(super) struct LiveConnection {
     pub(super) connection: Connection,
     /// Tells this connection from those before and after it.
     number: u64,
@@ -79,38 +75,41 @@ impl ConnectionLike for Connection {
     }
 }
 
-impl Link {
+impl ConnectionManager {
     /// Connects, and sees to it from then on that there is a connection.
     pub(super) async fn open(address: Address) -> Result<Arc<Self>> {
-        let link = Arc::new(Self { address, live: RwLock::default(), made: AtomicU64::new(0) });
-        let shown = &link.address.shown;
-        let live = match tokio::time::timeout(LOOK_ENDS, link.connect()).await {
+        let manager = Arc::new(Self { address, live: RwLock::default(), connections: AtomicU64::new(0) });
+        let redacted = &manager.address.redacted;
+        let live = match tokio::time::timeout(HEALTH_CHECK_TIMEOUT, manager.connect()).await {
             Ok(Ok(live)) => live,
-            Ok(Err(Unfit::Wrong(why))) => {
-                return Err(Error::configuration(format!("the Redis at {shown} can't be used: {why}")));
+            Ok(Err(HealthError::Unsuitable(why))) => {
+                return Err(Error::configuration(format!("the Redis at {redacted} can't be used: {why}")));
             }
             failed => {
                 let error = Error::configuration(format!(
-                    "no Redis answers at {shown}: start it, or correct redis (TRIPOD_REDIS)"
+                    "no Redis answers at {redacted}: start it, or correct redis (TRIPOD_REDIS)"
                 ));
                 return Err(match failed {
-                    Ok(Err(Unfit::Away(why))) => error.because(why),
+                    Ok(Err(HealthError::Unavailable(why))) => error.because(why),
                     _ => error,
                 });
             }
         };
-        link.set(Some(live));
-        tokio::spawn(Self::keep(Arc::downgrade(&link)));
-        Ok(link)
+        manager.set(Some(live));
+        tokio::spawn(Self::keep(Arc::downgrade(&manager)));
+        Ok(manager)
     }
 
     /// Calls with the connection, if there is one, and gives it up when it has failed.
-    pub(super) async fn call<T>(&self, call: impl AsyncFnOnce(Live) -> RedisResult<T>) -> Result<T> {
+    pub(super) async fn call<T>(
+        &self,
+        call: impl AsyncFnOnce(LiveConnection) -> RedisResult<T>,
+    ) -> Result<T> {
         let Some(live) = self.live() else { return Err(Error::unavailable("Redis is away")) };
         let number = live.number;
         call(live).await.map_err(|error| {
             if is_lost(&error) {
-                self.lose(number, &error.to_string());
+                self.disconnect(number, &error.to_string());
             }
             Error::unavailable("Redis does not do as asked").because(error)
         })
@@ -132,60 +131,62 @@ impl Link {
         &self.address.prefix
     }
 
-    async fn keep(link: Weak<Self>) {
+    async fn keep(manager: Weak<Self>) {
         loop {
-            tokio::time::sleep(LOOK).await;
-            let Some(link) = link.upgrade() else { return };
-            match link.live() {
-                Some(live) => match tokio::time::timeout(LOOK_ENDS, link.look(&live)).await {
+            tokio::time::sleep(HEALTH_CHECK_INTERVAL).await;
+            let Some(manager) = manager.upgrade() else { return };
+            match manager.live() {
+                Some(live) => match tokio::time::timeout(HEALTH_CHECK_TIMEOUT, manager.check(&live)).await {
                     Ok(Ok(())) => {}
-                    Ok(Err(why)) => link.lose(live.number, &why.to_string()),
-                    Err(_) => link.lose(live.number, "it does not answer"),
+                    Ok(Err(why)) => manager.disconnect(live.number, &why.to_string()),
+                    Err(_) => manager.disconnect(live.number, "it does not answer"),
                 },
-                None => match tokio::time::timeout(LOOK_ENDS, link.connect()).await {
+                None => match tokio::time::timeout(HEALTH_CHECK_TIMEOUT, manager.connect()).await {
                     Ok(Ok(live)) => {
-                        tracing::info!(redis = link.address.shown, "Redis is back");
-                        link.set(Some(live));
+                        tracing::info!(redis = manager.address.redacted, "Redis is back");
+                        manager.set(Some(live));
                     }
-                    Ok(Err(why)) => tracing::debug!(redis = link.address.shown, %why, "Redis is still away"),
+                    Ok(Err(why)) => {
+                        tracing::debug!(redis = manager.address.redacted, %why, "Redis is still away")
+                    }
                     Err(_) => {}
                 },
             }
         }
     }
 
-    async fn connect(&self) -> Result<Live, Unfit> {
-        let number = self.made.fetch_add(1, Ordering::Relaxed);
-        let (connection, server, identity) = match &self.address.form {
-            Form::Standalone(client) => {
-                let mut one = one(client).await?;
+    async fn connect(&self) -> Result<LiveConnection, HealthError> {
+        let number = self.connections.fetch_add(1, Ordering::Relaxed);
+        let (connection, server, identity) = match &self.address.topology {
+            Topology::Standalone(client) => {
+                let mut one = connect_to(client).await?;
                 let identity = health::check_server(&mut one).await?;
                 (Connection::One(one), None, identity)
             }
-            Form::Sentinel(sentinel) => {
+            Topology::Sentinel(sentinel) => {
                 let client = sentinel.lock().await.async_get_client().await?;
-                let mut one = one(&client).await?;
+                let mut one = connect_to(&client).await?;
                 let identity = health::check_server(&mut one).await?;
                 (Connection::One(one), Some(client.get_connection_info().addr().to_string()), identity)
             }
-            Form::Cluster { client, .. } => {
+            Topology::Cluster { client, .. } => {
                 let mut cluster = client.get_async_connection().await?;
                 let (identity, _) = health::check_cluster(&mut cluster).await?;
                 (Connection::Cluster(cluster), None, identity)
             }
         };
-        Ok(Live { connection, number, server, identity: identity.into() })
+        Ok(LiveConnection { connection, number, server, identity: identity.into() })
     }
 
     /// Whether the connection is still the right one and answers.
-    async fn look(&self, live: &Live) -> Result<(), Unfit> {
-        if let Form::Sentinel(sentinel) = &self.address.form {
+    async fn check(&self, live: &LiveConnection) -> Result<(), HealthError> {
+        if let Topology::Sentinel(sentinel) = &self.address.topology {
             // Without the sentinels a master that answers is as good as it was.
             let named = async { sentinel.lock().await.async_get_client().await };
-            if let Ok(Ok(client)) = tokio::time::timeout(CONNECT, named).await
+            if let Ok(Ok(client)) = tokio::time::timeout(CONNECT_TIMEOUT, named).await
                 && live.server != Some(client.get_connection_info().addr().to_string())
             {
-                return Err(Unfit::Wrong("the sentinels name another master".to_owned()));
+                return Err(HealthError::Unsuitable("the sentinels name another master".to_owned()));
             }
         }
         let identity = match live.connection.clone() {
@@ -193,41 +194,41 @@ impl Link {
             Connection::Cluster(mut cluster) => health::check_cluster(&mut cluster).await?.0,
         };
         if identity != *live.identity {
-            return Err(Unfit::Wrong("another server answers in its place".to_owned()));
+            return Err(HealthError::Unsuitable("another server answers in its place".to_owned()));
         }
         Ok(())
     }
 
-    fn live(&self) -> Option<Live> {
+    fn live(&self) -> Option<LiveConnection> {
         self.read().clone()
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Option<Live>> {
+    fn read(&self) -> RwLockReadGuard<'_, Option<LiveConnection>> {
         self.live.read().unwrap_or_else(|broken| broken.into_inner())
     }
 
-    fn set(&self, live: Option<Live>) {
+    fn set(&self, live: Option<LiveConnection>) {
         *self.live.write().unwrap_or_else(|broken| broken.into_inner()) = live;
     }
 
-    fn lose(&self, number: u64, why: &str) {
+    fn disconnect(&self, number: u64, why: &str) {
         let mut live = self.live.write().unwrap_or_else(|broken| broken.into_inner());
         if live.as_ref().is_some_and(|live| live.number == number) {
-            tracing::warn!(redis = self.address.shown, why, "Redis is away: the databases answer alone");
+            tracing::warn!(redis = self.address.redacted, why, "Redis is away: the databases answer alone");
             *live = None;
         }
     }
 }
 
-pub(super) async fn one(client: &Client) -> RedisResult<MultiplexedConnection> {
+pub(super) async fn connect_to(client: &Client) -> RedisResult<MultiplexedConnection> {
     let settings = AsyncConnectionConfig::new()
-        .set_response_timeout(Some(RESPONSE))
-        .set_connection_timeout(Some(CONNECT));
+        .set_response_timeout(Some(RESPONSE_TIMEOUT))
+        .set_connection_timeout(Some(CONNECT_TIMEOUT));
     client.get_multiplexed_async_connection_with_config(&settings).await
 }
 
 /// Whether an error is the connection's or the server's rather than the command's. A server that
-/// refuses writes is no use for reading: what changes can't be told there.
+/// refuses writes is no use for reading: what changes can't be published there.
 fn is_lost(error: &RedisError) -> bool {
     use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly};
     let refuses_writes = || matches!(error.code(), Some("OOM" | "MISCONF" | "NOREPLICAS"));

@@ -1,4 +1,4 @@
-//! A body whose end is told apart from its last bytes.
+//! A body whose end comes a poll after its last bytes.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,18 +13,18 @@ use http_body::{Frame, SizeHint};
 /// of them: a whole form that arrives between the two is refused as incomplete, about once in some
 /// thousand uploads (<https://github.com/rwf2/multer/pull/70>). It does not happen when no single poll
 /// gives both a byte and the end.
-pub(super) struct LateEnd {
+pub(super) struct DelayedEof {
     inner: Body,
     ended: bool,
 }
 
-impl LateEnd {
+impl DelayedEof {
     pub(super) fn wrap(inner: Body) -> Body {
         Body::new(Self { inner, ended: false })
     }
 }
 
-impl http_body::Body for LateEnd {
+impl http_body::Body for DelayedEof {
     type Data = Bytes;
     type Error = axum::Error;
 

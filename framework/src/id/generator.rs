@@ -12,38 +12,38 @@ use crate::error::{Error, Result};
 
 /// Mints ids for every shard; clones share their sequences.
 ///
-/// Two processes may mint the same id. That is harmless, because an id counts only once a row is claimed
-/// under it: the second insert fails, and the loser retries with a new id.
+/// Two processes may generate the same id. That is harmless, because an id counts only once a row is
+/// claimed under it: the second insert fails, and the loser retries with a new id.
 ///
 /// ```
-/// use tripod::id::{Clock, Id, Minter, Shard};
+/// use tripod::id::{Clock, Id, IdGenerator, Shard};
 /// struct Note;
-/// let minter = Minter::new(Clock::system());
+/// let generator = IdGenerator::new(Clock::system());
 /// let shard = Shard::of_text("kevin");
-/// let (first, second): (Id<Note>, Id<Note>) = (minter.mint(shard)?, minter.mint(shard)?);
+/// let (first, second): (Id<Note>, Id<Note>) = (generator.generate(shard)?, generator.generate(shard)?);
 /// assert!(first < second && first.shard() == shard);
 /// # Ok::<(), tripod::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Minter {
+pub struct IdGenerator {
     clock: Clock,
     last: Arc<[AtomicU64]>,
 }
 
-impl Minter {
-    /// A minter that reads `clock`.
+impl IdGenerator {
+    /// A generator that reads `clock`.
     pub fn new(clock: Clock) -> Self {
         Self { clock, last: (0..SHARDS).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    /// The next id of a shard, greater than every id this minter has minted for it.
+    /// The next id of a shard, greater than every id this generator has generated for it.
     ///
     /// After 1,024 ids in one millisecond it spins until the next one: less than a millisecond, and only
     /// on a shard that takes more than a million rows a second.
     ///
     /// # Errors
     /// Internal, if the clock is before 2025 or past [`LAST_INSTANT_MS`].
-    pub fn mint<T>(&self, shard: Shard) -> Result<Id<T>> {
+    pub fn generate<T>(&self, shard: Shard) -> Result<Id<T>> {
         let last = &self.last[usize::from(shard.number())];
         let mut now = since_epoch(self.clock.recent_ms())?;
         loop {
@@ -91,12 +91,12 @@ mod tests {
     #[test]
     fn a_full_millisecond_waits_for_the_next() {
         let clock = Clock::manual(NOON);
-        let minter = Minter::new(clock.clone());
-        let ids: Vec<Id<()>> = (0..1024).map(|_| minter.mint(shard()).unwrap()).collect();
+        let generator = IdGenerator::new(clock.clone());
+        let ids: Vec<Id<()>> = (0..1024).map(|_| generator.generate(shard()).unwrap()).collect();
         assert!(ids.is_sorted() && ids.iter().collect::<HashSet<_>>().len() == 1024);
         assert!(ids.iter().all(|id| timestamp_ms(id.raw()) == NOON));
 
-        let overflow = std::thread::spawn(move || minter.mint::<()>(shard()).unwrap());
+        let overflow = std::thread::spawn(move || generator.generate::<()>(shard()).unwrap());
         // The thread can't finish before the clock moves, however long it runs.
         assert!(!overflow.is_finished());
         clock.advance(Duration::from_millis(1));
@@ -108,9 +108,9 @@ mod tests {
     #[test]
     fn a_clock_that_is_moved_by_hand_is_seen_at_once_however_many_ids_there_are() {
         let clock = Clock::manual(NOON);
-        let minter = Minter::new(clock.clone());
+        let generator = IdGenerator::new(clock.clone());
         for ms in NOON..NOON + 3 {
-            let ids: Vec<Id<()>> = (0..100).map(|_| minter.mint(shard()).unwrap()).collect();
+            let ids: Vec<Id<()>> = (0..100).map(|_| generator.generate(shard()).unwrap()).collect();
             assert!(ids.iter().all(|id| timestamp_ms(id.raw()) == ms), "an id is not of {ms}");
             clock.advance(Duration::from_millis(1));
         }
@@ -118,20 +118,22 @@ mod tests {
 
     #[test]
     fn shards_do_not_share_a_sequence() {
-        let minter = Minter::new(Clock::manual(NOON));
+        let generator = IdGenerator::new(Clock::manual(NOON));
         for shard in Shard::all() {
-            let id: Id<()> = minter.mint(shard).unwrap();
+            let id: Id<()> = generator.generate(shard).unwrap();
             assert_eq!((id.shard(), id.raw() & 1023), (shard, 0));
         }
     }
 
     #[test]
     fn threads_never_share_an_id() {
-        let minter = Minter::new(Clock::system());
+        let generator = IdGenerator::new(Clock::system());
         let ids: Vec<Id<()>> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
                 .map(|_| {
-                    scope.spawn(|| (0..5_000).map(|_| minter.mint(shard()).unwrap()).collect::<Vec<_>>())
+                    scope.spawn(|| {
+                        (0..5_000).map(|_| generator.generate(shard()).unwrap()).collect::<Vec<_>>()
+                    })
                 })
                 .collect();
             threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
@@ -142,14 +144,14 @@ mod tests {
     #[test]
     fn the_last_representable_instant_mints_and_the_next_is_an_error() {
         let clock = Clock::manual(EPOCH_MS + LAST_INSTANT_MS);
-        let minter = Minter::new(clock.clone());
-        let last: Id<()> = minter.mint(shard()).unwrap();
+        let generator = IdGenerator::new(clock.clone());
+        let last: Id<()> = generator.generate(shard()).unwrap();
         assert!(last.raw() > 0);
         clock.advance(Duration::from_millis(1));
-        let error = minter.mint::<()>(shard()).unwrap_err();
+        let error = generator.generate::<()>(shard()).unwrap_err();
         assert!(error.to_string().contains("2059"), "{error}");
 
-        let early = Minter::new(Clock::manual(EPOCH_MS - 1)).mint::<()>(shard()).unwrap_err();
+        let early = IdGenerator::new(Clock::manual(EPOCH_MS - 1)).generate::<()>(shard()).unwrap_err();
         assert!(early.to_string().contains("2025"), "{early}");
     }
 }

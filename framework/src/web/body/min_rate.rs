@@ -19,16 +19,16 @@ pub struct Stalled;
 
 /// How fast a body has to come.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+pub(crate) struct MinRate {
     /// How long the client may be waited for in one go, and in all before the rate counts.
     pub(crate) grace: Duration,
     /// What it must have sent on average from then on.
     pub(crate) min_bytes_per_second: u64,
 }
 
-impl Pace {
+impl MinRate {
     /// How long a client may have been waited for, after so many bytes.
-    fn allowed(&self, bytes: u64) -> Duration {
+    fn max_wait(&self, bytes: u64) -> Duration {
         self.grace.max(Duration::from_millis(bytes.saturating_mul(1000) / self.min_bytes_per_second.max(1)))
     }
 }
@@ -59,10 +59,10 @@ impl Upload {
     }
 }
 
-/// A body that fails with [`Stalled`] if its client is slower than its [`Pace`].
-pub(crate) struct Paced<B> {
+/// A body that fails with [`Stalled`] if its client is slower than its [`MinRate`].
+pub(crate) struct MinRateBody<B> {
     inner: B,
-    pace: Pace,
+    min_rate: MinRate,
     upload: Arc<Upload>,
     bytes: u64,
     waited: Duration,
@@ -70,8 +70,8 @@ pub(crate) struct Paced<B> {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<B: Body> Paced<B> {
-    pub(crate) fn new(inner: B, pace: Pace) -> (Self, Arc<Upload>) {
+impl<B: Body> MinRateBody<B> {
+    pub(crate) fn new(inner: B, min_rate: MinRate) -> (Self, Arc<Upload>) {
         let upload = Arc::new(Upload {
             started: Instant::now(),
             last_byte_millis: AtomicU64::new(0),
@@ -79,16 +79,16 @@ impl<B: Body> Paced<B> {
             stalled: AtomicBool::new(false),
         });
         let (bytes, waited, waiting_since, timer) = (0, Duration::ZERO, None, None);
-        let paced = Self { inner, pace, upload: upload.clone(), bytes, waited, waiting_since, timer };
-        (paced, upload)
+        let limited = Self { inner, min_rate, upload: upload.clone(), bytes, waited, waiting_since, timer };
+        (limited, upload)
     }
 
     /// Whether the wait that has begun is over its time.
     fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
-        let left = self.pace.allowed(self.bytes).saturating_sub(self.waited);
+        let left = self.min_rate.max_wait(self.bytes).saturating_sub(self.waited);
         let first = self.waiting_since.is_none();
         let since = *self.waiting_since.get_or_insert_with(Instant::now);
-        let due = since + left.min(self.pace.grace);
+        let due = since + left.min(self.min_rate.grace);
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
         if first {
             timer.as_mut().reset(due);
@@ -97,7 +97,7 @@ impl<B: Body> Paced<B> {
     }
 }
 
-impl<B> Body for Paced<B>
+impl<B> Body for MinRateBody<B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<axum::BoxError>,
@@ -148,7 +148,7 @@ mod tests {
     use futures::StreamExt;
     use http_body_util::{BodyExt, Full, StreamBody};
 
-    const PACE: Pace = Pace { grace: Duration::from_secs(10), min_bytes_per_second: 1000 };
+    const MIN_RATE: MinRate = MinRate { grace: Duration::from_secs(10), min_bytes_per_second: 1000 };
 
     /// Sends `count` chunks of `bytes`, one each `every`; how many seconds until it ended, and how.
     async fn send(bytes: usize, count: usize, every: Duration) -> (u64, Result<usize, bool>) {
@@ -158,8 +158,8 @@ mod tests {
             let frame = Frame::data(Bytes::from(vec![0; bytes]));
             (sent < count).then_some((Ok::<_, std::io::Error>(frame), sent + 1))
         });
-        let (paced, _) = Paced::new(Box::pin(StreamBody::new(chunks)), PACE);
-        let collected = axum::body::Body::new(paced).collect().await;
+        let (limited, _) = MinRateBody::new(Box::pin(StreamBody::new(chunks)), MIN_RATE);
+        let collected = axum::body::Body::new(limited).collect().await;
         let result =
             collected.map(|all| all.to_bytes().len()).map_err(|error| error.into_inner().is::<Stalled>());
         (begun.elapsed().as_secs(), result)
@@ -170,15 +170,15 @@ mod tests {
         let begun = Instant::now();
         let frame = Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![0; bytes])));
         let chunks = futures::stream::iter([frame]).chain(futures::stream::pending());
-        let (paced, _) = Paced::new(StreamBody::new(chunks), PACE);
-        let collected = axum::body::Body::new(paced).collect().await;
+        let (limited, _) = MinRateBody::new(StreamBody::new(chunks), MIN_RATE);
+        let collected = axum::body::Body::new(limited).collect().await;
         let result =
             collected.map(|all| all.to_bytes().len()).map_err(|error| error.into_inner().is::<Stalled>());
         (begun.elapsed().as_secs(), result)
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_may_be_slow_but_not_slower_than_its_pace() {
+    async fn a_body_may_be_slow_but_not_slower_than_its_min_rate() {
         let second = Duration::from_secs(1);
         let (took, result) = send(1, 1000, second).await;
         assert_eq!((took, result), (10, Err(true)), "trickles");
@@ -189,7 +189,7 @@ mod tests {
         let (took, result) = send(1_000_000, 2, 20 * second).await;
         assert_eq!((took, result), (10, Err(true)), "stops");
         let (took, result) = send(1100, 60, second).await;
-        assert_eq!((took, result), (61, Ok(66_000)), "keeps the pace");
+        assert_eq!((took, result), (61, Ok(66_000)), "keeps the rate");
         let (took, result) = send(900, 60, second).await;
         assert_eq!((took, result), (10, Err(true)), "just below it");
     }
@@ -197,10 +197,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_time_a_handler_takes_does_not_count() {
         let bytes = Full::new(Bytes::from_static(b"ready")).map_err(|never| match never {});
-        let (mut paced, upload) = Paced::new(bytes.map_err(|error: std::io::Error| error), PACE);
+        let (mut limited, upload) = MinRateBody::new(bytes.map_err(|error: std::io::Error| error), MIN_RATE);
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert!(upload.is_unread());
-        assert!(paced.frame().await.unwrap().is_ok());
+        assert!(limited.frame().await.unwrap().is_ok());
         assert!(!upload.is_unread() && !upload.has_stalled());
         assert_eq!(upload.last_byte().elapsed().as_secs(), 0);
     }

@@ -10,22 +10,22 @@ use serde::{Deserialize, Serialize};
 use super::Ends;
 use super::read::{counts_in, ends};
 use super::table::Direction;
-use crate::cache::{Batch, Changed, Policy, Region};
+use crate::cache::{Batch, Changed, Region, RegionConfig};
 use crate::id::{Id, timestamp_ms};
 use crate::shard::{Keyset, Shards};
 
 /// How long a count and a list are given at most, should nobody say that they have changed.
 const TTL: std::time::Duration = std::time::Duration::from_secs(600);
 /// Neighbours listed: most ends have fewer.
-const LISTED: u64 = 500;
-/// No two clocks that mint ids are further apart.
-const CLOCKS_APART_MS: u64 = 3_600_000;
+const MAX_NEIGHBOURS: u64 = 500;
+/// No two clocks that generate ids are further apart.
+const MAX_CLOCK_SKEW_MS: u64 = 3_600_000;
 /// Raised when what is in the regions changes its shape.
 const VERSION: u64 = 1;
 
 /// The regions of a kind of edges.
 #[derive(Clone)]
-pub(super) struct Regions {
+pub(super) struct EdgeRegions {
     counts: [Region<u64>; 2],
     /// Of those that go out; in a popular end's list of those that come in, few would ever be asked for.
     pub(super) targets: Region<Neighbours>,
@@ -40,9 +40,9 @@ pub(super) struct Neighbours {
     since_ms: u64,
 }
 
-impl Regions {
+impl EdgeRegions {
     pub(super) fn new(shards: &Shards, kind: &'static str) -> Self {
-        let region = |what: &str| Policy { name: format!("{what}.{kind}"), version: VERSION, ttl: TTL };
+        let region = |what: &str| RegionConfig { name: format!("{what}.{kind}"), version: VERSION, ttl: TTL };
         let counts = |name: &str, direction: Direction| {
             let shards = shards.clone();
             Region::new(shards.clone().cache(), region(name), move |ids| {
@@ -55,7 +55,7 @@ impl Regions {
             let shards = loaded.clone();
             async move {
                 join_all(ids.into_iter().map(async |id| {
-                    let newest = Keyset::newest(LISTED);
+                    let newest = Keyset::newest(MAX_NEIGHBOURS);
                     let newest =
                         ends::<(), ()>(&shards, kind, Direction::Out, Id::from_raw(id), newest).await;
                     let found = newest.map(|newest| vec![(id, Neighbours::of(newest))]);
@@ -92,7 +92,7 @@ impl Neighbours {
         if self.ids.binary_search(&far).is_ok() {
             return Some(true);
         }
-        let is_known = self.since_ms == 0 || timestamp_ms(far) > self.since_ms + CLOCKS_APART_MS;
+        let is_known = self.since_ms == 0 || timestamp_ms(far) > self.since_ms + MAX_CLOCK_SKEW_MS;
         is_known.then_some(false)
     }
 }
@@ -120,29 +120,29 @@ async fn load_counts(
 mod tests {
     use super::*;
     use crate::graph::EdgePosition;
-    use crate::id::{Clock, EPOCH_MS, Minter, Shard};
+    use crate::id::{Clock, EPOCH_MS, IdGenerator, Shard};
 
     #[test]
     fn a_full_list_knows_of_what_is_younger_than_it() {
         let clock = Clock::manual(EPOCH_MS + 1_000_000_000);
-        let (minter, shard) = (Minter::new(clock.clone()), Shard::new(3).unwrap());
-        let mint = || minter.mint::<()>(shard).unwrap();
-        let before = mint();
-        let mut edges: Vec<(EdgePosition, Id<()>)> = (0..LISTED)
+        let (generator, shard) = (IdGenerator::new(clock.clone()), Shard::new(3).unwrap());
+        let generate = || generator.generate::<()>(shard).unwrap();
+        let before = generate();
+        let mut edges: Vec<(EdgePosition, Id<()>)> = (0..MAX_NEIGHBOURS)
             .map(|_| {
                 clock.advance(std::time::Duration::from_millis(1));
-                let (id, version) = (mint(), mint().raw());
+                let (id, version) = (generate(), generate().raw());
                 (EdgePosition { version, id: id.raw() }, id)
             })
             .collect();
         edges.reverse();
         let liked = edges[7].1;
-        let short = Neighbours::of(Ends::new(edges[1..].to_vec(), LISTED));
+        let short = Neighbours::of(Ends::new(edges[1..].to_vec(), MAX_NEIGHBOURS));
         assert_eq!((short.contains(liked.raw()), short.contains(before.raw())), (Some(true), Some(false)));
-        let full = Neighbours::of(Ends::new(edges, LISTED));
+        let full = Neighbours::of(Ends::new(edges, MAX_NEIGHBOURS));
         assert_eq!((full.contains(liked.raw()), full.contains(before.raw())), (Some(true), None));
-        assert_eq!(full.contains(mint().raw()), None, "another clock may have been behind");
-        clock.advance(std::time::Duration::from_millis(CLOCKS_APART_MS + 1_000));
-        assert_eq!(full.contains(mint().raw()), Some(false));
+        assert_eq!(full.contains(generate().raw()), None, "another clock may have been behind");
+        clock.advance(std::time::Duration::from_millis(MAX_CLOCK_SKEW_MS + 1_000));
+        assert_eq!(full.contains(generate().raw()), Some(false));
     }
 }
