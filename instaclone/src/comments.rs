@@ -50,22 +50,31 @@ pub async fn add(app: &App, me: AccountId, once: &Once, post: PostId, new: &NewC
 }
 
 /// Deletes a comment: one's own, or any under one's post.
-pub async fn remove(app: &App, me: AccountId, id: CommentId) -> Result<()> {
+pub async fn remove(app: &App, me: AccountId, once: &Once, id: CommentId) -> Result<()> {
+    // A repeat finds no comment, and is answered as the first request was.
+    let removal = async {
+        let post = removable(app, me, id).await?;
+        let remove = once.write(id, move |tx| async move {
+            if tx.delete(id).await? {
+                tx.update(post, |post| post.comment_count -= 1).await?;
+            }
+            Ok(())
+        });
+        remove.await
+    };
+    once.earlier_or(id, removal).await
+}
+
+/// The post of a comment that is one's own, or under one's post.
+async fn removable(app: &App, me: AccountId, id: CommentId) -> Result<PostId> {
     let viewer = Viewer::Account(me.raw());
     let comment = find(app, viewer, id).await?;
     let post = visibility::post(&app.cached(), viewer, comment.post_id).await;
     let post = post.map_err(|error| if error.is_absent() { no_comment() } else { error })?;
-    if comment.author.id != me && post.author_id != me {
-        return Err(Error::forbidden("It is neither your comment nor under your post."));
+    match comment.author.id == me || post.author_id == me {
+        true => Ok(post.id),
+        false => Err(Error::forbidden("It is neither your comment nor under your post.")),
     }
-    let post = post.id;
-    let remove = app.write(id, move |tx| async move {
-        if tx.delete(id).await? {
-            tx.update(post, |post| post.comment_count -= 1).await?;
-        }
-        Ok(())
-    });
-    remove.await
 }
 
 /// The comment of this id, if the viewer sees it.
@@ -116,14 +125,15 @@ pub async fn create_comment(
 
 /// Delete a comment: yours, or any under your post.
 #[utoipa::path(delete, path = "/comments/{id}", tag = "comments", operation_id = "deleteComment",
-    params(("id" = CommentId, Path)), security(("bearer" = [])),
+    params(("id" = CommentId, Path), IdempotencyKey), security(("bearer" = [])),
     responses((status = 204, description = "It is deleted."),
               (status = 403, description = "It is neither yours nor under your post.", body = Problem, content_type = "application/problem+json")))]
 pub async fn delete_comment(
     State(app): State<App>,
     me: SignedIn,
     Path(id): Path<CommentId>,
+    once: Once,
 ) -> Result<StatusCode> {
-    remove(&app, me.id(), id).await?;
+    remove(&app, me.id(), &once, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

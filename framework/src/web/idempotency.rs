@@ -27,7 +27,7 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const QUERY_KEY: &str = "idempotency_key";
 
 /// Extractor: the key of a request, without the content that it goes with. [`Self::with_content`] makes
-/// a [`Once`] of it; a handler whose body is JSON or a form takes [`Keyed`] instead.
+/// a [`Once`] of it. Most handlers take [`Keyed`] instead, or [`Once`] when they read no body.
 ///
 /// The key comes in the header, or, from a page's form, in the parameter `idempotency_key` of its address.
 #[derive(Clone, Debug)]
@@ -75,6 +75,18 @@ where
             key: key_of(&parts.headers, parts.uri.query())?,
             operation: (parts.method.clone(), path.to_owned()),
         })
+    }
+}
+
+impl<S> FromRequest<S> for Once
+where
+    Shards: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Keyed::<BodyBytes>::from_request(request, state).await.map(|Keyed(once, _)| once)
     }
 }
 

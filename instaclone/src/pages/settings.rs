@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use tripod::Result;
 use tripod::web::body::Multipart;
-use tripod::web::{Form, IdempotencyKey, Once, Path, Problem, Query};
+use tripod::web::{Form, IdempotencyKey, Keyed, Path, Problem, Query};
 
 use super::auth;
 use super::context::PageContext;
@@ -111,13 +111,15 @@ async fn answer<T>(
     }
 }
 
-pub async fn change_profile(cx: PageContext, Form(typed): Form<Profile>) -> Result<Response, Problem> {
+pub async fn change_profile(
+    cx: PageContext,
+    Keyed(once, Form(typed)): Keyed<Form<Profile>>,
+) -> Result<Response, Problem> {
     let change = ProfileChange {
         full_name: Some(typed.full_name.clone()),
         bio: Some(typed.bio.clone()),
         is_private: None,
     };
-    let once = Once::without_key(cx.app.shards.clone());
     let done = accounts::change_profile(cx.my_id()?, &once, change).await;
     answer(cx, done.map_err(Problem::from), Some(typed)).await
 }

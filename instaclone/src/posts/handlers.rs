@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use tripod::access::Viewer;
 use tripod::web::body::Multipart;
-use tripod::web::{IdempotencyKey, Json, Keyed, Page, PageQuery, Path, Problem, SignedIn, text_field};
+use tripod::web::{IdempotencyKey, Json, Keyed, Once, Page, PageQuery, Path, Problem, SignedIn, text_field};
 use tripod::{App, Result};
 use utoipa::ToSchema;
 
@@ -85,9 +85,9 @@ pub async fn delete_post(
     State(app): State<App>,
     me: SignedIn,
     Path(id): Path<PostId>,
-    key: IdempotencyKey,
+    once: Once,
 ) -> Result<StatusCode> {
-    remove_own(&app, me.id(), &key.with_content([]), id).await?;
+    remove_own(&app, me.id(), &once, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
