@@ -12,10 +12,10 @@ use super::{App, Pages, Services, role};
 use crate::db::Migration;
 use crate::error::{Error, Result};
 use crate::graph::{self, Edge, Graph, RemoveEdges, WriteInverse};
-use crate::media::{DeleteUpload, MediaStore};
+use crate::media::{DEFAULT_WIDTHS, DeleteUpload, MediaStore};
 use crate::queue::{self, Lane, Registry, Run};
 use crate::timeline::{self, FanOut, Timelines};
-use crate::web::ExpireKeys;
+use crate::web::{ExpireKeys, RequestLimits};
 use crate::{shard, web};
 
 /// A product on Tripod, before it runs. `S` is its own state, which handlers and jobs find at
@@ -44,6 +44,9 @@ pub struct AppBuilder<S = ()> {
     pub(super) routes: OpenApiRouter<App<S>>,
     pub(super) uploads: OpenApiRouter<App<S>>,
     pub(super) pages: Option<Pages<S>>,
+    pub(super) rendition_widths: Vec<u32>,
+    pub(super) sessions_per_account: u32,
+    pub(super) request_limits: RequestLimits,
     pub(super) demo: Option<Fill<S>>,
     pub(super) open: Open<S>,
     pub(super) close: Option<Close<S>>,
@@ -134,6 +137,9 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
             routes: OpenApiRouter::new(),
             uploads: OpenApiRouter::new(),
             pages: None,
+            rendition_widths: DEFAULT_WIDTHS.into(),
+            sessions_per_account: web::DEFAULT_PER_ACCOUNT,
+            request_limits: RequestLimits::default(),
             demo: None,
             open,
             close: None,
@@ -232,6 +238,28 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
         self
     }
 
+    /// The widths of a picture's renditions in pixels, from the largest to the smallest, in place of
+    /// [`DEFAULT_WIDTHS`]. Pictures that are stored already stay as they are.
+    #[must_use]
+    pub fn rendition_widths(mut self, widths: &[u32]) -> Self {
+        self.rendition_widths = widths.into();
+        self
+    }
+
+    /// Sessions of an account at most, in place of 100: one more closes the oldest.
+    #[must_use]
+    pub fn sessions_per_account(mut self, sessions: u32) -> Self {
+        self.sessions_per_account = sessions;
+        self
+    }
+
+    /// The limits that every request passes, in place of [`RequestLimits`]'s defaults.
+    #[must_use]
+    pub fn request_limits(mut self, limits: RequestLimits) -> Self {
+        self.request_limits = limits;
+        self
+    }
+
     /// What fills an empty service for `serve --demo`, so that there is something to look at. It is
     /// run once, on a clock that begins `span` before the present and that it moves on itself
     /// ([`Demo::move_to`]), so that what it makes looks lived in; and gives names and values, such
@@ -262,6 +290,15 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
     pub(crate) fn check(&self) -> Result<()> {
         let mut mistakes = self.catalogue.mistakes();
         mistakes.extend(self.jobs.mistakes());
+        let widths = &self.rendition_widths;
+        if widths.is_empty() || widths.contains(&0) || !widths.is_sorted_by(|wide, narrow| wide > narrow) {
+            mistakes.push(format!(
+                "its rendition widths are {widths:?}: list them from the largest to the smallest"
+            ));
+        }
+        if self.sessions_per_account == 0 {
+            mistakes.push("an account may have no session: allow it at least one".to_owned());
+        }
         if mistakes.is_empty() {
             return Ok(());
         }
@@ -270,5 +307,24 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
             self.name,
             mistakes.join("\n- ")
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_that_contradicts_itself_is_told_all_of_it_at_once() {
+        let app = || App::builder("test", "1.0.0");
+        app().rendition_widths(&[640, 320]).sessions_per_account(1).check().unwrap();
+        let mistaken = [&[][..], &[320, 640], &[640, 640], &[640, 0]];
+        for widths in mistaken {
+            let error = app().rendition_widths(widths).sessions_per_account(0).check().unwrap_err();
+            assert!(error.is_configuration());
+            for says in ["rendition widths", "no session"] {
+                assert!(error.to_string().contains(says), "{widths:?}: {error}");
+            }
+        }
     }
 }

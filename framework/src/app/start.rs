@@ -148,9 +148,9 @@ pub(super) async fn open<S: Send + Sync + 'static>(
     Ok(Services {
         uploads: Uploads::new(shards.clone(), queue.clone(), abandoned_after),
         media: MediaStore::open(&config.media_location()).await?,
-        pictures: Processor::new(Bounds::default()),
-        sessions: Sessions::new(shards.clone()),
-        limits: RateLimits::new(config.limits, redis.clone()),
+        pictures: Processor::new(Bounds::default()).with_widths(&app.rendition_widths),
+        sessions: Sessions::new(shards.clone(), app.sessions_per_account),
+        limits: RateLimits::new(config.limits, redis.clone()).with_request_limits(app.request_limits),
         passwords: Passwords::new()?,
         config: Arc::new(config),
         shards,

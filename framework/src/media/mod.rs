@@ -2,7 +2,7 @@
 //!
 //! The way of an upload: [`Processor::process`] sniffs the bytes ([`Format`]), reads the header
 //! without allocating, waits for its share of memory, decodes, turns upright, converts to sRGB,
-//! makes three JPEG renditions and a placeholder; [`MediaStore::put`] keeps each under a random
+//! makes a few JPEG renditions and a placeholder; [`MediaStore::put`] keeps each under a random
 //! [`MediaKey`]. A picture that the program drew itself goes the same way from its pixels on
 //! ([`Processor::process_drawn`]).
 //!
@@ -38,7 +38,7 @@ pub use header::{MAX_DECODE_BYTES, MAX_SIDE_PIXELS};
 pub use key::MediaKey;
 pub use picture::{Picture, PictureFile};
 pub use processor::{Bounds, Processor};
-pub use rendition::{Processed, RENDITION_WIDTHS, Rendition, Timings, process};
+pub use rendition::{DEFAULT_WIDTHS, Processed, Rendition, Timings, process};
 pub use store::MediaStore;
 pub use store_s3::PresignedPut;
 pub use upload::{DeleteUpload, Upload, Uploads};

@@ -34,8 +34,9 @@ pub use origin::{refuse_cross_site, refuse_unproven};
 pub use page::{Page, PageBuilder, PageQuery};
 pub use password::Passwords;
 pub use problem::{PROBLEM_JSON, Problem, fallback, method_not_allowed, panicked};
-pub use rate::{RateLimit, RateLimitKey, RateLimits, limit_requests, limit_tokens};
+pub use rate::{RateLimit, RateLimitKey, RateLimits, RequestLimits, limit_requests, limit_tokens};
 pub use security::{RequestId, observe};
+pub(crate) use session::DEFAULT_PER_ACCOUNT;
 pub use session::{Session, Sessions};
 pub use text::{TextFields, text_field};
 
