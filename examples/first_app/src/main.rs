@@ -14,7 +14,7 @@ use tripod::access::{Everybody, Unchecked, Viewer, visible};
 use tripod::app::AppBuilder;
 use tripod::id::Shard;
 use tripod::shard::Read;
-use tripod::web::{IdempotencyKey, Json, NoStore, Page, PageQuery, Path, Problem, body::Multipart};
+use tripod::web::{IdempotencyKey, Json, Keyed, MultipartForm, NoStore, Once, Page, PageQuery, Path};
 use tripod::web::{RateLimit, RateLimitKey, SignedIn, TextFields, text_field};
 use tripod::{App, Error, Result};
 use utoipa::ToSchema;
@@ -114,50 +114,33 @@ async fn want(State(app): State<App>, me: SignedIn, Path(id): Path<CuttingId>) -
 // ANCHOR_END: follow
 
 // ANCHOR: share
-#[derive(Default, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 struct NewCutting {
     #[schema(value_type = String, format = Binary)]
     photo: Bytes,
+    #[serde(default)]
     caption: String,
+    #[serde(default)]
     private: bool,
 }
 
-async fn read_form(Multipart(mut form): Multipart) -> Result<NewCutting, Problem> {
-    let mut new = NewCutting::default();
-    while let Some(part) = form.next_field().await? {
-        match part.name() {
-            Some("photo") => new.photo = part.bytes().await?,
-            Some("caption") => new.caption = text_field("caption", &part.text().await?, 0..=500)?,
-            Some("private") => new.private = matches!(part.text().await?.as_str(), "on" | "true"),
-            _ => {}
-        }
-    }
-    Ok(new)
-}
-
 /// Publishes the cutting that a form describes.
-async fn publish(
-    app: &App,
-    me: GardenerId,
-    key: IdempotencyKey,
-    form: Multipart,
-) -> Result<CuttingId, Problem> {
-    let NewCutting { photo, caption, private } = read_form(form).await?;
-    let once = key.with_content([photo.as_ref(), caption.as_bytes(), &[private.into()]]);
-    let picture = app.pictures.process(photo).await.map_err(|error| error.at_field("photo"))?;
-    let (mut photos, upload) = app.store_pictures(me, [(picture, caption.clone())]).await?;
+async fn publish(app: &App, me: GardenerId, once: Once, new: NewCutting) -> Result<CuttingId> {
+    let caption = text_field("caption", &new.caption, 0..=500)?;
+    let picture = app.pictures.process(new.photo).await.map_err(|error| error.at_field("photo"))?;
+    let (photo, upload) = app.store_picture(me, picture, &caption).await?;
     let row = cutting::ActiveModel {
         gardener_id: Set(me),
         caption: Set(caption),
-        photo: Set(photos.remove(0)),
-        private: Set(private),
+        photo: Set(photo),
+        private: Set(new.private),
         ..Default::default()
     };
     let published = once.write(me, move |tx| async move {
         tx.keep(upload).await?;
         tx.insert(row).await
     });
-    Ok(published.await?)
+    published.await
 }
 
 /// Share a cutting.
@@ -167,10 +150,9 @@ async fn publish(
 async fn share(
     State(app): State<App>,
     me: SignedIn,
-    key: IdempotencyKey,
-    form: Multipart,
-) -> Result<(StatusCode, Json<CuttingView>), Problem> {
-    let id = publish(&app, me.id(), key, form).await?;
+    Keyed(once, MultipartForm(new)): Keyed<MultipartForm<NewCutting>>,
+) -> Result<(StatusCode, Json<CuttingView>)> {
+    let id = publish(&app, me.id(), once, new).await?;
     let read = app.primary();
     let view = read.present(id, |rows| present(&app, &read, me.viewer(), rows)).await?;
     Ok((StatusCode::CREATED, Json(view)))

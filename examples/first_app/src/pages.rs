@@ -5,10 +5,10 @@ use axum::extract::State;
 use axum::http::{StatusCode, header::SET_COOKIE};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{Router, get, post};
-use tripod::web::{Form, IdempotencyKey, PageQuery, Problem, SessionCookie, SignedIn, body::Multipart};
+use tripod::web::{Form, IdempotencyKey, Keyed, MultipartForm, PageQuery, Problem, SessionCookie, SignedIn};
 use tripod::{App, Asked, Error, Pages, Result};
 
-use crate::{Credentials, CuttingView};
+use crate::{Credentials, CuttingView, NewCutting};
 
 // ANCHOR: home
 #[derive(Template)]
@@ -30,10 +30,9 @@ async fn home(State(app): State<App>, me: Option<SignedIn>) -> Result<Html<Strin
 async fn share(
     State(app): State<App>,
     me: SignedIn,
-    key: IdempotencyKey,
-    form: Multipart,
-) -> Result<Redirect, Problem> {
-    crate::publish(&app, me.id(), key, form).await?;
+    Keyed(once, MultipartForm(new)): Keyed<MultipartForm<NewCutting>>,
+) -> Result<Redirect> {
+    crate::publish(&app, me.id(), once, new).await?;
     Ok(Redirect::to("/"))
 }
 

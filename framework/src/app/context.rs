@@ -142,6 +142,19 @@ impl<S> App<S> {
         self.graph.disconnect::<E>(from, to).await
     }
 
+    /// Stores a picture, with what it shows, for a row on this shard; see [`Uploads::store_pictures`].
+    ///
+    /// # Errors
+    /// Those of [`Uploads::store_pictures`].
+    pub async fn store_picture(
+        &self,
+        shard: impl Into<Shard>,
+        processed: Processed,
+        alt: impl Into<String>,
+    ) -> Result<(Picture, Upload)> {
+        self.uploads.store_picture(&self.media, shard, processed, alt.into()).await
+    }
+
     /// Stores pictures for a row on this shard; see [`Uploads::store_pictures`].
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! and the handler builds its reply from that as the first time. Repeats at the same time wait for the
 //! first.
 
+use axum::body::Body;
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
@@ -15,6 +16,7 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::{ObjectBuilder, Required};
 
 use super::body::BodyBytes;
+use super::multipart::FormParts;
 use super::once::{Key, Once};
 use super::{Problem, SignedIn};
 use crate::shard::Shards;
@@ -108,7 +110,8 @@ impl IntoParams for IdempotencyKey {
 }
 
 /// Extractor: a body, and with it the request's key, which makes the write that follows safe to repeat.
-/// The body is read whole, within the route's limit.
+/// The body is read whole, within the route's limit. Of a [`MultipartForm`](super::MultipartForm) the parts
+/// are compared, not the boundary between them.
 ///
 /// ```
 /// use tripod::web::{Json, Keyed};
@@ -133,9 +136,16 @@ where
         let (mut parts, body) = request.into_parts();
         let key = IdempotencyKey::from_request_parts(&mut parts, state).await?;
         let head = Request::from_parts(parts.clone(), body);
-        let BodyBytes(bytes) = BodyBytes::from_request(head, state).await?;
-        let once = key.with_content([bytes.as_ref()]);
-        let request = Request::from_parts(parts, bytes.into());
+        let (once, body) = if FormParts::are_in(&parts.headers) {
+            let form = FormParts::read(head).await?;
+            let once = key.with_content(form.content());
+            parts.extensions.insert(form);
+            (once, Body::empty())
+        } else {
+            let BodyBytes(bytes) = BodyBytes::from_request(head, state).await?;
+            (key.with_content([bytes.as_ref()]), bytes.into())
+        };
+        let request = Request::from_parts(parts, body);
         Ok(Self(once, T::from_request(request, state).await.map_err(Into::into)?))
     }
 }

@@ -76,9 +76,7 @@ async fn draw_photo(app: App, author: AccountId, drawing: draw::Drawing) -> anyh
 async fn store(app: &App, shard: Shard, pixels: Pixmap, alt: String) -> anyhow::Result<Photo> {
     let (width, height) = (pixels.width(), pixels.height());
     let processed = app.pictures.process_drawn(width, height, pixels.take()).await?;
-    let (mut pictures, upload) = app.store_pictures(shard, [(processed, alt)]).await?;
-    let picture = pictures.pop().ok_or_else(|| anyhow::anyhow!("a picture was not stored"))?;
-    Ok((picture, upload))
+    Ok(app.store_picture(shard, processed, alt).await?)
 }
 
 /// The accounts, with their pictures, in the first two days.

@@ -108,6 +108,7 @@ pub static SPANISH: Messages = Messages {
         ("must have at most {} characters", "debe tener como máximo {} caracteres"),
         ("must have 8 to 200 characters", "debe tener de 8 a 200 caracteres"),
         ("must not contain control characters", "no debe contener caracteres de control"),
+        ("is required", "es obligatorio"),
         ("must not be empty", "no debe estar vacío"),
         (
             "must have 1 to 30 of the characters a-z, 0-9, '.' and '_'",
