@@ -32,10 +32,12 @@ const RENDITION_WIDTHS: [u32; 3] = [1080, 640, 320];
 /// Signed-in devices of a person; one more logs out the oldest.
 const SESSIONS_PER_ACCOUNT: u32 = 100;
 
-/// Far more than people do, far less than a loop; and room for many who share a network.
+/// Far more than people do, far less than a loop or a guesser; and room for many who share a network.
 const REQUEST_LIMITS: RequestLimits = RequestLimits {
     requests: RateLimit::new("requests", 1_200, 60),
     tokens: RateLimit::new("tokens", 6_000, 60),
+    log_ins_by_name: RateLimit::new("log_ins_by_name", 20, 600),
+    log_ins_of_network: RateLimit::new("log_ins_of_network", 60, 600),
 };
 
 #[tokio::main]

@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::http::{StatusCode, header::SET_COOKIE};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{Router, get, post};
-use tripod::web::{Form, IdempotencyKey, Keyed, MultipartForm, PageQuery, Problem, SessionCookie, SignedIn};
+use tripod::web::{
+    ClientInfo, Form, IdempotencyKey, Keyed, MultipartForm, PageQuery, Problem, SessionCookie, SignedIn,
+};
 use tripod::{App, Asked, Error, Pages, Result};
 
 use crate::{Credentials, CuttingView, NewCutting};
@@ -45,9 +47,10 @@ fn draw(page: &impl Template) -> Result<Html<String>> {
 async fn log_in(
     State(app): State<App>,
     State(cookie): State<SessionCookie>,
+    client: ClientInfo,
     Form(given): Form<Credentials>,
 ) -> Result<impl IntoResponse> {
-    let member = crate::enter(&app, given).await?;
+    let member = crate::enter(&app, client, given).await?;
     Ok(([(SET_COOKIE, cookie.holding(&member.token)?)], Redirect::to("/")))
 }
 

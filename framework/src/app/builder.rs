@@ -59,7 +59,7 @@ pub(super) type Close<S> = Box<dyn Fn(App<S>) -> BoxFuture<'static, Result<()>> 
 pub(crate) fn migrations() -> Vec<Migration> {
     let mut migrations = vec![shard::MIGRATION, queue::MIGRATION, graph::MIGRATION, timeline::MIGRATION];
     migrations.extend(web::MIGRATIONS);
-    migrations.extend([shard::NAME_MIGRATION, queue::SCHEDULE_MIGRATION]);
+    migrations.extend([shard::NAME_MIGRATION, queue::SCHEDULE_MIGRATION, web::PASSWORD_MIGRATION]);
     migrations
 }
 
@@ -253,7 +253,7 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
         self
     }
 
-    /// The limits that every request passes, in place of [`RequestLimits`]'s defaults.
+    /// The limits that the framework checks itself, in place of [`RequestLimits`]'s defaults.
     #[must_use]
     pub fn request_limits(mut self, limits: RequestLimits) -> Self {
         self.request_limits = limits;

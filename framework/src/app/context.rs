@@ -74,7 +74,7 @@ pub struct Services {
     pub sessions: Sessions,
     /// Rate limits.
     pub limits: RateLimits,
-    /// Hashes and checks passwords.
+    /// Passwords, and logging in with one.
     pub passwords: Passwords,
     /// Cancelled when the process is told to stop: what takes long should end then.
     pub shutdown: CancellationToken,

@@ -44,8 +44,8 @@ impl RateLimit {
     }
 }
 
-/// The limits that every request passes, whatever it asks for; those of single operations are their
-/// handlers' own. An app sets them with [`AppBuilder::request_limits`](crate::app::AppBuilder::request_limits).
+/// The limits that the framework checks itself; those of an app's own operations are their handlers'. An
+/// app sets them with [`AppBuilder::request_limits`](crate::app::AppBuilder::request_limits).
 ///
 /// ```
 /// use tripod::web::{RateLimit, RequestLimits};
@@ -59,11 +59,21 @@ pub struct RequestLimits {
     /// Requests with a token, good or made up, of one network: looking it up costs a read. By default
     /// 6,000 a minute, as many people may share a network.
     pub tokens: RateLimit,
+    /// Attempts to log in to one account, from anywhere, or to change its password. By default 20 in ten
+    /// minutes.
+    pub log_ins_by_name: RateLimit,
+    /// Attempts to log in from one network, to any account. By default 60 in ten minutes.
+    pub log_ins_of_network: RateLimit,
 }
 
 impl Default for RequestLimits {
     fn default() -> Self {
-        Self { requests: RateLimit::new("requests", 1_200, 60), tokens: RateLimit::new("tokens", 6_000, 60) }
+        Self {
+            requests: RateLimit::new("requests", 1_200, 60),
+            tokens: RateLimit::new("tokens", 6_000, 60),
+            log_ins_by_name: RateLimit::new("log_ins_by_name", 20, 600),
+            log_ins_of_network: RateLimit::new("log_ins_of_network", 60, 600),
+        }
     }
 }
 
@@ -175,6 +185,10 @@ impl RateLimits {
     #[must_use]
     pub fn with_request_limits(self, of_requests: RequestLimits) -> Self {
         Self { of_requests, ..self }
+    }
+
+    pub(super) fn of_requests(&self) -> &RequestLimits {
+        &self.of_requests
     }
 
     /// Counts one request against a limit.

@@ -158,7 +158,12 @@ impl Sessions {
     }
 
     /// Deletes the sessions that `sql` says and gives back.
-    async fn delete(&self, tx: &Tx, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
+    pub(super) async fn delete(
+        &self,
+        tx: &Tx,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<u64> {
         let rows = tx.connection().query_all_raw(statement(tx.connection(), sql, values)).await?;
         for row in &rows {
             tx.changes(self.0.stored.changed(row.try_get_by_index(0)?));

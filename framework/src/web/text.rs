@@ -48,6 +48,14 @@ impl TextFields {
         text
     }
 
+    /// A new password: 8 to 200 characters, of any kind.
+    pub fn password(&mut self, field: &str, password: &str) {
+        let (characters, count) = (8..=200, password.chars().count());
+        if !characters.contains(&count) {
+            self.refuse(field, length(&characters, count));
+        }
+    }
+
     /// Says what is wrong with a field, in words that follow its name.
     pub fn refuse(&mut self, field: &str, detail: impl Into<String>) {
         self.errors.push(FieldError::new(field, detail));

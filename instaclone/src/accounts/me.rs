@@ -70,7 +70,7 @@ pub async fn delete(app: &App, me: AccountId) -> Result<()> {
         });
         deleted.await?;
         tx.delete(credential::of(me)).await?;
-        tx.close_sessions(me).await?;
+        tx.delete_password(me).await?;
         if let Some(avatar) = avatar {
             tx.delete_files(avatar.keys()?).await?;
         }

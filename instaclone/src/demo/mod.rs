@@ -82,7 +82,7 @@ async fn store(app: &App, shard: Shard, pixels: Pixmap, alt: String) -> anyhow::
 /// The accounts, with their pictures, in the first two days.
 async fn sign_up(demo: &Demo, progress: &Progress) -> anyhow::Result<Vec<AccountId>> {
     progress.begin("people", PEOPLE.len());
-    let password_hash = demo.app.passwords.hash(PASSWORD.to_owned()).await?;
+    let password = demo.app.passwords.hash(PASSWORD.to_owned()).await?;
     let mut ids = Vec::new();
     for (index, person) in PEOPLE.iter().enumerate() {
         demo.move_to(SPAN.saturating_sub(Duration::from_secs(index as u64 * 4_021)));
@@ -99,15 +99,12 @@ async fn sign_up(demo: &Demo, progress: &Progress) -> anyhow::Result<Vec<Account
             deleted: Set(false),
             ..Default::default()
         };
-        let credential = credential::ActiveModel {
-            email: Set(None),
-            password_hash: Set(password_hash.clone()),
-            sign_up_key: Set(None),
-            ..Default::default()
-        };
+        let credential =
+            credential::ActiveModel { email: Set(None), sign_up_key: Set(None), ..Default::default() };
+        let password = password.clone();
         let made = demo.app.write(shard, move |tx| async move {
             tx.keep(upload).await?;
-            accounts::claim(&tx, person.username, row, credential).await
+            accounts::claim(&tx, person.username, row, credential, password).await
         });
         ids.push(made.await?);
         progress.step();

@@ -1,5 +1,5 @@
-//! What proves that somebody is who they say. Apart from the account, which everybody who sees it has
-//! read, and which is cached.
+//! What is known of an account and shown to nobody. Apart from the account itself, which everybody who sees
+//! it has read, and which is cached. The password is the framework's to keep.
 
 use sea_orm::entity::prelude::*;
 use tripod::id::Id;
@@ -15,7 +15,6 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Id<Entity>,
     pub email: Option<String>,
-    pub password_hash: String,
     /// The hash of the `Idempotency-Key` it was made under, if any.
     pub sign_up_key: Option<String>,
 }

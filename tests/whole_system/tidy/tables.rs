@@ -7,12 +7,13 @@ const OF_THE_DATABASE: [&str; 2] = ["tripod_database", "tripod_shard"];
 
 /// The framework's tables, each with the column that says the shard, by an id or by its number: the first
 /// of its key. The first table of idempotency keys is dropped by a later migration.
-const BY_COLUMN: [(&str, &str); 9] = [
+const BY_COLUMN: [(&str, &str); 10] = [
     ("tripod_job", "id"),
     ("tripod_edge", "near_id"),
     ("tripod_edge_count", "near_id"),
     ("tripod_pulled", "author_id"),
     ("tripod_session", "id"),
+    ("tripod_password", "account_id"),
     ("tripod_idempotency", "account_id"),
     ("tripod_idempotency_key", "shard"),
     ("tripod_name", "shard"),
