@@ -6,8 +6,7 @@ use sea_orm::ActiveValue::Set;
 use serde::Deserialize;
 use tripod::access::Viewer;
 use tripod::web::{
-    IdempotencyKey, Json, Keyed, Once, Page, PageQuery, Path, Problem, RateLimit, RateLimitKey, SignedIn,
-    text_field,
+    IdempotencyKey, Json, Keyed, Once, Page, PageQuery, Path, Problem, RateLimit, SignedIn, text_field,
 };
 use tripod::{App, Error, Result};
 use utoipa::ToSchema;
@@ -31,9 +30,9 @@ pub struct NewComment {
 
 /// Comments on a post that one sees: the comment and its post's count are one transaction.
 pub async fn add(app: &App, me: AccountId, once: &Once, post: PostId, new: &NewComment) -> Result<CommentId> {
-    app.limits.check(COMMENTS, RateLimitKey::Account(me.raw())).await?;
+    app.limits.check(COMMENTS, me).await?;
     let text = text_field("text", &new.text, 1..=TEXT)?;
-    let viewer = Viewer::Account(me.raw());
+    let viewer = Viewer::from(me);
     let post = visibility::post(&app.cached(), viewer, post).await?.id;
     let row = comment::ActiveModel {
         post_id: Set(post),
@@ -67,7 +66,7 @@ pub async fn remove(app: &App, me: AccountId, once: &Once, id: CommentId) -> Res
 
 /// The post of a comment that is one's own, or under one's post.
 async fn removable(app: &App, me: AccountId, id: CommentId) -> Result<PostId> {
-    let viewer = Viewer::Account(me.raw());
+    let viewer = Viewer::from(me);
     let comment = find(app, viewer, id).await?;
     let post = visibility::post(&app.cached(), viewer, comment.post_id).await;
     let post = post.map_err(|error| if error.is_absent() { no_comment() } else { error })?;

@@ -15,7 +15,7 @@ use tripod::app::AppBuilder;
 use tripod::id::Shard;
 use tripod::shard::Read;
 use tripod::web::{ClientInfo, IdempotencyKey, Json, Keyed, MultipartForm, NoStore, Once, Page, PageQuery};
-use tripod::web::{Path, SignedIn, TextFields, text_field};
+use tripod::web::{Path, SignedIn, TextFields, line_field, text_field};
 use tripod::{App, Result};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -60,7 +60,7 @@ async fn join(
 // ANCHOR: log_in
 /// Opens a session for whoever knows the password.
 async fn enter(app: &App, client: ClientInfo, given: Credentials) -> Result<Member> {
-    let name = text_field("name", &given.name.to_lowercase(), 1..=30)?;
+    let name = line_field("name", &given.name.to_lowercase(), 1..=30)?;
     let id = app.primary().find_by_name::<gardener::Entity>(&name).await?;
     let (id, token) = app.passwords.log_in(client, &name, id, given.password).await?;
     Ok(Member { id, token })

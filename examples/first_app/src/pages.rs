@@ -2,13 +2,13 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::{StatusCode, header::SET_COOKIE};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::http::header::SET_COOKIE;
+use axum::response::{Html, IntoResponse, Redirect};
 use axum::routing::{Router, get, post};
 use tripod::web::{
-    ClientInfo, Form, IdempotencyKey, Keyed, MultipartForm, PageQuery, Problem, SessionCookie, SignedIn,
+    ClientInfo, Form, IdempotencyKey, Keyed, MultipartForm, PageQuery, SessionCookie, SignedIn,
 };
-use tripod::{App, Asked, Error, Pages, Result};
+use tripod::{App, Error, Pages, Result};
 
 use crate::{Credentials, CuttingView, NewCutting};
 
@@ -65,21 +65,9 @@ async fn log_out(
 // ANCHOR_END: log_in
 
 // ANCHOR: pages
-#[derive(Template)]
-#[template(source = "<h1>{{ title }}</h1><p>{{ detail }}</p><a href='/'>Back</a>", ext = "html")]
-struct ProblemPage<'p> {
-    title: &'p str,
-    detail: &'p str,
-}
-
-fn problem(_: &Asked, problem: Problem) -> Response {
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, draw(&ProblemPage { title: &problem.title, detail: &problem.detail })).into_response()
-}
-
 pub fn pages() -> Pages {
     let routes =
         Router::new().route("/", get(home)).route("/log-in", post(log_in)).route("/log-out", post(log_out));
-    Pages { routes, files: Router::new(), uploads: Router::new().route("/share", post(share)), problem }
+    Pages { routes, uploads: Router::new().route("/share", post(share)), ..Pages::default() }
 }
 // ANCHOR_END: pages

@@ -44,7 +44,7 @@ pub use rate::{RateLimit, RateLimitKey, RateLimits, RequestLimits, limit_request
 pub use security::{RequestId, observe};
 pub(crate) use session::DEFAULT_PER_ACCOUNT;
 pub use session::{Session, Sessions};
-pub use text::{TextFields, text_field};
+pub use text::{TextFields, line_field, text_field};
 
 use crate::db::Migration;
 

@@ -18,6 +18,7 @@ use governor::{DefaultKeyedRateLimiter, Quota};
 
 use super::{SessionCookie, SignedIn, hash_text};
 use crate::error::{Error, Result};
+use crate::id::Id;
 use crate::redis::{Redis, Script};
 
 /// Buckets of one limit past which the full ones are forgotten.
@@ -124,6 +125,12 @@ pub enum RateLimitKey {
     Network([u8; 8]),
     /// A name, such as the one somebody tries to log in with.
     Name(String),
+}
+
+impl<T> From<Id<T>> for RateLimitKey {
+    fn from(account: Id<T>) -> Self {
+        Self::Account(account.raw())
+    }
 }
 
 impl From<IpAddr> for RateLimitKey {

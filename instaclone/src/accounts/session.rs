@@ -47,7 +47,7 @@ pub async fn log_in_as(app: &App, client: ClientInfo, credentials: Credentials) 
         Err(_) => None,
     };
     let (id, token) = app.passwords.log_in(client, &name, account, credentials.password).await?;
-    Ok(SignedInUser { user: views::account(app, &read, Viewer::Account(id.raw()), id).await?, token })
+    Ok(SignedInUser { user: views::account(app, &read, Viewer::from(id), id).await?, token })
 }
 
 /// The signed-in devices of an account, newest first.

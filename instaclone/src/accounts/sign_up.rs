@@ -85,7 +85,7 @@ pub async fn sign_up_as(
         },
         made => made?,
     };
-    let user = views::account(app, &app.primary(), Viewer::Account(id.raw()), id).await?;
+    let user = views::account(app, &app.primary(), Viewer::from(id), id).await?;
     Ok(SignedInUser { user, token })
 }
 

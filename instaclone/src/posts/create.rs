@@ -4,12 +4,12 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use sea_orm::ActiveValue::Set;
-use tripod::web::{Once, Problem, RateLimit, RateLimitKey, SignedIn};
+use tripod::web::{Once, Problem, RateLimit, SignedIn};
 use tripod::{App, Error, Result};
 
 use super::draft::{NewPost, Texts};
 use crate::entity::post::{self, Photos};
-use crate::entity::{AccountId, PostId};
+use crate::entity::{AccountId, PostId, account};
 
 /// Uploads of one account.
 const UPLOADS: RateLimit = RateLimit::new("upload", 60, 3_600);
@@ -23,7 +23,7 @@ impl FromRequestParts<App> for Uploader {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let me = SignedIn::from_request_parts(parts, app).await?;
-        app.limits.check(UPLOADS, RateLimitKey::Account(me.0.account)).await?;
+        app.limits.check(UPLOADS, me.id::<account::Entity>()).await?;
         Ok(Self(me))
     }
 }
