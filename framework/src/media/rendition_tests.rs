@@ -124,19 +124,19 @@ fn every_kind_of_picture_is_processed() {
 
 #[test]
 fn a_rendition_is_never_larger_than_the_upload_nor_made_twice() {
-    assert_eq!(sizes((4_032, 3_024)), [(1_080, 810), (640, 480), (320, 240)]);
-    assert_eq!(sizes((500, 400)), [(500, 400), (320, 256)]);
-    assert_eq!(sizes((640, 480)), [(640, 480), (320, 240)]);
-    assert_eq!(sizes((1, 1)), [(1, 1)]);
+    assert_eq!(sizes((4_032, 3_024), &DEFAULT_WIDTHS), [(1_080, 810), (640, 480), (320, 240)]);
+    assert_eq!(sizes((500, 400), &DEFAULT_WIDTHS), [(500, 400), (320, 256)]);
+    assert_eq!(sizes((640, 480), &DEFAULT_WIDTHS), [(640, 480), (320, 240)]);
+    assert_eq!(sizes((1, 1), &DEFAULT_WIDTHS), [(1, 1)]);
     // Very tall is bound by its height, very wide by its width.
-    assert_eq!(sizes((1_000, 16_000)), [(270, 4_320), (160, 2_560), (80, 1_280)]);
-    assert_eq!(sizes((16_384, 1)), [(1_080, 1), (640, 1), (320, 1)]);
+    assert_eq!(sizes((1_000, 16_000), &DEFAULT_WIDTHS), [(270, 4_320), (160, 2_560), (80, 1_280)]);
+    assert_eq!(sizes((16_384, 1), &DEFAULT_WIDTHS), [(1_080, 1), (640, 1), (320, 1)]);
 }
 
 #[test]
 fn what_is_no_picture_is_refused_with_a_sentence() {
     for upload in [&b""[..], b"GIF89a", b"<svg>", b"<html>", b"\0\0\0\x18ftypheic", b"%PDF-1.7"] {
-        assert!(process(upload).unwrap_err().is_unsupported());
+        assert!(process(upload, &DEFAULT_WIDTHS).unwrap_err().is_unsupported());
     }
-    assert!(process(b"\xFF\xD8\xFF").unwrap_err().is_invalid());
+    assert!(process(b"\xFF\xD8\xFF", &DEFAULT_WIDTHS).unwrap_err().is_invalid());
 }

@@ -102,7 +102,7 @@ impl Passwords {
     /// # Errors
     /// Unauthenticated, when the account is none or the password is another one; limited, after too many
     /// attempts; those of the database.
-    pub async fn log_in<A>(
+    pub async fn log_in<A: 'static>(
         &self,
         client: ClientInfo,
         name: &str,
