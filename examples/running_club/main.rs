@@ -13,7 +13,8 @@ use tripod::graph::SourceWalk;
 use tripod::id::{Id, Shard};
 use tripod::queue::{JobRun, Run};
 use tripod::shard::Read;
-use tripod::web::{IdempotencyKey, Json, Keyed, NoStore, Page, PageQuery, Path, SignedIn, text_field};
+use tripod::web::{IdempotencyKey, Json, Keyed, NoStore, Page, PageQuery, Path, SignedIn};
+use tripod::web::{line_field, text_field};
 use tripod::{Edge, Job, Result};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -107,7 +108,7 @@ async fn join(
     State(app): State<App>,
     Json(new): Json<NewRunner>,
 ) -> Result<NoStore<(StatusCode, Json<Joined>)>> {
-    let name = text_field("name", &new.name.to_lowercase(), 1..=30)?;
+    let name = line_field("name", &new.name.to_lowercase(), 1..=30)?;
     let joined = app.write(Shard::of_text(&name), |tx| async move {
         let runner = runner::ActiveModel { name: Set(name.clone()), total_m: Set(0), ..Default::default() };
         let id = tx.insert(runner).await?;

@@ -25,6 +25,7 @@ async fn two_runners_follow_run_and_cheer() {
     let (_, emils) = join(&club, "Emil").await;
     let again = club.client().post("/api/v1/runners", &json!({"name": "paavo"})).await;
     assert_eq!(again.status, 409, "a name is taken once");
+    club.client().post("/api/v1/runners", &json!({"name": "two\nlines"})).await.expect(422);
 
     emils.put(&format!("/api/v1/runners/{paavo}/follow")).await.expect(204);
     assert_eq!(feed(&emils).await, Vec::<Value>::new());

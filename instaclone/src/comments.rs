@@ -6,8 +6,7 @@ use sea_orm::ActiveValue::Set;
 use serde::Deserialize;
 use tripod::access::Viewer;
 use tripod::web::{
-    IdempotencyKey, Json, Keyed, Once, Page, PageQuery, Path, Problem, RateLimit, RateLimitKey, SignedIn,
-    text_field,
+    IdempotencyKey, Json, Keyed, Once, Page, PageQuery, Path, Problem, RateLimit, SignedIn, text_field,
 };
 use tripod::{App, Error, Result};
 use utoipa::ToSchema;
@@ -31,9 +30,9 @@ pub struct NewComment {
 
 /// Comments on a post that the account may see. The comment and its post's count are one transaction.
 pub async fn add(app: &App, me: AccountId, once: &Once, post: PostId, new: &NewComment) -> Result<CommentId> {
-    app.limits.check(COMMENTS, RateLimitKey::Account(me.raw())).await?;
+    app.limits.check(COMMENTS, me).await?;
     let text = text_field("text", &new.text, 1..=TEXT)?;
-    let viewer = Viewer::Account(me.raw());
+    let viewer = Viewer::from(me);
     let post = visibility::post(&app.cached(), viewer, post).await?.id;
     let row = comment::ActiveModel {
         post_id: Set(post),
@@ -50,22 +49,31 @@ pub async fn add(app: &App, me: AccountId, once: &Once, post: PostId, new: &NewC
 }
 
 /// Deletes a comment: the account's own, or any under its posts.
-pub async fn remove(app: &App, me: AccountId, id: CommentId) -> Result<()> {
-    let viewer = Viewer::Account(me.raw());
+pub async fn remove(app: &App, me: AccountId, once: &Once, id: CommentId) -> Result<()> {
+    // A repeat finds no comment, and gets the same response as the first request.
+    let removal = async {
+        let post = removable(app, me, id).await?;
+        let remove = once.write(id, move |tx| async move {
+            if tx.delete(id).await? {
+                tx.update(post, |post| post.comment_count -= 1).await?;
+            }
+            Ok(())
+        });
+        remove.await
+    };
+    once.earlier_or(id, removal).await
+}
+
+/// The post of a comment, if the account may delete the comment.
+async fn removable(app: &App, me: AccountId, id: CommentId) -> Result<PostId> {
+    let viewer = Viewer::from(me);
     let comment = find(app, viewer, id).await?;
     let post = visibility::post(&app.cached(), viewer, comment.post_id).await;
     let post = post.map_err(|error| if error.is_absent() { no_comment() } else { error })?;
-    if comment.author.id != me && post.author_id != me {
-        return Err(Error::forbidden("It is neither your comment nor under your post."));
+    match comment.author.id == me || post.author_id == me {
+        true => Ok(post.id),
+        false => Err(Error::forbidden("It is neither your comment nor under your post.")),
     }
-    let post = post.id;
-    let remove = app.write(id, move |tx| async move {
-        if tx.delete(id).await? {
-            tx.update(post, |post| post.comment_count -= 1).await?;
-        }
-        Ok(())
-    });
-    remove.await
 }
 
 /// The comment with this id, if the viewer may see it.
@@ -116,14 +124,15 @@ pub async fn create_comment(
 
 /// Delete a comment: yours, or any under your post.
 #[utoipa::path(delete, path = "/comments/{id}", tag = "comments", operation_id = "deleteComment",
-    params(("id" = CommentId, Path)), security(("bearer" = [])),
+    params(("id" = CommentId, Path), IdempotencyKey), security(("bearer" = [])),
     responses((status = 204, description = "It is deleted."),
               (status = 403, description = "It is neither yours nor under your post.", body = Problem, content_type = "application/problem+json")))]
 pub async fn delete_comment(
     State(app): State<App>,
     me: SignedIn,
     Path(id): Path<CommentId>,
+    once: Once,
 ) -> Result<StatusCode> {
-    remove(&app, me.id(), id).await?;
+    remove(&app, me.id(), &once, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

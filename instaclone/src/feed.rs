@@ -13,7 +13,7 @@ use crate::views::{self, PostView};
 /// The posts of the people that the account follows, and its own, newest first. Leaves out the data of a
 /// database that is down.
 pub async fn home(app: &App, me: AccountId, page: PageQuery) -> Result<Page<PostView>> {
-    let (read, viewer) = (app.cached().available(), Viewer::Account(me.raw()));
+    let (read, viewer) = (app.cached().available(), Viewer::from(me));
     page.fill(|part| read.timeline::<post::Entity>(me, part), |posts| views::posts(app, &read, viewer, posts))
         .await
 }

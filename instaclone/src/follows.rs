@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use tripod::access::Viewer;
-use tripod::web::{Json, Page, PageQuery, Path, Problem, RateLimit, RateLimitKey, SignedIn};
+use tripod::web::{Json, Page, PageQuery, Path, Problem, RateLimit, SignedIn};
 use tripod::{App, Error, Result};
 
 use crate::entity::{AccountId, Follow};
@@ -18,9 +18,9 @@ const FOLLOWS: RateLimit = RateLimit::new("follow", 200, 3_600);
 
 /// Follows a person, or stops following them.
 pub async fn set(app: &App, me: AccountId, them: AccountId, followed: bool) -> Result<()> {
-    app.limits.check(FOLLOWS, RateLimitKey::Account(me.raw())).await?;
+    app.limits.check(FOLLOWS, me).await?;
     let read = app.cached();
-    let them = visibility::account(&read, Viewer::Account(me.raw()), them).await?.id;
+    let them = visibility::account(&read, Viewer::from(me), them).await?.id;
     if !followed {
         return app.disconnect::<Follow>(me, them).await.map(drop);
     }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use tripod::access::Viewer;
 use tripod::graph::Edge;
-use tripod::web::{Json, Page, PageQuery, Path, RateLimit, RateLimitKey, SignedIn};
+use tripod::web::{Json, Page, PageQuery, Path, RateLimit, SignedIn};
 use tripod::{App, Result};
 
 use crate::entity::{AccountId, Like, PostId, account, post};
@@ -19,8 +19,8 @@ pub async fn mark<E>(app: &App, limit: RateLimit, me: AccountId, post: PostId, o
 where
     E: Edge<From = account::Entity, To = post::Entity>,
 {
-    app.limits.check(limit, RateLimitKey::Account(me.raw())).await?;
-    let post = visibility::post(&app.cached(), Viewer::Account(me.raw()), post).await?;
+    app.limits.check(limit, me).await?;
+    let post = visibility::post(&app.cached(), Viewer::from(me), post).await?;
     if !on {
         return app.disconnect::<E>(me, post.id).await.map(drop);
     }

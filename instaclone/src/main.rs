@@ -18,10 +18,26 @@ mod visibility;
 use std::process::ExitCode;
 
 use tripod::App;
+use tripod::web::{RateLimit, RequestLimits};
 
 /// A reply is built from hundreds of small strings: the system allocator took a sixth of a feed's time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A phone's full width at three pixels a point, which is what Instagram keeps; a grid of two columns, and
+/// a grid of three.
+const RENDITION_WIDTHS: [u32; 3] = [1080, 640, 320];
+
+/// Signed-in devices of a person; one more logs out the oldest.
+const SESSIONS_PER_ACCOUNT: u32 = 100;
+
+/// Far more than people do, far less than a loop or a guesser; and room for many who share a network.
+const REQUEST_LIMITS: RequestLimits = RequestLimits {
+    requests: RateLimit::new("requests", 1_200, 60),
+    tokens: RateLimit::new("tokens", 6_000, 60),
+    log_ins_by_name: RateLimit::new("log_ins_by_name", 20, 600),
+    log_ins_of_network: RateLimit::new("log_ins_of_network", 60, 600),
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -42,6 +58,9 @@ async fn main() -> ExitCode {
         .routes(router::routes())
         .uploads(router::uploads())
         .pages(router::pages())
+        .rendition_widths(&RENDITION_WIDTHS)
+        .sessions_per_account(SESSIONS_PER_ACCOUNT)
+        .request_limits(REQUEST_LIMITS)
         .demo(demo::SPAN, demo::fill)
         .run()
         .await

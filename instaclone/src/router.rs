@@ -22,6 +22,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(accounts::log_out))
         .routes(routes!(accounts::close_session))
         .routes(routes!(accounts::get_me, accounts::update_me, accounts::delete_me))
+        .routes(routes!(accounts::change_password))
         .routes(routes!(accounts::find_user))
         .routes(routes!(accounts::get_user))
         .routes(routes!(posts::list_user_posts))

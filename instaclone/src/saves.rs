@@ -20,7 +20,7 @@ pub async fn set(app: &App, me: AccountId, post: PostId, saved: bool) -> Result<
 
 /// The account's saved posts, the latest save first.
 pub async fn list(app: &App, me: AccountId, page: PageQuery) -> Result<Page<PostView>> {
-    let (read, viewer) = (app.cached(), Viewer::Account(me.raw()));
+    let (read, viewer) = (app.cached(), Viewer::from(me));
     page.fill(|part| read.target_rows::<Save>(me, part), |posts| views::posts(app, &read, viewer, posts))
         .await
 }

@@ -4,7 +4,7 @@ use sea_orm::sea_query::{ColumnDef, Index, Table, TableCreateStatement};
 use tripod::db::{CreateTables, Migration};
 
 /// All migrations, in order.
-pub const MIGRATIONS: [Migration; 3] = [PRODUCT_PATH, USERNAME_PREFIX, CREDENTIALS];
+pub const MIGRATIONS: [Migration; 4] = [PRODUCT_PATH, USERNAME_PREFIX, CREDENTIALS, PASSWORDS];
 
 const PRODUCT_PATH: Migration = || {
     let account = table("account")
@@ -70,6 +70,14 @@ const CREDENTIALS: Migration = || {
         .sql("ALTER TABLE account DROP COLUMN email")
         .sql("ALTER TABLE account DROP COLUMN password_hash")
         .sql("ALTER TABLE account DROP COLUMN sign_up_key")
+        .boxed()
+};
+
+/// Passwords are the framework's to keep.
+const PASSWORDS: Migration = || {
+    CreateTables::new("m20261127_000104_passwords")
+        .sql("INSERT INTO tripod_password (account_id, hash) SELECT id, password_hash FROM credential")
+        .sql("ALTER TABLE credential DROP COLUMN password_hash")
         .boxed()
 };
 

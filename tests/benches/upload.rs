@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use report::{Report, median, ms, progress, timed};
-use tripod::media::{RENDITION_WIDTHS, Timings, process};
+use tripod::media::{DEFAULT_WIDTHS, Timings, process};
 use tripod_tests::{Person, PhotoPost, Server, photo};
 
 const WIDTH: u16 = 4_032;
@@ -35,7 +35,7 @@ async fn main() -> Result<()> {
     let mut measured = Measured::default();
     for round in 0..=ROUNDS {
         let post = post(&author, &large).await?;
-        let parts = process(&large)?.timings;
+        let parts = process(&large, &DEFAULT_WIDTHS)?.timings;
         let others = ms(vips.thumbnails("large.jpg")?);
         let post_tiny = self::post(&author, &tiny).await?;
         let starts = ms(vips.thumbnails("tiny.jpg")?);
@@ -163,7 +163,7 @@ impl Vips {
     fn thumbnails(&self, name: &str) -> Result<Duration> {
         let into = tempfile::tempdir_in(self.directory.path())?;
         let (made, time) =
-            timed(|| RENDITION_WIDTHS.iter().try_for_each(|width| self.one(name, *width, into.path())));
+            timed(|| DEFAULT_WIDTHS.iter().try_for_each(|width| self.one(name, *width, into.path())));
         made.map(|()| time)
     }
 

@@ -34,11 +34,30 @@ async fn a_repeat_gets_the_first_reply_and_has_no_effect() {
     assert_eq!(again, patch);
     assert_eq!(kevin.get("/me").await.expect(200)["bio"], "two");
 
-    let path = format!("/posts/{}", post["id"].as_str().unwrap());
-    for _ in 0..2 {
-        let deleted = kevin.request(Method::DELETE, &path).header("idempotency-key", "d");
-        Reply::to(deleted).await.expect(204);
+    let id = |row: &Value| row["id"].as_str().unwrap().to_owned();
+    for (what, key) in [(format!("/comments/{}", id(&first)), "d"), (format!("/posts/{}", id(&post)), "e")] {
+        for _ in 0..2 {
+            let deleted = kevin.request(Method::DELETE, &what).header("idempotency-key", key);
+            Reply::to(deleted).await.expect(204);
+        }
+        kevin.delete(&what).await.problem(404);
     }
+}
+
+/// The comment lives on its post's shard, and the key on that of whoever deletes.
+#[tokio::test]
+async fn a_comment_on_anothers_post_is_deleted_and_counted_once() {
+    let server = Server::start().await;
+    let (kevin, mike) = (server.person("kevin").await, server.person("mike").await);
+    let post = kevin.post_photo("x").await;
+    mike.comment(&post, "stays").await;
+    let path = format!("/comments/{}", mike.comment(&post, "goes").await["id"].as_str().unwrap());
+    let delete = || Reply::to(mike.request(Method::DELETE, &path).header("idempotency-key", "k"));
+    for reply in join_all((0..20).map(|_| delete())).await {
+        reply.expect(204);
+    }
+    let shown = mike.get(&format!("/posts/{}", post["id"].as_str().unwrap())).await.expect(200);
+    assert_eq!(shown["counts"]["comments"], 1);
 }
 
 #[tokio::test]

@@ -20,7 +20,6 @@ pub mod gardener {
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: Id<Entity>,
         pub name: String,
-        pub password_hash: String,
     }
 }
 // ANCHOR_END: gardener
@@ -68,7 +67,7 @@ pub struct Want;
 pub const TABLES: Migration = || {
     let cutting = TableDef::sharded("cutting").id_of("gardener_id").text("caption").json("photo");
     CreateTables::new("m20261127_000001_cuttings")
-        .create(TableDef::sharded("gardener").text("name").text("password_hash"))
+        .create(TableDef::sharded("gardener").text("name"))
         .create(cutting.boolean("private").index("cutting_by_gardener", &["gardener_id", "id"]))
         .boxed()
 };

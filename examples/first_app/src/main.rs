@@ -14,9 +14,9 @@ use tripod::access::{Everybody, Unchecked, Viewer, visible};
 use tripod::app::AppBuilder;
 use tripod::id::Shard;
 use tripod::shard::Read;
-use tripod::web::{IdempotencyKey, Json, NoStore, Page, PageQuery, Path, Problem, body::Multipart};
-use tripod::web::{RateLimit, RateLimitKey, SignedIn, TextFields, text_field};
-use tripod::{App, Error, Result};
+use tripod::web::{ClientInfo, IdempotencyKey, Json, Keyed, MultipartForm, NoStore, Once, Page, PageQuery};
+use tripod::web::{Path, SignedIn, TextFields, line_field, text_field};
+use tripod::{App, Result};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -39,42 +39,30 @@ struct Member {
 #[utoipa::path(post, path = "/gardeners", security(()), responses((status = 201, body = Member)))]
 async fn join(
     State(app): State<App>,
+    client: ClientInfo,
     Json(new): Json<Credentials>,
 ) -> Result<NoStore<(StatusCode, Json<Member>)>> {
     let mut fields = TextFields::default();
     let name = fields.line("name", &new.name.to_lowercase(), 1..=30);
-    if !(8..=200).contains(&new.password.chars().count()) {
-        fields.refuse("password", "must have 8 to 200 characters");
-    }
+    fields.password("password", &new.password);
     fields.check()?;
-    let password_hash = Set(app.passwords.hash(new.password).await?);
+    let password = app.passwords.hash(new.password).await?;
     let joined = app.write(Shard::of_text(&name), move |tx| async move {
-        let row = gardener::ActiveModel { name: Set(name.clone()), password_hash, ..Default::default() };
-        let id = tx.insert(row).await?;
+        let id = tx.insert(gardener::ActiveModel { name: Set(name.clone()), ..Default::default() }).await?;
         tx.claim_name(&name, id).await?;
-        Ok(Member { id, token: tx.open_session(id, "first device").await? })
+        tx.set_password(id, password).await?;
+        Ok(Member { id, token: tx.open_session(id, &client.device).await? })
     });
     Ok(NoStore((StatusCode::CREATED, Json(joined.await?))))
 }
 // ANCHOR_END: join
 
 // ANCHOR: log_in
-const LOG_INS: RateLimit = RateLimit::new("log_in", 20, 600);
-
 /// Opens a session for whoever knows the password.
-async fn enter(app: &App, given: Credentials) -> Result<Member> {
-    let name = text_field("name", &given.name.to_lowercase(), 1..=30)?;
-    app.limits.check(LOG_INS, RateLimitKey::Name(name.clone())).await?;
-    let read = app.primary();
-    let gardener = match read.find_by_name::<gardener::Entity>(&name).await? {
-        Some(id) => read.find(id).await?,
-        None => None,
-    };
-    let hash = gardener.as_ref().map(|gardener| gardener.peek().password_hash.clone());
-    let is_right = app.passwords.verify(given.password, hash).await?;
-    let wrong = || Error::unauthenticated("The name or the password is wrong.");
-    let id = gardener.filter(|_| is_right).ok_or_else(wrong)?.peek().id;
-    let token = app.write(id, move |tx| async move { tx.open_session(id, "another device").await }).await?;
+async fn enter(app: &App, client: ClientInfo, given: Credentials) -> Result<Member> {
+    let name = line_field("name", &given.name.to_lowercase(), 1..=30)?;
+    let id = app.primary().find_by_name::<gardener::Entity>(&name).await?;
+    let (id, token) = app.passwords.log_in(client, &name, id, given.password).await?;
     Ok(Member { id, token })
 }
 
@@ -82,9 +70,10 @@ async fn enter(app: &App, given: Credentials) -> Result<Member> {
 #[utoipa::path(post, path = "/sessions", security(()), responses((status = 201, body = Member)))]
 async fn log_in(
     State(app): State<App>,
+    client: ClientInfo,
     Json(given): Json<Credentials>,
 ) -> Result<NoStore<(StatusCode, Json<Member>)>> {
-    Ok(NoStore((StatusCode::CREATED, Json(enter(&app, given).await?))))
+    Ok(NoStore((StatusCode::CREATED, Json(enter(&app, client, given).await?))))
 }
 
 /// Log out.
@@ -114,50 +103,33 @@ async fn want(State(app): State<App>, me: SignedIn, Path(id): Path<CuttingId>) -
 // ANCHOR_END: follow
 
 // ANCHOR: share
-#[derive(Default, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 struct NewCutting {
     #[schema(value_type = String, format = Binary)]
     photo: Bytes,
+    #[serde(default)]
     caption: String,
+    #[serde(default)]
     private: bool,
 }
 
-async fn read_form(Multipart(mut form): Multipart) -> Result<NewCutting, Problem> {
-    let mut new = NewCutting::default();
-    while let Some(part) = form.next_field().await? {
-        match part.name() {
-            Some("photo") => new.photo = part.bytes().await?,
-            Some("caption") => new.caption = text_field("caption", &part.text().await?, 0..=500)?,
-            Some("private") => new.private = matches!(part.text().await?.as_str(), "on" | "true"),
-            _ => {}
-        }
-    }
-    Ok(new)
-}
-
 /// Publishes the cutting that a form describes.
-async fn publish(
-    app: &App,
-    me: GardenerId,
-    key: IdempotencyKey,
-    form: Multipart,
-) -> Result<CuttingId, Problem> {
-    let NewCutting { photo, caption, private } = read_form(form).await?;
-    let once = key.with_content([photo.as_ref(), caption.as_bytes(), &[private.into()]]);
-    let picture = app.pictures.process(photo).await.map_err(|error| error.at_field("photo"))?;
-    let (mut photos, upload) = app.store_pictures(me, [(picture, caption.clone())]).await?;
+async fn publish(app: &App, me: GardenerId, once: Once, new: NewCutting) -> Result<CuttingId> {
+    let caption = text_field("caption", &new.caption, 0..=500)?;
+    let picture = app.pictures.process(new.photo).await.map_err(|error| error.at_field("photo"))?;
+    let (photo, upload) = app.store_picture(me, picture, &caption).await?;
     let row = cutting::ActiveModel {
         gardener_id: Set(me),
         caption: Set(caption),
-        photo: Set(photos.remove(0)),
-        private: Set(private),
+        photo: Set(photo),
+        private: Set(new.private),
         ..Default::default()
     };
     let published = once.write(me, move |tx| async move {
         tx.keep(upload).await?;
         tx.insert(row).await
     });
-    Ok(published.await?)
+    published.await
 }
 
 /// Share a cutting.
@@ -167,10 +139,9 @@ async fn publish(
 async fn share(
     State(app): State<App>,
     me: SignedIn,
-    key: IdempotencyKey,
-    form: Multipart,
-) -> Result<(StatusCode, Json<CuttingView>), Problem> {
-    let id = publish(&app, me.id(), key, form).await?;
+    Keyed(once, MultipartForm(new)): Keyed<MultipartForm<NewCutting>>,
+) -> Result<(StatusCode, Json<CuttingView>)> {
+    let id = publish(&app, me.id(), once, new).await?;
     let read = app.primary();
     let view = read.present(id, |rows| present(&app, &read, me.viewer(), rows)).await?;
     Ok((StatusCode::CREATED, Json(view)))

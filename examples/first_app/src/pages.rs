@@ -2,13 +2,15 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::{StatusCode, header::SET_COOKIE};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::http::header::SET_COOKIE;
+use axum::response::{Html, IntoResponse, Redirect};
 use axum::routing::{Router, get, post};
-use tripod::web::{Form, IdempotencyKey, PageQuery, Problem, SessionCookie, SignedIn, body::Multipart};
-use tripod::{App, Error, RequestHead, Result, WebPages};
+use tripod::web::{
+    ClientInfo, Form, IdempotencyKey, Keyed, MultipartForm, PageQuery, SessionCookie, SignedIn,
+};
+use tripod::{App, Error, Result, WebPages};
 
-use crate::{Credentials, CuttingView};
+use crate::{Credentials, CuttingView, NewCutting};
 
 // ANCHOR: home
 #[derive(Template)]
@@ -30,10 +32,9 @@ async fn home(State(app): State<App>, me: Option<SignedIn>) -> Result<Html<Strin
 async fn share(
     State(app): State<App>,
     me: SignedIn,
-    key: IdempotencyKey,
-    form: Multipart,
-) -> Result<Redirect, Problem> {
-    crate::publish(&app, me.id(), key, form).await?;
+    Keyed(once, MultipartForm(new)): Keyed<MultipartForm<NewCutting>>,
+) -> Result<Redirect> {
+    crate::publish(&app, me.id(), once, new).await?;
     Ok(Redirect::to("/"))
 }
 
@@ -46,9 +47,10 @@ fn draw(page: &impl Template) -> Result<Html<String>> {
 async fn log_in(
     State(app): State<App>,
     State(cookie): State<SessionCookie>,
+    client: ClientInfo,
     Form(given): Form<Credentials>,
 ) -> Result<impl IntoResponse> {
-    let member = crate::enter(&app, given).await?;
+    let member = crate::enter(&app, client, given).await?;
     Ok(([(SET_COOKIE, cookie.holding(&member.token)?)], Redirect::to("/")))
 }
 
@@ -63,21 +65,9 @@ async fn log_out(
 // ANCHOR_END: log_in
 
 // ANCHOR: pages
-#[derive(Template)]
-#[template(source = "<h1>{{ title }}</h1><p>{{ detail }}</p><a href='/'>Back</a>", ext = "html")]
-struct ProblemPage<'p> {
-    title: &'p str,
-    detail: &'p str,
-}
-
-fn problem(_: &RequestHead, problem: Problem) -> Response {
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, draw(&ProblemPage { title: &problem.title, detail: &problem.detail })).into_response()
-}
-
 pub fn pages() -> WebPages {
     let routes =
         Router::new().route("/", get(home)).route("/log-in", post(log_in)).route("/log-out", post(log_out));
-    WebPages { routes, files: Router::new(), uploads: Router::new().route("/share", post(share)), problem }
+    WebPages { routes, uploads: Router::new().route("/share", post(share)), ..WebPages::default() }
 }
 // ANCHOR_END: pages

@@ -1,10 +1,7 @@
 //! Uses the club as its members do, through the API and through the page.
 
-use axum::http::Method;
 use serde_json::{Value, json};
-use tripod::testing::{LONG, TestApp, TestClient};
-
-const PLANT: &[u8] = include_bytes!("plant.png");
+use tripod::testing::{LONG, TestApp, TestClient, sample_photo};
 
 // ANCHOR: feed
 /// Joins; gives the id and a client that is logged in.
@@ -16,9 +13,10 @@ async fn join(club: &TestApp, name: &str) -> (String, TestClient) {
 
 /// Shares a cutting; gives what the API says of it.
 async fn share(gardener: &TestClient, caption: &str, private: &str) -> Value {
-    let photo = ("photo", Some("plant.png"), PLANT);
+    let plant = sample_photo();
+    let photo = ("photo", Some("plant.png"), plant.as_slice());
     let form = [photo, ("caption", None, caption.as_bytes()), ("private", None, private.as_bytes())];
-    gardener.post_form("/api/v1/cuttings", &form).await.expect(201).json()
+    gardener.post_multipart("/api/v1/cuttings", &form).await.expect(201).json()
 }
 
 async fn feed(gardener: &TestClient) -> Vec<Value> {
@@ -71,8 +69,9 @@ async fn a_form_sent_twice_under_a_key_is_one_cutting() {
     let rose = join(&club, "Rose").await.1;
     let keyed = rose.clone().with_header("idempotency-key", "one");
     assert_eq!(share(&keyed, "Aloe", "").await["id"], share(&keyed, "Aloe", "").await["id"]);
-    let other = [("photo", Some("plant.png"), PLANT), ("caption", None, b"Another".as_slice())];
-    keyed.post_form("/api/v1/cuttings", &other).await.expect(422);
+    let plant = sample_photo();
+    let other = [("photo", Some("plant.png"), plant.as_slice()), ("caption", None, b"Another".as_slice())];
+    keyed.post_multipart("/api/v1/cuttings", &other).await.expect(422);
     assert_eq!(feed(&rose).await.len(), 1);
     // The files of the repeats, which nobody kept, are deleted.
     club.clock().advance(LONG);
@@ -83,13 +82,14 @@ async fn a_form_sent_twice_under_a_key_is_one_cutting() {
 async fn what_is_no_photo_is_refused_by_name_and_leaves_nothing() {
     let club = TestApp::start(super::app()).await;
     let rose = join(&club, "Rose").await.1;
-    for (bytes, status) in [(b"GIF89a".as_slice(), 415), (b"", 415), (&PLANT[..50], 422)] {
+    let plant = sample_photo();
+    for (bytes, status) in [(b"GIF89a".as_slice(), 415), (b"", 415), (&plant[..50], 422)] {
         let form = [("photo", Some("plant.png"), bytes), ("caption", None, b"Aloe".as_slice())];
-        let refused = rose.post_form("/api/v1/cuttings", &form).await.expect(status).json();
+        let refused = rose.post_multipart("/api/v1/cuttings", &form).await.expect(status).json();
         assert_eq!(refused["errors"][0]["field"], "photo", "{refused}");
     }
-    let anonymous = [("photo", Some("plant.png"), PLANT)];
-    club.client().post_form("/api/v1/cuttings", &anonymous).await.expect(401);
+    let anonymous = [("photo", Some("plant.png"), plant.as_slice())];
+    club.client().post_multipart("/api/v1/cuttings", &anonymous).await.expect(401);
     assert_eq!(feed(&rose).await, Vec::<Value>::new());
 }
 
@@ -123,19 +123,18 @@ async fn the_page_works_with_forms_alone() {
     let browser = club.client().with_header("accept", "text/html");
     assert!(browser.get("/").await.expect(200).text().contains(r#"action="/log-in""#));
     let log_in = async |password: &str| {
-        let form = format!("name=Rose&password={password}");
-        browser.send(Method::POST, "/log-in", Some("application/x-www-form-urlencoded"), form.into()).await
+        browser.post_form("/log-in", &[("name", "Rose"), ("password", password)]).await
     };
     assert!(log_in("wrong").await.expect(401).text().contains("<h1>Unauthorized</h1>"));
-    let entered = log_in("correct+horse").await.expect(303);
-    let cookie = entered.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-    let rose = browser.clone().with_header("cookie", &cookie);
+    let entered = log_in("correct horse").await.expect(303);
+    let rose = browser.clone().with_cookies(&entered);
 
     let page = rose.get("/").await.expect(200).text();
     let action = page.split('"').find(|part| part.starts_with("/share?")).unwrap().to_owned();
-    let form = [("photo", Some("plant.png"), PLANT), ("caption", None, b"<b>Fern</b>".as_slice())];
+    let plant = sample_photo();
+    let form = [("photo", Some("plant.png"), plant.as_slice()), ("caption", None, b"<b>Fern</b>".as_slice())];
     for _ in 0..2 {
-        rose.post_form(&action, &form).await.expect(303);
+        rose.post_multipart(&action, &form).await.expect(303);
     }
     club.clock().advance(LONG);
     club.run_jobs().await;
@@ -144,7 +143,7 @@ async fn the_page_works_with_forms_alone() {
     assert!(page.contains("Fern") && !page.contains("<b>"), "{page}");
 
     let forged = rose.clone().with_header("origin", "https://elsewhere.example");
-    forged.post_form(&action, &form).await.expect(403);
-    rose.send(Method::POST, "/log-out", None, "".into()).await.expect(303);
-    assert!(rose.get("/").await.expect(200).text().contains(r#"action="/log-in""#));
+    forged.post_multipart(&action, &form).await.expect(403);
+    let left = rose.post_form("/log-out", &[]).await.expect(303);
+    assert!(rose.with_cookies(&left).get("/").await.expect(200).text().contains(r#"action="/log-in""#));
 }

@@ -75,6 +75,12 @@ impl Viewer {
     }
 }
 
+impl<T> From<Id<T>> for Viewer {
+    fn from(account: Id<T>) -> Self {
+        Self::Account(account.raw())
+    }
+}
+
 /// Decides whether a viewer may see a `T`. A policy holds the facts it needs (who is blocked, who
 /// follows whom), loaded for a whole page at once.
 pub trait Policy<T> {

@@ -13,10 +13,10 @@ use super::pages::WebPages;
 use crate::db::Migration;
 use crate::error::{Error, Result};
 use crate::graph::{self, Edge, Graph, RemoveEdges, WriteInverse};
-use crate::media::{DeleteUpload, MediaStore};
+use crate::media::{DEFAULT_WIDTHS, DeleteUpload, MediaStore};
 use crate::queue::{self, Lane, Registry, Run};
 use crate::timeline::{self, FanOut, Timelines};
-use crate::web::ExpireKeys;
+use crate::web::{ExpireKeys, RequestLimits};
 use crate::{shard, web};
 
 /// A product on Tripod, before it runs. `S` is its own state, which handlers and jobs find at
@@ -45,6 +45,9 @@ pub struct AppBuilder<S = ()> {
     pub(super) routes: OpenApiRouter<App<S>>,
     pub(super) uploads: OpenApiRouter<App<S>>,
     pub(super) pages: Option<WebPages<S>>,
+    pub(super) rendition_widths: Vec<u32>,
+    pub(super) sessions_per_account: u32,
+    pub(super) request_limits: RequestLimits,
     pub(super) demo: Option<DemoSeeder<S>>,
     pub(super) open: OpenState<S>,
     pub(super) close: Option<CloseState<S>>,
@@ -57,7 +60,7 @@ pub(super) type CloseState<S> = Box<dyn Fn(App<S>) -> BoxFuture<'static, Result<
 pub(crate) fn migrations() -> Vec<Migration> {
     let mut migrations = vec![shard::MIGRATION, queue::MIGRATION, graph::MIGRATION, timeline::MIGRATION];
     migrations.extend(web::MIGRATIONS);
-    migrations.extend([shard::NAME_MIGRATION, queue::SCHEDULE_MIGRATION]);
+    migrations.extend([shard::NAME_MIGRATION, queue::SCHEDULE_MIGRATION, web::PASSWORD_MIGRATION]);
     migrations
 }
 
@@ -136,6 +139,9 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
             routes: OpenApiRouter::new(),
             uploads: OpenApiRouter::new(),
             pages: None,
+            rendition_widths: DEFAULT_WIDTHS.into(),
+            sessions_per_account: web::DEFAULT_PER_ACCOUNT,
+            request_limits: RequestLimits::default(),
             demo: None,
             open,
             close: None,
@@ -234,6 +240,28 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
         self
     }
 
+    /// Sets the widths of a picture's renditions in pixels, from the largest to the smallest, in place of
+    /// [`DEFAULT_WIDTHS`]. Pictures that are already stored keep theirs.
+    #[must_use]
+    pub fn rendition_widths(mut self, widths: &[u32]) -> Self {
+        self.rendition_widths = widths.into();
+        self
+    }
+
+    /// Sets the maximum sessions per account, in place of 100: one more closes the oldest.
+    #[must_use]
+    pub fn sessions_per_account(mut self, sessions: u32) -> Self {
+        self.sessions_per_account = sessions;
+        self
+    }
+
+    /// Sets the limits that the framework checks itself, in place of the defaults of [`RequestLimits`].
+    #[must_use]
+    pub fn request_limits(mut self, limits: RequestLimits) -> Self {
+        self.request_limits = limits;
+        self
+    }
+
     /// What seeds an empty service for `serve --demo`, so that there is something to look at. It is
     /// run once, on a clock that begins `span` before the present and that it moves on itself
     /// ([`Demo::move_to`]), so that what it makes looks lived in; and gives names and values, such
@@ -252,6 +280,15 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
     pub(crate) fn check(&self) -> Result<()> {
         let mut mistakes = self.catalogue.mistakes();
         mistakes.extend(self.jobs.mistakes());
+        let widths = &self.rendition_widths;
+        if widths.is_empty() || widths.contains(&0) || !widths.is_sorted_by(|wide, narrow| wide > narrow) {
+            mistakes.push(format!(
+                "its rendition widths are {widths:?}: list them from the largest to the smallest"
+            ));
+        }
+        if self.sessions_per_account == 0 {
+            mistakes.push("an account may have no session: allow it at least one".to_owned());
+        }
         if mistakes.is_empty() {
             return Ok(());
         }
@@ -260,5 +297,24 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
             self.name,
             mistakes.join("\n- ")
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_that_contradicts_itself_is_told_all_of_it_at_once() {
+        let app = || App::builder("test", "1.0.0");
+        app().rendition_widths(&[640, 320]).sessions_per_account(1).check().unwrap();
+        let mistaken = [&[][..], &[320, 640], &[640, 640], &[640, 0]];
+        for widths in mistaken {
+            let error = app().rendition_widths(widths).sessions_per_account(0).check().unwrap_err();
+            assert!(error.is_configuration());
+            for says in ["rendition widths", "no session"] {
+                assert!(error.to_string().contains(says), "{widths:?}: {error}");
+            }
+        }
     }
 }

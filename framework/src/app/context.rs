@@ -73,7 +73,7 @@ pub struct Services {
     pub sessions: Sessions,
     /// Rate limits.
     pub limits: RateLimits,
-    /// Hashes and checks passwords.
+    /// Passwords, and logging in with one.
     pub passwords: Passwords,
     /// Cancelled when the process is told to stop: what takes long should end then.
     pub shutdown: CancellationToken,
@@ -132,6 +132,19 @@ impl<S> App<S> {
     /// Those of [`Tx::disconnect`].
     pub async fn disconnect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
         self.graph.disconnect::<E>(from, to).await
+    }
+
+    /// Stores a picture, with what it shows, for a row on this shard; see [`Uploads::store_pictures`].
+    ///
+    /// # Errors
+    /// Those of [`Uploads::store_pictures`].
+    pub async fn store_picture(
+        &self,
+        shard: impl Into<Shard>,
+        processed: Processed,
+        alt: impl Into<String>,
+    ) -> Result<(Picture, Upload)> {
+        self.uploads.store_picture(&self.media, shard, processed, alt.into()).await
     }
 
     /// Stores pictures for a row on this shard; see [`Uploads::store_pictures`].

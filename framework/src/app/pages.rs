@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_SECURITY_POLICY, HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{Html, IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -16,25 +16,18 @@ use crate::web::{Problem, fallback, method_not_allowed, panicked, refuse_cross_s
 ///
 /// ```no_run
 /// use axum::Router;
-/// use axum::http::StatusCode;
-/// use axum::response::{Html, IntoResponse, Response};
+/// use axum::response::Html;
 /// use axum::routing::get;
 /// use tripod::access::Viewer;
-/// use tripod::web::Problem;
-/// use tripod::{App, RequestHead, WebPages};
+/// use tripod::{App, WebPages};
 ///
 /// async fn home(viewer: Viewer) -> Html<&'static str> {
 ///     Html(if viewer == Viewer::Anonymous { "<h1>Welcome" } else { "<h1>Welcome back" })
 /// }
 ///
-/// fn problem(_: &RequestHead, problem: Problem) -> Response {
-///     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-///     (status, Html(format!("<h1>{}", problem.title))).into_response()
-/// }
-///
 /// # async fn run() {
 /// let routes = Router::new().route("/", get(home));
-/// let pages = WebPages { routes, files: Router::new(), uploads: Router::new(), problem };
+/// let pages = WebPages { routes, ..WebPages::default() };
 /// App::builder("hello", "1.0.0").pages(pages).run().await;
 /// # }
 /// ```
@@ -46,8 +39,30 @@ pub struct WebPages<S = ()> {
     pub files: Router<App<S>>,
     /// Forms that take files, as [`super::AppBuilder::uploads`].
     pub uploads: Router<App<S>>,
-    /// The page that says what went wrong, also for addresses where nothing is.
+    /// The page that says what went wrong, also for addresses where nothing is. By default a plain one.
     pub problem: RenderProblem,
+}
+
+impl<S: Clone + Send + Sync + 'static> Default for WebPages<S> {
+    fn default() -> Self {
+        Self { routes: Router::new(), files: Router::new(), uploads: Router::new(), problem: plain_problem }
+    }
+}
+
+/// A page with the problem's title and detail, and a link to the start.
+fn plain_problem(_: &RequestHead, problem: Problem) -> Response {
+    let (title, detail) = (escaped(&problem.title), escaped(&problem.detail));
+    let page = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>{title}</title>\n<h1>{title}</h1>\n<p>{detail}</p>\n<p><a href=\"/\">Start</a></p>\n</html>\n"
+    );
+    (problem.status_code(), Html(page)).into_response()
+}
+
+/// Escapes a text for HTML: a problem may repeat what a stranger has sent.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// Makes the page that says what went wrong.
@@ -113,4 +128,23 @@ async fn render_problem(State(render): State<RenderProblem>, request: Request, n
 /// Whether a browser asks for a page: only those name HTML.
 fn takes_html(headers: &HeaderMap) -> bool {
     headers.get_all(ACCEPT).iter().any(|value| value.to_str().is_ok_and(|text| text.contains("text/html")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    #[tokio::test]
+    async fn a_plain_problem_page_escapes_what_was_sent() {
+        let request =
+            RequestHead { method: Method::GET, uri: Uri::from_static("/"), headers: HeaderMap::new() };
+        let shown = plain_problem(&request, Problem::absent("<script>\"&\"</script>"));
+        assert_eq!(shown.status(), 404);
+        assert_eq!(shown.headers()["content-type"], "text/html; charset=utf-8");
+        let html = shown.into_body().collect().await.unwrap().to_bytes();
+        let html = String::from_utf8(html.to_vec()).unwrap();
+        assert!(html.contains("<h1>Not Found</h1>"), "{html}");
+        assert!(html.contains("&lt;script&gt;&quot;&amp;&quot;&lt;/script&gt;"), "{html}");
+    }
 }

@@ -146,13 +146,15 @@ pub(super) async fn open<S: Send + Sync + 'static>(
     )
     .await?;
     let abandoned_after = Duration::from_secs(config.uploads.abandoned_seconds.into());
+    let sessions = Sessions::new(shards.clone(), app.sessions_per_account);
+    let limits = RateLimits::new(config.limits, redis.clone()).with_request_limits(app.request_limits);
     Ok(Services {
         uploads: Uploads::new(shards.clone(), queue.clone(), abandoned_after),
         media: MediaStore::open(&config.media_location()).await?,
-        pictures: Processor::new(Bounds::default()),
-        sessions: Sessions::new(shards.clone()),
-        limits: RateLimits::new(config.limits, redis.clone()),
-        passwords: Passwords::new()?,
+        pictures: Processor::new(Bounds::default()).with_widths(&app.rendition_widths),
+        passwords: Passwords::new(shards.clone(), sessions.clone(), limits.clone())?,
+        sessions,
+        limits,
         config: Arc::new(config),
         shards,
         queue,

@@ -2,7 +2,7 @@
 //!
 //! The path of an upload: [`Processor::process`] sniffs the bytes ([`Format`]), reads the header without
 //! allocating, waits for its share of memory, decodes, applies the orientation, converts to sRGB, and
-//! makes three JPEG renditions and a placeholder. [`MediaStore::put`] stores each rendition under a
+//! makes a few JPEG renditions and a placeholder. [`MediaStore::put`] stores each rendition under a
 //! random [`MediaKey`]. A picture drawn by the program itself takes the same path from its pixels on
 //! ([`Processor::process_drawn`]).
 //!
@@ -40,7 +40,7 @@ pub use header::{MAX_DECODE_BYTES, MAX_SIDE_PIXELS};
 pub use key::MediaKey;
 pub use picture::{Picture, PictureFile};
 pub use processor::{Bounds, Processor};
-pub use rendition::{Processed, RENDITION_WIDTHS, Rendition, Timings, process};
+pub use rendition::{DEFAULT_WIDTHS, Processed, Rendition, Timings, process};
 pub use store::MediaStore;
 pub use store_s3::PresignedPut;
 pub use upload::{DeleteUpload, Upload, Uploads};

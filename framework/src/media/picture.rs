@@ -55,6 +55,21 @@ impl Picture {
 }
 
 impl Uploads {
+    /// Stores one picture, with its text alternative; see [`Self::store_pictures`].
+    ///
+    /// # Errors
+    /// As for [`Self::store_pictures`].
+    pub async fn store_picture(
+        &self,
+        media: &MediaStore,
+        shard: impl Into<Shard>,
+        processed: Processed,
+        alt: String,
+    ) -> Result<(Picture, Upload)> {
+        let (picture, files) = Picture::new(processed, alt)?;
+        Ok((picture, self.store(media, shard, files).await?))
+    }
+
     /// Stores pictures, each with its text alternative, for a row on this shard. The files are deleted
     /// again unless the transaction that writes the row [keeps](crate::shard::Tx::keep) the upload.
     ///
@@ -68,11 +83,19 @@ impl Uploads {
     ) -> Result<(Vec<Picture>, Upload)> {
         let named = pictures.into_iter().map(|(processed, alt)| Picture::new(processed, alt));
         let (pictures, files): (Vec<_>, Vec<_>) = named.collect::<Result<Vec<_>>>()?.into_iter().unzip();
-        let files: Vec<(MediaKey, Bytes)> = files.into_iter().flatten().collect();
+        Ok((pictures, self.store(media, shard, files.into_iter().flatten().collect()).await?))
+    }
+
+    async fn store(
+        &self,
+        media: &MediaStore,
+        shard: impl Into<Shard>,
+        files: Vec<(MediaKey, Bytes)>,
+    ) -> Result<Upload> {
         let upload = self.begin(shard, files.iter().map(|(key, _)| key.clone()).collect()).await?;
         for (key, bytes) in files {
             media.put(&key, bytes).await?;
         }
-        Ok((pictures, upload))
+        Ok(upload)
     }
 }

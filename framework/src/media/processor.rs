@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::header::{Header, MAX_DECODE_BYTES, MAX_SIDE_PIXELS};
-use super::rendition::{Processed, RENDITION_WIDTHS, process_drawn, process_with};
+use super::rendition::{DEFAULT_WIDTHS, Processed, process_drawn, process_with};
 use crate::error::{Error, Result};
 
 /// Bytes per memory permit, so that any budget fits the semaphore's `u32`.
@@ -57,6 +57,8 @@ impl Default for Bounds {
 #[derive(Clone, Debug)]
 pub struct Processor {
     shared: Arc<Shared>,
+    /// Of renditions, largest first.
+    widths: Arc<[u32]>,
 }
 
 #[derive(Debug)]
@@ -92,7 +94,15 @@ impl Processor {
                 memory: Arc::new(Semaphore::new(memory.clamp(1, u32::MAX as usize))),
                 cores: Arc::new(Semaphore::new(concurrency)),
             }),
+            widths: Arc::new(DEFAULT_WIDTHS),
         }
+    }
+
+    /// The same processor, but making renditions of these widths in pixels, in place of
+    /// [`DEFAULT_WIDTHS`]. They go from the largest to the smallest; there must be at least one.
+    #[must_use]
+    pub fn with_widths(self, widths: &[u32]) -> Self {
+        Self { widths: widths.into(), ..self }
     }
 
     /// Waits for its turn, then makes renditions of an upload.
@@ -103,9 +113,10 @@ impl Processor {
     /// `is_overloaded` if too many pictures are waiting or its turn did not come in time.
     pub async fn process(&self, bytes: Bytes) -> Result<Processed> {
         let header = Header::read(&bytes)?;
-        let permits = self.permits(working_bytes(&header)).await?;
+        let widths = self.widths.clone();
+        let permits = self.permits(working_bytes(&header, widths[0])).await?;
         let work = tokio::task::spawn_blocking(move || {
-            let processed = process_with(&bytes, &header);
+            let processed = process_with(&bytes, &header, &widths);
             drop(permits);
             processed
         });
@@ -120,9 +131,9 @@ impl Processor {
     /// `is_internal` if there are fewer pixels than `width` times `height`; `is_overloaded` as in
     /// [`Processor::process`].
     pub async fn process_drawn(&self, width: u32, height: u32, pixels: Vec<u8>) -> Result<Processed> {
-        let permits = self.permits(pixels.len() as u64 * 2).await?;
+        let (widths, permits) = (self.widths.clone(), self.permits(pixels.len() as u64 * 2).await?);
         let work = tokio::task::spawn_blocking(move || {
-            let processed = process_drawn(width, height, pixels);
+            let processed = process_drawn(width, height, pixels, &widths);
             drop(permits);
             processed
         });
@@ -155,8 +166,8 @@ fn busy(what: &str) -> Error {
 
 /// The decoder's share, and the memory for the first scaling while the decoded pixels still exist: the
 /// picture at its new width and old height, which the scaler keeps between its two passes.
-fn working_bytes(header: &Header) -> u64 {
-    let width = header.width.min(RENDITION_WIDTHS[0]);
+fn working_bytes(header: &Header, largest_width: u32) -> u64 {
+    let width = header.width.min(largest_width);
     let height = header.height.min(MAX_SIDE_PIXELS);
     header.decode_bytes + u64::from(width) * u64::from(height) * 3
 }
@@ -182,8 +193,13 @@ mod tests {
     async fn a_drawn_picture_is_processed() {
         let pixels = [10, 200, 30, 255].repeat(700 * 500);
         let processed = Processor::default().process_drawn(700, 500, pixels).await.unwrap();
-        let sizes: Vec<_> = processed.renditions.iter().map(|one| (one.width, one.height)).collect();
-        assert_eq!(sizes, [(700, 500), (640, 457), (320, 229)]);
+        let sizes = |processed: &Processed| -> Vec<_> {
+            processed.renditions.iter().map(|one| (one.width, one.height)).collect()
+        };
+        assert_eq!(sizes(&processed), [(700, 500), (640, 457), (320, 229)]);
+        let small = Processor::default().with_widths(&[350, 70]);
+        let small = small.process(samples::jpeg(700, 500, false).into()).await.unwrap();
+        assert_eq!(sizes(&small), [(350, 250), (70, 50)]);
         let shown = image::load_from_memory(&processed.renditions[0].bytes).unwrap().into_rgb8();
         let color = shown.get_pixel(350, 250).0;
         assert!(color.iter().zip([10, 200, 30]).all(|(a, b)| a.abs_diff(b) < 4), "{color:?}");

@@ -17,9 +17,9 @@ use super::placeholder;
 use super::resize::{resize, resize_gray};
 use crate::error::{Error, Result};
 
-/// The widths of renditions in pixels, largest first: a phone's full width at three pixels a point
-/// (1080 is also what Instagram keeps), a grid of two columns, and a grid of three.
-pub const RENDITION_WIDTHS: [u32; 3] = [1080, 640, 320];
+/// The widths of renditions in pixels unless an app says others, largest first: a phone's full width at
+/// three pixels a point, a grid of two columns, and a grid of three.
+pub const DEFAULT_WIDTHS: [u32; 3] = [1080, 640, 320];
 
 /// A rendition is at most this many times as tall as its nominal width; taller pictures, such as
 /// screenshots of whole pages, are fitted to that height instead.
@@ -61,13 +61,14 @@ pub struct Processed {
     /// A `data:` URI of under 400 characters: a PNG of at most 8 x 8 pixels, for a page to show
     /// until a rendition has come.
     pub placeholder: String,
-    /// One to three renditions, largest first, of different sizes.
+    /// At least one rendition, largest first, of different sizes.
     pub renditions: Vec<Rendition>,
     /// Where the time went.
     pub timings: Timings,
 }
 
-/// Makes renditions of an upload. Takes tens to hundreds of milliseconds of a core and up to
+/// Makes renditions of an upload, fitted into each of these widths, which go from the largest to the
+/// smallest. Takes tens to hundreds of milliseconds of a core and up to
 /// [`MAX_DECODE_BYTES`](super::MAX_DECODE_BYTES) and the scaling of them: servers call
 /// [`Processor::process`](super::Processor::process), which bounds both.
 ///
@@ -77,33 +78,34 @@ pub struct Processed {
 /// damaged, too large, or lies about itself. Each sentence can be shown to who uploaded it.
 ///
 /// ```
-/// let error = tripod::media::process(b"GIF89a").unwrap_err();
+/// let error = tripod::media::process(b"GIF89a", &[1080, 320]).unwrap_err();
 /// assert_eq!(error.to_string(), "this looks like a GIF; JPEG, PNG and WebP are accepted");
 /// ```
-pub fn process(bytes: &[u8]) -> Result<Processed> {
-    process_with(bytes, &Header::read(bytes)?)
+pub fn process(bytes: &[u8], widths: &[u32]) -> Result<Processed> {
+    process_with(bytes, &Header::read(bytes)?, widths)
 }
 
 /// As [`process`], of an upload whose header was read before.
-pub(super) fn process_with(bytes: &[u8], header: &Header) -> Result<Processed> {
+pub(super) fn process_with(bytes: &[u8], header: &Header, widths: &[u32]) -> Result<Processed> {
     let start = Instant::now();
     let decoded = decode(bytes, header)?;
-    render(decoded, start.elapsed())
+    render(decoded, start.elapsed(), widths)
 }
 
 /// As [`process`], of a picture that the program has drawn: its pixels, four bytes each, red,
 /// green, blue and one that is not looked at.
-pub(super) fn process_drawn(width: u32, height: u32, pixels: Vec<u8>) -> Result<Processed> {
+pub(super) fn process_drawn(width: u32, height: u32, pixels: Vec<u8>, widths: &[u32]) -> Result<Processed> {
     let pixels = image::RgbaImage::from_raw(width, height, pixels)
         .ok_or_else(|| Error::internal("a drawn picture has fewer pixels than it says"))?;
     let pixels = DynamicImage::ImageRgb8(DynamicImage::ImageRgba8(pixels).into_rgb8());
-    render(Decoded { pixels, orientation: Orientation::NoTransforms, icc_profile: None }, Duration::ZERO)
+    let decoded = Decoded { pixels, orientation: Orientation::NoTransforms, icc_profile: None };
+    render(decoded, Duration::ZERO, widths)
 }
 
-fn render(decoded: Decoded, decode: Duration) -> Result<Processed> {
+fn render(decoded: Decoded, decode: Duration, widths: &[u32]) -> Result<Processed> {
     let mut timings = Timings { decode, ..Timings::default() };
     let start = Instant::now();
-    let sizes = sizes(upright_size(&decoded));
+    let sizes = sizes(upright_size(&decoded), widths);
     let mut pictures: Vec<RgbImage> = Vec::with_capacity(sizes.len());
     pictures.push(largest(decoded, sizes[0])?);
     for (width, height) in &sizes[1..] {
@@ -160,8 +162,8 @@ fn upright_size(decoded: &Decoded) -> (u32, u32) {
 
 /// The sizes of renditions of a picture of `width` x `height`: fitted into each width and
 /// [`MAX_HEIGHT_RATIO`] times it, never larger than the picture, each size once.
-fn sizes((width, height): (u32, u32)) -> Vec<(u32, u32)> {
-    let mut sizes: Vec<_> = RENDITION_WIDTHS.iter().map(|most| fit(width, height, *most)).collect();
+fn sizes((width, height): (u32, u32), widths: &[u32]) -> Vec<(u32, u32)> {
+    let mut sizes: Vec<_> = widths.iter().map(|most| fit(width, height, *most)).collect();
     sizes.dedup();
     sizes
 }

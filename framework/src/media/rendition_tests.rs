@@ -45,10 +45,10 @@ fn all_eight_orientations_come_out_upright() {
     for orientation in 1..=8 {
         let jpeg = samples::jpeg_of(&samples::stored(&upright, orientation), false);
         let upload = samples::with_segments(&jpeg, &[samples::exif(orientation)]);
-        let processed = process(&upload).unwrap();
+        let processed = process(&upload, &DEFAULT_WIDTHS).unwrap();
         assert_eq!((processed.width, processed.height), (1_080, 810), "orientation {orientation}");
         let widths: Vec<_> = processed.renditions.iter().map(|rendition| rendition.width).collect();
-        assert_eq!(widths, RENDITION_WIDTHS);
+        assert_eq!(widths, DEFAULT_WIDTHS);
         for rendition in &processed.renditions {
             let picture = decode_jpeg(rendition);
             let (right, bottom) = (rendition.width - 11, rendition.height - 11);
@@ -76,7 +76,7 @@ fn no_metadata_reaches_a_rendition() {
     );
     let upload = [&upload[..], b"SECRETTRAILER"].concat();
     assert!(contains(&upload, b"SECRETGPS") && contains(&upload, b"SECRETTRAILER"));
-    for rendition in process(&upload).unwrap().renditions {
+    for rendition in process(&upload, &DEFAULT_WIDTHS).unwrap().renditions {
         // APP0 is JFIF, which states no more than that this is a JPEG.
         let foreign: Vec<_> = markers(&rendition.bytes)
             .into_iter()
@@ -94,10 +94,10 @@ fn a_display_p3_photo_is_converted() {
     let p3 = moxcms::ColorProfile::new_display_p3().encode().unwrap();
     let color = image::Rgb([128, 179, 102]);
     let jpeg = samples::jpeg_of(&RgbImage::from_pixel(400, 300, color), false);
-    let plain = decode_jpeg(&process(&jpeg).unwrap().renditions[0]);
+    let plain = decode_jpeg(&process(&jpeg, &DEFAULT_WIDTHS).unwrap().renditions[0]);
     assert!(is_near(plain.get_pixel(9, 9).0, [128, 179, 102], 3));
     let upload = samples::with_segments(&jpeg, &[samples::icc(&p3)]);
-    let converted = decode_jpeg(&process(&upload).unwrap().renditions[0]);
+    let converted = decode_jpeg(&process(&upload, &DEFAULT_WIDTHS).unwrap().renditions[0]);
     assert!(is_near(converted.get_pixel(9, 9).0, [112, 181, 92], 4));
 }
 
@@ -111,31 +111,32 @@ fn every_kind_of_picture_is_processed() {
         samples::png_rgb16(700, 500),
         samples::webp_lossless(700, 500),
     ] {
-        let processed = process(&upload).unwrap();
+        let processed = process(&upload, &DEFAULT_WIDTHS).unwrap();
         assert_eq!((processed.width, processed.height), (700, 500));
         assert_eq!(processed.renditions.len(), 3);
         assert!(processed.placeholder.starts_with("data:image/png;base64,"));
         assert!(processed.placeholder.len() < 400);
     }
-    let gray = decode_jpeg(&process(&samples::jpeg_gray(700, 500, 90)).unwrap().renditions[1]);
+    let gray =
+        decode_jpeg(&process(&samples::jpeg_gray(700, 500, 90), &DEFAULT_WIDTHS).unwrap().renditions[1]);
     assert!(is_near(gray.get_pixel(9, 9).0, [90; 3], 2));
 }
 
 #[test]
 fn a_rendition_is_never_larger_than_the_upload_nor_made_twice() {
-    assert_eq!(sizes((4_032, 3_024)), [(1_080, 810), (640, 480), (320, 240)]);
-    assert_eq!(sizes((500, 400)), [(500, 400), (320, 256)]);
-    assert_eq!(sizes((640, 480)), [(640, 480), (320, 240)]);
-    assert_eq!(sizes((1, 1)), [(1, 1)]);
+    assert_eq!(sizes((4_032, 3_024), &DEFAULT_WIDTHS), [(1_080, 810), (640, 480), (320, 240)]);
+    assert_eq!(sizes((500, 400), &DEFAULT_WIDTHS), [(500, 400), (320, 256)]);
+    assert_eq!(sizes((640, 480), &DEFAULT_WIDTHS), [(640, 480), (320, 240)]);
+    assert_eq!(sizes((1, 1), &DEFAULT_WIDTHS), [(1, 1)]);
     // Very tall is bound by its height, very wide by its width.
-    assert_eq!(sizes((1_000, 16_000)), [(270, 4_320), (160, 2_560), (80, 1_280)]);
-    assert_eq!(sizes((16_384, 1)), [(1_080, 1), (640, 1), (320, 1)]);
+    assert_eq!(sizes((1_000, 16_000), &DEFAULT_WIDTHS), [(270, 4_320), (160, 2_560), (80, 1_280)]);
+    assert_eq!(sizes((16_384, 1), &DEFAULT_WIDTHS), [(1_080, 1), (640, 1), (320, 1)]);
 }
 
 #[test]
 fn what_is_no_picture_is_refused_with_a_sentence() {
     for upload in [&b""[..], b"GIF89a", b"<svg>", b"<html>", b"\0\0\0\x18ftypheic", b"%PDF-1.7"] {
-        assert!(process(upload).unwrap_err().is_unsupported());
+        assert!(process(upload, &DEFAULT_WIDTHS).unwrap_err().is_unsupported());
     }
-    assert!(process(b"\xFF\xD8\xFF").unwrap_err().is_invalid());
+    assert!(process(b"\xFF\xD8\xFF", &DEFAULT_WIDTHS).unwrap_err().is_invalid());
 }

@@ -177,6 +177,29 @@ impl TestClient {
         self
     }
 
+    /// The same client, which sends the cookies that a reply has set, as a browser does.
+    ///
+    /// # Panics
+    /// When they are no cookies.
+    #[must_use]
+    pub fn with_cookies(mut self, reply: &TestReply) -> Self {
+        let mut cookies: Vec<(String, String)> = Vec::new();
+        let pairs =
+            |text: &str| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        if let Some(sent) = self.headers.get(header::COOKIE).and_then(|value| value.to_str().ok()) {
+            cookies.extend(sent.split("; ").filter_map(pairs));
+        }
+        for set in reply.headers.get_all(header::SET_COOKIE) {
+            let set = set.to_str().ok().and_then(|set| pairs(set.split(';').next()?));
+            let (name, value) = set.expect("a cookie that is set has a name and a value");
+            cookies.retain(|(known, _)| *known != name);
+            cookies.push((name, value));
+        }
+        let cookies: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        self.headers.insert(header::COOKIE, cookies.join("; ").parse().expect("a header's value"));
+        self
+    }
+
     /// `GET`.
     pub async fn get(&self, path: &str) -> TestReply {
         self.send(Method::GET, path, None, Body::empty()).await
@@ -202,8 +225,15 @@ impl TestClient {
         self.send(Method::DELETE, path, None, Body::empty()).await
     }
 
-    /// `POST` of a multipart form. Each part has a name, a file name if it is a file, and its bytes.
-    pub async fn post_form(&self, path: &str, parts: &[(&str, Option<&str>, &[u8])]) -> TestReply {
+    /// `POST` of a page's form, as `application/x-www-form-urlencoded`. Each field has a name and a value.
+    pub async fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> TestReply {
+        let body = serde_urlencoded::to_string(fields).expect("texts can be written as a form");
+        self.send(Method::POST, path, Some("application/x-www-form-urlencoded"), body.into()).await
+    }
+
+    /// `POST` of a form with files, as `multipart/form-data`. Each part has a name, a file name if it is a
+    /// file, and its bytes.
+    pub async fn post_multipart(&self, path: &str, parts: &[(&str, Option<&str>, &[u8])]) -> TestReply {
         const BOUNDARY: &str = "the-boundary-between-two-parts";
         let mut body = Vec::new();
         for (name, file, bytes) in parts {
@@ -290,6 +320,17 @@ impl TestReply {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
+}
+
+/// A small photo to upload: 64 x 48 pixels, as a PNG.
+///
+/// # Panics
+/// Never: it can be drawn.
+pub fn sample_photo() -> Vec<u8> {
+    let photo = image::RgbImage::from_fn(64, 48, |x, y| image::Rgb([x as u8 * 4, y as u8 * 5, 120]));
+    let mut png = std::io::Cursor::new(Vec::new());
+    photo.write_to(&mut png, image::ImageFormat::Png).expect("it can be drawn");
+    png.into_inner()
 }
 
 /// How far a test moves its clock to pass every delay, such as that of an abandoned upload.

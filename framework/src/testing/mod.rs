@@ -9,7 +9,7 @@ pub mod conformance;
 mod fixtures;
 mod stores;
 
-pub use app::{LONG, TestApp, TestClient, TestReply};
+pub use app::{LONG, TestApp, TestClient, TestReply, sample_photo};
 pub use cache_fixture::CacheFixture;
 pub use fixtures::{Author, Keeps, Note, Reads, author, note};
 pub use stores::{Backing, Stores, Working};

@@ -202,7 +202,7 @@ impl Stores {
         let registry = Arc::new(std::sync::Mutex::new(Some(registry)));
         let media = MediaStore::open_directory(backing.files.path()).await?;
         let uploads = Uploads::new(shards.clone(), queue.clone(), Duration::from_secs(3_600));
-        let sessions = Sessions::new(shards.clone());
+        let sessions = Sessions::new(shards.clone(), 100);
         Ok(Self {
             clock,
             sessions,

@@ -5,6 +5,7 @@
 //! and the handler builds its reply from that as the first time. Repeats at the same time wait for the
 //! first.
 
+use axum::body::Body;
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
@@ -15,6 +16,7 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::{ObjectBuilder, Required};
 
 use super::body::BodyBytes;
+use super::multipart::FormParts;
 use super::once::{Key, Once};
 use super::{Problem, SignedIn};
 use crate::shard::Shards;
@@ -27,7 +29,7 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const QUERY_KEY: &str = "idempotency_key";
 
 /// Extractor: the key of a request, without the content that it goes with. [`Self::with_content`] makes
-/// a [`Once`] of it; a handler whose body is JSON or a form takes [`Keyed`] instead.
+/// a [`Once`] of it. Most handlers take [`Keyed`] instead, or [`Once`] when they read no body.
 ///
 /// The key comes in the header, or, from a page's form, in the parameter `idempotency_key` of its address.
 #[derive(Clone, Debug)]
@@ -78,6 +80,18 @@ where
     }
 }
 
+impl<S> FromRequest<S> for Once
+where
+    Shards: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Keyed::<BodyBytes>::from_request(request, state).await.map(|Keyed(once, _)| once)
+    }
+}
+
 /// Documents the header in the OpenAPI document, for operations that honour it:
 /// `params(IdempotencyKey)`.
 impl IntoParams for IdempotencyKey {
@@ -96,7 +110,8 @@ impl IntoParams for IdempotencyKey {
 }
 
 /// Extractor: a body, and with it the request's key, which makes the write that follows safe to repeat.
-/// The body is read whole, within the route's limit.
+/// The body is read whole, within the route's limit. Of a [`MultipartForm`](super::MultipartForm) the parts
+/// are compared, not the boundary between them.
 ///
 /// ```
 /// use tripod::web::{Json, Keyed};
@@ -121,9 +136,16 @@ where
         let (mut parts, body) = request.into_parts();
         let key = IdempotencyKey::from_request_parts(&mut parts, state).await?;
         let head = Request::from_parts(parts.clone(), body);
-        let BodyBytes(bytes) = BodyBytes::from_request(head, state).await?;
-        let once = key.with_content([bytes.as_ref()]);
-        let request = Request::from_parts(parts, bytes.into());
+        let (once, body) = if FormParts::are_in(&parts.headers) {
+            let form = FormParts::read(head).await?;
+            let once = key.with_content(form.content());
+            parts.extensions.insert(form);
+            (once, Body::empty())
+        } else {
+            let BodyBytes(bytes) = BodyBytes::from_request(head, state).await?;
+            (key.with_content([bytes.as_ref()]), bytes.into())
+        };
+        let request = Request::from_parts(parts, body);
         Ok(Self(once, T::from_request(request, state).await.map_err(Into::into)?))
     }
 }

@@ -127,7 +127,7 @@ fn malformed(error: &serde_json::Error) -> Problem {
 }
 
 /// Serde's sentence in words that follow the field's name.
-fn field_error(path: &str, sentence: &str) -> FieldError {
+pub(super) fn field_error(path: &str, sentence: &str) -> FieldError {
     let sentence = sentence.rsplit_once(" at line ").map_or(sentence, |(sentence, _)| sentence);
     let path = if path == "." { "" } else { path };
     // What serde says of a field it finds in its parent is about the field itself.

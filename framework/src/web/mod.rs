@@ -6,15 +6,18 @@
 
 mod auth;
 pub mod body;
+mod client_info;
 mod cookie;
 mod form;
 mod idempotency;
 mod json;
+mod multipart;
 mod no_store;
 mod once;
 mod origin;
 mod page;
 mod password;
+mod password_hash;
 mod problem;
 mod rate;
 mod security;
@@ -24,22 +27,28 @@ mod text;
 
 pub use crate::error::FieldError;
 pub use auth::{SignedIn, authenticate};
+pub use client_info::ClientInfo;
 pub use cookie::{SessionCookie, read_cookie};
 pub use form::Form;
 pub use idempotency::{IDEMPOTENCY_KEY, IdempotencyKey, Keyed, hash_text, idempotency_key};
 pub use json::{Json, Path, Query};
+pub use multipart::MultipartForm;
 pub use no_store::NoStore;
 pub use once::{ExpireKeys, Once, expire_keys};
 pub use origin::{refuse_cross_site, refuse_unproven};
 pub use page::{Page, PageBuilder, PageQuery};
-pub use password::Passwords;
+pub use password::{PasswordChange, Passwords};
+pub use password_hash::PasswordHash;
 pub use problem::{PROBLEM_JSON, Problem, fallback, method_not_allowed, panicked};
-pub use rate::{RateLimit, RateLimitKey, RateLimits, limit_requests, limit_tokens};
+pub use rate::{RateLimit, RateLimitKey, RateLimits, RequestLimits, limit_requests, limit_tokens};
 pub use security::{RequestId, observe};
+pub(crate) use session::DEFAULT_PER_ACCOUNT;
 pub use session::{Session, Sessions};
-pub use text::{TextFields, text_field};
+pub use text::{TextFields, line_field, text_field};
 
 use crate::db::Migration;
 
 /// The tables of sessions and of idempotency keys.
 pub const MIGRATIONS: [Migration; 3] = [session::MIGRATION, once::MIGRATION, once::RESULTS_MIGRATION];
+/// The table of passwords.
+pub const PASSWORD_MIGRATION: Migration = password::MIGRATION;

@@ -72,6 +72,24 @@ pub(super) const RESULTS_MIGRATION: Migration = || {
 
 /// Runs a write at most once for the key of its request, and gives the first result again. Without a key
 /// it is an ordinary write.
+///
+/// It is an extractor for requests that say everything by their method and path. A body that is not read
+/// otherwise counts as content, too; [`Keyed`](super::Keyed) gives it together with a body.
+///
+/// ```
+/// use axum::extract::State;
+/// use tripod::App;
+/// use tripod::web::{Once, Path, SignedIn};
+/// # use tripod::{id::Id, testing::note};
+/// async fn delete_note(me: SignedIn, Path(id): Path<Id<note::Entity>>, once: Once) -> tripod::Result<()> {
+///     // A repeat finds no note, and is answered as the first request was.
+///     let delete = async {
+///         // ... whether it is one's own ...
+///         once.write(id, move |tx| async move { tx.delete(id).await.map(drop) }).await
+///     };
+///     once.earlier_or(id, delete).await
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Once {
     shards: Shards,
@@ -91,9 +109,9 @@ impl Once {
         Self { shards, key }
     }
 
-    /// For writes without a request, such as a job's.
-    pub fn without_key(shards: Shards) -> Self {
-        Self { shards, key: None }
+    /// For writes without a request, such as a job's: `Once::without_key(&app.shards)`.
+    pub fn without_key(shards: &Shards) -> Self {
+        Self { shards: shards.clone(), key: None }
     }
 
     /// For a request of this account, with this key and content, without the request.

@@ -1,89 +1,219 @@
-//! Passwords: Argon2id with OWASP's least parameters (19 MiB, 2 passes, 1 lane), on few threads.
+//! Passwords: who knows one gets a session.
+//!
+//! The hash of an account's password is on its shard, apart from the account's own row, which is cached and
+//! shown. A log-in takes as long for a name that nobody has as for one with another password. A session is
+//! opened in a transaction that has locked the hash: after a password was changed or deleted, no log-in that
+//! began before leaves a session behind.
 
-use std::sync::Arc;
+use sea_orm::sea_query::{ColumnDef, Table};
+use sea_orm::{ConnectionTrait, DbBackend};
+use serde::Deserialize;
+use utoipa::ToSchema;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Argon2, PasswordHasher, PasswordVerifier};
-use tokio::sync::Semaphore;
-
+use super::password_hash::Hasher;
+use super::{
+    ClientInfo, PasswordHash, RateLimitKey, RateLimits, Session, Sessions, SignedIn, TextFields, hash_text,
+};
+use crate::db::{CreateTables, Migration, statement};
 use crate::error::{Error, Result};
+use crate::id::{Id, Shard};
+use crate::shard::{Shards, Tx};
 
-/// Hashes and checks passwords; clones share the bound on how many are worked on at once, each of
-/// which takes 19 MiB and some 20 ms of a core.
+/// The passwords, on their accounts' shards.
+pub(super) const MIGRATION: Migration = || {
+    let password = Table::create()
+        .table("tripod_password")
+        .col(ColumnDef::new("account_id").big_integer().not_null().primary_key())
+        .col(ColumnDef::new("hash").text().not_null())
+        .take();
+    CreateTables::new("m20261127_000010_tripod_password").table(password).boxed()
+};
+
+/// Passwords of accounts. An account is any row that logs in: only its id is known here.
+///
+/// ```
+/// use tripod::id::Id;
+/// use tripod::web::{ClientInfo, TextFields};
+/// use tripod::{App, Result};
+/// # use tripod::testing::author;
+///
+/// async fn join(app: &App, client: ClientInfo, row: author::ActiveModel, password: String) -> Result<String> {
+///     let mut fields = TextFields::default();
+///     fields.password("password", &password);
+///     fields.check()?;
+///     let hash = app.passwords.hash(password).await?;
+/// #   let shard = tripod::id::Shard::of_text("rose");
+///     let join = app.write(shard, move |tx| async move {
+///         let id = tx.insert(row).await?;
+///         tx.set_password(id, hash).await?;
+///         tx.open_session(id, &client.device).await
+///     });
+///     join.await
+/// }
+///
+/// async fn log_in(app: &App, client: ClientInfo, name: &str, password: String) -> Result<String> {
+///     let id = app.primary().find_by_name::<author::Entity>(name).await?;
+///     let (_, token) = app.passwords.log_in(client, name, id, password).await?;
+///     Ok(token)
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Passwords {
-    at_once: Arc<Semaphore>,
-    /// Checked when there is no account, so that the time taken does not tell.
-    decoy: Arc<str>,
+    hasher: Hasher,
+    shards: Shards,
+    sessions: Sessions,
+    limits: RateLimits,
+}
+
+/// The body of a request that changes a password; see [`Passwords::change`].
+#[derive(Deserialize, ToSchema)]
+pub struct PasswordChange {
+    /// The password until now.
+    pub current: String,
+    /// The password from now on: 8 to 200 characters.
+    #[schema(min_length = 8, max_length = 200)]
+    pub new: String,
 }
 
 impl Passwords {
-    /// As many at once as there are cores.
+    /// Passwords of the accounts on these shards.
     ///
     /// # Errors
-    /// Internal, when the decoy can't be hashed.
-    pub fn new() -> Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let decoy = hash(&format!("{:032x}", rand::random::<u128>()))?;
-        Ok(Self { at_once: Arc::new(Semaphore::new(cores)), decoy: decoy.into() })
+    /// Internal, when hashing does not work.
+    pub fn new(shards: Shards, sessions: Sessions, limits: RateLimits) -> Result<Self> {
+        Ok(Self { hasher: Hasher::new()?, shards, sessions, limits })
     }
 
-    /// The hash to store: salted, with its parameters, in PHC's string format.
+    /// The hash to store with [`Tx::set_password`]. It takes some 20 ms of a core and 19 MiB, on as many
+    /// threads as there are cores: hash before the transaction. Whether the password is long enough is for
+    /// [`TextFields::password`] to say.
     ///
     /// # Errors
     /// Internal, when hashing fails.
-    pub async fn hash(&self, password: String) -> Result<String> {
-        self.work(move || hash(&password)).await
+    pub async fn hash(&self, password: String) -> Result<PasswordHash> {
+        self.hasher.hash(password).await
     }
 
-    /// Whether a password is the one hashed. Without a hash it takes as long, and says no.
+    /// Opens a session of an account for whoever knows its password; gives the account and the session's
+    /// token. `account` is whose `name` it is, and none if it is nobody's: that is answered like a wrong
+    /// password, after as long a time. Attempts are limited by name and by network
+    /// ([`RequestLimits`](super::RequestLimits)).
     ///
     /// # Errors
-    /// Internal, when the stored hash is not one.
-    pub async fn verify(&self, password: String, stored: Option<String>) -> Result<bool> {
-        let decoy = self.decoy.clone();
-        self.work(move || {
-            let known = stored.is_some();
-            let stored = stored.as_deref().unwrap_or(&decoy);
-            let parsed = PasswordHash::new(stored).map_err(|error| {
-                Error::internal("a stored password hash does not parse").because(error.to_string())
-            })?;
-            Ok(Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok() && known)
-        })
-        .await
+    /// Unauthenticated, when the account is none or the password is another one; limited, after too many
+    /// attempts; those of the database.
+    pub async fn log_in<A: 'static>(
+        &self,
+        client: ClientInfo,
+        name: &str,
+        account: Option<Id<A>>,
+        password: String,
+    ) -> Result<(Id<A>, String)> {
+        let limits = self.limits.of_requests();
+        self.limits.check(limits.log_ins_of_network, client.address).await?;
+        // A name is a stranger's text of any length.
+        let key = RateLimitKey::Name(hash_text(name.as_bytes()));
+        self.limits.check(limits.log_ins_by_name, key).await?;
+        let wrong = || Error::unauthenticated("The name or the password is wrong.");
+        let place = account.map_or_else(|| Shard::of_text(name), Id::shard);
+        let stored = self.stored(place, account.map(Id::raw)).await?;
+        let is_right = self.hasher.verify(password, stored.clone()).await?;
+        let (Some(account), Some(verified), true) = (account, stored, is_right) else { return Err(wrong()) };
+        let token = self.shards.write(account, move |tx| async move {
+            match tx.lock_password(account, &verified).await? {
+                true => tx.open_session(account, &client.device).await,
+                false => Err(wrong()),
+            }
+        });
+        Ok((account, token.await?))
     }
 
-    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let _place = self
-            .at_once
-            .acquire()
-            .await
-            .map_err(|closed| Error::internal("no more hashing").because(closed))?;
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| Error::internal("hashing a password failed").because(error))?
+    /// Changes the password of whoever is signed in, and closes all other sessions of theirs.
+    ///
+    /// # Errors
+    /// Invalid, naming `current` or `new`; limited, after too many attempts; those of the database.
+    pub async fn change(&self, SignedIn(session): &SignedIn, change: PasswordChange) -> Result<()> {
+        let (account, this) = (Id::<()>::from_raw(session.account), session.id);
+        let limit = self.limits.of_requests().log_ins_by_name;
+        self.limits.check(limit, RateLimitKey::Account(session.account)).await?;
+        let mut fields = TextFields::default();
+        fields.password("new", &change.new);
+        fields.check()?;
+        let wrong = || Error::invalid_field("current", "is not your password");
+        let stored = self.stored(account.shard(), Some(account.raw())).await?;
+        let is_right = self.hasher.verify(change.current, stored.clone()).await?;
+        let (Some(verified), true) = (stored, is_right) else { return Err(wrong()) };
+        let (new, sessions) = (self.hash(change.new).await?, self.sessions.clone());
+        let change = self.shards.write(account, move |tx| async move {
+            if !tx.lock_password(account, &verified).await? {
+                return Err(wrong());
+            }
+            tx.set_password(account, new).await?;
+            sessions.close_others(&tx, account.raw(), this).await
+        });
+        change.await
+    }
+
+    /// The hash of an account's password. Nobody's is asked for as well, so that it takes as long.
+    async fn stored(&self, shard: Shard, account: Option<i64>) -> Result<Option<PasswordHash>> {
+        const NOBODY: i64 = -1;
+        let (reader, sql) =
+            (self.shards.reader(shard), "SELECT hash FROM tripod_password WHERE account_id = $1");
+        let select = statement(reader, sql, [account.unwrap_or(NOBODY).into()]);
+        let row = reader.query_one_raw(select).await?;
+        Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.map(PasswordHash))
     }
 }
 
-fn hash(password: &str) -> Result<String> {
-    Argon2::default()
-        .hash_password(password.as_bytes())
-        .map(|hash| hash.to_string())
-        .map_err(|error| Error::internal("a password can't be hashed").because(error.to_string()))
+impl Tx {
+    /// Gives an account, which lives on this shard, a password in place of the one it has, if any. Its
+    /// sessions stay: see [`Self::close_sessions`].
+    ///
+    /// # Errors
+    /// Internal, when the account is on another shard; those of the database.
+    pub async fn set_password<A>(&self, account: Id<A>, hash: PasswordHash) -> Result<()> {
+        if account.shard() != self.shard() {
+            return Err(Error::internal(format!(
+                "the password of an account on {} can't be written on {}",
+                account.shard(),
+                self.shard()
+            )));
+        }
+        let sql = "INSERT INTO tripod_password (account_id, hash) VALUES ($1, $2) \
+                   ON CONFLICT (account_id) DO UPDATE SET hash = excluded.hash";
+        let values = [account.into(), hash.0.into()];
+        self.connection().execute_raw(statement(self.connection(), sql, values)).await?;
+        Ok(())
+    }
+
+    /// Deletes an account's password and closes its sessions: nobody can log in to it any more.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn delete_password<A>(&self, account: Id<A>) -> Result<()> {
+        let sql = "DELETE FROM tripod_password WHERE account_id = $1";
+        self.connection().execute_raw(statement(self.connection(), sql, [account.into()])).await?;
+        // After it: a log-in that held the password has its session by now.
+        self.close_sessions(account).await
+    }
+
+    /// Whether this is still an account's password, which nobody changes until the transaction ends.
+    async fn lock_password<A>(&self, account: Id<A>, verified: &PasswordHash) -> Result<bool> {
+        // The one writer of a file is alone.
+        let lock = match self.connection().get_database_backend() {
+            DbBackend::Postgres => " FOR UPDATE",
+            _ => "",
+        };
+        let sql = format!("SELECT 1 FROM tripod_password WHERE account_id = $1 AND hash = $2{lock}");
+        let select = statement(self.connection(), &sql, [account.into(), verified.0.clone().into()]);
+        Ok(self.connection().query_one_raw(select).await?.is_some())
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn only_the_right_password_verifies() {
-        let passwords = Passwords::new().unwrap();
-        let stored = passwords.hash("correct horse".to_owned()).await.unwrap();
-        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
-        assert!(passwords.verify("correct horse".to_owned(), Some(stored.clone())).await.unwrap());
-        assert!(!passwords.verify("wrong horse".to_owned(), Some(stored)).await.unwrap());
-        assert!(!passwords.verify("correct horse".to_owned(), None).await.unwrap());
-        assert!(passwords.verify("x".to_owned(), Some("not a hash".to_owned())).await.is_err());
+impl Sessions {
+    /// Closes all of an account's sessions but this one in the transaction.
+    async fn close_others(&self, tx: &Tx, account: i64, this: Id<Session>) -> Result<()> {
+        let sql = "DELETE FROM tripod_session WHERE account_id = $1 AND id <> $2 RETURNING id";
+        self.delete(tx, sql, [account.into(), this.into()]).await.map(drop)
     }
 }

@@ -137,6 +137,11 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side.")
     }
 
+    /// Its status, for a response.
+    pub fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     /// The same problem with another `type`, for one that clients tell apart by more than its status.
     #[must_use]
     pub fn of_kind(mut self, uri: &'static str) -> Self {
@@ -152,7 +157,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = self.status_code();
         // A struct of strings and a number cannot fail to serialise.
         let json = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = Response::new(Body::from(json));

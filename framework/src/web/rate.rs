@@ -18,6 +18,7 @@ use governor::{DefaultKeyedRateLimiter, Quota};
 
 use super::{SessionCookie, SignedIn, hash_text};
 use crate::error::{Error, Result};
+use crate::id::Id;
 use crate::redis::{Redis, Script};
 
 /// Buckets of one limit past which the full ones are forgotten.
@@ -44,13 +45,38 @@ impl RateLimit {
     }
 }
 
-/// All requests of one account, or of one network without an account: far more than people make,
-/// and far fewer than a loop does.
-const REQUESTS: RateLimit = RateLimit::new("requests", 1_200, 60);
+/// The limits that the framework checks itself; those of an app's own operations are their handlers'. An
+/// app sets them with [`AppBuilder::request_limits`](crate::app::AppBuilder::request_limits).
+///
+/// ```
+/// use tripod::web::{RateLimit, RequestLimits};
+/// let limits = RequestLimits { requests: RateLimit::new("requests", 300, 60), ..RequestLimits::default() };
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLimits {
+    /// All requests of one account, or of one network without an account. By default 1,200 a minute: far
+    /// more than people make, and far fewer than a loop does.
+    pub requests: RateLimit,
+    /// Requests with a token, good or made up, of one network: looking it up costs a read. By default
+    /// 6,000 a minute, as many people may share a network.
+    pub tokens: RateLimit,
+    /// Attempts to log in to one account, from anywhere, or to change its password. By default 20 in ten
+    /// minutes.
+    pub log_ins_by_name: RateLimit,
+    /// Attempts to log in from one network, to any account. By default 60 in ten minutes.
+    pub log_ins_of_network: RateLimit,
+}
 
-/// Requests with a token, good or made up, of one network: looking it up costs a read. Many people
-/// may share a network, so it is generous.
-const TOKENS: RateLimit = RateLimit::new("tokens", 6_000, 60);
+impl Default for RequestLimits {
+    fn default() -> Self {
+        Self {
+            requests: RateLimit::new("requests", 1_200, 60),
+            tokens: RateLimit::new("tokens", 6_000, 60),
+            log_ins_by_name: RateLimit::new("log_ins_by_name", 20, 600),
+            log_ins_of_network: RateLimit::new("log_ins_of_network", 60, 600),
+        }
+    }
+}
 
 /// Middleware, before tokens are looked up: bounds how many of them a network may try.
 pub async fn limit_tokens(
@@ -63,7 +89,7 @@ pub async fn limit_tokens(
     let has_token = headers.contains_key(AUTHORIZATION) || cookie.read(headers).is_some();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().filter(|_| has_token);
     if let Some(ConnectInfo(peer)) = peer
-        && let Err(error) = limits.check(TOKENS, peer.ip()).await
+        && let Err(error) = limits.check(limits.of_requests.tokens, peer.ip()).await
     {
         return error.into_response();
     }
@@ -82,7 +108,7 @@ pub async fn limit_requests(State(limits): State<RateLimits>, request: Request, 
         peer.map(|ConnectInfo(peer)| RateLimitKey::from(peer.ip()))
     };
     if let Some(key) = account.or_else(network)
-        && let Err(error) = limits.check(REQUESTS, key).await
+        && let Err(error) = limits.check(limits.of_requests.requests, key).await
     {
         return error.into_response();
     }
@@ -99,6 +125,12 @@ pub enum RateLimitKey {
     Network([u8; 8]),
     /// A name, such as the one somebody tries to log in with.
     Name(String),
+}
+
+impl<T> From<Id<T>> for RateLimitKey {
+    fn from(account: Id<T>) -> Self {
+        Self::Account(account.raw())
+    }
 }
 
 impl From<IpAddr> for RateLimitKey {
@@ -147,12 +179,23 @@ pub struct RateLimits {
     enabled: bool,
     redis: Option<Redis>,
     limiters: Arc<RwLock<HashMap<&'static str, Arc<Limiter>>>>,
+    of_requests: RequestLimits,
 }
 
 impl RateLimits {
     /// Buckets in Redis, or else in this process. When not `enabled`, nothing is ever refused.
     pub fn new(enabled: bool, redis: Option<Redis>) -> Self {
-        Self { enabled, redis, limiters: Arc::default() }
+        Self { enabled, redis, limiters: Arc::default(), of_requests: RequestLimits::default() }
+    }
+
+    /// The same buckets, with these limits for every request.
+    #[must_use]
+    pub fn with_request_limits(self, of_requests: RequestLimits) -> Self {
+        Self { of_requests, ..self }
+    }
+
+    pub(super) fn of_requests(&self) -> &RequestLimits {
+        &self.of_requests
     }
 
     /// Counts one request against a limit.

@@ -46,8 +46,8 @@ pub(super) const MIGRATION: Migration = || {
 
 /// What tokens begin with, so that a leaked one is recognised for what it is.
 const PREFIX: &str = "tri_";
-/// Sessions of an account; one more closes the oldest.
-const SESSIONS: i64 = 100;
+/// Sessions of an account at most, unless the app says otherwise.
+pub(crate) const DEFAULT_PER_ACCOUNT: u32 = 100;
 const SECRET_BYTES: usize = 32;
 /// How long a session is cached at most, should nobody say that it was closed.
 const TTL: Duration = Duration::from_secs(60);
@@ -74,6 +74,7 @@ pub struct Sessions(Arc<Inner>);
 struct Inner {
     shards: Shards,
     stored: Region<Stored>,
+    per_account: u32,
 }
 
 impl Tx {
@@ -104,18 +105,19 @@ struct Stored {
 }
 
 impl Sessions {
-    /// The sessions of these shards, through their cache.
+    /// The sessions of these shards, through their cache. An account has so many at most; one more closes
+    /// the oldest.
     ///
     /// # Panics
     /// When they are made twice of the same shards.
-    pub fn new(shards: Shards) -> Self {
+    pub fn new(shards: Shards, per_account: u32) -> Self {
         let loaded = shards.clone();
         let config = RegionConfig { name: "tripod.session".to_owned(), version: VERSION, ttl: TTL };
         let stored = Region::new(shards.cache(), config, move |ids| {
             let shards = loaded.clone();
             async move { load(&shards, ids).await }
         });
-        let inner = Arc::new(Inner { shards: shards.clone(), stored });
+        let inner = Arc::new(Inner { shards: shards.clone(), stored, per_account });
         shards.provide(&inner);
         Self(inner)
     }
@@ -137,7 +139,7 @@ impl Sessions {
         tx.changes(self.0.stored.changed(id.raw()));
         let oldest = "DELETE FROM tripod_session WHERE account_id = $1 AND id NOT IN \
                       (SELECT id FROM tripod_session WHERE account_id = $1 ORDER BY id DESC LIMIT $2) RETURNING id";
-        self.delete(tx, oldest, [account.into(), SESSIONS.into()]).await?;
+        self.delete(tx, oldest, [account.into(), i64::from(self.0.per_account).into()]).await?;
         let mut token = id.raw().to_be_bytes().to_vec();
         token.extend(secret);
         Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(token)))
@@ -156,7 +158,12 @@ impl Sessions {
     }
 
     /// Deletes the sessions that `sql` says and gives back.
-    async fn delete(&self, tx: &Tx, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
+    pub(super) async fn delete(
+        &self,
+        tx: &Tx,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<u64> {
         let rows = tx.connection().query_all_raw(statement(tx.connection(), sql, values)).await?;
         for row in &rows {
             tx.changes(self.0.stored.changed(row.try_get_by_index(0)?));

@@ -48,6 +48,14 @@ impl TextFields {
         text
     }
 
+    /// A new password: 8 to 200 characters, of any kind.
+    pub fn password(&mut self, field: &str, password: &str) {
+        let (characters, count) = (8..=200, password.chars().count());
+        if !characters.contains(&count) {
+            self.refuse(field, length(&characters, count));
+        }
+    }
+
     /// Says what is wrong with a field, in words that follow its name.
     pub fn refuse(&mut self, field: &str, detail: impl Into<String>) {
         self.errors.push(FieldError::new(field, detail));
@@ -62,13 +70,23 @@ impl TextFields {
     }
 }
 
-/// One text field; see [`TextFields::text`].
+/// One text field, of several lines; see [`TextFields::text`].
 ///
 /// # Errors
 /// Invalid, naming the field.
 pub fn text_field(field: &str, text: &str, characters: RangeInclusive<usize>) -> Result<String> {
     let mut fields = TextFields::default();
     let text = fields.text(field, text, characters);
+    fields.check().map(|()| text)
+}
+
+/// One text field of one line, such as a name; see [`TextFields::line`].
+///
+/// # Errors
+/// Invalid, naming the field.
+pub fn line_field(field: &str, text: &str, characters: RangeInclusive<usize>) -> Result<String> {
+    let mut fields = TextFields::default();
+    let text = fields.line(field, text, characters);
     fields.check().map(|()| text)
 }
 
@@ -105,6 +123,14 @@ mod tests {
         ] {
             let error = text_field("a", bad, 1..=3).unwrap_err();
             assert_eq!(error.to_string(), format!("a {says}"), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_has_no_breaks() {
+        assert_eq!(line_field("a", " one\n", 1..=3).unwrap(), "one");
+        for bad in ["o\ne", "o\re"] {
+            assert_eq!(line_field("a", bad, 1..=3).unwrap_err().to_string(), "a must be one line");
         }
     }
 

@@ -3,12 +3,12 @@
 use axum::body::Bytes;
 use axum::extract::State;
 use tripod::web::body::BodyBytes;
-use tripod::web::{IdempotencyKey, Json, Keyed, Once, SignedIn};
+use tripod::web::{IdempotencyKey, Json, Keyed, Once};
 use tripod::{App, Result};
 
 use super::own;
 use crate::entity::AccountId;
-use crate::posts::take_upload;
+use crate::posts::Uploader;
 use crate::views::User;
 use crate::visibility::no_account;
 
@@ -16,11 +16,10 @@ use crate::visibility::no_account;
 pub async fn change_avatar(app: &App, me: AccountId, once: &Once, bytes: Bytes, field: &str) -> Result<()> {
     let change = async {
         let processed = app.pictures.process(bytes).await.map_err(|error| error.at_field(field))?;
-        let (mut pictures, upload) = app.store_pictures(me, [(processed, String::new())]).await?;
+        let (picture, upload) = app.store_picture(me, processed, "").await?;
         let change = once.write(me, move |tx| async move {
             let mut old = None;
-            let account =
-                tx.update(me, |account| old = std::mem::replace(&mut account.avatar, pictures.pop()));
+            let account = tx.update(me, |account| old = account.avatar.replace(picture));
             account.await?.filter(|account| !account.deleted).ok_or_else(no_account)?;
             tx.keep(upload).await?;
             if let Some(old) = old {
@@ -40,10 +39,9 @@ pub async fn change_avatar(app: &App, me: AccountId, once: &Once, bytes: Bytes, 
     responses((status = 200, description = "Your profile as it is now.", body = User)))]
 pub async fn set_avatar(
     State(app): State<App>,
-    me: SignedIn,
+    Uploader(me): Uploader,
     Keyed(once, BodyBytes(bytes)): Keyed<BodyBytes>,
 ) -> Result<Json<User>> {
-    take_upload(&app, me.id()).await?;
     change_avatar(&app, me.id(), &once, bytes, "").await?;
     own(&app, me.id()).await.map(Json)
 }

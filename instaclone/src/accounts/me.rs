@@ -35,7 +35,7 @@ pub struct ProfileTexts {
 
 /// One's own profile, as it is at this moment.
 pub async fn own(app: &App, me: AccountId) -> Result<User> {
-    views::account(app, &app.primary(), Viewer::Account(me.raw()), me).await
+    views::account(app, &app.primary(), Viewer::from(me), me).await
 }
 
 /// Changes one's own profile, and gives its texts as they are now.
@@ -70,7 +70,7 @@ pub async fn delete(app: &App, me: AccountId) -> Result<()> {
         });
         deleted.await?;
         tx.delete(credential::of(me)).await?;
-        tx.close_sessions(me).await?;
+        tx.delete_password(me).await?;
         if let Some(avatar) = avatar {
             tx.delete_files(avatar.keys()?).await?;
         }

@@ -1,26 +1,17 @@
 //! Log in, log out, and the devices that are signed in.
 
-use std::net::SocketAddr;
-
-use axum::extract::{ConnectInfo, State};
-use axum::http::header::USER_AGENT;
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tripod::access::Viewer;
 use tripod::id::Id;
-use tripod::web::{Json, NoStore, Page, Path, RateLimit, RateLimitKey, Session, SignedIn, TextFields};
+use tripod::web::{ClientInfo, Json, NoStore, Page, PasswordChange, Path, Session, SignedIn, TextFields};
 use tripod::{App, Error, Result};
 use utoipa::ToSchema;
 
 use super::users::{SignedInUser, by_username, username};
-use crate::entity::{AccountId, credential};
 use crate::views;
-
-/// Attempts to log in to one account, from anywhere.
-const LOG_INS_BY_NAME: RateLimit = RateLimit::new("log_in_by_name", 20, 600);
-/// Attempts to log in from one network, to any account.
-const LOG_INS_BY_NETWORK: RateLimit = RateLimit::new("log_in_by_network", 60, 600);
 
 /// The id of a session.
 pub type SessionId = Id<Session>;
@@ -45,58 +36,18 @@ pub struct Device {
     pub current: bool,
 }
 
-/// What a device says it is.
-pub(super) fn device(headers: &HeaderMap) -> String {
-    headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("unknown").to_owned()
-}
-
-/// Logs in with a name and a password, from this address.
-pub async fn log_in_as(
-    app: &App,
-    peer: SocketAddr,
-    headers: &HeaderMap,
-    credentials: Credentials,
-) -> Result<SignedInUser> {
-    app.limits.check(LOG_INS_BY_NETWORK, peer.ip()).await?;
+/// Logs in with a name and a password.
+pub async fn log_in_as(app: &App, client: ClientInfo, credentials: Credentials) -> Result<SignedInUser> {
     let read = app.cached();
     let mut fields = TextFields::default();
     let name = username(&mut fields, &credentials.username);
     // A name that nobody can have is a wrong one, like any other.
-    let known = if fields.check().is_ok() {
-        app.limits.check(LOG_INS_BY_NAME, RateLimitKey::Name(name.clone())).await?;
-        by_username(&read, &name).await?.filter(|account| !account.peek().deleted)
-    } else {
-        None
+    let account = match fields.check() {
+        Ok(()) => by_username(&read, &name).await?.map(|account| account.peek().id),
+        Err(_) => None,
     };
-    let stored = match &known {
-        Some(account) => app.primary().find(credential::of(account.peek().id)).await?,
-        None => None,
-    };
-    let stored = stored.map(|credential| credential.into_inner_unchecked().password_hash);
-    if !app.passwords.verify(credentials.password, stored).await? {
-        return Err(wrong());
-    }
-    let id = known.ok_or_else(wrong)?.peek().id;
-    let token = open_session(app, id, device(headers)).await?;
-    let user = views::account(app, &read, Viewer::Account(id.raw()), id).await;
-    Ok(SignedInUser { user: user.map_err(|error| if error.is_absent() { wrong() } else { error })?, token })
-}
-
-/// Opens a session of an account that exists: looked at in the same transaction, because it may be
-/// deleted while its password is being checked. Whoever deletes it waits until this session is there to
-/// be closed.
-pub(super) async fn open_session(app: &App, id: AccountId, device: String) -> Result<String> {
-    let open = app.write(id, move |tx| async move {
-        let account = tx.find_for_update(id).await?;
-        account.filter(|account| !account.peek().deleted).ok_or_else(wrong)?;
-        tx.open_session(id, &device).await
-    });
-    open.await
-}
-
-/// The answer to a log-in that does not fit, whatever about it does not.
-fn wrong() -> Error {
-    Error::unauthenticated("The user name or the password is wrong.")
+    let (id, token) = app.passwords.log_in(client, &name, account, credentials.password).await?;
+    Ok(SignedInUser { user: views::account(app, &read, Viewer::from(id), id).await?, token })
 }
 
 /// The signed-in devices of an account, newest first.
@@ -124,11 +75,10 @@ pub async fn close(app: &App, SignedIn(current): &SignedIn, id: SessionId) -> Re
     security(()), responses((status = 201, description = "Logged in.", body = SignedInUser)))]
 pub async fn log_in(
     State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
+    client: ClientInfo,
     Json(credentials): Json<Credentials>,
 ) -> Result<NoStore<(StatusCode, Json<SignedInUser>)>> {
-    let signed_in = log_in_as(&app, peer, &headers, credentials).await?;
+    let signed_in = log_in_as(&app, client, credentials).await?;
     Ok(NoStore((StatusCode::CREATED, Json(signed_in))))
 }
 
@@ -158,5 +108,18 @@ pub async fn close_session(
     Path(id): Path<SessionId>,
 ) -> Result<StatusCode> {
     close(&app, &me, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Change your password. All other devices are logged out.
+#[utoipa::path(put, path = "/me/password", tag = "accounts", operation_id = "changePassword", security(("bearer" = [])),
+    request_body = PasswordChange,
+    responses((status = 204, description = "It is changed, and only this device is still signed in.")))]
+pub async fn change_password(
+    State(app): State<App>,
+    me: SignedIn,
+    Json(change): Json<PasswordChange>,
+) -> Result<StatusCode> {
+    app.passwords.change(&me, change).await?;
     Ok(StatusCode::NO_CONTENT)
 }

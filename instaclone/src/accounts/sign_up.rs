@@ -1,19 +1,18 @@
 //! Sign-up: the account and its user name commit together on the name's shard.
 
-use std::net::SocketAddr;
-
-use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::State;
+use axum::http::StatusCode;
 use sea_orm::ActiveValue::Set;
 use serde::Deserialize;
 use tripod::access::Viewer;
 use tripod::id::Shard;
 use tripod::shard::Tx;
-use tripod::web::{IdempotencyKey, Json, NoStore, Problem, RateLimit, TextFields, hash_text};
+use tripod::web::{
+    ClientInfo, IdempotencyKey, Json, NoStore, PasswordHash, Problem, RateLimit, TextFields, hash_text,
+};
 use tripod::{App, Error, Result};
 use utoipa::ToSchema;
 
-use super::session::{device, open_session};
 use super::users::{SignedInUser, by_username, username};
 use crate::entity::{AccountId, account, credential, username as name_entity};
 use crate::views;
@@ -38,21 +37,18 @@ pub struct NewAccount {
     pub full_name: Option<String>,
 }
 
-/// Signs up, from this address. A sign-up whose reply was lost may be sent again under its key.
+/// Signs up. A sign-up whose reply was lost may be sent again under its key.
 pub async fn sign_up_as(
     app: &App,
-    peer: SocketAddr,
-    headers: &HeaderMap,
+    client: ClientInfo,
     key: Option<&[u8]>,
     new: NewAccount,
 ) -> Result<SignedInUser> {
-    app.limits.check(SIGN_UPS, peer.ip()).await?;
+    app.limits.check(SIGN_UPS, client.address).await?;
     let mut fields = TextFields::default();
     let name = username(&mut fields, &new.username);
     let full_name = fields.text("full_name", new.full_name.as_deref().unwrap_or_default(), 0..=64);
-    if !(8..=200).contains(&new.password.chars().count()) {
-        fields.refuse("password", "must have 8 to 200 characters");
-    }
+    fields.password("password", &new.password);
     let email = new.email.as_deref().map(|email| fields.text("email", email, 0..=254));
     if email.as_deref().is_some_and(|email| !is_address(email)) {
         fields.refuse("email", "must be an address such as kevin@example.org");
@@ -70,37 +66,40 @@ pub async fn sign_up_as(
     };
     let credential = credential::ActiveModel {
         email: Set(email),
-        password_hash: Set(app.passwords.hash(new.password.clone()).await?),
         sign_up_key: Set(key.map(hash_text)),
         ..Default::default()
     };
-    let (device, claimed) = (device(headers), name.clone());
-    let made = app.write(Shard::of_text(&name), {
-        let device = device.clone();
-        move |tx| async move {
-            let id = claim(&tx, &claimed, row, credential).await?;
-            Ok((id, tx.open_session(id, &device).await?))
-        }
+    let password = app.passwords.hash(new.password.clone()).await?;
+    let (device, claimed) = (client.device.clone(), name.clone());
+    let made = app.write(Shard::of_text(&name), move |tx| async move {
+        let id = claim(&tx, &claimed, row, credential, password).await?;
+        Ok((id, tx.open_session(id, &device).await?))
     });
     let (id, token) = match made.await {
-        Err(error) if error.is_conflict() => {
-            repeated(app, key, &name, new.password, device).await?.ok_or(error)?
-        }
+        Err(error) if error.is_conflict() => match repeated(app, key, &name).await? {
+            Some(id) => match app.passwords.log_in(client, &name, Some(id), new.password).await {
+                Err(wrong) if wrong.is_unauthenticated() => return Err(error),
+                logged_in => logged_in?,
+            },
+            None => return Err(error),
+        },
         made => made?,
     };
-    let user = views::account(app, &app.primary(), Viewer::Account(id.raw()), id).await?;
+    let user = views::account(app, &app.primary(), Viewer::from(id), id).await?;
     Ok(SignedInUser { user, token })
 }
 
-/// The account, its credentials and its user name.
+/// The account, its credentials, its password and its user name.
 pub async fn claim(
     tx: &Tx,
     name: &str,
     row: account::ActiveModel,
     credential: credential::ActiveModel,
+    password: PasswordHash,
 ) -> Result<AccountId> {
     let id = tx.insert(row).await?;
     tx.insert(credential::ActiveModel { id: Set(credential::of(id)), ..credential }).await?;
+    tx.set_password(id, password).await?;
     let whose = name_entity::ActiveModel { account_id: Set(id), ..Default::default() };
     match tx.claim_text(name, whose).await? {
         true => Ok(id),
@@ -108,27 +107,16 @@ pub async fn claim(
     }
 }
 
-/// A sign-up whose reply was lost and that is sent again: the same key and the same password.
-/// Tokens are not kept, so the repeat gets one of its own.
-async fn repeated(
-    app: &App,
-    key: Option<&[u8]>,
-    name: &str,
-    password: String,
-    device: String,
-) -> Result<Option<(AccountId, String)>> {
+/// The account of a sign-up whose reply was lost and that is sent again under its key. Whoever knows its
+/// password, too, gets a token of their own, as tokens are not kept.
+async fn repeated(app: &App, key: Option<&[u8]>, name: &str) -> Result<Option<AccountId>> {
     let read = app.primary();
     let Some(key) = key else { return Ok(None) };
     let Some(account) = by_username(&read, name).await? else { return Ok(None) };
     let id = account.peek().id;
-    let Some(credential) = read.find(credential::of(id)).await? else { return Ok(None) };
-    let credential = credential.into_inner_unchecked();
-    let same_key = credential.sign_up_key == Some(hash_text(key));
-    if !same_key || !app.passwords.verify(password, Some(credential.password_hash)).await? {
-        return Ok(None);
-    }
-    let token = open_session(app, id, device).await?;
-    Ok(Some((id, token)))
+    let credential = read.find(credential::of(id)).await?;
+    let same_key = |key_hash: Option<String>| key_hash == Some(hash_text(key));
+    Ok(credential.filter(|found| same_key(found.peek().sign_up_key.clone())).map(|_| id))
 }
 
 /// Whether it could be an address; only a mail to it can prove that it is one.
@@ -145,11 +133,10 @@ fn is_address(text: &str) -> bool {
               (status = 409, description = "The user name is taken.", body = Problem, content_type = "application/problem+json")))]
 pub async fn sign_up(
     State(app): State<App>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
+    client: ClientInfo,
     key: IdempotencyKey,
     Json(new): Json<NewAccount>,
 ) -> Result<NoStore<(StatusCode, Json<SignedInUser>)>> {
-    let signed_in = sign_up_as(&app, peer, &headers, key.as_bytes(), new).await?;
+    let signed_in = sign_up_as(&app, client, key.as_bytes(), new).await?;
     Ok(NoStore((StatusCode::CREATED, Json(signed_in))))
 }

@@ -76,15 +76,13 @@ async fn draw_photo(app: App, author: AccountId, drawing: draw::Drawing) -> anyh
 async fn store(app: &App, shard: Shard, pixels: Pixmap, alt: String) -> anyhow::Result<Photo> {
     let (width, height) = (pixels.width(), pixels.height());
     let processed = app.pictures.process_drawn(width, height, pixels.take()).await?;
-    let (mut pictures, upload) = app.store_pictures(shard, [(processed, alt)]).await?;
-    let picture = pictures.pop().ok_or_else(|| anyhow::anyhow!("a picture was not stored"))?;
-    Ok((picture, upload))
+    Ok(app.store_picture(shard, processed, alt).await?)
 }
 
 /// Creates the accounts, with their pictures, in the first two days.
 async fn sign_up(demo: &Demo, progress: &Progress) -> anyhow::Result<Vec<AccountId>> {
     progress.begin("people", PEOPLE.len());
-    let password_hash = demo.app.passwords.hash(PASSWORD.to_owned()).await?;
+    let password = demo.app.passwords.hash(PASSWORD.to_owned()).await?;
     let mut ids = Vec::new();
     for (index, person) in PEOPLE.iter().enumerate() {
         demo.move_to(SPAN.saturating_sub(Duration::from_secs(index as u64 * 4_021)));
@@ -101,15 +99,12 @@ async fn sign_up(demo: &Demo, progress: &Progress) -> anyhow::Result<Vec<Account
             deleted: Set(false),
             ..Default::default()
         };
-        let credential = credential::ActiveModel {
-            email: Set(None),
-            password_hash: Set(password_hash.clone()),
-            sign_up_key: Set(None),
-            ..Default::default()
-        };
+        let credential =
+            credential::ActiveModel { email: Set(None), sign_up_key: Set(None), ..Default::default() };
+        let password = password.clone();
         let made = demo.app.write(shard, move |tx| async move {
             tx.keep(upload).await?;
-            accounts::claim(&tx, person.username, row, credential).await
+            accounts::claim(&tx, person.username, row, credential, password).await
         });
         ids.push(made.await?);
         progress.step();

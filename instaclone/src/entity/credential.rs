@@ -1,5 +1,5 @@
-//! The credentials of accounts. They are separate from the account, which is cached and read for
-//! everyone who sees it.
+//! The private data of accounts, shown to no one. It is separate from the account, which is cached and
+//! read for everyone who sees it. The framework keeps the password.
 
 use sea_orm::entity::prelude::*;
 use tripod::id::Id;
@@ -15,7 +15,6 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Id<Entity>,
     pub email: Option<String>,
-    pub password_hash: String,
     /// The hash of the `Idempotency-Key` of the sign-up, if any.
     pub sign_up_key: Option<String>,
 }

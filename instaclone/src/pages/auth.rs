@@ -1,14 +1,11 @@
 //! The way in and out: log in, sign up, log out.
 
-use std::net::SocketAddr;
-
 use askama::Template;
-use axum::extract::ConnectInfo;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use tripod::App;
-use tripod::web::{FieldError, Form, IdempotencyKey, Problem, Query, SessionCookie};
+use tripod::web::{ClientInfo, FieldError, Form, IdempotencyKey, Problem, Query, SessionCookie};
 
 use super::context::{PageContext, local};
 use super::frame::{FormErrors, page, page_of};
@@ -65,11 +62,11 @@ pub async fn log_in_form(cx: PageContext, Query(Next { next }): Query<Next>) -> 
 
 pub async fn log_in(
     cx: PageContext,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    client: ClientInfo,
     Form(typed): Form<LogIn>,
 ) -> Result<Response, Problem> {
     let credentials = Credentials { username: typed.username.clone(), password: typed.password };
-    match accounts::log_in_as(&cx.app, peer, &cx.headers, credentials).await {
+    match accounts::log_in_as(&cx.app, client, credentials).await {
         Ok(signed_in) => enter(&cx.app, &signed_in.token, typed.next.as_deref()),
         Err(error) => {
             let form_errors = FormErrors::of(error)?;
@@ -95,7 +92,7 @@ pub async fn sign_up_form(cx: PageContext) -> Result<Response, Problem> {
 
 pub async fn sign_up(
     cx: PageContext,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    client: ClientInfo,
     key: IdempotencyKey,
     Form(typed): Form<SignUp>,
 ) -> Result<Response, Problem> {
@@ -105,7 +102,7 @@ pub async fn sign_up(
         email: Some(typed.email.clone()).filter(|email| !email.trim().is_empty()),
         full_name: Some(typed.full_name.clone()),
     };
-    match accounts::sign_up_as(&cx.app, peer, &cx.headers, key.as_bytes(), new).await {
+    match accounts::sign_up_as(&cx.app, client, key.as_bytes(), new).await {
         Ok(signed_in) => enter(&cx.app, &signed_in.token, None),
         Err(error) => {
             let mut problem = Problem::from(error);

@@ -136,9 +136,9 @@ pub struct Under {
 pub async fn delete_comment(
     cx: PageContext,
     Path(id): Path<CommentId>,
-    Form(under): Form<Under>,
+    Keyed(once, Form(under)): Keyed<Form<Under>>,
 ) -> Result<Response, Problem> {
-    comments::remove(&cx.app, cx.my_id()?, id).await?;
+    comments::remove(&cx.app, cx.my_id()?, &once, id).await?;
     if cx.wants_piece() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
@@ -148,9 +148,9 @@ pub async fn delete_comment(
 pub async fn change_caption(
     cx: PageContext,
     Path(id): Path<PostId>,
-    Form(change): Form<PostChange>,
+    Keyed(once, Form(change)): Keyed<Form<PostChange>>,
 ) -> Result<Response, Problem> {
-    let (me, once) = (cx.my_id()?, Once::without_key(cx.app.shards.clone()));
+    let me = cx.my_id()?;
     let changed = async { posts::change_caption(&cx.app, me, &once, id, change.checked()?).await };
     match changed.await {
         Ok(_) => Ok(Redirect::to(&format!("/p/{id}")).into_response()),
@@ -161,8 +161,8 @@ pub async fn change_caption(
     }
 }
 
-pub async fn delete(cx: PageContext, Path(id): Path<PostId>) -> Result<Response, Problem> {
-    posts::remove_own(&cx.app, cx.my_id()?, &Once::without_key(cx.app.shards.clone()), id).await?;
+pub async fn delete(cx: PageContext, Path(id): Path<PostId>, once: Once) -> Result<Response, Problem> {
+    posts::remove_own(&cx.app, cx.my_id()?, &once, id).await?;
     let me = cx.me.as_ref().map(|(_, author)| author.username.clone()).unwrap_or_default();
     Ok(Redirect::to(&format!("/u/{me}")).into_response())
 }

@@ -1,8 +1,8 @@
 //! The page that shows an error.
 
 use askama::Template;
+use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
-use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use tripod::RequestHead;
 use tripod::web::Problem;
@@ -48,8 +48,7 @@ pub fn page(request: &RequestHead, problem: Problem) -> Response {
         detail: messages.say(problem.errors.first().map_or(&problem.detail, |error| &error.detail)),
         style: assets::path("style.css"),
     };
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    page_of(status, &page).unwrap_or_else(Problem::into_response)
+    page_of(problem.status_code(), &page).unwrap_or_else(Problem::into_response)
 }
 
 /// A path, escaped as a query parameter's value.

@@ -1,20 +1,19 @@
 //! The account's settings: picture, profile, devices, language and deletion.
 
 use askama::Template;
-use axum::extract::{FromRequest, Request};
+use axum::body::Bytes;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use tripod::Result;
-use tripod::web::body::Multipart;
-use tripod::web::{Form, IdempotencyKey, Once, Path, Problem, Query};
+use tripod::web::{Form, Keyed, MultipartForm, Path, Problem, Query};
 
 use super::auth;
 use super::context::PageContext;
 use super::frame::{FormErrors, page_of};
 use super::messages;
 use crate::accounts::{self, Device, ProfileChange, SessionId};
-use crate::posts;
+use crate::posts::Uploader;
 use crate::views::User;
 
 /// Redirects to the settings. A refused form is shown at the address it was sent to; reloading that
@@ -112,34 +111,33 @@ async fn answer<T>(
     }
 }
 
-pub async fn change_profile(cx: PageContext, Form(typed): Form<Profile>) -> Result<Response, Problem> {
+pub async fn change_profile(
+    cx: PageContext,
+    Keyed(once, Form(typed)): Keyed<Form<Profile>>,
+) -> Result<Response, Problem> {
     let change = ProfileChange {
         full_name: Some(typed.full_name.clone()),
         bio: Some(typed.bio.clone()),
         is_private: None,
     };
-    let once = Once::without_key(cx.app.shards.clone());
     let done = accounts::change_profile(cx.my_id()?, &once, change).await;
     answer(cx, done.map_err(Problem::from), Some(typed)).await
 }
 
+/// The form with one's picture.
+#[derive(Deserialize)]
+pub struct NewPicture {
+    picture: Bytes,
+}
+
 pub async fn change_avatar(
     cx: PageContext,
-    key: IdempotencyKey,
-    request: Request,
+    Uploader(me): Uploader,
+    form: Result<Keyed<MultipartForm<NewPicture>>, Problem>,
 ) -> Result<Response, Problem> {
-    let me = cx.my_id()?;
     let done = async {
-        posts::take_upload(&cx.app, me).await?;
-        let Multipart(mut parts) = Multipart::from_request(request, &()).await?;
-        while let Some(part) = parts.next_field().await? {
-            if part.name() == Some("picture") {
-                let bytes = part.bytes().await?;
-                let once = key.with_content([bytes.as_ref()]);
-                return Ok(accounts::change_avatar(&cx.app, me, &once, bytes, "picture").await?);
-            }
-        }
-        Err(Problem::invalid("picture", "must not be empty"))
+        let Keyed(once, MultipartForm(new)) = form?;
+        Ok(accounts::change_avatar(&cx.app, me.id(), &once, new.picture, "picture").await?)
     };
     let done: Result<(), Problem> = done.await;
     answer(cx, done, None).await

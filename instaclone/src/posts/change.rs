@@ -16,7 +16,7 @@ const PAGE: u64 = 200;
 
 /// The post with this id, if it belongs to the account.
 async fn own(app: &App, me: AccountId, id: PostId) -> Result<post::Model> {
-    let viewer = tripod::access::Viewer::Account(me.raw());
+    let viewer = tripod::access::Viewer::from(me);
     let post = visibility::post(&app.cached(), viewer, id).await?;
     match post.author_id == me {
         true => Ok((*post).clone()),

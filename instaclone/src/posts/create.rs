@@ -1,30 +1,43 @@
 //! Posting: the photos are processed and stored, and only then does the post commit, together with its
 //! fan-out.
 
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use sea_orm::ActiveValue::Set;
-use tripod::web::{Once, RateLimit, RateLimitKey};
+use tripod::web::{Once, Problem, RateLimit, SignedIn};
 use tripod::{App, Error, Result};
 
-use super::draft::Draft;
+use super::draft::{NewPost, Texts};
 use crate::entity::post::{self, Photos};
-use crate::entity::{AccountId, PostId};
+use crate::entity::{AccountId, PostId, account};
 
 /// Uploads per account.
 const UPLOADS: RateLimit = RateLimit::new("upload", 60, 3_600);
 
-/// Counts an upload against its account's limit.
-pub async fn take_upload(app: &App, me: AccountId) -> Result<()> {
-    app.limits.check(UPLOADS, RateLimitKey::Account(me.raw())).await
+/// Extractor of a signed-in account that is within its limit of uploads. It comes before the body, so that
+/// no body is read in vain.
+pub struct Uploader(pub SignedIn);
+
+impl FromRequestParts<App> for Uploader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let me = SignedIn::from_request_parts(parts, app).await?;
+        app.limits.check(UPLOADS, me.id::<account::Entity>()).await?;
+        Ok(Self(me))
+    }
 }
 
-/// Publishes a checked draft: the post, its files and its author's count are one transaction.
-pub async fn publish(app: &App, me: AccountId, once: &Once, draft: Draft) -> Result<PostId> {
+/// Publishes a post: the row, its files and its author's count are one transaction.
+pub async fn publish(app: &App, me: AccountId, once: &Once, new: &NewPost) -> Result<PostId> {
+    let Texts { caption, location, alts } = new.texts()?;
     let publish = async {
-        let (photos, upload) = app.store_pictures(me, draft.pictures.into_iter().zip(draft.alts)).await?;
+        let pictures = new.pictures(app).await?;
+        let (photos, upload) = app.store_pictures(me, pictures.into_iter().zip(alts)).await?;
         let row = post::ActiveModel {
             author_id: Set(me),
-            caption: Set(draft.caption),
-            location: Set(draft.location),
+            caption: Set(caption),
+            location: Set(location),
             photos: Set(Photos(photos)),
             comment_count: Set(0),
             ..Default::default()

@@ -4,13 +4,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use tripod::access::Viewer;
-use tripod::web::body::Multipart;
-use tripod::web::{IdempotencyKey, Json, Keyed, Page, PageQuery, Path, Problem, SignedIn, text_field};
+use tripod::web::{
+    IdempotencyKey, Json, Keyed, MultipartForm, Once, Page, PageQuery, Path, Problem, SignedIn, text_field,
+};
 use tripod::{App, Result};
 use utoipa::ToSchema;
 
-use super::draft::{CAPTION, Draft, NewPost};
-use super::{change_caption, of_author, publish, remove_own, take_upload};
+use super::draft::{CAPTION, NewPost};
+use super::{Uploader, change_caption, of_author, publish, remove_own};
 use crate::entity::{AccountId, PostId};
 use crate::views::{self, PostView};
 
@@ -20,16 +21,10 @@ use crate::views::{self, PostView};
     responses((status = 201, description = "The post.", body = PostView)))]
 pub async fn create_post(
     State(app): State<App>,
-    me: SignedIn,
-    key: IdempotencyKey,
-    form: Multipart,
-) -> Result<(StatusCode, Json<PostView>), Problem> {
-    take_upload(&app, me.id()).await?;
-    let mut draft = Draft::default();
-    draft.read(&app, form).await?;
-    draft.check()?;
-    let once = key.with_content(draft.digests());
-    let post = publish(&app, me.id(), &once, draft).await?;
+    Uploader(me): Uploader,
+    Keyed(once, MultipartForm(new)): Keyed<MultipartForm<NewPost>>,
+) -> Result<(StatusCode, Json<PostView>)> {
+    let post = publish(&app, me.id(), &once, &new).await?;
     Ok((StatusCode::CREATED, Json(views::post(&app, &app.primary(), me.viewer(), post).await?)))
 }
 
@@ -85,9 +80,9 @@ pub async fn delete_post(
     State(app): State<App>,
     me: SignedIn,
     Path(id): Path<PostId>,
-    key: IdempotencyKey,
+    once: Once,
 ) -> Result<StatusCode> {
-    remove_own(&app, me.id(), &key.with_content([]), id).await?;
+    remove_own(&app, me.id(), &once, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -7,7 +7,7 @@ mod handlers;
 mod lists;
 
 pub use change::{EraseComments, change_caption, remove, remove_own};
-pub use create::{publish, take_upload};
-pub use draft::Draft;
+pub use create::{Uploader, publish};
+pub use draft::NewPost;
 pub use handlers::*;
 pub use lists::{newest, of_author};

@@ -26,6 +26,7 @@ fn operations() -> Vec<Operation> {
         ("GET", "/me", none.clone(), true),
         ("PATCH", "/me", json!({"bio": "x"}), true),
         ("PUT", "/me/avatar", none.clone(), true),
+        ("PUT", "/me/password", json!({"current": "x", "new": "long enough"}), true),
         ("DELETE", "/me", none.clone(), true),
         ("GET", "/users/{user}", none.clone(), false),
         ("GET", "/users", none.clone(), false),

@@ -107,6 +107,30 @@ async fn logging_in_opens_a_session_that_can_be_closed_from_another() {
 }
 
 #[tokio::test]
+async fn a_new_password_logs_out_all_other_devices() {
+    let server = Server::start().await;
+    let api = server.api();
+    let phone = server.person("kevin").await;
+    let laptop = phone.log_in(&api).await;
+    let (old, new) = ("correct horse battery", "battery staple");
+    let change = async |current: &str, new: &str| {
+        let change = json!({"current": current, "new": new});
+        Reply::to(phone.request(Method::PUT, "/me/password").json(&change)).await
+    };
+    for (current, new, field) in [("wrong horse", new, "current"), (old, "short", "new")] {
+        let problem = change(current, new).await.problem(422);
+        assert_eq!(problem["errors"][0]["field"], field, "{problem}");
+    }
+    laptop.get("/me").await.expect(200);
+    change(old, new).await.expect(204);
+    phone.get("/me").await.expect(200);
+    laptop.get("/me").await.problem(401);
+    let log_in = |password: &str| json!({"username": phone.username, "password": password});
+    api.post("/sessions", &log_in(old)).await.problem(401);
+    api.post("/sessions", &log_in(new)).await.expect(201);
+}
+
+#[tokio::test]
 async fn a_profile_changes_only_in_what_is_sent() {
     let server = Server::start().await;
     let kevin = server.person("kevin").await;

@@ -74,6 +74,7 @@ async fn the_document_names_every_operation_of_the_contract_that_is_built() {
         "GET /me",
         "PATCH /me",
         "PUT /me/avatar",
+        "PUT /me/password",
         "DELETE /me",
         "GET /users/{id}",
         "GET /users",

@@ -79,7 +79,7 @@ pub async fn the_same_request_again_has_the_first_result(stores: &Stores) {
             assert_eq!(make(&again, author, failing).await.unwrap(), first);
         }
         let another = make(&once(stores, account, "another", "a"), author, None).await;
-        let unkeyed = make(&Once::without_key(stores.shards.clone()), author, None).await;
+        let unkeyed = make(&Once::without_key(&stores.shards), author, None).await;
         let ids = HashSet::from([first, another.unwrap(), unkeyed.unwrap()]);
         assert_eq!((ids.len(), notes(stores, author).await.len()), (3, before + 3));
         // The keys expire before the next case, whose effects are elsewhere.

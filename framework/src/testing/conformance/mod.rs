@@ -6,6 +6,7 @@ pub mod graph;
 pub mod idempotency;
 pub mod lanes;
 pub mod media;
+pub mod passwords;
 pub mod queue;
 pub mod shards;
 pub mod timeline_store;
@@ -107,6 +108,12 @@ macro_rules! conformance {
             what_may_succeed_later_is_repeated_under_its_key,
             a_key_is_free_after_a_day,
             keys_expire_and_only_when_their_day_is_over,
+        }
+        $crate::conformance! { on stores, $backing, passwords:
+            only_the_right_password_opens_a_session,
+            attempts_are_limited_by_name_and_by_network,
+            a_changed_password_closes_the_other_sessions,
+            a_log_in_that_comes_too_late_leaves_no_session,
         }
         $crate::conformance! { on backing, $backing, lanes:
             a_slow_lane_holds_up_no_other,

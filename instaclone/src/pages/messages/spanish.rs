@@ -108,6 +108,7 @@ pub static SPANISH: Messages = Messages {
         ("must have at most {} characters", "debe tener como máximo {} caracteres"),
         ("must have 8 to 200 characters", "debe tener de 8 a 200 caracteres"),
         ("must not contain control characters", "no debe contener caracteres de control"),
+        ("is required", "es obligatorio"),
         ("must not be empty", "no debe estar vacío"),
         (
             "must have 1 to 30 of the characters a-z, 0-9, '.' and '_'",
@@ -116,7 +117,8 @@ pub static SPANISH: Messages = Messages {
         ("must be an address such as kevin@example.org", "debe ser una dirección como kevin@example.org"),
         ("is taken", "ya está en uso"),
         ("is not your user name", "no es tu nombre de usuario"),
-        ("The user name or the password is wrong.", "El nombre de usuario o la contraseña no son correctos."),
+        ("is not your password", "no es tu contraseña"),
+        ("The name or the password is wrong.", "El nombre de usuario o la contraseña no son correctos."),
         ("Too many requests; try again in {} s.", "Demasiadas peticiones; inténtalo de nuevo en {} s."),
         ("The service is busy; try again in {} s.", "El servicio está ocupado; inténtalo de nuevo en {} s."),
         ("must be sent at least once, as a file", "falta: elige al menos una foto"),

@@ -1,0 +1,114 @@
+//! Passwords: who knows one gets a session, and nobody who knew one keeps it.
+
+use std::time::Duration;
+
+use futures::future::{join, join_all};
+
+use crate::error::Result;
+use crate::id::Id;
+use crate::testing::{Author, Stores};
+use crate::web::{ClientInfo, PasswordChange, Passwords, RateLimits, SignedIn};
+
+const PASSWORD: &str = "correct horse";
+
+fn passwords(stores: &Stores, is_limited: bool) -> Passwords {
+    let limits = RateLimits::new(is_limited, None);
+    Passwords::new(stores.shards.clone(), stores.sessions.clone(), limits).unwrap()
+}
+
+/// An author with a password.
+async fn member(stores: &Stores, passwords: &Passwords) -> Id<Author> {
+    let author = stores.author("member").await;
+    let hash = passwords.hash(PASSWORD.to_owned()).await.unwrap();
+    stores.shards.write(author, move |tx| async move { tx.set_password(author, hash).await }).await.unwrap();
+    author
+}
+
+fn client(last_byte: u8) -> ClientInfo {
+    ClientInfo { address: [10, 0, 0, last_byte].into(), device: "a phone".to_owned() }
+}
+
+async fn log_in(passwords: &Passwords, account: Id<Author>, password: &str) -> Result<String> {
+    let opened = passwords.log_in(client(1), "member", Some(account), password.to_owned()).await;
+    opened.map(|(_, token)| token)
+}
+
+async fn is_open(stores: &Stores, token: &str) -> bool {
+    stores.sessions.find(token).await.unwrap().is_some()
+}
+
+/// Whoever logs in gets a session; a wrong password and a name of nobody are answered alike.
+pub async fn only_the_right_password_opens_a_session(stores: &Stores) {
+    let passwords = passwords(stores, false);
+    let (rose, ivy) = super::on_two_databases(stores).await;
+    let member = member(stores, &passwords).await;
+    let token = log_in(&passwords, member, PASSWORD).await.unwrap();
+    let session = stores.sessions.find(&token).await.unwrap().expect("it is open");
+    assert_eq!((session.account, session.device.as_str()), (member.raw(), "a phone"));
+    for (account, password) in
+        [(Some(member), "wrong"), (Some(rose), PASSWORD), (Some(ivy), ""), (None, PASSWORD)]
+    {
+        let refused = passwords.log_in(client(1), "name", account, password.to_owned()).await.unwrap_err();
+        assert!(refused.is_unauthenticated(), "{refused}");
+        assert_eq!(refused.to_string(), "The name or the password is wrong.");
+    }
+    let hash = passwords.hash(PASSWORD.to_owned()).await.unwrap();
+    let astray = stores.shards.write(rose, move |tx| async move { tx.set_password(ivy, hash).await }).await;
+    assert!(astray.unwrap_err().is_internal(), "it belongs on the account's shard");
+}
+
+/// Attempts on one name from many networks run out, and those of one network on many names.
+pub async fn attempts_are_limited_by_name_and_by_network(stores: &Stores) {
+    let passwords = passwords(stores, true);
+    let attempt = async |network: u8, name: &str| {
+        passwords.log_in::<Author>(client(network), name, None, "x".to_owned()).await.unwrap_err()
+    };
+    for network in 0..20 {
+        assert!(attempt(network, "rose").await.is_unauthenticated());
+    }
+    assert!(attempt(20, "rose").await.is_limited());
+    let names: Vec<String> = (0..60).map(|n| format!("name {n}")).collect();
+    let refused = join_all(names.iter().map(|name| attempt(100, name))).await;
+    assert!(refused.iter().all(|error| error.is_unauthenticated()), "{refused:?}");
+    assert!(attempt(100, "another").await.is_limited());
+    assert!(attempt(101, "another").await.is_unauthenticated());
+}
+
+/// Whoever changes a password stays signed in, and nobody else does.
+pub async fn a_changed_password_closes_the_other_sessions(stores: &Stores) {
+    let passwords = passwords(stores, false);
+    let member = member(stores, &passwords).await;
+    let phone = log_in(&passwords, member, PASSWORD).await.unwrap();
+    let laptop = log_in(&passwords, member, PASSWORD).await.unwrap();
+    let me = SignedIn(stores.sessions.find(&phone).await.unwrap().expect("it is open"));
+    let change = async |current: &str, new: &str| {
+        let change = PasswordChange { current: current.to_owned(), new: new.to_owned() };
+        passwords.change(&me, change).await
+    };
+    for (current, new, field) in [("wrong", "battery staple", "current"), (PASSWORD, "short", "new")] {
+        let refused = change(current, new).await.unwrap_err();
+        assert!(refused.is_invalid() && refused.fields()[0].field == field, "{refused}");
+    }
+    assert!(is_open(stores, &phone).await && is_open(stores, &laptop).await);
+    change(PASSWORD, "battery staple").await.unwrap();
+    assert!(is_open(stores, &phone).await && !is_open(stores, &laptop).await);
+    assert!(log_in(&passwords, member, PASSWORD).await.unwrap_err().is_unauthenticated());
+    log_in(&passwords, member, "battery staple").await.unwrap();
+}
+
+/// Log-ins that check a password while it is deleted: none of their sessions is open afterwards.
+pub async fn a_log_in_that_comes_too_late_leaves_no_session(stores: &Stores) {
+    let passwords = passwords(stores, false);
+    let member = member(stores, &passwords).await;
+    let delete = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        stores.shards.write(member, move |tx| async move { tx.delete_password(member).await }).await.unwrap();
+    };
+    let log_ins = join_all((0..20).map(|_| log_in(&passwords, member, PASSWORD)));
+    let (opened, ()) = join(log_ins, delete).await;
+    for token in opened.into_iter().flatten() {
+        assert!(!is_open(stores, &token).await, "a session has outlived its password");
+    }
+    assert_eq!(stores.sessions.list(member.raw()).await.unwrap(), []);
+    assert!(log_in(&passwords, member, PASSWORD).await.unwrap_err().is_unauthenticated());
+}
