@@ -2,7 +2,7 @@
 
 use super::source::Source;
 
-pub(super) const MEND: &str = "a module imports only from the rows above its own (design.md, Layout; \
+pub(super) const MEND: &str = "a module imports only from the rows above its own (framework/src/lib.rs; \
                                tests/whole_system/tidy/layers.rs): move what is shared up, or hand it in";
 
 /// In order; modules in the same row do not import each other.
