@@ -49,7 +49,7 @@ if not os.environ.get("ANONYMOUS"):
 
         def get(self, case, context):
             # Their success ends what all the other requests need: somebody else pays for it.
-            if name_of(case) in ("deleteMe", "logOut"):
+            if name_of(case) in ("deleteMe", "logOut", "changePassword"):
                 return Account().token
             return account.token
 
@@ -74,6 +74,8 @@ def before_call(context, case, kwargs):
     # Nobody guesses a password: of what fits the schema, every other log-in is one that must succeed.
     if name_of(case) == "logIn" and is_valid(case) and next(numbers) % 2:
         case.body = dict(account.credentials)
+    if name_of(case) == "changePassword" and is_valid(case) and next(numbers) % 2:
+        case.body["current"] = PASSWORD
     # No reply that makes a session has its id: of what fits the schema, every other one is one's own.
     if name_of(case) == "closeSession" and is_valid(case) and next(numbers) % 2:
         case.path_parameters["id"] = account.another_session()
@@ -90,6 +92,7 @@ BEYOND_SCHEMAS = [
     ("text must not be empty", "createComment"),  # Nothing but spaces.
     ("alt must not be sent more often than photo", "createPost"),
     ("id is you: nobody follows themselves", "followUser"),
+    ("current is not your password", "changePassword"),
     ("is_private can't be true yet", "updateMe"),  # Until there are private accounts.
     # A schema says `binary`, and what is drawn is not always a JPEG, PNG or WebP.
     ("JPEG, PNG and WebP are accepted", "createPost"),

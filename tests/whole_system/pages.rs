@@ -236,12 +236,33 @@ async fn people_are_found_by_the_beginning_of_their_name_on_every_database() {
 async fn the_address_of_a_refused_form_leads_back_to_its_page() {
     let server = Server::start().await;
     let browser = ana(&server).await;
-    for path in ["/settings/profile", "/settings/avatar", "/settings/delete"] {
+    for path in ["/settings/profile", "/settings/avatar", "/settings/password", "/settings/delete"] {
         let reply = browser.get(path).await;
         assert_eq!((reply.status, reply.header("location")), (303, "/settings"), "{path}");
     }
     let reply = browser.get("/p/7/comments?idempotency_key=k&cursor=c").await;
     assert_eq!((reply.status, reply.header("location")), (303, "/p/7?cursor=c"));
+}
+
+#[tokio::test]
+async fn a_password_is_changed_by_who_knows_it() {
+    let server = Server::start().await;
+    let browser = ana(&server).await;
+    let page = html(&browser.get("/settings").await);
+    assert!(page.contains("action=\"/settings/password\""), "{page}");
+    let change = async |current: &str| {
+        browser.send("/settings/password", &format!("current={current}&new=battery+staple")).await
+    };
+    let refused = change("wrong+horse").await;
+    let text = html(&refused);
+    assert_eq!(refused.status, 422, "{text}");
+    assert!(text.contains("id=\"current-fault\"") && !text.contains("wrong horse"), "{text}");
+    let changed = change(PASSWORD).await;
+    assert_eq!((changed.status, changed.header("location")), (303, "/settings?saved=1"));
+    assert_eq!(browser.get("/settings").await.status, 200, "this browser stays logged in");
+    let log_in =
+        async |password: &str| browser.send("/login", &format!("username=ana&password={password}")).await;
+    assert_eq!((log_in(PASSWORD).await.status, log_in("battery+staple").await.status), (401, 303));
 }
 
 #[tokio::test]

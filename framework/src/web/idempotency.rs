@@ -5,10 +5,10 @@
 //! and the handler builds its reply from that as the first time. Repeats at the same time wait for the
 //! first.
 
-use axum::body::Body;
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
@@ -16,9 +16,8 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::{ObjectBuilder, Required};
 
 use super::body::BodyBytes;
-use super::multipart::FormParts;
 use super::once::{Key, Once};
-use super::{Problem, SignedIn};
+use super::{Form, Json, Problem, SignedIn};
 use crate::shard::Shards;
 
 /// Characters of a key at most.
@@ -123,10 +122,33 @@ impl IntoParams for IdempotencyKey {
 #[derive(Clone, Debug)]
 pub struct Keyed<T>(pub Once, pub T);
 
+/// A body that [`Keyed`] takes. An app's own extractor of a body needs no more than
+/// `impl<S: Send + Sync> KeyedBody<S> for Mine {}`.
+pub trait KeyedBody<S: Send + Sync>: FromRequest<S, Rejection = Problem> {
+    /// Reads the body, and puts the key together with its content. Unless it says otherwise, the content is
+    /// all bytes of the body.
+    fn from_keyed(
+        key: IdempotencyKey,
+        request: Request,
+        state: &S,
+    ) -> impl Future<Output = Result<(Once, Self), Problem>> + Send {
+        async move {
+            let (parts, body) = request.into_parts();
+            let head = Request::from_parts(parts.clone(), body);
+            let BodyBytes(bytes) = BodyBytes::from_request(head, state).await?;
+            let once = key.with_content([bytes.as_ref()]);
+            Ok((once, Self::from_request(Request::from_parts(parts, bytes.into()), state).await?))
+        }
+    }
+}
+
+impl<S: Send + Sync> KeyedBody<S> for BodyBytes {}
+impl<T: DeserializeOwned, S: Send + Sync> KeyedBody<S> for Form<T> {}
+impl<T: DeserializeOwned, S: Send + Sync> KeyedBody<S> for Json<T> {}
+
 impl<T, S> FromRequest<S> for Keyed<T>
 where
-    T: FromRequest<S>,
-    T::Rejection: Into<Problem>,
+    T: KeyedBody<S>,
     Shards: FromRef<S>,
     S: Send + Sync,
 {
@@ -135,18 +157,7 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
         let key = IdempotencyKey::from_request_parts(&mut parts, state).await?;
-        let head = Request::from_parts(parts.clone(), body);
-        let (once, body) = if FormParts::are_in(&parts.headers) {
-            let form = FormParts::read(head).await?;
-            let once = key.with_content(form.content());
-            parts.extensions.insert(form);
-            (once, Body::empty())
-        } else {
-            let BodyBytes(bytes) = BodyBytes::from_request(head, state).await?;
-            (key.with_content([bytes.as_ref()]), bytes.into())
-        };
-        let request = Request::from_parts(parts, body);
-        Ok(Self(once, T::from_request(request, state).await.map_err(Into::into)?))
+        T::from_keyed(key, Request::from_parts(parts, body), state).await.map(|(once, body)| Self(once, body))
     }
 }
 

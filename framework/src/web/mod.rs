@@ -30,7 +30,7 @@ pub use auth::{SignedIn, authenticate};
 pub use client_info::ClientInfo;
 pub use cookie::{SessionCookie, read_cookie};
 pub use form::Form;
-pub use idempotency::{IDEMPOTENCY_KEY, IdempotencyKey, Keyed, hash_text, idempotency_key};
+pub use idempotency::{IDEMPOTENCY_KEY, IdempotencyKey, Keyed, KeyedBody, hash_text, idempotency_key};
 pub use json::{Json, Path, Query};
 pub use multipart::MultipartForm;
 pub use no_store::NoStore;

@@ -5,16 +5,14 @@
 //! the sender says.
 
 use axum::extract::{FromRequest, Request};
-use axum::http::HeaderMap;
-use axum::http::header::CONTENT_TYPE;
 use bytes::Bytes;
 use serde::de::value::{MapDeserializer, SeqDeserializer, StringDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::Problem;
 use super::body::{DEFAULT_LIMIT_BYTES, Multipart};
 use super::json::field_error;
+use super::{IdempotencyKey, KeyedBody, Once, Problem};
 
 /// Parts of a form at most.
 const MOST_PARTS: usize = 100;
@@ -59,29 +57,25 @@ pub struct MultipartForm<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for MultipartForm<T> {
     type Rejection = Problem;
 
-    async fn from_request(mut request: Request, _: &S) -> Result<Self, Problem> {
-        let parts = match request.extensions_mut().remove::<FormParts>() {
-            Some(read) => read,
-            None => FormParts::read(request).await?,
-        };
-        parts.deserialize().map(Self)
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        FormParts::read(request).await?.deserialize().map(Self)
     }
 }
 
-/// The parts of a form, in their order: names and contents. In the extensions of a request whose form was
-/// read for its key.
-#[derive(Clone)]
-pub(super) struct FormParts(Vec<(String, Bytes)>);
+impl<T: DeserializeOwned, S: Send + Sync> KeyedBody<S> for MultipartForm<T> {
+    /// The content is the parts: each time that a form is sent, the boundary between them is another one.
+    async fn from_keyed(key: IdempotencyKey, request: Request, _: &S) -> Result<(Once, Self), Problem> {
+        let FormParts(parts) = FormParts::read(request).await?;
+        let once = key.with_content(parts.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes]));
+        Ok((once, Self(FormParts(parts).deserialize()?)))
+    }
+}
+
+/// The parts of a form, in their order: names and contents.
+struct FormParts(Vec<(String, Bytes)>);
 
 impl FormParts {
-    /// Whether a request has such a form.
-    pub(super) fn are_in(headers: &HeaderMap) -> bool {
-        let kind = headers.get(CONTENT_TYPE).map(|value| value.as_bytes());
-        let name = b"multipart/form-data";
-        kind.is_some_and(|kind| kind.len() >= name.len() && kind[..name.len()].eq_ignore_ascii_case(name))
-    }
-
-    pub(super) async fn read(request: Request) -> Result<Self, Problem> {
+    async fn read(request: Request) -> Result<Self, Problem> {
         let Multipart(mut form) = Multipart::from_request(request, &()).await?;
         let mut parts = Vec::new();
         while let Some(part) = form.next_field().await? {
@@ -97,12 +91,6 @@ impl FormParts {
             }
         }
         Ok(Self(parts))
-    }
-
-    /// What the form says, for telling a repeat from another request: each time it is sent, its boundary
-    /// is another one.
-    pub(super) fn content(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes])
     }
 
     fn deserialize<T: DeserializeOwned>(self) -> Result<T, Problem> {
@@ -253,6 +241,7 @@ impl<'de> Deserializer<'de> for Field {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::header::CONTENT_TYPE;
     use axum::{Router, body::Body, routing::post};
     use http_body_util::BodyExt;
     use serde::Deserialize;

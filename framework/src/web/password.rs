@@ -67,6 +67,7 @@ pub struct Passwords {
 
 /// The body of a request that changes a password; see [`Passwords::change`].
 #[derive(Deserialize, ToSchema)]
+#[schema(description = "The password until now, and the one from now on.")]
 pub struct PasswordChange {
     /// The password until now.
     pub current: String,

@@ -49,6 +49,7 @@ pub fn pages() -> WebPages {
         .route("/saved", get(home::saved))
         .route("/settings", get(settings::show))
         .route("/settings/profile", get(settings::to_settings).post(settings::change_profile))
+        .route("/settings/password", get(settings::to_settings).post(settings::change_password))
         .route("/settings/sessions/{id}/close", post(settings::close_session))
         .route("/settings/delete", get(settings::to_settings).post(settings::delete_account))
         .route("/language", post(settings::change_language));

@@ -1,4 +1,4 @@
-//! The account's settings: picture, profile, devices, language and deletion.
+//! The account's settings: picture, profile, password, devices, language and deletion.
 
 use askama::Template;
 use axum::body::Bytes;
@@ -6,7 +6,7 @@ use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use tripod::Result;
-use tripod::web::{Form, Keyed, MultipartForm, Path, Problem, Query};
+use tripod::web::{Form, Keyed, MultipartForm, PasswordChange, Path, Problem, Query};
 
 use super::auth;
 use super::context::PageContext;
@@ -141,6 +141,14 @@ pub async fn change_avatar(
     };
     let done: Result<(), Problem> = done.await;
     answer(cx, done, None).await
+}
+
+pub async fn change_password(
+    cx: PageContext,
+    Form(change): Form<PasswordChange>,
+) -> Result<Response, Problem> {
+    let done = cx.app.passwords.change(cx.signed_in()?, change).await;
+    answer(cx, done.map_err(Problem::from), None).await
 }
 
 pub async fn close_session(cx: PageContext, Path(id): Path<SessionId>) -> Result<Response, Problem> {
