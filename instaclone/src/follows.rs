@@ -6,8 +6,9 @@ use tripod::access::Viewer;
 use tripod::web::{Json, Page, PageQuery, Path, Problem, RateLimit, SignedIn};
 use tripod::{App, Error, Result};
 
+use crate::entity::account::Author;
 use crate::entity::{AccountId, Follow};
-use crate::views::{self, Author};
+use crate::views;
 use crate::visibility::{self, no_account};
 
 /// Maximum people that an account may follow. A feed is built from their lists, so the number must be

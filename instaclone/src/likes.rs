@@ -7,8 +7,9 @@ use tripod::graph::Edge;
 use tripod::web::{Json, Page, PageQuery, Path, RateLimit, SignedIn};
 use tripod::{App, Result};
 
+use crate::entity::account::Author;
 use crate::entity::{AccountId, Like, PostId, account, post};
-use crate::views::{self, Author};
+use crate::views;
 use crate::visibility::{self, no_post};
 
 /// Likes and unlikes per account.

@@ -1,11 +1,12 @@
 //! Visibility: all policies of the product. Lists, counts and pages all use them.
 
-use std::collections::HashMap;
-
 use tripod::access::{Policy, Viewer, Visible};
+use tripod::id::IdMap;
 use tripod::shard::Read;
-use tripod::{Error, Result};
+use tripod::web::Rendered;
+use tripod::{App, Error, Result};
 
+use crate::entity::account::Author;
 use crate::entity::{AccountId, PostId, account, comment, post};
 
 /// Deleted accounts are hidden from everyone.
@@ -16,7 +17,7 @@ fn exists(_: Viewer, account: &account::Model) -> bool {
 /// The accounts of a set that one viewer may see: the facts that decide about the posts and comments of
 /// a page. An account's posts and comments are visible to everyone who may see the account.
 pub struct People {
-    seen: HashMap<AccountId, Visible<account::Model>>,
+    seen: IdMap<account::Entity, Visible<account::Model>>,
 }
 
 impl People {
@@ -30,9 +31,9 @@ impl People {
         Ok(Self { seen: seen.map(|account| (account.id, account)).collect() })
     }
 
-    /// The accounts that the viewer may see.
-    pub fn seen(&self) -> impl Iterator<Item = &Visible<account::Model>> {
-        self.seen.values()
+    /// The author view of an account of the set, if the viewer may see it.
+    pub fn author(&self, app: &App, id: AccountId) -> Option<&Rendered<Author>> {
+        Some(self.seen.get(&id)?.view(app, Author::of))
     }
 }
 

@@ -11,7 +11,12 @@ use crate::{model, name};
 const GRAMMAR: Grammar = Grammar {
     attribute: "cached",
     usage: r#"`#[cached(ttl = "10m")]`"#,
-    options: &[("ttl", r#"ttl = "10m""#), ("name", r#"name = "note""#), ("version", "version = 2")],
+    options: &[
+        ("ttl", r#"ttl = "10m""#),
+        ("name", r#"name = "note""#),
+        ("version", "version = 2"),
+        ("view", "view = NoteView"),
+    ],
 };
 
 /// A day: an older value is not a cached value but a copy.
@@ -41,6 +46,11 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
             String::new()
         }),
     };
+    let view = match options.has("view") {
+        true => options.ty("view", &mut errors).map(ToTokens::to_token_stream),
+        false => None,
+    };
+    let view = view.unwrap_or_else(|| quote!(()));
     let version = Literal::u64_unsuffixed(fingerprint(input, revision(&options, &mut errors)));
 
     let report = errors.report();
@@ -58,6 +68,7 @@ pub(crate) fn derive(input: &DeriveInput) -> TokenStream {
             const NAME: &'static str = #name;
             const VERSION: u64 = #version;
             const TTL: ::core::time::Duration = ::core::time::Duration::from_secs(#ttl);
+            type View = #view;
             #codec
         }
     }

@@ -108,6 +108,7 @@ pub fn derive_sharded(input: TokenStream) -> TokenStream {
 /// | `ttl = "10m"` | the age after which a value is never served: a number and `s`, `m`, `h` or `d`, from 2 seconds to a day. After half of it, one reader reloads the value |
 /// | `name = "note"` | the name in the keys, 1 to 40 of a-z, 0-9 and `_`; by default the entity's table |
 /// | `version = 2` | increase it when a type inside a field changes its shape; changes of the fields themselves are detected |
+/// | `view = NoteView` | what is made of a row once and kept beside it in the process, see `tripod::access::Visible::view`; by default nothing |
 ///
 /// ```
 /// # mod note {

@@ -46,9 +46,12 @@
 //! Deliberately absent: a way to cache a `Visible<T>`, which is valid for one viewer only. A row from
 //! the cache is as unchecked as one from its shard, and is shared by all its readers.
 
+use std::any::Any;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use crate::cache::Cached;
 use crate::id::Id;
 
 /// The viewer on whose behalf data is read.
@@ -111,9 +114,38 @@ impl<T> Policy<T> for Everybody {
     }
 }
 
+/// A row as read, with its view once that is made.
+#[derive(Debug)]
+pub(crate) struct Row<T> {
+    item: T,
+    view: OnceLock<Box<dyn Any + Send + Sync>>,
+}
+
+impl<T> Row<T> {
+    pub(crate) fn new(item: T) -> Self {
+        Self { item, view: OnceLock::new() }
+    }
+}
+
+/// A row is cached with its view. Only the row is stored in Redis.
+impl<M: Cached> Cached for Row<M> {
+    const NAME: &'static str = M::NAME;
+    const VERSION: u64 = M::VERSION;
+    const TTL: Duration = M::TTL;
+    type View = M::View;
+
+    fn encode(&self) -> serde_json::Result<Vec<u8>> {
+        self.item.encode()
+    }
+
+    fn decode(json: &[u8]) -> serde_json::Result<Self> {
+        M::decode(json).map(Self::new)
+    }
+}
+
 /// A row as read, before any policy has decided who may see it.
 #[derive(Debug)]
-pub struct Unchecked<T>(Arc<T>);
+pub struct Unchecked<T>(Arc<Row<T>>);
 
 impl<T> Clone for Unchecked<T> {
     fn clone(&self) -> Self {
@@ -123,17 +155,17 @@ impl<T> Clone for Unchecked<T> {
 
 impl<T> Unchecked<T> {
     pub(crate) fn new(item: T) -> Self {
-        Self(Arc::new(item))
+        Self(Arc::new(Row::new(item)))
     }
 
-    pub(crate) fn shared(item: Arc<T>) -> Self {
-        Self(item)
+    pub(crate) fn shared(row: Arc<Row<T>>) -> Self {
+        Self(row)
     }
 
     /// Reads the row, to load the facts a policy needs or to decide on a change. Replies can't be built
     /// from it.
     pub fn peek(&self) -> &T {
-        &self.0
+        &self.0.item
     }
 
     /// Takes the row out unchecked, for jobs and changes, which show it to no one.
@@ -141,12 +173,12 @@ impl<T> Unchecked<T> {
     where
         T: Clone,
     {
-        Arc::unwrap_or_clone(self.0)
+        Arc::try_unwrap(self.0).map_or_else(|shared| shared.item.clone(), |row| row.item)
     }
 
     /// The row if `viewer` may see it. `None` is answered as if the row did not exist.
     pub fn visible_to(self, viewer: Viewer, policy: &impl Policy<T>) -> Option<Visible<T>> {
-        policy.allows(viewer, &self.0).then_some(Visible(self.0))
+        policy.allows(viewer, &self.0.item).then_some(Visible(self.0))
     }
 }
 
@@ -157,13 +189,23 @@ pub fn visible<T>(items: Vec<Unchecked<T>>, viewer: Viewer, policy: &impl Policy
 
 /// A row that a policy has allowed for one viewer.
 #[derive(Debug)]
-pub struct Visible<T>(Arc<T>);
+pub struct Visible<T>(Arc<Row<T>>);
 
 impl<T> Deref for Visible<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.0
+        &self.0.item
+    }
+}
+
+impl<M: Cached> Visible<M> {
+    /// The row's view, which `make` makes once for all who read this version of the row from this
+    /// process's cache. It is the same for every viewer: `make` is a function, so all it knows is the row
+    /// and `context`, such as the app.
+    pub fn view<C: ?Sized>(&self, context: &C, make: fn(&C, &M) -> M::View) -> &M::View {
+        let view = self.0.view.get_or_init(|| Box::new(make(context, &self.0.item)));
+        view.downcast_ref().expect("a row's view is of its entity's type")
     }
 }
 

@@ -1,6 +1,9 @@
 //! What a derive tells of a type: under which name, in which version and how long it is cached.
 
+use std::any::TypeId;
 use std::time::Duration;
+
+use super::local::Local;
 
 /// A type whose values are cached. Derived by [`crate::Cached`]; on the `Model` of an entity it lets
 /// [`Read`](crate::shard::Read) find rows through the cache.
@@ -15,6 +18,11 @@ pub trait Cached: Sized + Send + Sync + 'static {
     /// The age at which a value is no longer given, whatever has happened. From half of it on one
     /// reader loads it anew while the others still get it.
     const TTL: Duration;
+
+    /// What is made of a value once and kept beside it in this process, for as long as the value is: the
+    /// parts of replies that are the same for every viewer, such as a [`Rendered`](crate::web::Rendered).
+    /// `()` where nothing is; see [`Visible::view`](crate::access::Visible::view).
+    type View: Send + Sync + 'static;
 
     /// The value as Redis keeps it: JSON.
     ///
@@ -33,6 +41,22 @@ pub trait Cached: Sized + Send + Sync + 'static {
 pub(super) struct Codec<T> {
     pub(super) encode: fn(&T) -> serde_json::Result<Vec<u8>>,
     pub(super) decode: fn(&[u8]) -> serde_json::Result<T>,
+    /// The weight of a value of so many bytes of JSON.
+    pub(super) weight: fn(usize) -> u32,
+}
+
+/// A view is reckoned at so many times its row's JSON: it holds that of a reply as text, and its parts.
+const VIEW_FACTOR: usize = 4;
+
+impl<T: Cached> Codec<T> {
+    /// That of a cached type.
+    pub(super) fn of_cached() -> Self {
+        let weight = |bytes: usize| {
+            let has_view = TypeId::of::<T::View>() != TypeId::of::<()>();
+            Local::weight(if has_view { bytes.saturating_mul(1 + VIEW_FACTOR) } else { bytes })
+        };
+        Self { encode: T::encode, decode: T::decode, weight }
+    }
 }
 
 impl<T> Clone for Codec<T> {

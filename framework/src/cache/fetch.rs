@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::flight::Loading;
-use super::local::{Answer, Entry, EntryState, Erased, Key, Local};
+use super::local::{Answer, Entry, EntryState, Erased, Key};
 use super::record::{self, Record, StoredEntry};
 use super::region::{Batch, Region};
 use super::shared::{LEASE_MS, Lease, LeaseReply, LoadedEntry, Server, Shared};
@@ -237,7 +237,7 @@ impl<T: Send + Sync + 'static> Region<T> {
             loaded_ms,
             fresh_until_ms: loaded_ms + fresh_ms,
             expires_ms: loaded_ms + lifetime_ms,
-            bytes: Local::weight(outcome.json.len()),
+            bytes: (self.codec.weight)(outcome.json.len()),
         });
         outcome
     }
@@ -292,7 +292,7 @@ impl<T: Send + Sync + 'static> Region<T> {
             None => (EntryState::Absent, 0),
         };
         let StoredEntry { loaded_ms, fresh_until_ms, .. } = stored;
-        let bytes = Local::weight(bytes);
+        let bytes = (self.codec.weight)(bytes);
         Some((stored, Entry { state, loaded_ms, fresh_until_ms, expires_ms, bytes }))
     }
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use super::cached::Codec;
 use super::flight::{Turn, Waiting};
 use super::listener::COHERENCE_MS;
-use super::local::{Answer, Entry, EntryState, Erased, Key};
+use super::local::{Answer, Entry, EntryState, Erased, Key, Local};
 use super::shared::Namespace;
 use super::stats::{Level, Stats};
 use super::{Cache, Cached, RegionConfig};
@@ -66,8 +66,11 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
     where
         F: Future<Output = Vec<Batch<T>>> + Send + 'static,
     {
-        let codec =
-            Codec { encode: |value| serde_json::to_vec(value), decode: |json| serde_json::from_slice(json) };
+        let codec = Codec {
+            encode: |value| serde_json::to_vec(value),
+            decode: |json| serde_json::from_slice(json),
+            weight: Local::weight,
+        };
         Self::with_codec(cache, config, codec, load)
     }
 }
@@ -81,7 +84,7 @@ impl<T: Cached> Region<T> {
     where
         F: Future<Output = Vec<Batch<T>>> + Send + 'static,
     {
-        Self::with_codec(cache, RegionConfig::of::<T>(), Codec { encode: T::encode, decode: T::decode }, load)
+        Self::with_codec(cache, RegionConfig::of::<T>(), Codec::of_cached(), load)
     }
 }
 

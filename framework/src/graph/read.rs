@@ -1,6 +1,6 @@
 //! Reads of edges: lists of the ends, which of many are ends, and counts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 
@@ -9,7 +9,7 @@ use super::{Edge, Graph};
 use crate::access::Unchecked;
 use crate::db::{Database, Reader, statement};
 use crate::error::{Error, Result};
-use crate::id::Id;
+use crate::id::{Id, IdMap, IdSet};
 use crate::shard::{Consistency, Keyset, List, Order, Position, Read, Sharded, Shards};
 
 /// The place of an edge in the list of its end: edges are ordered by when they were made.
@@ -99,7 +99,7 @@ impl Read {
     async fn rows_of<T: Sharded>(&self, ends: Ends<T>) -> Result<List<EdgePosition, Unchecked<T::Model>>> {
         let ids: Vec<Id<T>> = ends.items.iter().map(|(_, id)| *id).collect();
         let rows = self.find_many(&ids).await?;
-        let mut rows: HashMap<Id<T>, Unchecked<T::Model>> =
+        let mut rows: IdMap<T, Unchecked<T::Model>> =
             rows.into_iter().map(|row| (T::id(row.peek()), row)).collect();
         let items = ends.items.into_iter().filter_map(|(place, id)| Some((place, rows.remove(&id)?)));
         Ok(List { items: items.collect(), next: ends.next })
@@ -114,9 +114,9 @@ impl Read {
         &self,
         from: impl Into<Option<Id<E::From>>>,
         among: &[Id<E::To>],
-    ) -> Result<HashSet<Id<E::To>>> {
-        let Some(from) = from.into().filter(|_| !among.is_empty()) else { return Ok(HashSet::new()) };
-        let (mut targets, mut unknown) = (HashSet::new(), among.to_vec());
+    ) -> Result<IdSet<E::To>> {
+        let Some(from) = from.into().filter(|_| !among.is_empty()) else { return Ok(IdSet::default()) };
+        let (mut targets, mut unknown) = (IdSet::default(), among.to_vec());
         if self.consistency() == Consistency::Cached {
             let neighbours = Graph::of(self.shards())?.regions(E::NAME)?.targets.get(from.raw()).await;
             let neighbours = self.or_without(neighbours)?.flatten();
@@ -137,8 +137,8 @@ impl Read {
         &self,
         to: impl Into<Option<Id<E::To>>>,
         among: &[Id<E::From>],
-    ) -> Result<HashSet<Id<E::From>>> {
-        let Some(to) = to.into() else { return Ok(HashSet::new()) };
+    ) -> Result<IdSet<E::From>> {
+        let Some(to) = to.into() else { return Ok(IdSet::default()) };
         let found = ends_among(self.shards(), E::NAME, Direction::In, to, among).await;
         Ok(self.or_without(found)?.unwrap_or_default())
     }
@@ -148,7 +148,7 @@ impl Read {
     ///
     /// # Errors
     /// Those of the databases.
-    pub async fn target_counts<E: Edge>(&self, from: &[Id<E::From>]) -> Result<HashMap<Id<E::From>, u64>> {
+    pub async fn target_counts<E: Edge>(&self, from: &[Id<E::From>]) -> Result<IdMap<E::From, u64>> {
         self.counts(E::NAME, Direction::Out, from).await
     }
 
@@ -156,18 +156,13 @@ impl Read {
     ///
     /// # Errors
     /// Those of the databases.
-    pub async fn source_counts<E: Edge>(&self, to: &[Id<E::To>]) -> Result<HashMap<Id<E::To>, u64>> {
+    pub async fn source_counts<E: Edge>(&self, to: &[Id<E::To>]) -> Result<IdMap<E::To, u64>> {
         self.counts(E::NAME, Direction::In, to).await
     }
 
-    async fn counts<N>(
-        &self,
-        kind: &str,
-        direction: Direction,
-        near: &[Id<N>],
-    ) -> Result<HashMap<Id<N>, u64>> {
+    async fn counts<N>(&self, kind: &str, direction: Direction, near: &[Id<N>]) -> Result<IdMap<N, u64>> {
         if near.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(IdMap::default());
         }
         if self.consistency() == Consistency::Cached {
             let graph = Graph::of(self.shards())?;
@@ -224,7 +219,7 @@ impl Graph {
         kind: &str,
         to: i64,
         among: &[Id<()>],
-    ) -> Result<HashSet<Id<()>>> {
+    ) -> Result<IdSet<()>> {
         ends_among(self.shards(), kind, Direction::In, Id::<()>::from_raw(to), among).await
     }
 
@@ -299,9 +294,9 @@ async fn ends_among<N, F>(
     direction: Direction,
     near: Id<N>,
     among: &[Id<F>],
-) -> Result<HashSet<Id<F>>> {
+) -> Result<IdSet<F>> {
     if among.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(IdSet::default());
     }
     let sql = format!(
         "SELECT far_id FROM tripod_edge WHERE near_id = $1 AND kind = $2 AND direction = $3 AND live = TRUE \

@@ -14,4 +14,4 @@ mod typed;
 pub use clock::Clock;
 pub use generator::IdGenerator;
 pub use layout::{EPOCH_MS, LAST_INSTANT_MS, SEQUENCES_PER_MS, SHARDS, Shard, shard_of_id_sql, timestamp_ms};
-pub use typed::{Id, IdOf};
+pub use typed::{Id, IdMap, IdOf, IdSet};

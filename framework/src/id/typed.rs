@@ -1,6 +1,7 @@
 //! `Id<T>`: an id typed by its entity. A string in JSON, a 64-bit integer in SQL.
 
 use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
@@ -28,6 +29,12 @@ pub struct Id<T> {
     raw: i64,
     kind: PhantomData<fn() -> T>,
 }
+
+/// Values by id. Its hasher is keyed at random as std's is, and takes a fraction of the time.
+pub type IdMap<T, V> = HashMap<Id<T>, V, ahash::RandomState>;
+
+/// Ids, each once; see [`IdMap`].
+pub type IdSet<T> = HashSet<Id<T>, ahash::RandomState>;
 
 impl<T> Id<T> {
     /// An id from 64 bits, such as those in a column or a job.

@@ -1,6 +1,6 @@
 //! Reads: one handle that determines how fresh and how complete the results are.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use sea_orm::sea_query::{Expr, SimpleExpr};
@@ -13,7 +13,7 @@ use super::{Keyset, List, Order, Sharded, Shards, TextSharded, map};
 use crate::access::{Policy, Unchecked, Viewer, Visible};
 use crate::db::{Database, by_code_point};
 use crate::error::{Error, Result};
-use crate::id::{Id, shard_of_id_sql};
+use crate::id::{Id, IdMap, IdSet, shard_of_id_sql};
 
 /// How fresh a result is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,7 +164,7 @@ impl Read {
             .into_iter()
             .map(async |(database, ids)| E::find().filter(E::ID.is_in(ids)).all(database.reader()).await);
         let rows = self.answered(join_all(queries).await)?.into_iter().flatten();
-        let mut found: HashMap<Id<E>, E::Model> = rows.map(|row| (E::id(&row), row)).collect();
+        let mut found: IdMap<E, E::Model> = rows.map(|row| (E::id(&row), row)).collect();
         Ok(ids.iter().filter_map(|id| found.remove(id)).map(Unchecked::new).collect())
     }
 
@@ -308,8 +308,8 @@ fn merge<E: Sharded>(lists: Vec<Vec<E::Model>>, keyset: Keyset<Id<E>>) -> Rows<E
 
 /// Each id once, for a cache lookup.
 pub(super) fn distinct<E>(ids: &[Id<E>]) -> Vec<i64> {
-    let mut seen = HashSet::with_capacity(ids.len());
-    ids.iter().map(|id| id.raw()).filter(|id| seen.insert(*id)).collect()
+    let mut seen = IdSet::with_capacity_and_hasher(ids.len(), Default::default());
+    ids.iter().filter(|id| seen.insert(**id)).map(|id| id.raw()).collect()
 }
 
 /// The text that is a row's key.

@@ -8,6 +8,7 @@ use futures::future::{BoxFuture, join_all};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::{Sharded, Shards};
+use crate::access::Row;
 use crate::cache::{Batch, Cached, Changed, Region};
 use crate::error::{Error, Result};
 use crate::id::Id;
@@ -22,20 +23,20 @@ struct Entry {
     changed: Arc<dyn Fn(i64) -> Changed + Send + Sync>,
 }
 
-type Row<M> = Result<Option<Arc<M>>>;
+type Found<M> = Result<Option<Arc<Row<M>>>>;
 
 /// The cached rows of one entity: a region, without its trait bounds on values.
 pub(super) trait RowCache<M>: Send + Sync {
-    fn get(&self, id: i64) -> BoxFuture<'_, Row<M>>;
-    fn get_each<'a>(&'a self, ids: &'a [i64]) -> BoxFuture<'a, Vec<Row<M>>>;
+    fn get(&self, id: i64) -> BoxFuture<'_, Found<M>>;
+    fn get_each<'a>(&'a self, ids: &'a [i64]) -> BoxFuture<'a, Vec<Found<M>>>;
 }
 
-impl<M: Cached> RowCache<M> for Region<M> {
-    fn get(&self, id: i64) -> BoxFuture<'_, Row<M>> {
+impl<M: Cached> RowCache<M> for Region<Row<M>> {
+    fn get(&self, id: i64) -> BoxFuture<'_, Found<M>> {
         Box::pin(Self::get(self, id))
     }
 
-    fn get_each<'a>(&'a self, ids: &'a [i64]) -> BoxFuture<'a, Vec<Row<M>>> {
+    fn get_each<'a>(&'a self, ids: &'a [i64]) -> BoxFuture<'a, Vec<Found<M>>> {
         Box::pin(Self::get_each(self, ids))
     }
 }
@@ -84,12 +85,12 @@ impl Shards {
     }
 
     /// Loads rows with one query per physical database, all concurrently.
-    async fn load_rows<E: Sharded>(&self, ids: Vec<i64>) -> Vec<Batch<E::Model>> {
+    async fn load_rows<E: Sharded>(&self, ids: Vec<i64>) -> Vec<Batch<Row<E::Model>>> {
         let ids: Vec<Id<E>> = ids.into_iter().map(Id::from_raw).collect();
         let queries = self.by_database(&ids).into_iter().map(async |(database, ids)| {
             let rows = E::find().filter(E::ID.is_in(ids.iter().copied())).all(database.reader()).await;
             let found = rows
-                .map(|rows| rows.into_iter().map(|row| (E::id(&row).raw(), row)).collect())
+                .map(|rows| rows.into_iter().map(|row| (E::id(&row).raw(), Row::new(row))).collect())
                 .map_err(Error::from);
             Batch { asked: super::read::distinct(&ids), found }
         });

@@ -1,9 +1,14 @@
 //! An account. It lives on the shard of the hash of its first user name.
 
+use std::sync::Arc;
+
 use sea_orm::entity::prelude::*;
+use serde::Serialize;
 use tripod::id::Id;
 use tripod::media::Picture;
-use tripod::{Cached, NoRelations, Sharded};
+use tripod::web::Rendered;
+use tripod::{App, Cached, NoRelations, Sharded};
+use utoipa::ToSchema;
 
 /// The id of an account.
 pub type AccountId = Id<Entity>;
@@ -12,7 +17,7 @@ pub type AccountId = Id<Entity>;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, NoRelations, Sharded, Cached)]
 #[sea_orm(table_name = "account")]
 #[sharded(by = id)]
-#[cached(ttl = "10m")]
+#[cached(ttl = "10m", view = Rendered<Author>)]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Id<Entity>,
@@ -25,4 +30,33 @@ pub struct Model {
     /// Deleted accounts are hidden from everyone, and a job erases their data. The row stays, so that no
     /// one can take the name and be mistaken for its first owner.
     pub deleted: bool,
+}
+
+/// An account as the author of an item: the same for every viewer.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Author {
+    /// Its id.
+    pub id: AccountId,
+    /// Its user name.
+    #[schema(value_type = String)]
+    pub username: Arc<str>,
+    /// Its full name; may be empty.
+    #[schema(value_type = String)]
+    pub full_name: Arc<str>,
+    /// Its picture, relative to the server unless absolute; null without one.
+    #[schema(required, value_type = Option<String>)]
+    pub avatar_url: Option<Arc<str>>,
+}
+
+impl Author {
+    /// The view of an account's row.
+    pub fn of(app: &App, account: &Model) -> Rendered<Self> {
+        let smallest = account.avatar.as_ref().and_then(|avatar| avatar.files.last());
+        Rendered::new(Self {
+            id: account.id,
+            username: account.username.as_str().into(),
+            full_name: account.full_name.as_str().into(),
+            avatar_url: smallest.map(|file| app.media_url(&file.key).into()),
+        })
+    }
 }

@@ -1,11 +1,14 @@
 //! A post. It lives on its author's shard and fans out to the author's followers.
 
+use chrono::{DateTime, Utc};
 use sea_orm::FromJsonQueryResult;
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 use tripod::id::Id;
-use tripod::media::{MediaKey, Picture};
-use tripod::{Cached, NoRelations, Sharded, TimelineItem};
+use tripod::media::{MediaKey, Picture, PictureFile};
+use tripod::web::Rendered;
+use tripod::{App, Cached, NoRelations, Sharded, TimelineItem};
+use utoipa::ToSchema;
 
 use super::Follow;
 use super::account::AccountId;
@@ -17,7 +20,7 @@ pub type PostId = Id<Entity>;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, NoRelations, Sharded, Cached, TimelineItem)]
 #[sea_orm(table_name = "post")]
 #[sharded(by = author_id)]
-#[cached(ttl = "10m")]
+#[cached(ttl = "10m", view = PostParts)]
 #[timeline(name = "feed", audience = Follow)]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
@@ -39,5 +42,73 @@ impl Photos {
     /// The keys of their files.
     pub fn keys(&self) -> tripod::Result<Vec<MediaKey>> {
         Ok(self.0.iter().map(Picture::keys).collect::<tripod::Result<Vec<_>>>()?.concat())
+    }
+}
+
+/// The parts of a post that are the same in every reply.
+#[derive(Debug)]
+pub struct PostParts {
+    /// When it was posted.
+    pub created_at: Rendered<DateTime<Utc>>,
+    /// Its photos.
+    pub photos: Rendered<Vec<PhotoView>>,
+}
+
+impl PostParts {
+    /// The view of a post's row.
+    pub fn of(app: &App, post: &Model) -> Self {
+        Self {
+            created_at: Rendered::new(post.id.created_at()),
+            photos: Rendered::new(post.photos.0.iter().map(|photo| PhotoView::new(app, photo)).collect()),
+        }
+    }
+}
+
+/// A photo.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Photo)]
+pub struct PhotoView {
+    /// The largest rendition, relative to the server unless absolute.
+    pub url: String,
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// What it shows, for those who do not see it; may be empty.
+    pub alt: String,
+    /// A tiny picture as a `data:` URI, to show while the photo loads.
+    pub placeholder: String,
+    /// Renditions of the same aspect ratio, largest first.
+    pub variants: Vec<Variant>,
+}
+
+/// A rendition of a photo.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Variant {
+    /// Relative to the server unless absolute.
+    pub url: String,
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+}
+
+impl PhotoView {
+    fn new(app: &App, picture: &Picture) -> Self {
+        let variant = |file: &PictureFile| Variant {
+            url: app.media_url(&file.key),
+            width: file.width,
+            height: file.height,
+        };
+        let variants: Vec<Variant> = picture.files.iter().map(variant).collect();
+        let largest = variants.first();
+        Self {
+            url: largest.map(|variant| variant.url.clone()).unwrap_or_default(),
+            width: largest.map_or(0, |variant| variant.width),
+            height: largest.map_or(0, |variant| variant.height),
+            alt: picture.alt.clone(),
+            placeholder: picture.placeholder.clone(),
+            variants,
+        }
     }
 }

@@ -13,7 +13,8 @@ use tripod::{App, Error, Result};
 use super::assets;
 use super::messages::{Messages, messages};
 use crate::entity::AccountId;
-use crate::views::{self, Author};
+use crate::entity::account::Author;
+use crate::views;
 
 /// Requests only the part of the page that has changed (RFC 7240).
 const PREFER: HeaderName = HeaderName::from_static("prefer");

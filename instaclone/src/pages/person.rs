@@ -6,7 +6,8 @@ use tripod::web::{Page, PageQuery, Path, Problem};
 
 use super::context::PageContext;
 use super::frame::page;
-use crate::views::{Author, PostView, User};
+use crate::entity::account::Author;
+use crate::views::{PostView, User};
 use crate::visibility::no_account;
 use crate::{accounts, follows, posts};
 

@@ -10,9 +10,10 @@ use super::context::PageContext;
 use super::frame::{FormErrors, page, page_of};
 use super::person::PeoplePage;
 use crate::comments::{self, NewComment};
+use crate::entity::account::Author;
 use crate::entity::{CommentId, PostId};
 use crate::posts::{self, PostChange};
-use crate::views::{self, Author, CommentView, PostView};
+use crate::views::{self, CommentView, PostView};
 use crate::{likes, saves};
 
 #[derive(Template)]

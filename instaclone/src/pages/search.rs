@@ -7,8 +7,9 @@ use tripod::web::{Problem, Query};
 
 use super::context::PageContext;
 use super::frame::page;
+use crate::entity::account::Author;
 use crate::entity::username;
-use crate::views::{self, Author};
+use crate::views;
 
 /// Maximum people shown; typing more of the name finds the others.
 const MOST: usize = 30;

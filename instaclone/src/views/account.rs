@@ -1,50 +1,15 @@
 //! Accounts: as authors, and as profiles.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use tripod::access::{Viewer, Visible};
+use tripod::access::Viewer;
 use tripod::shard::Read;
 use tripod::{App, Result};
 use utoipa::ToSchema;
 
+use crate::entity::account::Author;
 use crate::entity::{AccountId, Follow, account};
 use crate::visibility::{self, People};
-
-/// An account as the author of an item.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Author {
-    /// Its id.
-    pub id: AccountId,
-    /// Its user name.
-    #[schema(value_type = String)]
-    pub username: Arc<str>,
-    /// Its full name; may be empty.
-    #[schema(value_type = String)]
-    pub full_name: Arc<str>,
-    /// Its picture, relative to the server unless absolute; null without one.
-    #[schema(required, value_type = Option<String>)]
-    pub avatar_url: Option<Arc<str>>,
-}
-
-impl Author {
-    fn new(app: &App, account: &Visible<account::Model>) -> Self {
-        let smallest = account.avatar.as_ref().and_then(|avatar| avatar.files.last());
-        Self {
-            id: account.id,
-            username: account.username.as_str().into(),
-            full_name: account.full_name.as_str().into(),
-            avatar_url: smallest.map(|file| app.media_url(&file.key).into()),
-        }
-    }
-
-    /// The authors in a set of people, of those whom the viewer may see.
-    pub(super) fn map(app: &App, people: &People) -> HashMap<AccountId, Self> {
-        people.seen().map(|account| (account.id, Self::new(app, account))).collect()
-    }
-}
 
 /// The author view of each account that the viewer may see, in the same order.
 pub async fn authors(
@@ -54,8 +19,7 @@ pub async fn authors(
     ids: Vec<AccountId>,
 ) -> Result<Vec<Option<Author>>> {
     let people = People::load(read, viewer, ids.iter().copied()).await?;
-    let authors = Author::map(app, &people);
-    Ok(ids.iter().map(|id| authors.get(id).cloned()).collect())
+    Ok(ids.iter().map(|id| Some((**people.author(app, *id)?).clone())).collect())
 }
 
 /// A person's profile.
@@ -113,7 +77,7 @@ pub async fn account(app: &App, read: &Read, viewer: Viewer, id: AccountId) -> R
         }),
     };
     Ok(User {
-        author: Author::new(app, &account),
+        author: (**account.view(app, Author::of)).clone(),
         bio: account.bio.clone(),
         is_private: false,
         created_at: account.id.created_at(),

@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tripod::access::{Unchecked, Viewer};
 use tripod::shard::Read;
+use tripod::web::Rendered;
 use tripod::{App, Result};
 use utoipa::ToSchema;
 
-use super::account::Author;
+use crate::entity::account::Author;
 use crate::entity::{CommentId, PostId, comment};
 use crate::visibility::People;
 
@@ -17,7 +18,8 @@ use crate::visibility::People;
 pub struct CommentView {
     pub id: CommentId,
     pub post_id: PostId,
-    pub author: Author,
+    #[schema(value_type = Author)]
+    pub author: Rendered<Author>,
     pub text: String,
     /// When it was written.
     pub created_at: DateTime<Utc>,
@@ -31,13 +33,12 @@ pub async fn comments(
     comments: Vec<Unchecked<comment::Model>>,
 ) -> Result<Vec<Option<CommentView>>> {
     let people = People::load(read, viewer, comments.iter().map(|comment| comment.peek().author_id)).await?;
-    let authors = Author::map(app, &people);
     let view = |comment: Unchecked<comment::Model>| {
         let comment = comment.visible_to(viewer, &people)?;
         Some(CommentView {
             id: comment.id,
             post_id: comment.post_id,
-            author: authors.get(&comment.author_id)?.clone(),
+            author: people.author(app, comment.author_id)?.clone(),
             text: comment.text.clone(),
             created_at: comment.id.created_at(),
         })

@@ -4,9 +4,8 @@
 
 mod account;
 mod comment;
-mod photo;
 mod post;
 
-pub use account::{Author, User, account, authors};
+pub use account::{User, account, authors};
 pub use comment::{CommentView, comments};
 pub use post::{PostView, post, posts};

@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tripod::access::{Unchecked, Viewer};
 use tripod::shard::Read;
+use tripod::web::Rendered;
 use tripod::{App, Result};
 use utoipa::ToSchema;
 
-use super::account::Author;
-use super::photo::PhotoView;
+use crate::entity::account::Author;
+use crate::entity::post::{PhotoView, PostParts};
 use crate::entity::{Like, PostId, Save, post};
 use crate::visibility::{People, no_post};
 
@@ -17,19 +18,22 @@ use crate::visibility::{People, no_post};
 #[schema(as = Post)]
 pub struct PostView {
     pub id: PostId,
-    pub author: Author,
+    #[schema(value_type = Author)]
+    pub author: Rendered<Author>,
     /// May be empty.
     pub caption: String,
     /// Where it was taken, in the author's words; null if not given.
     #[schema(required)]
     pub location: Option<String>,
     /// When it was posted.
-    pub created_at: DateTime<Utc>,
+    #[schema(value_type = DateTime<Utc>)]
+    pub created_at: Rendered<DateTime<Utc>>,
     /// The filter's name; null without one.
     #[schema(required)]
     pub filter: Option<String>,
     /// 1 to 10, in order.
-    pub photos: Vec<PhotoView>,
+    #[schema(value_type = Vec<PhotoView>)]
+    pub photos: Rendered<Vec<PhotoView>>,
     pub counts: PostCounts,
     /// What you did with it; null if you are not logged in.
     #[schema(required)]
@@ -64,17 +68,17 @@ pub async fn posts(
         read.targets_among::<Like>(viewer.id(), &ids),
         read.targets_among::<Save>(viewer.id(), &ids),
     )?;
-    let authors = Author::map(app, &people);
     let view = |post: Unchecked<post::Model>| {
         let post = post.visible_to(viewer, &people)?;
+        let parts = post.view(app, PostParts::of);
         Some(PostView {
             id: post.id,
-            author: authors.get(&post.author_id)?.clone(),
+            author: people.author(app, post.author_id)?.clone(),
             caption: post.caption.clone(),
             location: post.location.clone(),
-            created_at: post.id.created_at(),
+            created_at: parts.created_at.clone(),
             filter: None,
-            photos: post.photos.0.iter().map(|photo| PhotoView::new(app, photo)).collect(),
+            photos: parts.photos.clone(),
             counts: PostCounts {
                 likes: likes.get(&post.id).copied().unwrap_or_default(),
                 comments: post.comment_count,

@@ -1,10 +1,9 @@
 //! Graphs: both ends of an edge agree in the end, and counts are exact.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::graph::{Edge, EdgePosition};
-use crate::id::Id;
+use crate::id::{Id, IdSet};
 use crate::shard::{Keyset, Order};
 use crate::testing::{Author, Keeps, Note, Reads, Stores};
 
@@ -41,10 +40,10 @@ pub async fn an_edge_is_seen_from_both_ends(stores: &Stores) {
     assert_eq!(targets::<Reads>(stores, a).await, [b]);
     assert_eq!(sources::<Reads>(stores, b).await, [a]);
     for read in [stores.cached(), stores.primary()] {
-        assert_eq!(read.targets_among::<Reads>(a, &[b, a]).await.unwrap(), HashSet::from([b]));
+        assert_eq!(read.targets_among::<Reads>(a, &[b, a]).await.unwrap(), IdSet::from_iter([b]));
         let back = read.targets_among::<Reads>(b, &[a]).await.unwrap();
         assert!(back.is_empty(), "an edge has a direction");
-        assert_eq!(read.sources_among::<Reads>(b, &[a, b]).await.unwrap(), HashSet::from([a]));
+        assert_eq!(read.sources_among::<Reads>(b, &[a, b]).await.unwrap(), IdSet::from_iter([a]));
         let rows = read.target_rows::<Reads>(a, Keyset::newest(ALL)).await.unwrap().into_items();
         assert_eq!(rows.iter().map(|row| row.peek().name.as_str()).collect::<Vec<_>>(), ["b"]);
         let rows = read.source_rows::<Reads>(b, Keyset::newest(ALL)).await.unwrap().into_items();
@@ -210,9 +209,9 @@ pub async fn what_is_available_leaves_out_a_database_that_is_away(stores: &Store
         assert_eq!((counted.get(&here), counted.get(&there)), (Some(&1), None), "not zero: not known");
         let counted = read.source_counts::<Reads>(&[there, here]).await.unwrap();
         assert_eq!((counted.get(&here), counted.get(&there)), (Some(&1), None));
-        assert_eq!(read.targets_among::<Reads>(here, &[there]).await.unwrap(), HashSet::from([there]));
+        assert_eq!(read.targets_among::<Reads>(here, &[there]).await.unwrap(), IdSet::from_iter([there]));
         assert!(read.targets_among::<Reads>(there, &[here]).await.unwrap().is_empty());
-        assert_eq!(read.sources_among::<Reads>(here, &[there]).await.unwrap(), HashSet::from([there]));
+        assert_eq!(read.sources_among::<Reads>(here, &[there]).await.unwrap(), IdSet::from_iter([there]));
         assert!(read.sources_among::<Reads>(there, &[here]).await.unwrap().is_empty());
         let rows = read.target_rows::<Reads>(here, Keyset::newest(ALL)).await;
         assert!(rows.is_err_and(|error| error.is_unavailable()), "no database that holds the rows answers");

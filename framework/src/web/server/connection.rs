@@ -2,7 +2,8 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderValue, Request, Response, Version, header};
 use axum::response::IntoResponse;
+use futures::FutureExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -169,35 +171,55 @@ async fn answer(
 
 /// The router's reply, or 503 when it takes longer than it may since the request's last byte.
 ///
-/// The handler is a task of its own: it goes on to its end when its client hangs up or the time
-/// is over, or it would be left off between two of its effects. (Its body ends with the client.)
+/// A handler that may have effects is a task of its own: it goes on to its end when its client hangs up
+/// or the time is over, or it would be left off between two of its effects. (Its body ends with the
+/// client.) The handler of a safe method, such as GET, has none; it ends with its client and needs no task.
 async fn in_time(shared: &Shared, request: Request<Body>, upload: &Upload) -> Response<Body> {
     let allowed = Duration::from_secs(shared.limits.response_seconds);
     let method = request.method().clone();
     let Ok(place) = shared.running.clone().try_acquire_owned() else {
         return Problem::unavailable(1).into_response();
     };
-    let (ended, call) = (shared.ended.clone(), shared.router.clone().oneshot(request));
-    let mut call = shared.handlers.spawn(async move {
+    let call = shared.router.clone().oneshot(request);
+    let outcome = if method.is_safe() {
         let _place = place;
-        ended.run_until_cancelled(call).await
-    });
+        let call = pin!(AssertUnwindSafe(call).catch_unwind());
+        within(allowed, upload, call)
+            .await
+            .map(|called| called.map(Some).map_err(|_| "it panicked".to_owned()))
+    } else {
+        let ended = shared.ended.clone();
+        let call = shared.handlers.spawn(async move {
+            let _place = place;
+            ended.run_until_cancelled(call).await
+        });
+        within(allowed, upload, pin!(call)).await.map(|joined| joined.map_err(|error| error.to_string()))
+    };
+    match outcome {
+        Some(Ok(Some(Ok(response)))) => response,
+        Some(Ok(Some(Err(never)))) => match never {},
+        // The server has given up waiting.
+        Some(Ok(None)) => Problem::unavailable(1).into_response(),
+        Some(Err(error)) => {
+            tracing::error!(%method, error, "a handler ended without a reply");
+            Problem::internal().into_response()
+        }
+        None => {
+            tracing::warn!(%method, "a handler took too long");
+            Problem::unavailable(1).into_response()
+        }
+    }
+}
+
+/// What `call` gives within the time allowed since the request's last byte; nothing when it takes longer.
+async fn within<C: Future>(allowed: Duration, upload: &Upload, mut call: Pin<&mut C>) -> Option<C::Output> {
     loop {
         let due = upload.last_byte() + allowed;
-        match timeout_at(due, &mut call).await {
-            Ok(Ok(Some(Ok(response)))) => return response,
-            Ok(Ok(Some(Err(never)))) => match never {},
-            // The server has given up waiting.
-            Ok(Ok(None)) => return Problem::unavailable(1).into_response(),
-            Ok(Err(failed)) => {
-                tracing::error!(%method, error = %failed, "a handler ended without a reply");
-                return Problem::internal().into_response();
-            }
+        match timeout_at(due, call.as_mut()).await {
+            Ok(output) => return Some(output),
+            // More of the body has come meanwhile.
             Err(_) if upload.last_byte() + allowed > Instant::now() => {}
-            Err(_) => {
-                tracing::warn!(%method, "a handler took too long");
-                return Problem::unavailable(1).into_response();
-            }
+            Err(_) => return None,
         }
     }
 }
