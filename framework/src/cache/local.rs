@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use ahash::RandomState;
 
 use super::flight::{Flights, Loading, Turn};
+use super::recent::Versions;
 use super::stats::AllStats;
 use crate::error::Error;
 
@@ -77,6 +78,7 @@ pub(super) struct Local {
     stats: Arc<AllStats>,
     flights: Box<[Arc<Flights<Key, Answer>>]>,
     hasher: RandomState,
+    versions: Versions,
     changes: AtomicU64,
 }
 
@@ -89,12 +91,14 @@ impl Local {
             .eviction_listener(move |key, entry, _| evicted.of(key.region).removed(entry.bytes))
             .build_with_hasher(hasher.clone());
         let flights = (0..LOCKS).map(|_| Arc::default()).collect();
-        Self { entries, stats, flights, hasher, changes: AtomicU64::new(0) }
+        Self { entries, stats, flights, hasher, versions: Versions::new(), changes: AtomicU64::new(0) }
     }
 
     /// What is known of a key, if it is not too old.
     pub(super) fn get(&self, key: Key, now_ms: u64) -> Option<Entry> {
-        self.entries.get(&key).filter(|entry| now_ms < entry.expires_ms)
+        let hash = self.hasher.hash_one(key);
+        let entry = self.versions.get(key, hash, now_ms, || self.entries.get(&key))?;
+        (now_ms < entry.expires_ms).then_some(entry)
     }
 
     /// Joins the load of a key, or begins it; times and `lookup` as for [`Flights::join`].
@@ -148,7 +152,7 @@ impl Local {
         self.flights(key).forget(&key, || match self.entries.get(&key).map(|entry| entry.state) {
             // Another change is still under way.
             Some(EntryState::Blocked(other)) if other != change => {}
-            _ => self.entries.invalidate(&key),
+            _ => self.remove(key),
         });
     }
 
@@ -156,7 +160,7 @@ impl Local {
     pub(super) fn drop_key(&self, key: Key) {
         self.flights(key).forget(&key, || {
             if !matches!(self.entries.get(&key), Some(Entry { state: EntryState::Blocked(_), .. })) {
-                self.entries.invalidate(&key);
+                self.remove(key);
             }
         });
     }
@@ -167,6 +171,7 @@ impl Local {
             flights.forget_all(|| ());
         }
         self.entries.invalidate_all();
+        self.versions.raise_all();
     }
 
     /// An entry's weight, of a value of so many bytes.
@@ -181,6 +186,12 @@ impl Local {
         }
         self.stats.of(key.region).added(entry.bytes);
         self.entries.insert(key, entry);
+        self.versions.raise(self.hasher.hash_one(key));
+    }
+
+    fn remove(&self, key: Key) {
+        self.entries.invalidate(&key);
+        self.versions.raise(self.hasher.hash_one(key));
     }
 
     fn flights(&self, key: Key) -> &Arc<Flights<Key, Answer>> {

@@ -22,6 +22,7 @@ mod flight;
 mod invalidation;
 mod listener;
 mod local;
+mod recent;
 mod record;
 mod region;
 mod scripts;

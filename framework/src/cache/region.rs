@@ -11,7 +11,7 @@ use super::flight::{Turn, Waiting};
 use super::listener::COHERENCE_MS;
 use super::local::{Answer, Entry, EntryState, Erased, Key, Local};
 use super::shared::Namespace;
-use super::stats::{Level, Stats};
+use super::stats::{Hits, Level, Stats};
 use super::{Cache, Cached, RegionConfig};
 use crate::error::{Error, Result};
 
@@ -115,7 +115,10 @@ impl<T: Send + Sync + 'static> Region<T> {
     /// # Errors
     /// Those of the loader.
     pub async fn get(&self, id: i64) -> Result<Option<Arc<T>>> {
-        if let Some(value) = self.get_local(id, self.cache.0.clock.now_ms()) {
+        let mut hits = Hits::default();
+        let value = self.get_local(id, self.cache.0.clock.now_ms(), &mut hits);
+        self.stats.hits(Level::Process, &hits);
+        if let Some(value) = value {
             return Ok(value);
         }
         self.read(&[id]).await.pop().unwrap_or(Ok(None))
@@ -132,9 +135,10 @@ impl<T: Send + Sync + 'static> Region<T> {
 
     /// The same, with each id's own error.
     pub async fn get_each(&self, ids: &[i64]) -> Vec<Result<Option<Arc<T>>>> {
-        let now_ms = self.cache.0.clock.now_ms();
+        let (now_ms, mut hits) = (self.cache.0.clock.now_ms(), Hits::default());
         let mut all: Vec<Option<Result<Option<Arc<T>>>>> =
-            ids.iter().map(|id| self.get_local(*id, now_ms).map(Ok)).collect();
+            ids.iter().map(|id| self.get_local(*id, now_ms, &mut hits).map(Ok)).collect();
+        self.stats.hits(Level::Process, &hits);
         let missing: Vec<i64> =
             ids.iter().zip(&all).filter(|(_, value)| value.is_none()).map(|(id, _)| *id).collect();
         if !missing.is_empty() {
@@ -145,7 +149,7 @@ impl<T: Send + Sync + 'static> Region<T> {
     }
 
     /// The first level's answer, while it is coherent.
-    fn get_local(&self, id: i64, now_ms: u64) -> Option<Option<Arc<T>>> {
+    fn get_local(&self, id: i64, now_ms: u64, hits: &mut Hits) -> Option<Option<Arc<T>>> {
         if !self.cache.0.is_coherent(now_ms) {
             return None;
         }
@@ -156,7 +160,7 @@ impl<T: Send + Sync + 'static> Region<T> {
             EntryState::Absent => None,
             EntryState::Blocked(_) => return None,
         };
-        self.stats.hit(Level::Process, now_ms.saturating_sub(loaded_ms));
+        hits.add(now_ms.saturating_sub(loaded_ms));
         if now_ms >= fresh_until_ms {
             self.start_refresh(id);
         }

@@ -66,10 +66,28 @@ impl Refusal {
     const NAMES: [&str; 5] = ["too_large", "outdated", "blocked", "redis_unavailable", "unreadable"];
 }
 
+/// Hits of one level, by age, to be counted at once: all threads share the counters.
+#[derive(Default)]
+pub(super) struct Hits([u64; AGES_SECONDS.len() + 1]);
+
+impl Hits {
+    pub(super) fn add(&mut self, age_ms: u64) {
+        let age = AGES_SECONDS.iter().position(|bound| age_ms <= bound * 1_000).unwrap_or(AGES_SECONDS.len());
+        self.0[age] += 1;
+    }
+}
+
 impl Stats {
     pub(super) fn hit(&self, level: Level, age_ms: u64) {
-        let age = AGES_SECONDS.iter().position(|bound| age_ms <= bound * 1_000).unwrap_or(AGES_SECONDS.len());
-        self.hits[level as usize][age].fetch_add(1, Relaxed);
+        let mut hits = Hits::default();
+        hits.add(age_ms);
+        self.hits(level, &hits);
+    }
+
+    pub(super) fn hits(&self, level: Level, hits: &Hits) {
+        for (counter, count) in self.hits[level as usize].iter().zip(hits.0).filter(|(_, count)| *count > 0) {
+            counter.fetch_add(count, Relaxed);
+        }
     }
 
     pub(super) fn count(counter: &AtomicU64, keys: usize) {

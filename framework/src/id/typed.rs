@@ -127,7 +127,7 @@ impl<T> FromStr for Id<T> {
 
 impl<T> Serialize for Id<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.raw)
+        serializer.serialize_str(itoa::Buffer::new().format(self.raw))
     }
 }
 
