@@ -74,7 +74,7 @@ pub struct PhotoView {
     pub width: u32,
     /// In pixels.
     pub height: u32,
-    /// What it shows, for those who do not see it; may be empty.
+    /// Its text alternative, for people who do not see it; may be empty.
     pub alt: String,
     /// A tiny picture as a `data:` URI, to show while the photo loads.
     pub placeholder: String,
