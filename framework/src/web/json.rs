@@ -8,6 +8,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::{HeaderMap, HeaderValue, header, request::Parts};
 use axum::response::{IntoResponse, Response};
+use headers::{ContentType, HeaderMapExt, Mime};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use serde_json::error::Category;
@@ -56,15 +57,11 @@ impl<T: Serialize> IntoResponse for Json<T> {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = value.and_then(|value| value.split(';').next()).unwrap_or_default();
-    let essence = essence.trim().to_ascii_lowercase();
-    match essence.strip_prefix("application/") {
-        Some(subtype) => {
-            subtype == "json" || subtype.strip_suffix("+json").is_some_and(|name| !name.is_empty())
-        }
-        None => false,
-    }
+    headers.typed_get::<ContentType>().is_some_and(|content_type| {
+        let kind = Mime::from(content_type);
+        kind.type_() == "application"
+            && (kind.subtype() == "json" || kind.suffix().is_some_and(|suffix| suffix == "json"))
+    })
 }
 
 /// Parses JSON as an extractor does, for input that comes otherwise, such as a part of a form.
