@@ -30,7 +30,7 @@ pub use idempotency::{IDEMPOTENCY_KEY, IdempotencyKey, Keyed, hash_text, idempot
 pub use json::{Json, Path, Query};
 pub use no_store::NoStore;
 pub use once::{ExpireKeys, Once, expire_keys};
-pub use origin::{refuse_cross_site, refuse_unproven};
+pub use origin::{RefuseCrossSite, refuse_cross_site, refuse_unproven};
 pub use page::{Page, PageBuilder, PageQuery};
 pub use password::Passwords;
 pub use problem::{PROBLEM_JSON, Problem, fallback, method_not_allowed, panicked};
