@@ -85,6 +85,13 @@ impl Tx {
         &self.0.transaction
     }
 
+    /// Runs a statement of the framework's own, with its values bound to `$1`, `$2`, ...; how many rows it
+    /// changed.
+    pub(crate) async fn execute(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
+        let done = self.connection().execute_raw(statement(self.connection(), sql, values)).await?;
+        Ok(done.rows_affected())
+    }
+
     /// Inserts a row under a new id, which is filled in: it is generated, and generated again when
     /// another process was first. Only then does anyone see the id. A row that has its id already, such
     /// as one that shares another's, is inserted under that.
