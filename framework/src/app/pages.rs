@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_SECURITY_POLICY, HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, Method, Uri};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -82,7 +82,7 @@ pub struct RequestHead {
 impl<S: Send + Sync + 'static> WebPages<S> {
     /// The same pages, which refuse what other sites send.
     pub(super) fn guarded(self) -> Self {
-        let guarded = |router: Router<App<S>>| router.layer(from_fn(refuse_cross_site));
+        let guarded = |router: Router<App<S>>| router.layer(refuse_cross_site());
         Self { routes: guarded(self.routes), uploads: guarded(self.uploads), ..self }
     }
 }

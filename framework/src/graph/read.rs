@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use sea_orm::{ConnectionTrait, QueryResult, Value};
+use sea_orm::sea_query::{Expr, Query};
+use sea_orm::{ConnectionTrait, ExprTrait, QueryResult, Value};
 
 use super::table::Direction;
 use super::{Edge, Graph};
@@ -269,7 +270,7 @@ pub(super) async fn ends<N, F>(
     };
     let sql = format!(
         "SELECT far_id, version FROM tripod_edge WHERE near_id = $1 AND kind = $2 AND direction = $3 \
-         AND live = TRUE AND (version {past} $4 OR (version = $4 AND far_id {past} $5)) \
+         AND live = TRUE AND (version, far_id) {past} ($4, $5) \
          ORDER BY version {order}, far_id {order} LIMIT $6"
     );
     let beginning = match keyset.order {
@@ -298,14 +299,16 @@ async fn ends_among<N, F>(
     if among.is_empty() {
         return Ok(IdSet::default());
     }
-    let sql = format!(
-        "SELECT far_id FROM tripod_edge WHERE near_id = $1 AND kind = $2 AND direction = $3 AND live = TRUE \
-         AND far_id IN ({})",
-        places(4, among.len())
-    );
-    let key = [near.into(), kind.into(), (direction as i16).into()];
-    let values = key.into_iter().chain(among.iter().map(|id| Value::from(*id)));
-    let rows = query(shards.reader(near.shard()), &sql, values).await?;
+    let found = Query::select()
+        .column("far_id")
+        .from("tripod_edge")
+        .and_where(Expr::col("near_id").eq(near))
+        .and_where(Expr::col("kind").eq(kind))
+        .and_where(Expr::col("direction").eq(direction as i16))
+        .and_where(Expr::col("live").eq(true))
+        .and_where(Expr::col("far_id").is_in(among.iter().copied()))
+        .take();
+    let rows = shards.reader(near.shard()).query_all(&found).await?;
     rows.iter().map(|row| Ok(Id::from_raw(row.try_get_by_index(0)?))).collect()
 }
 
@@ -316,13 +319,14 @@ pub(super) async fn counts_in<N>(
     direction: Direction,
     near: &[Id<N>],
 ) -> Result<Vec<(i64, u64)>> {
-    let sql = format!(
-        "SELECT near_id, count FROM tripod_edge_count WHERE kind = $1 AND direction = $2 AND near_id IN ({})",
-        places(3, near.len())
-    );
-    let key = [kind.into(), (direction as i16).into()];
-    let values = key.into_iter().chain(near.iter().map(|id| Value::from(*id)));
-    let rows = query(database.reader(), &sql, values).await?;
+    let counted = Query::select()
+        .columns(["near_id", "count"])
+        .from("tripod_edge_count")
+        .and_where(Expr::col("kind").eq(kind))
+        .and_where(Expr::col("direction").eq(direction as i16))
+        .and_where(Expr::col("near_id").is_in(near.iter().copied()))
+        .take();
+    let rows = database.reader().query_all(&counted).await?;
     let counts = rows.iter().map(|row| {
         let count: i64 = row.try_get_by_index(1)?;
         let count = u64::try_from(count)
@@ -330,11 +334,6 @@ pub(super) async fn counts_in<N>(
         Ok((row.try_get_by_index(0)?, count))
     });
     counts.collect()
-}
-
-/// `$first, ...`: the places of `count` values.
-fn places(first: usize, count: usize) -> String {
-    (first..first + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
 }
 
 async fn query(

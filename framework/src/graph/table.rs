@@ -93,12 +93,12 @@ pub(super) async fn write_inverse(tx: &Tx, end: End, live: bool, version: i64) -
     let values = || end.key().into_iter().chain([live.into(), version.into()]);
     let change =
         format!("UPDATE tripod_edge SET live = $5, version = $6 WHERE {KEY} AND version < $6 AND live <> $5");
-    if execute(tx, &change, values()).await? == 1 {
+    if tx.execute(&change, values()).await? == 1 {
         count(tx, end, live).await?;
         return Ok(true);
     }
     let renew = format!("UPDATE tripod_edge SET version = $6 WHERE {KEY} AND version < $6 AND live = $5");
-    execute(tx, &renew, values()).await?;
+    tx.execute(&renew, values()).await?;
     Ok(false)
 }
 
@@ -106,7 +106,7 @@ pub(super) async fn write_inverse(tx: &Tx, end: End, live: bool, version: i64) -
 async fn claim_row(tx: &Tx, end: End) -> Result<()> {
     let sql = "INSERT INTO tripod_edge (near_id, kind, direction, far_id, version, live) \
                VALUES ($1, $2, $3, $4, 0, FALSE) ON CONFLICT DO NOTHING";
-    execute(tx, sql, end.key()).await.map(drop)
+    tx.execute(sql, end.key()).await.map(drop)
 }
 
 /// The same, with the row locked until the transaction ends. Otherwise, while an older version is being
@@ -116,7 +116,7 @@ async fn lock_row(tx: &Tx, end: End) -> Result<()> {
     let sql = "INSERT INTO tripod_edge (near_id, kind, direction, far_id, version, live) \
                VALUES ($1, $2, $3, $4, 0, FALSE) \
                ON CONFLICT (near_id, kind, direction, far_id) DO UPDATE SET version = tripod_edge.version";
-    execute(tx, sql, end.key()).await.map(drop)
+    tx.execute(sql, end.key()).await.map(drop)
 }
 
 async fn count(tx: &Tx, end: End, live: bool) -> Result<()> {
@@ -124,9 +124,5 @@ async fn count(tx: &Tx, end: End, live: bool) -> Result<()> {
     let sql = "INSERT INTO tripod_edge_count (near_id, kind, direction, count) VALUES ($1, $2, $3, $4) \
                ON CONFLICT (near_id, kind, direction) DO UPDATE SET count = tripod_edge_count.count + excluded.count";
     let [near, kind, direction, _] = end.key();
-    execute(tx, sql, [near, kind, direction, step.into()]).await.map(drop)
-}
-
-async fn execute(tx: &Tx, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
-    Ok(tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?.rows_affected())
+    tx.execute(sql, [near, kind, direction, step.into()]).await.map(drop)
 }

@@ -92,12 +92,11 @@ impl Store {
                 let sql = "INSERT INTO tripod_schedule (shard, name, taken_ms) VALUES ($1, $2, $3) \
                            ON CONFLICT DO NOTHING";
                 let values = || key.clone().into_iter().chain([due_ms.into()]);
-                if tx.connection().execute_raw(statement(tx.connection(), sql, values())).await?.rows_affected() == 1 {
+                if tx.execute(sql, values()).await? == 1 {
                     return Ok(false);
                 }
                 let sql = "UPDATE tripod_schedule SET taken_ms = $3 WHERE shard = $1 AND name = $2 AND taken_ms < $3";
-                let moved = tx.connection().execute_raw(statement(tx.connection(), sql, values())).await?;
-                if moved.rows_affected() == 0 {
+                if tx.execute(sql, values()).await? == 0 {
                     return Ok(false);
                 }
                 store.insert(&tx, name, payload, 0, None).await?;

@@ -5,8 +5,8 @@
 //! time.
 
 use futures::future::try_join_all;
-use sea_orm::sea_query::{ColumnDef, Index, Table};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Value};
+use sea_orm::sea_query::{ColumnDef, Expr, Index, Query, Table};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExprTrait, QueryResult, Value};
 
 use super::job::Unique;
 use crate::db::{CreateTables, Database, Migration, statement};
@@ -109,16 +109,13 @@ impl Store {
     /// other transaction enqueues one.
     async fn find_unique(&self, tx: &Tx, key: &str) -> Result<Option<Id<Queued>>> {
         let connection = tx.connection();
-        let lock = match connection.get_database_backend() {
-            DbBackend::Postgres => {
-                let lock = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
-                connection.query_one_raw(statement(connection, lock, [key.into()])).await?;
-                " FOR UPDATE"
-            }
-            _ => "",
-        };
-        let sql = format!("SELECT id FROM tripod_job WHERE unique_key = $1{lock}");
-        let row = connection.query_one_raw(statement(connection, &sql, [key.into()])).await?;
+        if connection.get_database_backend() == DbBackend::Postgres {
+            let lock = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+            connection.query_one_raw(statement(connection, lock, [key.into()])).await?;
+        }
+        let mut job = Query::select().column("id").from("tripod_job").take();
+        job.and_where(Expr::col("unique_key").eq(key)).lock_exclusive();
+        let row = connection.query_one(&job).await?;
         row.map(|row| Ok(Id::from_raw(row.try_get_by_index(0)?))).transpose()
     }
 
@@ -198,8 +195,7 @@ impl Store {
             return Err(Error::internal(format!("the job {id} can't be cancelled on {}", tx.shard())));
         }
         let sql = "DELETE FROM tripod_job WHERE id = $1 AND attempt = 0";
-        let done = tx.connection().execute_raw(statement(tx.connection(), sql, [id.into()])).await?;
-        Ok(done.rows_affected() == 1)
+        Ok(tx.execute(sql, [id.into()]).await? == 1)
     }
 
     /// Makes a waiting job due now. `false` if it has begun or is gone.
@@ -225,12 +221,7 @@ impl Store {
     ) -> Result<bool> {
         let values: Vec<Value> =
             [claim.id.into(), i64::from(claim.attempt).into()].into_iter().chain(more).collect();
-        self.shards
-            .write(Shard::of_id(claim.id), move |tx| async move {
-                let done = tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;
-                Ok(done.rows_affected() == 1)
-            })
-            .await
+        self.one_row(claim.id, sql, values).await
     }
 
     pub(super) async fn dead(&self) -> Result<Vec<Dead>> {
@@ -258,13 +249,13 @@ impl Store {
     }
 
     async fn by_id(&self, id: i64, sql: &'static str, more: Vec<Value>) -> Result<bool> {
-        let values: Vec<Value> = std::iter::once(id.into()).chain(more).collect();
-        self.shards
-            .write(Shard::of_id(id), move |tx| async move {
-                let done = tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;
-                Ok(done.rows_affected() == 1)
-            })
-            .await
+        self.one_row(id, sql, std::iter::once(id.into()).chain(more).collect()).await
+    }
+
+    /// Runs a statement on the shard of a job's id; whether it found the job.
+    async fn one_row(&self, id: i64, sql: &'static str, values: Vec<Value>) -> Result<bool> {
+        let work = move |tx: Tx| async move { Ok(tx.execute(sql, values).await? == 1) };
+        self.shards.write(Shard::of_id(id), work).await
     }
 
     async fn everywhere<T>(

@@ -37,8 +37,7 @@ impl Tx {
         self.check_name(name)?;
         let sql = "INSERT INTO tripod_name (shard, entity, name, id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
         let values = key::<E>(name).into_iter().chain([row.into()]);
-        let inserted = self.connection().execute_raw(statement(self.connection(), sql, values)).await?;
-        match inserted.rows_affected() {
+        match self.execute(sql, values).await? {
             1 => Ok(()),
             _ => Err(Error::conflict(format!("The name {name} is taken."))),
         }
@@ -53,8 +52,7 @@ impl Tx {
         self.check_name(name)?;
         let sql = "DELETE FROM tripod_name WHERE shard = $1 AND entity = $2 AND name = $3 AND id = $4";
         let values = key::<E>(name).into_iter().chain([row.into()]);
-        let deleted = self.connection().execute_raw(statement(self.connection(), sql, values)).await?;
-        Ok(deleted.rows_affected() == 1)
+        Ok(self.execute(sql, values).await? == 1)
     }
 
     fn check_name(&self, name: &str) -> Result<()> {

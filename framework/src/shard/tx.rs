@@ -84,6 +84,13 @@ impl Tx {
         &self.0.transaction
     }
 
+    /// Runs a statement of the framework's own, with its values bound to `$1`, `$2`, ...; returns the number of
+    /// rows that it changed.
+    pub(crate) async fn execute(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
+        let done = self.connection().execute_raw(statement(self.connection(), sql, values)).await?;
+        Ok(done.rows_affected())
+    }
+
     /// Inserts a row under a new id, which is filled in. If another process has claimed that id, the
     /// insert retries with a new id; only the final id is ever visible. A row whose id is already set,
     /// such as one that shares another row's id, is inserted under that.

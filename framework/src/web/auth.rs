@@ -2,10 +2,12 @@
 //! anything else is done.
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts, Request, State};
-use axum::http::header::{AUTHORIZATION, HeaderMap};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use headers::HeaderMapExt;
+use headers::authorization::{Authorization, Bearer};
 
 use super::session::{Session, Sessions};
 use super::{Problem, SessionCookie};
@@ -28,7 +30,7 @@ pub async fn authenticate(
 ) -> Response {
     let found = match bearer(request.headers()) {
         Err(problem) => return problem.into_response(),
-        Ok(Some(token)) => match sessions.find(token).await {
+        Ok(Some(bearer)) => match sessions.find(bearer.token()).await {
             Ok(None) => {
                 return Problem::unauthenticated("The token is not valid (any more): log in again.")
                     .into_response();
@@ -52,15 +54,10 @@ pub async fn authenticate(
     next.run(request).await
 }
 
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
-    let token = value.to_str().ok().and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-    });
-    token
-        .map(Some)
-        .ok_or_else(|| Problem::unauthenticated("The Authorization header must read: Bearer TOKEN."))
+fn bearer(headers: &HeaderMap) -> Result<Option<Authorization<Bearer>>, Problem> {
+    headers
+        .typed_try_get()
+        .map_err(|_| Problem::unauthenticated("The Authorization header must read: Bearer TOKEN."))
 }
 
 /// Extractor: the session of whoever asks; 401 when there is none. As an `Option` it also takes

@@ -5,12 +5,14 @@
 //! only from this very host, over TLS, for all paths, so that no neighbouring host can plant one.
 
 use axum::http::header::{COOKIE, HeaderMap, HeaderValue};
+use cookie::time::Duration;
+use cookie::{Cookie, SameSite};
 
 use crate::error::{Error, Result};
 
-/// How long a browser keeps the cookie, in seconds: 400 days, the most that browsers allow. The
-/// session itself ends when it is closed.
-const MAX_AGE_SECONDS: u32 = 400 * 24 * 3_600;
+/// How long a browser keeps the cookie: 400 days, the most that browsers allow. The session itself
+/// ends when it is closed.
+const MAX_AGE: Duration = Duration::days(400);
 
 /// Writes and reads the cookie that keeps a browser's session.
 ///
@@ -20,7 +22,7 @@ const MAX_AGE_SECONDS: u32 = 400 * 24 * 3_600;
 ///
 /// let cookie = SessionCookie::new("https://photos.example");
 /// let set = cookie.holding("tri_token").unwrap();
-/// assert!(set.to_str().unwrap().starts_with("__Host-session=tri_token; Path=/; HttpOnly; SameSite=Lax"));
+/// assert!(set.to_str().unwrap().starts_with("__Host-session=tri_token; HttpOnly; SameSite=Lax; Secure; Path=/"));
 ///
 /// let headers = HeaderMap::from_iter([(COOKIE, "__Host-session=tri_token".parse().unwrap())]);
 /// assert_eq!(cookie.read(&headers), Some("tri_token"));
@@ -45,7 +47,7 @@ impl SessionCookie {
     /// # Errors
     /// An internal one when the token is no cookie value; tokens of [`super::Sessions`] are.
     pub fn holding(self, token: &str) -> Result<HeaderValue> {
-        self.set(token, MAX_AGE_SECONDS)
+        self.set(token, MAX_AGE)
     }
 
     /// The `Set-Cookie` value that makes the browser forget its token.
@@ -53,16 +55,13 @@ impl SessionCookie {
     /// # Errors
     /// None.
     pub fn cleared(self) -> Result<HeaderValue> {
-        self.set("", 0)
+        self.set("", Duration::ZERO)
     }
 
-    fn set(self, token: &str, max_age_seconds: u32) -> Result<HeaderValue> {
-        let secure = if self.secure { "; Secure" } else { "" };
-        let value = format!(
-            "{}={token}; Path=/; HttpOnly; SameSite=Lax; Max-Age={max_age_seconds}{secure}",
-            self.name()
-        );
-        HeaderValue::from_str(&value)
+    fn set(self, token: &str, max_age: Duration) -> Result<HeaderValue> {
+        let cookie = Cookie::build((self.name(), token)).path("/").max_age(max_age);
+        let cookie = cookie.http_only(true).same_site(SameSite::Lax).secure(self.secure);
+        HeaderValue::from_str(&cookie.to_string())
             .map_err(|error| Error::internal("a session's token is no cookie value").because(error))
     }
 
@@ -72,13 +71,12 @@ impl SessionCookie {
     }
 }
 
-/// The value of the first cookie of this name.
+/// The value of the first cookie of this name, both as they were sent: a name that is decoded could be
+/// `__Host-session` where the browser saw no such prefix.
 pub fn read_cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
-    fields
-        .flat_map(|field| field.split(';'))
-        .find_map(|pair| pair.trim().split_once('=').filter(|(found, _)| *found == name))
-        .map(|(_, value)| value)
+    let mut cookies = fields.flat_map(Cookie::split_parse).flatten();
+    cookies.find(|cookie| cookie.name() == name)?.value_raw()
 }
 
 #[cfg(test)]
@@ -88,9 +86,9 @@ mod tests {
     #[test]
     fn only_over_tls_is_the_cookie_bound_to_its_host() {
         let plain = SessionCookie::new("").holding("t").unwrap();
-        assert_eq!(plain, "session=t; Path=/; HttpOnly; SameSite=Lax; Max-Age=34560000");
+        assert_eq!(plain, "session=t; HttpOnly; SameSite=Lax; Path=/; Max-Age=34560000");
         let secure = SessionCookie::new("https://photos.example").cleared().unwrap();
-        assert_eq!(secure, "__Host-session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0; Secure");
+        assert_eq!(secure, "__Host-session=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0");
     }
 
     #[test]
@@ -106,5 +104,7 @@ mod tests {
         {
             assert_eq!(read(none), None, "{none:?}");
         }
+        let encoded = HeaderMap::from_iter([(COOKIE, "%5F%5FHost-session=x".parse().unwrap())]);
+        assert_eq!(SessionCookie::new("https://photos.example").read(&encoded), None);
     }
 }

@@ -8,8 +8,8 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::{HeaderMap, HeaderValue, header, request::Parts};
 use axum::response::{IntoResponse, Response};
+use headers::{ContentType, HeaderMapExt, Mime};
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
 use serde_json::error::Category;
 use std::error::Error as StdError;
 
@@ -56,67 +56,51 @@ impl<T: Serialize> IntoResponse for Json<T> {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = value.and_then(|value| value.split(';').next()).unwrap_or_default();
-    let essence = essence.trim().to_ascii_lowercase();
-    match essence.strip_prefix("application/") {
-        Some(subtype) => {
-            subtype == "json" || subtype.strip_suffix("+json").is_some_and(|name| !name.is_empty())
-        }
-        None => false,
-    }
+    headers.typed_get::<ContentType>().is_some_and(|content_type| {
+        let kind = Mime::from(content_type);
+        kind.type_() == "application"
+            && (kind.subtype() == "json" || kind.suffix().is_some_and(|suffix| suffix == "json"))
+    })
 }
 
 /// Parses JSON as an extractor does, for input that comes otherwise, such as a part of a form.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    if has_nul(bytes)
-        && let Ok(value) = serde_json::from_slice(bytes)
+    let value = deserialize(bytes).map_err(|(path, error)| match error.classify() {
+        Category::Data => Problem::invalid_fields(vec![field_error(&path, &error.to_string())]),
+        _ => malformed(&error),
+    })?;
+    if let Some(marked) = mark_nul(bytes)
+        && let Err((field, _)) = deserialize::<T>(&marked)
     {
-        let field = nul_path(&value).unwrap_or_default();
         // The words of `TextFields`, which refuses NUL among the others.
         return Err(Problem::invalid(field, "must not contain control characters"));
     }
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
-        let cause = error.into_inner();
-        match cause.classify() {
-            Category::Data => Problem::invalid_fields(vec![field_error(&path, &cause.to_string())]),
-            _ => malformed(&cause),
-        }
-    })?;
-    json.end().map_err(|error| malformed(&error))?;
     Ok(value)
 }
 
-/// Whether a string of this JSON contains a NUL, which PostgreSQL can't store. JSON can write it only as
-/// an escape.
-fn has_nul(json: &[u8]) -> bool {
-    const ESCAPE: &[u8] = b"\\u0000";
-    let found = json.windows(ESCAPE.len()).enumerate().filter(|(_, window)| *window == ESCAPE);
-    // After another backslash it is text that looks like an escape.
-    let mut escapes =
-        found.filter(|(at, _)| json[..*at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 0);
-    escapes.next().is_some()
+/// The value, or what is wrong with which field.
+fn deserialize<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, (String, serde_json::Error)> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| (field_path(error.path()), error.into_inner()))?;
+    json.end().map_err(|error| (String::new(), error))?;
+    Ok(value)
 }
 
-/// The path of the first text that contains a NUL; of a name that does, the path of its object.
-fn nul_path(value: &Value) -> Option<String> {
-    let inner = |place: String, value: &Value| {
-        let path = nul_path(value)?;
-        Some(if path.is_empty() || path.starts_with('[') { place + &path } else { format!("{place}.{path}") })
-    };
-    match value {
-        Value::String(text) => text.contains('\0').then(String::new),
-        Value::Array(items) => items.iter().enumerate().find_map(|(at, item)| inner(format!("[{at}]"), item)),
-        Value::Object(fields) => {
-            if fields.keys().any(|name| name.contains('\0')) {
-                return Some(String::new());
-            }
-            fields.iter().find_map(|(name, field)| inner(name.clone(), field))
+/// The JSON with bytes that are no UTF-8 in place of each NUL in a string, if it has one. Only strings that
+/// the type reads are decoded, so these bytes are an error in a field that the type knows, and are skipped
+/// in one that it ignores. PostgreSQL can't store NUL, and JSON can write it only as an escape.
+fn mark_nul(json: &[u8]) -> Option<Vec<u8>> {
+    const ESCAPE: &[u8] = b"\\u0000";
+    let mut marked: Option<Vec<u8>> = None;
+    for at in json.windows(ESCAPE.len()).enumerate().filter(|(_, window)| *window == ESCAPE).map(|(at, _)| at)
+    {
+        // After another backslash it is text that looks like an escape.
+        if json[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0 {
+            marked.get_or_insert_with(|| json.to_vec())[at..at + ESCAPE.len()].fill(0xff);
         }
-        _ => None,
     }
+    marked
 }
 
 fn malformed(error: &serde_json::Error) -> Problem {
@@ -126,10 +110,14 @@ fn malformed(error: &serde_json::Error) -> Problem {
     Problem::malformed(format!("The body is not JSON: {what} at line {line}, column {column}."))
 }
 
+fn field_path(path: &serde_path_to_error::Path) -> String {
+    let path = path.to_string();
+    if path == "." { String::new() } else { path }
+}
+
 /// Serde's sentence in words that follow the field's name.
 pub(super) fn field_error(path: &str, sentence: &str) -> FieldError {
     let sentence = sentence.rsplit_once(" at line ").map_or(sentence, |(sentence, _)| sentence);
-    let path = if path == "." { "" } else { path };
     // What serde says of a field it finds in its parent is about the field itself.
     for (start, detail) in [
         ("missing field `", "is required"),
@@ -193,7 +181,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
                 let mut cause: Option<&(dyn StdError + 'static)> = Some(&rejection);
                 while let Some(error) = cause {
                     if let Some(fault) = error.downcast_ref::<Fault>() {
-                        let (path, fault) = (fault.path().to_string(), fault.inner().to_string());
+                        let (path, fault) = (field_path(fault.path()), fault.inner().to_string());
                         return Err(Problem::invalid_fields(vec![field_error(&path, &fault)]));
                     }
                     cause = error.source();
@@ -250,6 +238,7 @@ mod tests {
     use axum::{Router, body::Body, routing::get, routing::post};
     use http_body_util::BodyExt;
     use serde::Deserialize;
+    use serde_json::Value;
     use tower::ServiceExt;
 
     #[derive(Debug, Deserialize, Serialize)]
@@ -294,14 +283,31 @@ mod tests {
         for content_type in ["application/json", "application/JSON; charset=utf-8", "application/a+json"] {
             let (status, body) = post_json(content_type, r#"{"name":"\u0001é\\u0000"}"#).await;
             assert_eq!((status, body["name"].as_str()), (200, Some("\u{1}é\\u0000")), "{content_type}");
-            let (status, problem) = post_json(content_type, r#"{"name":"a\\\u0000"}"#).await;
-            assert_eq!((status, &problem["errors"][0]["field"]), (422, &"name".into()), "{problem}");
-            let (_, problem) = post_json(content_type, r#"{"name":"a","inner":[{"alt":"\u0000"}]}"#).await;
-            assert_eq!(problem["errors"][0]["field"], "inner[0].alt", "{problem}");
         }
         for content_type in ["text/json", "application/jsonp", "application/+json", ""] {
             assert_eq!(post_json(content_type, r#"{"name":"a"}"#).await.0, 415, "{content_type}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_nul_is_refused_where_it_would_be_read() {
+        for (body, field) in [
+            (r#"{"name":"a\\\u0000"}"#, "name"),
+            (r#"{"name":"a","inner":[{"alt":"\u0000"}]}"#, "inner[0].alt"),
+            (r#"{"name":"a","more":"\u0000","inner":[{"alt":"b\u0000\u0000"}]}"#, "inner[0].alt"),
+        ] {
+            let (status, problem) = post_json("application/json", body).await;
+            assert_eq!((status, &problem["errors"][0]["field"]), (422, &field.into()), "{body} {problem}");
+            assert_eq!(problem["errors"][0]["detail"], "must not contain control characters", "{body}");
+        }
+        for body in
+            [r#"{"name":"a","more":"\u0000"}"#, r#"{"more":{"b":["\u0000",{"c":"\u0000"}]},"name":"a"}"#]
+        {
+            let (status, reply) = post_json("application/json", body).await;
+            assert_eq!((status, &reply["name"]), (200, &"a".into()), "{body} {reply}");
+        }
+        let (status, problem) = post_json("application/json", r#"{"name":"\u0000"} x"#).await;
+        assert_eq!(status, 400, "{problem}");
     }
 
     #[tokio::test]

@@ -36,7 +36,7 @@ pub use json::{Json, Path, Query};
 pub use multipart::MultipartForm;
 pub use no_store::NoStore;
 pub use once::{ExpireKeys, Once, expire_keys};
-pub use origin::{refuse_cross_site, refuse_unproven};
+pub use origin::{RefuseCrossSite, refuse_cross_site, refuse_unproven};
 pub use page::{Page, PageBuilder, PageQuery};
 pub use password::{PasswordChange, Passwords};
 pub use password_hash::PasswordHash;

@@ -231,7 +231,7 @@ impl Key {
 
     /// Inserts the key, or gives the result that is stored under it.
     async fn claim(&self, tx: &Tx) -> Result<Option<String>> {
-        let (connection, now_ms) = (tx.connection(), tx.shards().clock().now_ms() as i64);
+        let now_ms = tx.shards().clock().now_ms() as i64;
         if u16::from_be_bytes([self.key_hash[0], self.key_hash[1]]).is_multiple_of(COUNT_INTERVAL) {
             self.check_count(tx).await?;
         }
@@ -239,17 +239,17 @@ impl Key {
                    VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
         let content = || [self.content_hash.to_vec().into(), now_ms.into()];
         let values = self.values(tx.shard()).into_iter().chain(content());
-        if connection.execute_raw(statement(connection, sql, values)).await?.rows_affected() == 1 {
+        if tx.execute(sql, values).await? == 1 {
             return Ok(None);
         }
-        let found = self.find(connection, tx.shard()).await?;
+        let found = self.find(tx.connection(), tx.shard()).await?;
         let found =
             found.ok_or_else(|| Error::unavailable("an idempotency key expired meanwhile; try again"))?;
         if found.created_at_ms <= now_ms - RETENTION_MS {
             let sql = "UPDATE tripod_idempotency_key SET content_hash = $4, created_at_ms = $5, result = NULL \
                        WHERE shard = $1 AND account_id = $2 AND key_hash = $3";
             let values = self.values(tx.shard()).into_iter().chain(content());
-            connection.execute_raw(statement(connection, sql, values)).await?;
+            tx.execute(sql, values).await?;
             return Ok(None);
         }
         self.check(&found)?;
@@ -289,16 +289,14 @@ impl Key {
         let sql = "UPDATE tripod_idempotency_key SET result = $4 \
                    WHERE shard = $1 AND account_id = $2 AND key_hash = $3";
         let values = self.values(tx.shard()).into_iter().chain([result.into()]);
-        tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;
-        Ok(())
+        tx.execute(sql, values).await.map(drop)
     }
 
     async fn release(&self, tx: &Tx) -> Result<()> {
         let sql = "DELETE FROM tripod_idempotency_key \
                    WHERE shard = $1 AND account_id = $2 AND key_hash = $3 AND content_hash = $4 AND result IS NULL";
         let values = self.values(tx.shard()).into_iter().chain([self.content_hash.to_vec().into()]);
-        tx.connection().execute_raw(statement(tx.connection(), sql, values)).await?;
-        Ok(())
+        tx.execute(sql, values).await.map(drop)
     }
 }
 

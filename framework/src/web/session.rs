@@ -14,8 +14,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::future::join_all;
-use sea_orm::sea_query::{ColumnDef, Index, Table};
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::sea_query::{ColumnDef, Expr, Index, Query, Table};
+use sea_orm::{ConnectionTrait, ExprTrait, Value};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -219,14 +219,12 @@ async fn load(shards: &Shards, ids: Vec<i64>) -> Vec<Batch<Stored>> {
 }
 
 async fn load_from(database: &Database, ids: &[Id<()>]) -> Result<Vec<(i64, Stored)>> {
-    let places: Vec<String> = (1..=ids.len()).map(|place| format!("${place}")).collect();
-    let sql = format!(
-        "SELECT id, account_id, device, secret_hash FROM tripod_session WHERE id IN ({})",
-        places.join(", ")
-    );
-    let reader = database.reader();
-    let values = ids.iter().map(|id| Value::from(*id));
-    let rows = reader.query_all_raw(statement(reader, &sql, values)).await?;
+    let found = Query::select()
+        .columns(["id", "account_id", "device", "secret_hash"])
+        .from("tripod_session")
+        .and_where(Expr::col("id").is_in(ids.iter().copied()))
+        .take();
+    let rows = database.reader().query_all(&found).await?;
     let stored = rows.iter().map(|row| {
         let hash: Vec<u8> = row.try_get_by_index(3)?;
         let (account, device) = (row.try_get_by_index(1)?, row.try_get_by_index(2)?);
