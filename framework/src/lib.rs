@@ -94,6 +94,9 @@ pub mod app;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+
 /// Re-exports used by the derives' generated code.
 #[doc(hidden)]
 pub mod __private {

@@ -4,8 +4,8 @@ tripod::conformance!(tripod::testing::Backing::embedded());
 
 /// The media store in a directory.
 mod media {
+    use tripod::conformance;
     use tripod::media::MediaStore;
-    use tripod::testing::conformance;
 
     macro_rules! on_an_empty_directory {
         ($($test:ident),+ $(,)?) => {

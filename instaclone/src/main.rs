@@ -12,12 +12,15 @@ mod posts;
 mod router;
 mod saves;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod views;
 mod visibility;
 
 use std::process::ExitCode;
 
 use tripod::App;
+use tripod::app::AppBuilder;
 use tripod::web::{RateLimit, RequestLimits};
 
 /// A reply is built from hundreds of small strings: the system allocator took a sixth of a feed's time.
@@ -39,9 +42,8 @@ const REQUEST_LIMITS: RequestLimits = RequestLimits {
     log_ins_of_network: RateLimit::new("log_ins_of_network", 60, 600),
 };
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    // ANCHOR: app
+// ANCHOR: app
+fn app() -> AppBuilder {
     App::builder("instaclone", env!("CARGO_PKG_VERSION"))
         .license("MIT OR Apache-2.0", "MIT OR Apache-2.0")
         .migrations(&schema::MIGRATIONS)
@@ -62,7 +64,10 @@ async fn main() -> ExitCode {
         .sessions_per_account(SESSIONS_PER_ACCOUNT)
         .request_limits(REQUEST_LIMITS)
         .demo(demo::SPAN, demo::fill)
-        .run()
-        .await
-    // ANCHOR_END: app
 }
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    app().run().await
+}
+// ANCHOR_END: app

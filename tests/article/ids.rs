@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use tripod::conformance::{Note, Stores};
 use tripod::id::{Clock, EPOCH_MS, Id, IdGenerator, Shard};
-use tripod::testing::{Backing, Note, Stores};
+use tripod::testing::Backing;
 
 use super::{Row, State, thousands};
 

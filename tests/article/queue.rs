@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tripod::testing::{Backing, conformance};
+use tripod::conformance;
+use tripod::testing::Backing;
 
 use super::{Row, State};
 use crate::{Person, PhotoPost, Reply, Server, Setup, Stored, eventually, photo};

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use notes::{Notes, authors, insert, rate};
 use report::{Bar, Report, progress};
+use tripod::conformance::Note;
 use tripod::id::Id;
-use tripod::testing::Note;
 
 const CLIENTS: [usize; 3] = [1, 8, 32];
 const ROUNDS: usize = 5;

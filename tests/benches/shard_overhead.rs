@@ -15,8 +15,8 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait, Statement,
     TransactionTrait,
 };
+use tripod::conformance::{Author, Note, note};
 use tripod::id::{Clock, Id, IdGenerator};
-use tripod::testing::{Author, Note, note};
 
 const ROUNDS: usize = 9;
 const READS: usize = 4_000;

@@ -42,7 +42,9 @@ mod servers {
 
 /// Timelines on a cluster, and behind sentinels.
 mod forms {
-    use tripod::testing::{Backing, Stores, conformance};
+    use tripod::conformance;
+    use tripod::conformance::Stores;
+    use tripod::testing::Backing;
     use tripod_tests::servers::{RedisCluster, Sentinel};
 
     /// Each suite in its own part of the same Redis.

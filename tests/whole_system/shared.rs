@@ -13,9 +13,10 @@ mod timelines;
 
 use std::time::Duration;
 
+use tripod::conformance::{Author, Note, Reads, Stores};
 use tripod::id::Id;
 use tripod::shard::Keyset;
-use tripod::testing::{Author, Note, Reads, Stores, eventually};
+use tripod::testing::eventually;
 
 /// A reader's expected timeline, from the databases.
 async fn expected(stores: &Stores, reader: Id<Author>) -> Vec<Id<Note>> {

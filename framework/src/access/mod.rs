@@ -7,7 +7,7 @@
 //! ```
 //! # use tripod::{access::{Unchecked, Viewer, Visible}, web::Json};
 //! # use axum::response::{IntoResponse, Response};
-//! # use tripod::testing::note::Model as Note;
+//! # use tripod::conformance::note::Model as Note;
 //! #[derive(serde::Serialize)]
 //! struct NoteView { text: String }
 //!
@@ -24,7 +24,7 @@
 //! ```compile_fail,E0277
 //! # use tripod::{access::Unchecked, web::Json};
 //! # use axum::response::{IntoResponse, Response};
-//! # use tripod::testing::note::Model as Note;
+//! # use tripod::conformance::note::Model as Note;
 //! fn reply(note: Unchecked<Note>) -> Response {
 //!     Json(note).into_response() // Unchecked<Note> is not Serialize
 //! }
@@ -33,7 +33,7 @@
 //! ```compile_fail,E0277
 //! # use tripod::{access::Unchecked, web::Json};
 //! # use axum::response::{IntoResponse, Response};
-//! # use tripod::testing::note::Model as Note;
+//! # use tripod::conformance::note::Model as Note;
 //! fn reply(note: Unchecked<Note>) -> Response {
 //!     Json(note.peek().clone()).into_response() // Note is not Serialize
 //! }

@@ -26,7 +26,7 @@ use crate::web::{Passwords, RateLimits, SessionCookie, Sessions};
 /// use tripod::App;
 /// use tripod::shard::Keyset;
 /// use tripod::web::{Json, SignedIn};
-/// # use tripod::testing::note;
+/// # use tripod::conformance::note;
 ///
 /// async fn count_notes(State(app): State<App>, me: SignedIn) -> tripod::Result<Json<usize>> {
 ///     let notes = app.cached().list::<note::Entity>(me.id(), Keyset::newest(100)).await?;

@@ -53,7 +53,7 @@ fn column(column: &Column) -> String {
 mod tests {
     use super::*;
     use crate::app::Registered;
-    use crate::testing::{author, note};
+    use crate::conformance::{author, note};
 
     #[test]
     fn the_migration_of_the_entities_is_source_that_creates_their_tables() {

@@ -243,17 +243,15 @@ mod tests {
     fn a_thread_that_has_read_a_key_sees_it_dropped_and_blocked() {
         let local = local();
         let is_there = || local.get(KEY, 0).is_some_and(|entry| matches!(entry.state, EntryState::Absent));
-        let forget: [(&str, fn(&Local)); 3] = [
-            ("dropped", |local| local.drop_key(KEY)),
-            ("cleared", |local| local.clear()),
-            ("blocked", |local| local.block_fills(KEY, 1, 0, u64::MAX)),
-        ];
-        for (how, forget) in forget {
+        let forgets = |how: &str, forget: fn(&Local)| {
             local.insert(KEY, entry(0));
             assert!(is_there() && is_there(), "before it is {how}");
             forget(&local);
             assert!(!is_there(), "{how}");
-        }
+        };
+        forgets("dropped", |local| local.drop_key(KEY));
+        forgets("cleared", |local| local.clear());
+        forgets("blocked", |local| local.block_fills(KEY, 1, 0, u64::MAX));
         local.unblock_fills(KEY, 1);
         assert!(local.get(KEY, 0).is_none(), "nothing is blocked any more");
     }

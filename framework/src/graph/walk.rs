@@ -20,7 +20,7 @@ const PAGE: u64 = 200;
 /// # use tripod::queue::{JobRun, Run};
 /// # use tripod::{App, Job};
 /// # use serde::{Deserialize, Serialize};
-/// # use tripod::testing::{Reads, author};
+/// # use tripod::conformance::{Reads, author};
 /// # type AuthorId = tripod::id::Id<author::Entity>;
 /// use tripod::graph::SourceWalk;
 ///

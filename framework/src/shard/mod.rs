@@ -128,7 +128,7 @@ impl Shards {
     ///
     /// ```no_run
     /// # use sea_orm::ActiveValue::Set;
-    /// # use tripod::testing::{author, note};
+    /// # use tripod::conformance::{author, note};
     /// # async fn f(shards: tripod::shard::Shards, me: tripod::id::Id<author::Entity>) -> tripod::Result<()> {
     /// let id = shards
     ///     .write(me, move |tx| async move {

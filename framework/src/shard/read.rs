@@ -43,7 +43,7 @@ pub type Rows<E> = List<Id<E>, Unchecked<<E as sea_orm::EntityTrait>::Model>>;
 ///
 /// ```no_run
 /// use tripod::shard::{Consistency, Keyset, Shards};
-/// # use tripod::testing::{note, author};
+/// # use tripod::conformance::{note, author};
 /// # async fn f(shards: Shards, author: tripod::id::Id<author::Entity>) -> tripod::Result<()> {
 /// let read = shards.read(Consistency::Cached).available();
 /// let notes = read.list::<note::Entity>(author, Keyset::newest(20)).await?;

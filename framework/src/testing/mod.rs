@@ -1,18 +1,13 @@
-//! For tests: stores in a temporary directory, a manual clock, and the conformance suites, one per
-//! interface, which every backend must pass.
+//! For tests of apps: [`TestApp`] runs an app in the test's own process, on stores in a temporary
+//! directory or on servers, with a manual clock and jobs that run when the test says so.
 //!
 //! Tests wait for conditions ([`eventually`]) and never sleep a fixed time.
 
 mod app;
-pub mod cache_fixture;
-pub mod conformance;
-mod fixtures;
-mod stores;
+mod backing;
 
 pub use app::{LONG, TestApp, TestClient, TestReply, sample_photo};
-pub use cache_fixture::CacheFixture;
-pub use fixtures::{Author, Keeps, Note, Reads, author, note};
-pub use stores::{Backing, Stores, Working};
+pub use backing::Backing;
 
 use std::time::{Duration, Instant};
 

@@ -80,7 +80,7 @@ pub(super) const RESULTS_MIGRATION: Migration = || {
 /// use axum::extract::State;
 /// use tripod::App;
 /// use tripod::web::{Once, Path, SignedIn};
-/// # use tripod::{id::Id, testing::note};
+/// # use tripod::{conformance::note, id::Id};
 /// async fn delete_note(me: SignedIn, Path(id): Path<Id<note::Entity>>, once: Once) -> tripod::Result<()> {
 ///     // A repeat finds no note, and is answered as the first request was.
 ///     let delete = async {

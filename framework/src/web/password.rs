@@ -35,7 +35,7 @@ pub(super) const MIGRATION: Migration = || {
 /// use tripod::id::Id;
 /// use tripod::web::{ClientInfo, TextFields};
 /// use tripod::{App, Result};
-/// # use tripod::testing::author;
+/// # use tripod::conformance::author;
 ///
 /// async fn join(app: &App, client: ClientInfo, row: author::ActiveModel, password: String) -> Result<String> {
 ///     let mut fields = TextFields::default();

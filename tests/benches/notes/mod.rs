@@ -9,10 +9,11 @@ use sea_orm::ActiveValue::Set;
 use tripod::Error;
 use tripod::cache::Cache;
 use tripod::config;
+use tripod::conformance::{Author, Note, Stores, note};
 use tripod::id::{Clock, Id, Shard};
 use tripod::shard::{Consistency, Read, Shards};
 use tripod::telemetry::Metrics;
-use tripod::testing::{Author, Backing, Note, Stores, note};
+use tripod::testing::Backing;
 use tripod_tests::servers::Postgres;
 
 /// A server, so many databases on it, and the framework over them.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use axum::body::Bytes;
 use axum::http::{Request, StatusCode};
 use reqwest::Method;
+use tripod::conformance;
 use tripod::media::{MediaKey, MediaStore};
-use tripod::testing::conformance;
 use tripod_tests::eventually;
 use tripod_tests::servers::{Asked, Fault, ObjectStore};
 

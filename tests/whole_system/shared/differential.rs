@@ -4,8 +4,9 @@
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use tokio::sync::Mutex;
+use tripod::conformance::{Author, Stores};
 use tripod::id::Id;
-use tripod::testing::{Author, Backing, Stores};
+use tripod::testing::Backing;
 use tripod_tests::servers::Redis;
 
 use super::steps::{self, Step, TOGETHER};

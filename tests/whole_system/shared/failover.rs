@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tripod::testing::{Backing, Stores, eventually};
+use tripod::conformance::Stores;
+use tripod::testing::{Backing, eventually};
 use tripod_tests::servers::{RedisCluster, Sentinel};
 
 use super::sessions::open;

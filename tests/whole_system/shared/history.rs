@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::sync::{Mutex, RwLock};
+use tripod::conformance::{CacheFixture, Note, Stores};
 use tripod::id::{Clock, Id};
-use tripod::testing::{Backing, CacheFixture, Note, Stores, eventually};
+use tripod::testing::{Backing, eventually};
 use tripod_tests::servers::{Proxy, Redis, RedisCluster, Sentinel};
 
 use super::failover::Servers;

@@ -1,7 +1,8 @@
 //! A Redis that serves reads but refuses writes is treated as down, because changes can't be published
 //! there.
 
-use tripod::testing::{Backing, CacheFixture, Stores, eventually};
+use tripod::conformance::{CacheFixture, Stores};
+use tripod::testing::{Backing, eventually};
 use tripod_tests::servers::{Redis, RedisCluster};
 
 use super::connected;

@@ -1,8 +1,9 @@
 //! The first level of sessions: a closed session is closed for every process at once.
 
 use sea_orm::ConnectionTrait;
+use tripod::conformance::{Author, Stores};
 use tripod::id::Id;
-use tripod::testing::{Author, Backing, Stores, eventually};
+use tripod::testing::{Backing, eventually};
 use tripod::web::Sessions;
 use tripod_tests::servers::Redis;
 

@@ -1,7 +1,8 @@
 //! Ten thousand concurrent reads of a missing key, in four processes, cause one load.
 
+use tripod::conformance::{CacheFixture, Note, Stores};
 use tripod::id::Id;
-use tripod::testing::{Backing, CacheFixture, Note, Stores, eventually};
+use tripod::testing::{Backing, eventually};
 use tripod_tests::servers::Redis;
 
 const PROCESSES: usize = 4;

@@ -1,9 +1,9 @@
 //! Random steps of people, in any of several processes.
 
 use rand::{Rng, RngExt};
+use tripod::conformance::{Author, Note, Reads, Stores};
 use tripod::id::Id;
 use tripod::shard::Keyset;
-use tripod::testing::{Author, Note, Reads, Stores};
 
 use super::{expected, note};
 

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tripod::testing::{Backing, Reads, Stores};
+use tripod::conformance::{Reads, Stores};
+use tripod::testing::Backing;
 use tripod_tests::servers::Redis;
 
 use super::{connected, expected, note, settled};

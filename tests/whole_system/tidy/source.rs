@@ -46,8 +46,9 @@ fn collect(root: &Path, path: &str, files: &mut Vec<Source>) {
 impl Source {
     /// The lines of code, numbered from 1: without comments, and without the tests at the end.
     pub(super) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let is_test =
-            ["/tests/", "/tests.rs", "_tests.rs", "/testing/"].iter().any(|part| self.path.contains(part));
+        let is_test = ["/tests/", "/tests.rs", "_tests.rs", "/testing/", "/conformance/"]
+            .iter()
+            .any(|part| self.path.contains(part));
         let end = match self.text.find("#[cfg(test)]\nmod tests {") {
             _ if is_test && self.path.contains("/src/") => 0,
             found => found.unwrap_or(self.text.len()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use tokio::time::sleep;
-use tripod::testing::Stores;
+use tripod::conformance::Stores;
 use tripod_tests::servers::{Proxy, Redis};
 
 use super::super::connected;

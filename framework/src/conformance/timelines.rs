@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use sea_orm::ActiveValue::Set;
 
+use crate::conformance::{Author, Note, Reads, Stores, note};
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::shard::Keyset;
-use crate::testing::{Author, Note, Reads, Stores, note};
 
 async fn walk(stores: &Stores, reader: Id<Author>) -> Vec<Id<Note>> {
     stores.timeline(reader).await

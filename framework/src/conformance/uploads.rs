@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use crate::conformance::Stores;
 use crate::error::{Error, Result};
 use crate::id::Shard;
 use crate::media::{MediaKey, Upload};
-use crate::testing::{Stores, eventually};
+use crate::testing::eventually;
 
 /// Longer than an upload may take.
 const LATER: Duration = Duration::from_secs(3_601);

@@ -1,7 +1,11 @@
-//! The conformance suites: what every backend of an interface must do. Each suite takes stores that are
-//! open and empty, or the backing to open them on.
+//! The conformance suites, for whoever adds or tests a backend: what every backend of an interface must
+//! do, shown on a small app of authors and notes. Apps test themselves with [`testing`](crate::testing).
+//!
+//! Each suite takes stores that are open and empty, or the backing to open them on.
 
 pub mod cache;
+mod cache_fixture;
+mod fixtures;
 pub mod graph;
 pub mod idempotency;
 pub mod lanes;
@@ -9,11 +13,15 @@ pub mod media;
 pub mod passwords;
 pub mod queue;
 pub mod shards;
+mod stores;
 pub mod timeline_store;
 pub mod timelines;
 pub mod uploads;
 
-use super::{Author, Stores};
+pub use cache_fixture::CacheFixture;
+pub use fixtures::{Author, Keeps, Note, Reads, author, note};
+pub use stores::{Stores, Working};
+
 use crate::id::Id;
 
 /// Two authors on different databases.
@@ -29,7 +37,7 @@ async fn on_two_databases(stores: &Stores) -> (Id<Author>, Id<Author>) {
     panic!("a hundred authors live on one of {:?}", stores.shards);
 }
 
-/// Makes a test of each case of each suite, each on a new [`Backing`](super::Backing) from the
+/// Makes a test of each case of each suite, each on a new [`Backing`](crate::testing::Backing) from the
 /// expression.
 ///
 /// ```ignore
@@ -140,8 +148,8 @@ macro_rules! conformance {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    let stores = $crate::testing::Stores::new($backing).await;
-                    $crate::testing::conformance::$suite::$test(&stores).await;
+                    let stores = $crate::conformance::Stores::new($backing).await;
+                    $crate::conformance::$suite::$test(&stores).await;
                 }
             )+
         }
@@ -152,7 +160,7 @@ macro_rules! conformance {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    $crate::testing::conformance::$suite::$test($backing).await;
+                    $crate::conformance::$suite::$test($backing).await;
                 }
             )+
         }

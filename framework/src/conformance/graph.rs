@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::conformance::{Author, Keeps, Note, Reads, Stores};
 use crate::graph::{Edge, EdgePosition};
 use crate::id::{Id, IdSet};
 use crate::shard::{Keyset, Order};
-use crate::testing::{Author, Keeps, Note, Reads, Stores};
 
 /// More than any list holds.
 const ALL: u64 = 1_000;

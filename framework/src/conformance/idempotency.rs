@@ -8,11 +8,11 @@ use futures::future::join_all;
 use sea_orm::ActiveValue::Set;
 use sea_orm::ConnectionTrait;
 
+use crate::conformance::{Author, Note, Stores, note};
 use crate::db::statement;
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::shard::Keyset;
-use crate::testing::{Author, Note, Stores, note};
 use crate::web::{Once, expire_keys};
 
 /// How long a key is remembered.

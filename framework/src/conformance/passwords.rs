@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use futures::future::{join, join_all};
 
+use crate::conformance::{Author, Stores};
 use crate::error::Result;
 use crate::id::Id;
-use crate::testing::{Author, Stores};
 use crate::web::{ClientInfo, PasswordChange, Passwords, RateLimits, SignedIn};
 
 const PASSWORD: &str = "correct horse";

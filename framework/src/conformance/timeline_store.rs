@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::conformance::Stores;
 use crate::error::Error;
-use crate::testing::Stores;
 use crate::timeline::page::Key;
 use crate::timeline::store::Store;
 

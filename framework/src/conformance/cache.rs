@@ -7,8 +7,9 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::ConnectionTrait;
 
 use crate::cache::{Batch, Region, RegionConfig};
+use crate::conformance::{CacheFixture, Note, Stores, cache_fixture, note};
 use crate::id::Id;
-use crate::testing::{CacheFixture, Note, Stores, cache_fixture, eventually, note};
+use crate::testing::eventually;
 
 async fn new_note(stores: &Stores, text: &str) -> Id<Note> {
     let author = stores.author("author").await;

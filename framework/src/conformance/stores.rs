@@ -1,6 +1,5 @@
 //! All stores of the framework, on any of their backends.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use crate::queue::{JobId, Queue, Registry, Run, Worker};
 use crate::redis::Redis;
 use crate::shard::{self, Consistency, Keyset, Read, Shards};
 use crate::telemetry::Metrics;
+use crate::testing::{Backing, eventually};
 use crate::timeline::{self, Timelines};
 use crate::web::Sessions;
 
@@ -28,57 +28,6 @@ const DATABASE: config::Database =
     config::Database { readers: 2, connections: 8, wait_seconds: 5, statement_seconds: 10 };
 const CACHE: config::Cache = config::Cache { memory_bytes: 16 << 20, value_bytes: 64 << 10 };
 const QUEUE: config::Queue = config::Queue { workers: 4, lease_seconds: 15 };
-
-/// The backends of stores. They are removed with the last clone.
-#[derive(Clone)]
-pub struct Backing {
-    databases: Vec<String>,
-    redis: Option<String>,
-    files: Arc<tempfile::TempDir>,
-    _held: Arc<dyn Any + Send + Sync>,
-}
-
-impl Backing {
-    /// Two new SQLite databases in a temporary directory.
-    pub fn embedded() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let url = |index| format!("sqlite://{}", directory.path().join(format!("{index}.db")).display());
-        Self::servers((0..2).map(url).collect(), directory)
-    }
-
-    /// Empty databases on servers, by their addresses; `held` keeps the servers running.
-    pub fn servers(databases: Vec<String>, held: impl Any + Send + Sync) -> Self {
-        let files = Arc::new(tempfile::tempdir().expect("a temporary directory"));
-        Self { databases, redis: None, files, _held: Arc::new(held) }
-    }
-
-    pub(super) fn databases(&self) -> &[String] {
-        &self.databases
-    }
-
-    pub(super) fn redis(&self) -> Option<&str> {
-        self.redis.as_deref()
-    }
-
-    /// The directory for its files.
-    pub(super) fn directory(&self) -> &std::path::Path {
-        self.files.path()
-    }
-
-    /// The same, holding another value for as long.
-    #[must_use]
-    pub fn holding(mut self, held: impl Any + Send + Sync) -> Self {
-        self._held = Arc::new((self._held, held));
-        self
-    }
-
-    /// The same, with an empty Redis that processes share.
-    #[must_use]
-    pub fn with_redis(mut self, url: &str) -> Self {
-        self.redis = Some(url.to_owned());
-        self
-    }
-}
 
 /// A worker that runs until this is dropped.
 pub struct Working(Option<tokio::runtime::Runtime>);
@@ -181,8 +130,8 @@ impl Stores {
         clock: Clock,
         register: impl FnOnce(&mut Registry<Self>),
     ) -> Result<Self> {
-        let databases = databases(&backing.databases).await?;
-        let redis = match &backing.redis {
+        let databases = databases(backing.databases()).await?;
+        let redis = match backing.redis() {
             Some(url) => Some(Redis::open(url).await?),
             None => None,
         };
@@ -200,7 +149,7 @@ impl Stores {
         let timelines =
             Timelines::open(&kinds, shards.clone(), graph.clone(), redis.clone(), settings).await?;
         let registry = Arc::new(std::sync::Mutex::new(Some(registry)));
-        let media = MediaStore::open_directory(backing.files.path()).await?;
+        let media = MediaStore::open_directory(backing.directory()).await?;
         let uploads = Uploads::new(shards.clone(), queue.clone(), Duration::from_secs(3_600));
         let sessions = Sessions::new(shards.clone(), 100);
         Ok(Self {
@@ -235,7 +184,7 @@ impl Stores {
 
     /// Waits until no job waits or runs.
     pub async fn idle(&self) {
-        super::eventually("the queue runs empty", async || {
+        eventually("the queue runs empty", async || {
             self.queue.waiting().await.expect("the queue answers").is_empty().then_some(())
         })
         .await;

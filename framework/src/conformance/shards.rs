@@ -6,10 +6,10 @@ use std::time::Duration;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait};
 
+use crate::conformance::{Author, Note, Stores, note};
 use crate::error::{Error, Result};
 use crate::id::{Id, Shard};
 use crate::shard::{Keyset, Order};
-use crate::testing::{Author, Note, Stores, note};
 
 fn new_note(author: Id<Author>, text: &str) -> note::ActiveModel {
     note::ActiveModel { author_id: Set(author), text: Set(text.to_owned()), ..Default::default() }

@@ -8,11 +8,12 @@ use sea_orm::ActiveValue::Set;
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 
+use crate::conformance::{Author, Keeps, Note, Reads, Stores, note};
 use crate::error::Error;
 use crate::id::Id;
 use crate::queue::{Job, JobRun, Run};
 use crate::shard::Keyset;
-use crate::testing::{Author, Backing, Keeps, Note, Reads, Stores, eventually, note};
+use crate::testing::{Backing, eventually};
 
 /// The steps done by a test's jobs, by the test's word.
 static DONE: LazyLock<Mutex<HashMap<String, Vec<u32>>>> = LazyLock::new(Mutex::default);

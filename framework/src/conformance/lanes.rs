@@ -7,9 +7,10 @@ use std::time::Duration;
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 
+use crate::conformance::Stores;
 use crate::db::statement;
 use crate::queue::{Job, JobRun, Lane, Registry, Run, Unique};
-use crate::testing::{Backing, Stores, eventually};
+use crate::testing::{Backing, eventually};
 
 /// How often the jobs of a test have begun, by the test's word.
 static BEGUN: LazyLock<Mutex<HashMap<String, u32>>> = LazyLock::new(Mutex::default);

@@ -1,0 +1,99 @@
+//! The product in process, on a clock and with jobs of the test's own: what happens between a write and its
+//! jobs, and after a long time. What needs a real process is in the package `tripod-tests`.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tripod::testing::{LONG, TestApp, TestClient, sample_photo};
+
+/// Signs up; gives the id and a client that is logged in.
+async fn sign_up(app: &TestApp, name: &str) -> (String, TestClient) {
+    let new = json!({"username": name, "password": "correct horse"});
+    let signed_up = app.client().post("/api/v1/accounts", &new).await.expect(201).json();
+    (text(&signed_up["user"]["id"]), app.signed_in(signed_up["token"].as_str().unwrap()))
+}
+
+async fn publish(author: &TestClient, caption: &str) -> Value {
+    let photo = sample_photo();
+    let form = [("photo", Some("a.png"), photo.as_slice()), ("caption", None, caption.as_bytes())];
+    author.post_multipart("/api/v1/posts", &form).await.expect(201).json()
+}
+
+async fn feed(reader: &TestClient) -> Vec<Value> {
+    reader.get("/api/v1/feed").await.expect(200).json()["items"].as_array().unwrap().clone()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_post_reaches_followers_when_its_fan_out_has_run() {
+    let app = TestApp::start(super::app()).await;
+    let ((kevin_id, kevin), (_, mike)) = (sign_up(&app, "kevin").await, sign_up(&app, "mike").await);
+    mike.put(&format!("/api/v1/users/{kevin_id}/follow")).await.expect(204);
+    app.run_jobs().await;
+    assert!(feed(&mike).await.is_empty(), "the timeline is built before the post");
+
+    let post = publish(&kevin, "South Park").await;
+    assert!(feed(&mike).await.is_empty(), "the fan-out has not run");
+    app.run_jobs().await;
+    assert_eq!(feed(&mike).await, std::slice::from_ref(&post));
+
+    let path = format!("/api/v1/posts/{}", text(&post["id"]));
+    mike.put(&format!("{path}/like")).await.expect(204);
+    let seen = feed(&mike).await;
+    assert_eq!((&seen[0]["counts"]["likes"], &seen[0]["viewer"]["liked"]), (&json!(1), &json!(true)));
+    kevin.delete(&path).await.expect(204);
+    assert!(feed(&mike).await.is_empty(), "a deleted post is shown to nobody, whatever jobs wait");
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn what_a_post_shows_of_its_author_and_itself_follows_their_changes() {
+    let app = TestApp::start(super::app()).await;
+    let (_, kevin) = sign_up(&app, "kevin").await;
+    let post = publish(&kevin, "before").await;
+    app.run_jobs().await;
+    // Both are read, and so cached, before each change.
+    assert_eq!(feed(&kevin).await, std::slice::from_ref(&post));
+    kevin.patch("/api/v1/me", &json!({"full_name": "Kevin S."})).await.expect(200);
+    assert_eq!(feed(&kevin).await[0]["author"]["full_name"], "Kevin S.");
+    let path = format!("/api/v1/posts/{}", text(&post["id"]));
+    kevin.patch(&path, &json!({"caption": "after"})).await.expect(200);
+    let seen = feed(&kevin).await;
+    assert_eq!((&seen[0]["caption"], &seen[0]["photos"]), (&json!("after"), &post["photos"]));
+}
+
+#[tokio::test]
+async fn a_key_is_good_for_a_day() {
+    let app = TestApp::start(super::app()).await;
+    let (_, kevin) = sign_up(&app, "kevin").await;
+    let post = text(&publish(&kevin, "").await["id"]);
+    app.run_jobs().await;
+    let (path, text) = (format!("/api/v1/posts/{post}/comments"), json!({"text": "Nice light"}));
+    let keyed = kevin.clone().with_header("idempotency-key", "one");
+    let first = keyed.post(&path, &text).await.expect(201).json()["id"].clone();
+    app.clock().advance(Duration::from_secs(23 * 3_600));
+    assert_eq!(keyed.post(&path, &text).await.expect(201).json()["id"], first);
+    app.clock().advance(LONG);
+    assert_ne!(keyed.post(&path, &text).await.expect(201).json()["id"], first);
+    app.run_jobs().await;
+}
+
+#[tokio::test]
+async fn nothing_of_a_deleted_account_is_shown_before_its_erasure_has_run() {
+    let app = TestApp::start(super::app()).await;
+    let ((kevin_id, kevin), (_, mike)) = (sign_up(&app, "kevin").await, sign_up(&app, "mike").await);
+    mike.put(&format!("/api/v1/users/{kevin_id}/follow")).await.expect(204);
+    let post = text(&publish(&kevin, "gone soon").await["id"]);
+    app.run_jobs().await;
+    kevin.delete("/api/v1/me").await.expect(204);
+    kevin.get("/api/v1/me").await.expect(401);
+    for path in [format!("/api/v1/users/{kevin_id}"), format!("/api/v1/posts/{post}")] {
+        mike.get(&path).await.expect(404);
+    }
+    assert!(feed(&mike).await.is_empty());
+    app.run_jobs().await;
+    mike.get(&format!("/api/v1/users/{kevin_id}")).await.expect(404);
+}
