@@ -183,6 +183,18 @@ fn cached_under_a_name() {
 }
 
 #[test]
+fn cached_with_a_view() {
+    check(
+        "cached_with_a_view",
+        cached::derive,
+        parse_quote! {
+            #[cached(name = "weather", ttl = "90s", view = crate::web::Rendered<Forecast>)]
+            struct Weather(u8);
+        },
+    );
+}
+
+#[test]
 fn edge() {
     check(
         "edge",

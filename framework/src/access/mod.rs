@@ -200,9 +200,36 @@ impl<T> Deref for Visible<T> {
 }
 
 impl<M: Cached> Visible<M> {
-    /// The row's view, which `make` makes once for all who read this version of the row from this
-    /// process's cache. It is the same for every viewer: `make` is a function, so all it knows is the row
-    /// and `context`, such as the app.
+    /// The row's view: the parts of replies that depend on nothing but the row. `make` runs once for this
+    /// version of the row, for all readers of this process's cache. It is a function, not a closure, so it
+    /// can't capture the viewer; `context` is for what the whole process shares, such as the app.
+    ///
+    /// ```
+    /// use tripod::access::Visible;
+    /// use tripod::web::Rendered;
+    ///
+    /// #[derive(serde::Serialize)]
+    /// struct NoteView { text: String }
+    ///
+    /// mod note {
+    ///     # use sea_orm::entity::prelude::*;
+    ///     # use tripod::{Cached, NoRelations, Sharded, id::Id, web::Rendered};
+    ///     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, NoRelations, Sharded, Cached)]
+    ///     #[sea_orm(table_name = "note")]
+    ///     #[sharded(by = id)]
+    ///     #[cached(ttl = "10m", view = Rendered<super::NoteView>)]
+    ///     pub struct Model {
+    ///         #[sea_orm(primary_key, auto_increment = false)]
+    ///         pub id: Id<Entity>,
+    ///         pub text: String,
+    ///     }
+    /// }
+    ///
+    /// fn view(note: &Visible<note::Model>) -> &Rendered<NoteView> {
+    ///     note.view(&(), |(), note| Rendered::new(NoteView { text: note.text.clone() }))
+    /// }
+    /// # fn main() {}
+    /// ```
     pub fn view<C: ?Sized>(&self, context: &C, make: fn(&C, &M) -> M::View) -> &M::View {
         let view = self.0.view.get_or_init(|| Box::new(make(context, &self.0.item)));
         view.downcast_ref().expect("a row's view is of its entity's type")
@@ -218,6 +245,38 @@ mod tests {
         fn allows(&self, viewer: Viewer, owner: &i64) -> bool {
             viewer == Viewer::Account(*owner)
         }
+    }
+
+    #[derive(Debug)]
+    struct Name(&'static str);
+
+    impl Cached for Name {
+        const NAME: &'static str = "name";
+        const VERSION: u64 = 1;
+        const TTL: Duration = Duration::from_secs(60);
+        type View = String;
+
+        fn encode(&self) -> serde_json::Result<Vec<u8>> {
+            serde_json::to_vec(self.0)
+        }
+
+        fn decode(_: &[u8]) -> serde_json::Result<Self> {
+            Ok(Self("decoded"))
+        }
+    }
+
+    #[test]
+    fn a_view_is_made_once_for_each_version_of_a_row() {
+        let row = Unchecked::new(Name("ann"));
+        let see = |row: &Unchecked<Name>| row.clone().visible_to(Viewer::Anonymous, &Everybody).unwrap();
+        let (one, other) = (see(&row), see(&row));
+        let greet: fn(&str, &Name) -> String = |greeting, name| format!("{greeting} {}", name.0);
+        assert_eq!(one.view("hello", greet), "hello ann");
+        assert_eq!(other.view("not called", greet), "hello ann");
+        let json = Row::new(Name("ann")).encode().unwrap();
+        assert_eq!(json, br#""ann""#, "a view is stored nowhere else");
+        let later = Unchecked::shared(Arc::new(Row::<Name>::decode(&json).unwrap()));
+        assert_eq!(see(&later).view("hello", greet), "hello decoded");
     }
 
     #[test]

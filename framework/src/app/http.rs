@@ -26,8 +26,8 @@ use crate::media::MediaKey;
 use crate::telemetry::Metrics;
 use crate::web::body::UploadBudget;
 use crate::web::{
-    IDEMPOTENCY_KEY, Path, Problem, authenticate, body, fallback, limit_requests, limit_tokens,
-    method_not_allowed, observe, panicked, refuse_unproven,
+    IDEMPOTENCY_KEY, Path, Problem, authenticate, body, fallback, method_not_allowed, observe, panicked,
+    refuse_unproven,
 };
 
 /// What of an app the router is made of.
@@ -49,12 +49,7 @@ pub(super) fn router<S: Send + Sync + 'static>(parts: Parts<S>, app: App<S>) -> 
     let (uploads, more) = parts.uploads.split_for_parts();
     let document = openapi::finish(document.merge_from(more), parts.about);
     let api = routes.merge(large(uploads));
-    let known = |router: Router<App<S>>| {
-        router
-            .layer(from_fn_with_state(app.clone(), limit_requests))
-            .layer(from_fn_with_state(app.clone(), authenticate))
-            .layer(from_fn_with_state(app.clone(), limit_tokens))
-    };
+    let known = |router: Router<App<S>>| router.layer(from_fn_with_state(app.clone(), authenticate));
     let mut all = known(api.layer(from_fn(refuse_unproven)));
     if let Some(cors) = cors(&app.config.http.cors_origins)? {
         all = all.layer(cors);

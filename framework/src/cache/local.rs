@@ -199,3 +199,62 @@ impl Local {
         &self.flights[index]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: Key = Key { region: 0, id: 7 };
+
+    fn local() -> Local {
+        let stats = Arc::<AllStats>::default();
+        stats.add("test");
+        Local::new(1 << 20, stats)
+    }
+
+    fn entry(loaded_ms: u64) -> Entry {
+        let (fresh_until_ms, expires_ms, bytes) = (u64::MAX, u64::MAX, OVERHEAD_BYTES);
+        Entry { state: EntryState::Absent, loaded_ms, fresh_until_ms, expires_ms, bytes }
+    }
+
+    #[test]
+    fn a_thread_that_has_read_a_key_sees_each_of_its_changes() {
+        const CHANGES: u64 = 100_000;
+        let (local, written) = (local(), AtomicU64::new(0));
+        local.insert(KEY, entry(0));
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while written.load(std::sync::atomic::Ordering::Acquire) < CHANGES {
+                        let before = written.load(std::sync::atomic::Ordering::Acquire);
+                        let read = local.get(KEY, 0).map(|entry| entry.loaded_ms);
+                        assert!(read >= Some(before), "{read:?} was read after {before} was written");
+                    }
+                });
+            }
+            for change in 1..=CHANGES {
+                local.insert(KEY, entry(change));
+                written.store(change, std::sync::atomic::Ordering::Release);
+            }
+        });
+    }
+
+    #[test]
+    fn a_thread_that_has_read_a_key_sees_it_dropped_and_blocked() {
+        let local = local();
+        let is_there = || local.get(KEY, 0).is_some_and(|entry| matches!(entry.state, EntryState::Absent));
+        let forget: [(&str, fn(&Local)); 3] = [
+            ("dropped", |local| local.drop_key(KEY)),
+            ("cleared", |local| local.clear()),
+            ("blocked", |local| local.block_fills(KEY, 1, 0, u64::MAX)),
+        ];
+        for (how, forget) in forget {
+            local.insert(KEY, entry(0));
+            assert!(is_there() && is_there(), "before it is {how}");
+            forget(&local);
+            assert!(!is_there(), "{how}");
+        }
+        local.unblock_fills(KEY, 1);
+        assert!(local.get(KEY, 0).is_none(), "nothing is blocked any more");
+    }
+}

@@ -1,7 +1,9 @@
 //! Who asks: the token, a bearer header's or a cookie's, is looked up once a request, before
 //! anything else is done.
 
-use axum::extract::{FromRequestParts, OptionalFromRequestParts, Request, State};
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, FromRequestParts, OptionalFromRequestParts, Request, State};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::middleware::Next;
@@ -10,7 +12,7 @@ use headers::HeaderMapExt;
 use headers::authorization::{Authorization, Bearer};
 
 use super::session::{Session, Sessions};
-use super::{Problem, SessionCookie};
+use super::{Problem, RateLimits, SessionCookie};
 use crate::access::Viewer;
 use crate::id::Id;
 
@@ -19,39 +21,53 @@ use crate::id::Id;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ByCookie;
 
-/// Middleware: finds the session of the request's token. A bearer token that is no (longer) good
-/// is answered 401, even where none is needed: its owner should learn of it. Invalid cookies are
-/// ignored: whoever carries one may log in again.
+/// Middleware: finds the session of the request's token, and counts the request against the limits of all
+/// requests. An invalid bearer token is answered 401, even where none is needed: its owner should learn of
+/// it. Invalid cookies are ignored, so that their owners can log in again.
 pub async fn authenticate(
     State(sessions): State<Sessions>,
     State(cookie): State<SessionCookie>,
+    State(limits): State<RateLimits>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let found = match bearer(request.headers()) {
-        Err(problem) => return problem.into_response(),
-        Ok(Some(bearer)) => match sessions.find(bearer.token()).await {
-            Ok(None) => {
-                return Problem::unauthenticated("The token is not valid (any more): log in again.")
-                    .into_response();
-            }
-            found => found,
-        },
-        Ok(None) => match cookie.read(request.headers()) {
-            Some(token) => {
-                let found = sessions.find(token).await;
-                request.extensions_mut().insert(ByCookie);
-                found
-            }
-            None => Ok(None),
-        },
-    };
-    match found {
-        Ok(Some(session)) => drop(request.extensions_mut().insert(SignedIn(session))),
-        Ok(None) => {}
-        Err(error) => return Problem::from(error).into_response(),
+    // One middleware, as each copies all that is inside it for every request.
+    match identify(&sessions, cookie, &limits, &mut request).await {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
     }
-    next.run(request).await
+}
+
+async fn identify(
+    sessions: &Sessions,
+    cookie: SessionCookie,
+    limits: &RateLimits,
+    request: &mut Request,
+) -> Result<(), Problem> {
+    let network = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    let bearer = bearer(request.headers());
+    let by_cookie = cookie.read(request.headers()).map(str::to_owned);
+    // A malformed header counts, too: it may be a guess.
+    if !matches!(bearer, Ok(None)) || by_cookie.is_some() {
+        limits.check_token(network).await?;
+    }
+    let session = match (bearer?, by_cookie) {
+        (Some(bearer), _) => {
+            let found = sessions.find(bearer.token()).await?;
+            let invalid = || Problem::unauthenticated("The token is not valid (any more): log in again.");
+            Some(found.ok_or_else(invalid)?)
+        }
+        (None, Some(token)) => {
+            request.extensions_mut().insert(ByCookie);
+            sessions.find(&token).await?
+        }
+        (None, None) => None,
+    };
+    limits.check_request(session.as_ref().map(|session| session.account), network).await?;
+    if let Some(session) = session {
+        request.extensions_mut().insert(SignedIn(session));
+    }
+    Ok(())
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<Authorization<Bearer>>, Problem> {

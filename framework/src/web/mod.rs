@@ -41,7 +41,7 @@ pub use page::{Page, PageBuilder, PageQuery};
 pub use password::{PasswordChange, Passwords};
 pub use password_hash::PasswordHash;
 pub use problem::{PROBLEM_JSON, Problem, fallback, method_not_allowed, panicked};
-pub use rate::{RateLimit, RateLimitKey, RateLimits, RequestLimits, limit_requests, limit_tokens};
+pub use rate::{RateLimit, RateLimitKey, RateLimits, RequestLimits};
 pub use rendered::Rendered;
 pub use security::{RequestId, observe};
 pub(crate) use session::DEFAULT_PER_ACCOUNT;

@@ -4,19 +4,15 @@
 //! have filled up again are forgotten. With Redis away each process counts by itself.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, LazyLock, RwLock};
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::AUTHORIZATION;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
-use super::{SessionCookie, SignedIn, hash_text};
+use super::hash_text;
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::redis::{Redis, Script};
@@ -76,43 +72,6 @@ impl Default for RequestLimits {
             log_ins_of_network: RateLimit::new("log_ins_of_network", 60, 600),
         }
     }
-}
-
-/// Middleware, before tokens are looked up: bounds how many of them a network may try.
-pub async fn limit_tokens(
-    State(limits): State<RateLimits>,
-    State(cookie): State<SessionCookie>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let headers = request.headers();
-    let has_token = headers.contains_key(AUTHORIZATION) || cookie.read(headers).is_some();
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().filter(|_| has_token);
-    if let Some(ConnectInfo(peer)) = peer
-        && let Err(error) = limits.check(limits.of_requests.tokens, peer.ip()).await
-    {
-        return error.into_response();
-    }
-    next.run(request).await
-}
-
-/// Middleware: takes every request from its account's or network's bucket. Limits of single
-/// operations are the handlers' own.
-pub async fn limit_requests(State(limits): State<RateLimits>, request: Request, next: Next) -> Response {
-    let account = request
-        .extensions()
-        .get::<SignedIn>()
-        .map(|SignedIn(session)| RateLimitKey::Account(session.account));
-    let network = || {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        peer.map(|ConnectInfo(peer)| RateLimitKey::from(peer.ip()))
-    };
-    if let Some(key) = account.or_else(network)
-        && let Err(error) = limits.check(limits.of_requests.requests, key).await
-    {
-        return error.into_response();
-    }
-    next.run(request).await
 }
 
 /// Whose bucket is taken from.
@@ -212,6 +171,28 @@ impl RateLimits {
             None => self.take_here(limit, &key),
         };
         if wait.is_zero() { Ok(()) } else { Err(Error::limited(wait.as_secs() + 1)) }
+    }
+
+    /// Counts a request with a token of this network, before the token is looked up.
+    ///
+    /// # Errors
+    /// Limited, when the network sends too many.
+    pub(super) async fn check_token(&self, network: Option<IpAddr>) -> Result<()> {
+        match network {
+            Some(network) => self.check(self.of_requests.tokens, network).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Counts any request of this account, or else of this network.
+    ///
+    /// # Errors
+    /// Limited, when it sends too many.
+    pub(super) async fn check_request(&self, account: Option<i64>, network: Option<IpAddr>) -> Result<()> {
+        match account.map(RateLimitKey::Account).or(network.map(RateLimitKey::from)) {
+            Some(key) => self.check(self.of_requests.requests, key).await,
+            None => Ok(()),
+        }
     }
 
     /// How long until a request may be taken; nothing when Redis can't say.

@@ -5,6 +5,7 @@ impl ::tripod::cache::Cached for Model {
     const NAME: &'static str = "note";
     const VERSION: u64 = 12474948113292620118;
     const TTL: ::core::time::Duration = ::core::time::Duration::from_secs(600);
+    type View = ();
     fn encode(&self) -> ::tripod::__private::serde_json::Result<::std::vec::Vec<u8>> {
         #[derive(::tripod::__private::serde::Serialize)]
         #[serde(crate = "::tripod::__private::serde")]

@@ -5,6 +5,7 @@ impl ::tripod::cache::Cached for Weather {
     const NAME: &'static str = "weather";
     const VERSION: u64 = 12438245584949987620;
     const TTL: ::core::time::Duration = ::core::time::Duration::from_secs(90);
+    type View = ();
     fn encode(&self) -> ::tripod::__private::serde_json::Result<::std::vec::Vec<u8>> {
         ::tripod::__private::serde_json::to_vec(self)
     }
