@@ -1,5 +1,5 @@
-//! The router of an app: its own routes inside the layers that every app gets, and the routes
-//! that every app has.
+//! The router of an app: the app's own routes, the routes that every app has, and the layers around
+//! them.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use crate::web::{
     refuse_unproven,
 };
 
-/// What of an app the router is made of.
+/// The parts of an app that its router consists of.
 pub(super) struct Parts<S> {
     pub(super) about: openapi::About,
     pub(super) routes: OpenApiRouter<App<S>>,
