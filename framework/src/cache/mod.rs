@@ -1,6 +1,7 @@
 //! The cache: values in this process, then Redis, then a loader that reads the database.
 //!
-//! `cache` does not depend on shards or viewers: a region is given a loader, and holds objects, never what one viewer may see of them. Its invariants:
+//! `cache` does not depend on shards or viewers: a region is given a loader, and holds objects, never what
+//! one viewer may see of them. Its invariants:
 //!
 //! - **One load**: of all readers in a process that miss a key, one looks in Redis. Of all processes,
 //!   the one that holds the key's lease reads the database ([`flight`](self), [`shared`](self)).

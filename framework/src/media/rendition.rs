@@ -74,7 +74,8 @@ pub struct Processed {
 ///
 /// # Errors
 ///
-/// `is_unsupported` if the upload is not a JPEG, PNG or still WebP; `is_invalid` if it is truncated, damaged, too large, or inconsistent. The messages are suitable for the uploader.
+/// `is_unsupported` if the upload is not a JPEG, PNG or still WebP; `is_invalid` if it is truncated, damaged,
+/// too large, or inconsistent. The messages can be shown to the uploader.
 ///
 /// ```
 /// let error = tripod::media::process(b"GIF89a", &[1080, 320]).unwrap_err();
