@@ -1,11 +1,11 @@
 //! Subscribes to the invalidations of other processes, and tracks up to when all of them have been
 //! received.
 //!
-//! This process publishes heartbeats on the same connection. Once a heartbeat has come back, every
+//! This process publishes heartbeats to itself through Redis. Once a heartbeat has come back, every
 //! invalidation published before it was sent has been received, so the first level is coherent for
-//! [`COHERENCE_MS`] after that time. A connection that is slow, cut or half open therefore makes reads
-//! slower, but never staler. The listener runs on a thread of its own, so that a busy service does not
-//! make its cache incoherent.
+//! [`COHERENCE_MS`] after that time. A connection that is slow, cut or half open therefore makes reads slower,
+//! but never staler. The listener runs on a thread of its own, so that a busy service does not make its cache
+//! incoherent.
 
 use std::collections::VecDeque;
 use std::sync::Weak;

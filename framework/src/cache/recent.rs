@@ -1,10 +1,10 @@
 //! A thread's own copies of entries it has just read from the first level.
 //!
-//! moka records every read in a queue that all threads share, and the reference counts of the values are
-//! shared between processors too. A page of feed has about fifty values, most of them read by every
-//! viewer; on two processors this sharing took a third of the page's time. A thread therefore keeps the
-//! entries it has read for up to a second, and uses a copy while the version of its key is unchanged.
-//! Every change to the first level raises [`Versions`]; readers only load them.
+//! moka records every read in a queue that all threads share, and a read entry's cache lines move between
+//! processors. A page of feed has about fifty values, most of them read by every viewer; on two processors
+//! this sharing took a third of the page's time. A thread therefore keeps the entries it has read for up to a
+//! second, and uses a copy while the version of its key is unchanged. Every change to the first level raises
+//! [`Versions`]; readers only load them.
 //!
 //! An entry is at most [`MAX_BYTES`], and a thread keeps at most [`SLOTS`] of them.
 
@@ -19,7 +19,7 @@ const SLOTS: usize = 512;
 const MAX_BYTES: u32 = 16 << 10;
 /// After this the thread reads from moka again, so that moka counts the entry as in use.
 const MAX_AGE_MS: u64 = 1_000;
-/// Version counters. A key's counter is its hash modulo this.
+/// Version counters. A key's counter is the upper half of its hash modulo this.
 const VERSIONS: usize = 4_096;
 
 thread_local! {

@@ -5,7 +5,6 @@
 //! of the row revokes the lease: a load that began before a write can't cache what it read. A writer
 //! blocks fills of the key before it commits and unblocks them after. If it dies in between, the key is
 //! not cached for a while, but an old value is never served. Redis may lose all of this at any time.
-//! in between leaves a key that nobody caches, never an old value. Redis may lose all of it at any time.
 
 use std::sync::Arc;
 use std::time::Duration;

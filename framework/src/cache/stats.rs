@@ -56,7 +56,7 @@ pub(super) enum Refusal {
     Outdated = 1,
     /// Its row was being changed when it was loaded.
     Blocked = 2,
-    /// Redis was unavailable, so other processes could not have invalidated it.
+    /// Redis was unavailable, so a later change might not have invalidated it.
     RedisUnavailable = 3,
     /// The record in Redis can't be decoded.
     Unreadable = 4,

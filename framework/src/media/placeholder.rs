@@ -1,6 +1,6 @@
 //! Placeholders: a few pixels to show until a picture has loaded, as a PNG in a `data:` URI.
 //!
-//! Invariant: at most [`MAX_CHARACTERS`] long, so that a page of fifty pictures grows by at most 20 kB.
+//! Invariant: shorter than [`MAX_CHARACTERS`], so that a page of fifty pictures grows by at most 20 kB.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -58,7 +58,7 @@ pub struct Processed {
     pub width: u32,
     /// Height of the largest rendition in pixels, upright.
     pub height: u32,
-    /// A `data:` URI of at most 400 characters: a PNG of at most 8 x 8 pixels, to show until a rendition
+    /// A `data:` URI of under 400 characters: a PNG of at most 8 x 8 pixels, to show until a rendition
     /// has loaded.
     pub placeholder: String,
     /// One or more renditions of different sizes, largest first.

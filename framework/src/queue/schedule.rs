@@ -17,7 +17,7 @@ use crate::db::{CreateTables, Migration, statement};
 use crate::error::{Error, Result};
 use crate::id::Shard;
 
-/// The schedules, and the columns that make queued jobs unique.
+/// The schedules, and the key that makes queued jobs unique.
 pub const SCHEDULE_MIGRATION: Migration = || {
     let schedule = Table::create()
         .table("tripod_schedule")

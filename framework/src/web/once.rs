@@ -29,7 +29,7 @@ const COUNT_INTERVAL: u16 = 1_024;
 /// Keys deleted per transaction.
 const EXPIRE_BATCH: i64 = 1_000;
 
-/// The first table of keys: on the accounts' shards, and where their effects live.
+/// The original table of keys, which held whole replies; `RESULTS_MIGRATION` replaces it.
 pub(super) const MIGRATION: Migration = || {
     let key = Table::create()
         .table("tripod_idempotency")

@@ -1,4 +1,5 @@
-//! User text: trimmed, in one Unicode form, bounded in length, and without control characters.
+//! User text: trimmed, in one Unicode form, bounded in length, and without control characters other than line
+//! breaks and tabs.
 
 use std::ops::RangeInclusive;
 

@@ -1,7 +1,7 @@
 //! Tracks what a connection is doing, so that it can be closed after being idle for too long.
 //!
-//! A connection is idle while no request is open, apart from an unfinished head, and nothing is waiting
-//! to be written. Whether the socket is alive does not matter: pings would keep a connection open
+//! A connection is idle while no request is open and nothing is waiting to be written. An unfinished head is
+//! not an open request. Whether the socket is alive does not matter: pings would keep a connection open
 //! forever.
 
 use std::pin::Pin;
