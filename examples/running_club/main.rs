@@ -60,7 +60,7 @@ mod run {
     }
 }
 
-/// The tables, written out: a migration does next year what it did when it was written.
+/// The tables, written out: a migration must always do what it did when it was written.
 const TABLES: Migration = || {
     let run = TableDef::sharded("run").id_of("runner_id").integer("distance_m").integer("duration_s");
     CreateTables::new("m20261122_000201_club")
@@ -79,7 +79,7 @@ pub struct Follow;
 #[edge(name = "cheer", from = runner::Entity, to = run::Entity)]
 pub struct Cheer;
 
-/// A run took its runner past a round number, and this follower has been told.
+/// A run took its runner past a round number, and this follower was notified.
 #[derive(Edge)]
 #[edge(name = "milestone", from = run::Entity, to = runner::Entity)]
 pub struct Milestone;
@@ -176,7 +176,7 @@ async fn log_run(
 }
 // ANCHOR_END: log_run
 // ANCHOR: job
-/// Tells a runner's followers of a milestone. An edge made twice is one edge, so this may run twice.
+/// Notifies a runner's followers of a milestone. Making an edge twice makes one, so this may run twice.
 #[derive(Serialize, Deserialize, Job)]
 #[job(name = "tell_followers", retries = 8)]
 struct TellFollowers {
@@ -205,7 +205,7 @@ struct RunView {
     duration_s: i64,
     note: String,
     cheers: u64,
-    /// Whether you were told that this run was a milestone.
+    /// Whether you were notified that this run was a milestone.
     milestone: bool,
 }
 

@@ -1,9 +1,9 @@
-//! Walks through the running club as two runners do.
+//! Uses the running club as two runners do.
 
 use serde_json::{Value, json};
 use tripod::testing::{TestApp, TestClient};
 
-/// Joins; gives the id and a client that is signed in.
+/// Joins; returns the id and a client that is signed in.
 async fn join(club: &TestApp, name: &str) -> (String, TestClient) {
     let joined = club.client().post("/api/v1/runners", &json!({"name": name})).await.expect(201).json();
     (joined["id"].as_str().unwrap().to_owned(), club.signed_in(joined["token"].as_str().unwrap()))

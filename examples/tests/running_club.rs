@@ -1,4 +1,4 @@
-//! The README shows the running club's own code.
+//! Checks that the code in the README is the running club's own.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! What the club stores: gardeners, the cuttings they share, who follows whom and who wants what.
+//! The entities of the club: gardeners and the cuttings they share. The edges: who follows whom, and who
+//! wants what.
 
 use tripod::Edge;
 use tripod::access::Viewer;
@@ -45,7 +46,7 @@ pub mod cutting {
     }
 }
 
-/// Who sees a cutting.
+/// Whether the viewer may see a cutting.
 pub fn may_see(viewer: Viewer, cutting: &cutting::Model) -> bool {
     !cutting.private || viewer.is(cutting.gardener_id)
 }

@@ -58,7 +58,7 @@ async fn join(
 // ANCHOR_END: join
 
 // ANCHOR: log_in
-/// Opens a session for whoever knows the password.
+/// Logs in with a name and a password.
 async fn enter(app: &App, client: ClientInfo, given: Credentials) -> Result<Member> {
     let name = line_field("name", &given.name.to_lowercase(), 1..=30)?;
     let id = app.primary().find_by_name::<gardener::Entity>(&name).await?;
@@ -113,7 +113,7 @@ struct NewCutting {
     private: bool,
 }
 
-/// Publishes the cutting that a form describes.
+/// Publishes the cutting in a form.
 async fn publish(app: &App, me: GardenerId, once: Once, new: NewCutting) -> Result<CuttingId> {
     let caption = text_field("caption", &new.caption, 0..=500)?;
     let picture = app.pictures.process(new.photo).await.map_err(|error| error.at_field("photo"))?;
@@ -185,7 +185,7 @@ async fn present(app: &App, read: &Read, viewer: Viewer, rows: Cuttings) -> Resu
 // ANCHOR_END: view
 
 // ANCHOR: feed
-/// The cuttings of those whom a gardener follows, and their own, newest first.
+/// A gardener's feed: cuttings of the gardeners they follow and their own, newest first.
 async fn feed_of(app: &App, me: &SignedIn, page: PageQuery) -> Result<Page<CuttingView>> {
     let read = app.cached().available();
     let timeline = |part| read.timeline::<cutting::Entity>(me.id(), part);

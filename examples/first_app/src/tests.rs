@@ -1,17 +1,17 @@
-//! Uses the club as its members do, through the API and through the page.
+//! Uses the club as its members do, through the API and the page.
 
 use serde_json::{Value, json};
 use tripod::testing::{LONG, TestApp, TestClient, sample_photo};
 
 // ANCHOR: feed
-/// Joins; gives the id and a client that is logged in.
+/// Joins; returns the id and a client that is logged in.
 async fn join(club: &TestApp, name: &str) -> (String, TestClient) {
     let new = json!({"name": name, "password": "correct horse"});
     let member = club.client().post("/api/v1/gardeners", &new).await.expect(201).json();
     (member["id"].as_str().unwrap().to_owned(), club.signed_in(member["token"].as_str().unwrap()))
 }
 
-/// Shares a cutting; gives what the API says of it.
+/// Shares a cutting; returns the API's view of it.
 async fn share(gardener: &TestClient, caption: &str, private: &str) -> Value {
     let plant = sample_photo();
     let photo = ("photo", Some("plant.png"), plant.as_slice());
@@ -73,7 +73,7 @@ async fn a_form_sent_twice_under_a_key_is_one_cutting() {
     let other = [("photo", Some("plant.png"), plant.as_slice()), ("caption", None, b"Another".as_slice())];
     keyed.post_multipart("/api/v1/cuttings", &other).await.expect(422);
     assert_eq!(feed(&rose).await.len(), 1);
-    // The files of the repeats, which nobody kept, are deleted.
+    // The files of the repeats were not kept, so they are deleted.
     club.clock().advance(LONG);
     club.run_jobs().await;
 }

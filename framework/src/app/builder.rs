@@ -1,4 +1,4 @@
-//! Collects what a product is made of.
+//! The builder of an app: collects what it consists of.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::timeline::{self, FanOut, Timelines};
 use crate::web::{ExpireKeys, RequestLimits};
 use crate::{shard, web};
 
-/// A product on Tripod, before it runs. `S` is its own state, which handlers and jobs find at
+/// An app on Tripod, before it runs. `S` is its own state, which handlers and jobs find at
 /// [`App::state`].
 ///
 /// ```no_run
@@ -56,7 +56,7 @@ pub struct AppBuilder<S = ()> {
 pub(super) type OpenState<S> = Box<dyn Fn(Services) -> BoxFuture<'static, Result<S>> + Send + Sync>;
 pub(super) type CloseState<S> = Box<dyn Fn(App<S>) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
-/// The framework's own tables, in the order in which they came.
+/// The framework's own migrations, oldest first.
 pub(crate) fn migrations() -> Vec<Migration> {
     let mut migrations = vec![shard::MIGRATION, queue::MIGRATION, graph::MIGRATION, timeline::MIGRATION];
     migrations.extend(web::MIGRATIONS);
@@ -64,7 +64,7 @@ pub(crate) fn migrations() -> Vec<Migration> {
     migrations
 }
 
-/// The jobs by which the framework's parts keep their promises.
+/// Registers the framework's own jobs.
 pub(crate) fn register_jobs<C>(jobs: &mut Registry<C>)
 where
     C: AsRef<Graph> + AsRef<Timelines> + AsRef<MediaStore> + Send + Sync + 'static,
@@ -76,16 +76,16 @@ where
 }
 
 impl App {
-    /// Begins an app of this name and version that has no state of its own.
+    /// Begins an app with this name and version, without state of its own.
     pub fn builder(name: &'static str, version: &'static str) -> AppBuilder {
         AppBuilder::opening(name, version, Box::new(|_| Box::pin(async { Ok(()) })))
     }
 }
 
 impl<S: Send + Sync + 'static> AppBuilder<S> {
-    /// Begins an app with a state of its own: `open` makes it when the framework's parts are open, of the
-    /// section `[app]` of the settings file (and the environment's `TRIPOD_APP__...`). What the section
-    /// lacks is the type's to default.
+    /// Begins an app with state of its own. `open` makes the state when the framework's parts are open.
+    /// It receives the section `[app]` of the settings file, overridden by the variables
+    /// `TRIPOD_APP__...`. Keys missing there get the defaults of the settings' type.
     ///
     /// ```no_run
     /// use serde::Deserialize;
@@ -122,7 +122,7 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
         Self::opening(name, version, Box::new(open))
     }
 
-    /// An app with the framework's own tables and jobs.
+    /// An app with only the framework's own migrations and jobs.
     fn opening(name: &'static str, version: &'static str, open: OpenState<S>) -> Self {
         let mut jobs = Registry::new();
         register_jobs(&mut jobs);
@@ -148,7 +148,7 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
         }
     }
 
-    /// What is done with the state when the process shuts down, after the last request and job.
+    /// Sets what to do with the state at shutdown, after the last request and job.
     #[must_use]
     pub fn on_shutdown<F, Done>(mut self, close: F) -> Self
     where
@@ -159,51 +159,51 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
         self
     }
 
-    /// The licence that the OpenAPI document names: its name, and its SPDX identifier.
+    /// Sets the licence in the OpenAPI document: its name, and its SPDX identifier.
     #[must_use]
     pub fn license(mut self, name: &'static str, identifier: &'static str) -> Self {
         self.license = Some((name, identifier));
         self
     }
 
-    /// Migrations, after those given before.
+    /// Adds migrations, after those already added.
     #[must_use]
     pub fn migrations(mut self, migrations: &[Migration]) -> Self {
         self.migrations.extend(migrations);
         self
     }
 
-    /// An entity, with all that is derived for it: that it is cached, that it appears in timelines.
+    /// Adds an entity, with everything that is derived for it: caching, and its timeline.
     #[must_use]
     pub fn entity<E: Registered>(mut self) -> Self {
         E::register(&mut self.catalogue);
         self
     }
 
-    /// A kind of edge.
+    /// Adds a kind of edge.
     #[must_use]
     pub fn edge<E: Edge>(mut self) -> Self {
         self.catalogue.add_edge::<E>();
         self
     }
 
-    /// A kind of job.
+    /// Adds a kind of job.
     #[must_use]
     pub fn job<J: Run<App<S>>>(mut self) -> Self {
         self.jobs.register::<J>();
         self
     }
 
-    /// A lane of the queue, for jobs that are not to hold up others or that must not run too often.
+    /// Adds a lane to the queue, for jobs that must not hold up others or must not run too often.
     #[must_use]
     pub fn lane(mut self, lane: Lane) -> Self {
         self.jobs.add_lane(lane);
         self
     }
 
-    /// A job that is enqueued at the times of a cron pattern, in UTC, such as `"0 3 * * *"` for three
-    /// o'clock each night. There is one run a time, however many processes there are; the job is also to
-    /// be registered with [`Self::job`].
+    /// Enqueues a job at the times of a cron pattern in UTC, such as `"0 3 * * *"` for three o'clock
+    /// each night. The job runs once per time, however many processes there are. It also has to be
+    /// registered with [`Self::job`].
     #[must_use]
     pub fn schedule<J: Run<App<S>>>(
         mut self,
@@ -214,58 +214,59 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
         self
     }
 
-    /// Routes with small bodies, with their part of the OpenAPI document. A body may have up to
-    /// [`DEFAULT_LIMIT_BYTES`](crate::web::body::DEFAULT_LIMIT_BYTES); a layer of
-    /// [`limit`](crate::web::body::limit) on a route changes that.
+    /// Adds routes with small bodies, and their part of the OpenAPI document. A body may have up to
+    /// [`DEFAULT_LIMIT_BYTES`](crate::web::body::DEFAULT_LIMIT_BYTES); a
+    /// [`limit`](crate::web::body::limit) layer on a route changes that.
     #[must_use]
     pub fn routes(mut self, routes: OpenApiRouter<App<S>>) -> Self {
         self.routes = self.routes.merge(routes);
         self
     }
 
-    /// Routes that take files. A body may have up to
-    /// [`UPLOAD_LIMIT_BYTES`](crate::web::body::UPLOAD_LIMIT_BYTES), and all uploads of the process share
-    /// a bound on the memory they hold.
+    /// Adds routes that take files. A body may have up to
+    /// [`UPLOAD_LIMIT_BYTES`](crate::web::body::UPLOAD_LIMIT_BYTES), and all uploads of the process
+    /// share a memory budget.
     #[must_use]
     pub fn uploads(mut self, routes: OpenApiRouter<App<S>>) -> Self {
         self.uploads = self.uploads.merge(routes);
         self
     }
 
-    /// Web pages, for browsers. They share the API's sessions (by cookie) and its limits, are no
-    /// part of the OpenAPI document, and a form that another site sends is refused.
+    /// Adds web pages for browsers. They share the API's sessions, by cookie, and its limits. They are
+    /// not in the OpenAPI document, and forms sent from other sites are refused.
     #[must_use]
     pub fn pages(mut self, pages: WebPages<S>) -> Self {
         self.pages = Some(pages);
         self
     }
 
-    /// Sets the widths of a picture's renditions in pixels, from the largest to the smallest, in place of
-    /// [`DEFAULT_WIDTHS`]. Pictures that are already stored keep theirs.
+    /// Sets the widths of a picture's renditions in pixels, from the largest to the smallest, in place
+    /// of [`DEFAULT_WIDTHS`]. Pictures that are already stored keep theirs.
     #[must_use]
     pub fn rendition_widths(mut self, widths: &[u32]) -> Self {
         self.rendition_widths = widths.into();
         self
     }
 
-    /// Sets the maximum sessions per account, in place of 100: one more closes the oldest.
+    /// Sets the maximum number of sessions per account, in place of 100. One more session closes the
+    /// oldest.
     #[must_use]
     pub fn sessions_per_account(mut self, sessions: u32) -> Self {
         self.sessions_per_account = sessions;
         self
     }
 
-    /// Sets the limits that the framework checks itself, in place of the defaults of [`RequestLimits`].
+    /// Sets the limits that the framework itself checks, in place of the defaults of [`RequestLimits`].
     #[must_use]
     pub fn request_limits(mut self, limits: RequestLimits) -> Self {
         self.request_limits = limits;
         self
     }
 
-    /// What seeds an empty service for `serve --demo`, so that there is something to look at. It is
-    /// run once, on a clock that begins `span` before the present and that it moves on itself
-    /// ([`Demo::move_to`]), so that what it makes looks lived in; and gives names and values, such
-    /// as a name to log in with, to announce beside the addresses.
+    /// Sets the function that fills an empty service with data for `serve --demo`. It runs once, on a
+    /// clock that starts `span` before the present and that it moves forward itself ([`Demo::move_to`]),
+    /// so that the data has a history. It returns labels and values, such as a name to log in with, to
+    /// print beside the addresses.
     #[must_use]
     pub fn demo<F, Done>(mut self, span: Duration, seed: F) -> Self
     where
@@ -276,7 +277,7 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
         self
     }
 
-    /// Refuses an app whose parts contradict each other, naming all that does at once.
+    /// Refuses an app whose parts contradict each other, with an error that names every contradiction.
     pub(crate) fn check(&self) -> Result<()> {
         let mut mistakes = self.catalogue.mistakes();
         mistakes.extend(self.jobs.mistakes());

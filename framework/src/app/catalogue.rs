@@ -1,4 +1,4 @@
-//! What an app is made of, as its derives say it: tables, cached entities, timelines, edges.
+//! What an app consists of, according to its derives: tables, cached entities, timelines, edges.
 
 use sea_orm::{EntityName, EntityTrait};
 
@@ -7,17 +7,17 @@ use crate::graph::Edge;
 use crate::shard::{Sharded, Shards, Table, TextSharded};
 use crate::timeline::{self, TimelineItem};
 
-/// An entity that an app can register. Derived by [`crate::Sharded`], which also sees whether the entity
-/// is cached and appears in timelines.
+/// An entity that an app can register. Derived by [`crate::Sharded`], which also detects whether the
+/// entity is cached and appears in timelines.
 pub trait Registered: EntityTrait {
-    /// Adds the entity, with all that is derived for it.
+    /// Adds the entity, with everything that is derived for it.
     fn register(catalogue: &mut Catalogue);
 }
 
-/// What an app stores: its tables, how they are read, and the edges between their rows.
+/// What an app stores: its tables, how they are read, and the kinds of edges between their rows.
 #[derive(Default)]
 pub struct Catalogue {
-    /// The tables of its entities.
+    /// The tables of the app's entities.
     pub tables: Vec<Table>,
     /// The kinds of edges.
     pub edges: Vec<EdgeKind>,
@@ -25,29 +25,29 @@ pub struct Catalogue {
     pub(super) timelines: Vec<timeline::TimelineKind>,
 }
 
-/// A kind of edge, by the tables of its ends.
+/// A kind of edge, with the tables it connects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EdgeKind {
-    /// Its name in the tables of edges.
+    /// The name in the edge tables.
     pub name: &'static str,
-    /// The table of what it starts at.
+    /// The table of the rows it starts at.
     pub from: &'static str,
-    /// The table of what it points to.
+    /// The table of the rows it points to.
     pub to: &'static str,
 }
 
 impl Catalogue {
-    /// An entity whose rows live with their owner.
+    /// Adds an entity whose rows live with their owner.
     pub fn add_sharded<E: Sharded>(&mut self) {
         self.tables.push(Table::sharded::<E>());
     }
 
-    /// An entity whose rows are found by a text.
+    /// Adds an entity whose rows are found by a text.
     pub fn add_text_sharded<E: TextSharded>(&mut self) {
         self.tables.push(Table::text_sharded::<E>());
     }
 
-    /// An entity whose rows are read through the cache.
+    /// Adds an entity whose rows are read through the cache.
     pub fn add_cached<E>(&mut self)
     where
         E: Sharded,
@@ -56,18 +56,18 @@ impl Catalogue {
         self.cached.push(Shards::cache_rows::<E>);
     }
 
-    /// An entity whose rows appear in timelines.
+    /// Adds an entity whose rows appear in timelines.
     pub fn add_timeline<E: TimelineItem>(&mut self) {
         self.timelines.push(timeline::TimelineKind::of::<E>());
     }
 
-    /// A kind of edge.
+    /// Adds a kind of edge.
     pub fn add_edge<E: Edge>(&mut self) {
         let (from, to) = (E::From::default().table_name(), E::To::default().table_name());
         self.edges.push(EdgeKind { name: E::NAME, from, to });
     }
 
-    /// What contradicts itself: names given twice, and what is named and not there.
+    /// Contradictions: duplicate names, and references to things that are not registered.
     pub(super) fn mistakes(&self) -> Vec<String> {
         let mut mistakes = Vec::new();
         let tables: Vec<&str> = self.tables.iter().map(|table| table.name).collect();
@@ -112,7 +112,7 @@ impl Catalogue {
     }
 }
 
-/// The names that are in a list more than once.
+/// The names that occur more than once in a list.
 fn twice<'n>(names: &[&'n str]) -> Vec<&'n str> {
     let mut sorted = names.to_vec();
     sorted.sort_unstable();

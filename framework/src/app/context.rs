@@ -1,4 +1,4 @@
-//! The handle that handlers and jobs are given: every part of the framework and the app's own state.
+//! The handle that handlers and jobs receive: every part of the framework, and the app's own state.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::telemetry::Metrics;
 use crate::timeline::Timelines;
 use crate::web::{Passwords, RateLimits, SessionCookie, Sessions};
 
-/// A running app: the framework's [`Services`], and beside them `S`, the app's own state. Handlers get it
-/// as `State(app): State<App>` and jobs as their context; clones are cheap and share everything.
+/// A running app: the framework's [`Services`], and `S`, the app's own state. Handlers receive it as
+/// `State(app): State<App>` and jobs as their context. Clones are cheap and share everything.
 ///
 /// ```no_run
 /// use axum::extract::State;
@@ -51,31 +51,31 @@ impl<S> Clone for App<S> {
 pub struct Services {
     /// The settings.
     pub config: Arc<Config>,
-    /// All data.
+    /// The sharded databases.
     pub shards: Shards,
-    /// Jobs that commit with their row.
+    /// The job queue; a job commits with its transaction.
     pub queue: Queue,
     /// Edges between rows.
     pub graph: Graph,
-    /// Feeds that are kept ready.
+    /// Timelines that are kept ready.
     pub timelines: Timelines,
-    /// What the processes share and can lose; without it there is one process.
+    /// What processes share and may lose. Without it there is one process only.
     pub redis: Option<Redis>,
-    /// The figures of this process, served at `/metrics`.
+    /// The metrics of this process, served at `/metrics`.
     pub metrics: Metrics,
     /// Media files.
     pub media: MediaStore,
-    /// Files on their way to a row.
+    /// Uploaded files that don't belong to a row yet.
     pub uploads: Uploads,
-    /// Makes pictures of strangers safe to show.
+    /// Decodes untrusted pictures and makes safe renditions of them.
     pub pictures: Processor,
     /// Signed-in devices.
     pub sessions: Sessions,
     /// Rate limits.
     pub limits: RateLimits,
-    /// Passwords, and logging in with one.
+    /// Passwords, and log-ins with them.
     pub passwords: Passwords,
-    /// Cancelled when the process is told to stop: what takes long should end then.
+    /// Cancelled when the process is asked to stop. Long tasks should end then.
     pub shutdown: CancellationToken,
 }
 
@@ -89,23 +89,22 @@ impl<S> App<S> {
         &self.0.state
     }
 
-    /// Reads with this consistency; see [`Read`].
+    /// A [`Read`] with this consistency.
     pub fn read(&self, consistency: Consistency) -> Read {
         self.shards.read(consistency)
     }
 
-    /// Reads that are at most 100 ms stale: [`Self::read`] with [`Consistency::Cached`].
+    /// A [`Read`] that is at most 100 ms stale: [`Self::read`] with [`Consistency::Cached`].
     pub fn cached(&self) -> Read {
         self.read(Consistency::Cached)
     }
 
-    /// Reads from the primary databases: [`Self::read`] with [`Consistency::Primary`].
+    /// A [`Read`] from the primary databases: [`Self::read`] with [`Consistency::Primary`].
     pub fn primary(&self) -> Read {
         self.read(Consistency::Primary)
     }
 
-    /// Runs `work` in one transaction on a shard, such as the one that an id carries; see
-    /// [`Shards::write`].
+    /// Runs `work` in one transaction on a shard, usually given as an id; see [`Shards::write`].
     ///
     /// # Errors
     /// Those of [`Shards::write`].
@@ -118,7 +117,7 @@ impl<S> App<S> {
         self.shards.write(shard, work).await
     }
 
-    /// Makes an edge in a transaction of its own; tells whether it was not there. See [`Tx::connect`].
+    /// Creates an edge in a transaction of its own. Returns whether it is new. See [`Tx::connect`].
     ///
     /// # Errors
     /// Those of [`Tx::connect`].
@@ -126,7 +125,7 @@ impl<S> App<S> {
         self.graph.connect::<E>(from, to).await
     }
 
-    /// Removes an edge in a transaction of its own; tells whether it was there. See [`Tx::disconnect`].
+    /// Removes an edge in a transaction of its own. Returns whether it existed. See [`Tx::disconnect`].
     ///
     /// # Errors
     /// Those of [`Tx::disconnect`].
@@ -134,7 +133,8 @@ impl<S> App<S> {
         self.graph.disconnect::<E>(from, to).await
     }
 
-    /// Stores a picture, with what it shows, for a row on this shard; see [`Uploads::store_pictures`].
+    /// Stores a picture, with its text alternative, for a row on this shard; see
+    /// [`Uploads::store_pictures`].
     ///
     /// # Errors
     /// Those of [`Uploads::store_pictures`].
@@ -159,7 +159,7 @@ impl<S> App<S> {
         self.uploads.store_pictures(&self.media, shard, pictures).await
     }
 
-    /// Where clients find a media file: below the public address, or relative to the server.
+    /// The URL of a media file: below the public address, or relative to the server.
     pub fn media_url(&self, key: &str) -> String {
         format!("{}/media/{key}", self.config.public_url)
     }

@@ -1,4 +1,4 @@
-//! What `serve --demo` seeds an empty service with, and the marker of a seeding that is not over.
+//! The data of `serve --demo`, and the marker of a seeding that has not finished.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -12,22 +12,22 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::queue::Queue;
 
-/// Between two checks of whether the queue has run empty.
+/// The pause between two checks of whether the queue is empty.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 type Lines = Vec<(&'static str, String)>;
 
-/// How a product seeds itself with data.
+/// How an app fills itself with data.
 pub(super) struct DemoSeeder<S> {
     pub(super) span: Duration,
     pub(super) run: Box<dyn FnOnce(Demo<S>) -> BoxFuture<'static, anyhow::Result<Lines>> + Send>,
 }
 
-/// What the seeding of a demo is given. Clones share everything.
+/// What a demo's seeding function receives. Clones share everything.
 pub struct Demo<S = ()> {
     /// The app, on the demo's clock.
     pub app: App<S>,
-    /// When it ends: the present.
+    /// The present, at which the seeding ends.
     end_ms: u64,
 }
 
@@ -42,7 +42,7 @@ impl<S> Demo<S> {
         Self { app, end_ms }
     }
 
-    /// Moves the clock on to so long before the present. It never goes back.
+    /// Moves the clock forward to this long before the present. The clock never goes back.
     pub fn move_to(&self, ago: Duration) {
         let clock = self.app.shards.clock();
         let to_ms = self.end_ms.saturating_sub(ago.as_millis() as u64);
@@ -50,7 +50,7 @@ impl<S> Demo<S> {
     }
 }
 
-/// A service that was seeded just now and has not been announced yet.
+/// A service that was just seeded and not yet announced.
 pub(super) struct SeededDemo {
     pub(super) lines: Lines,
     marker: UnfinishedMarker,
@@ -61,7 +61,7 @@ impl SeededDemo {
         Self { lines, marker }
     }
 
-    /// Waits until all jobs are done; only then is the seeding over.
+    /// Waits until all jobs are done; only then is the seeding complete.
     pub(super) async fn finish(&self, queue: &Queue) -> Result<()> {
         while !queue.waiting().await?.is_empty() {
             tokio::time::sleep(POLL_INTERVAL).await;
@@ -74,7 +74,7 @@ impl SeededDemo {
     }
 }
 
-/// The file that stands in the data directory while the seeding is under way.
+/// A file in the data directory that exists while the seeding is unfinished.
 pub(super) struct UnfinishedMarker(PathBuf);
 
 impl UnfinishedMarker {

@@ -1,14 +1,14 @@
-//! A first migration, written from the entities: what a new app copies into its source once.
+//! Generates a first migration from the entities, for a new app to copy into its source once.
 //!
-//! It is source and not a schema that follows the entities, because a migration must do next year what it
-//! did when it was written.
+//! It is source code instead of a schema that follows the entities, because a migration must always do
+//! what it did when it was written.
 
 use sea_orm::ColumnType;
 
 use super::catalogue::Catalogue;
 use crate::shard::{Column, Placement, Table};
 
-/// The source of a migration of this name that creates the tables of these entities.
+/// The source of a migration with this name that creates the tables of these entities.
 pub(super) fn source(catalogue: &Catalogue, name: &str) -> String {
     let tables = catalogue.tables.iter().map(|table| format!("        .create({})\n", definition(table)));
     let tables: String = tables.collect();

@@ -1,5 +1,5 @@
-//! The router of an app: its own routes inside the layers that every app gets, and the routes
-//! that every app has.
+//! The router of an app: the app's own routes, the routes that every app has, and the layers around
+//! them.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use crate::web::{
     refuse_unproven,
 };
 
-/// What of an app the router is made of.
+/// The parts of an app that its router consists of.
 pub(super) struct Parts<S> {
     pub(super) about: openapi::About,
     pub(super) routes: OpenApiRouter<App<S>>,
@@ -76,7 +76,8 @@ pub(super) fn router<S: Send + Sync + 'static>(parts: Parts<S>, app: App<S>) -> 
     Ok(router)
 }
 
-/// Lets scripts of these other sites call the API. Without credentials: they send a token, not a cookie.
+/// Allows scripts of these other origins to call the API. No credentials: they send a bearer token, not
+/// a cookie.
 fn cors(origins: &[String]) -> Result<Option<CorsLayer>> {
     let origins = origins.iter().map(|origin| {
         HeaderValue::from_str(origin)
@@ -95,8 +96,9 @@ fn cors(origins: &[String]) -> Result<Option<CorsLayer>> {
     Ok(Some(cors))
 }
 
-/// Whether requests can be served: the media store answers and some database does. One that does not
-/// is named; while others do, this process is worth its requests. Redis is told of and not needed.
+/// Whether requests can be served: the media store and at least one database must be available. A
+/// database that is down is named, but the process stays ready while others work. Redis is reported and
+/// not required.
 async fn ready<S>(State(app): State<App<S>>) -> Response {
     let (databases, media) = futures::future::join(app.shards.ping(), app.media.check()).await;
     let mut down = Vec::new();
@@ -127,7 +129,7 @@ async fn ready<S>(State(app): State<App<S>>) -> Response {
     Json(state).into_response()
 }
 
-/// The figures of this process, for Prometheus: counts and sizes, nothing of anybody.
+/// The metrics of this process for Prometheus: counts and sizes, no personal data.
 async fn metrics<S>(State(app): State<App<S>>) -> Result<Response, Problem> {
     Ok(([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], app.metrics.text()?).into_response())
 }
@@ -139,7 +141,7 @@ async fn media<S>(State(app): State<App<S>>, Path(key): Path<String>) -> Result<
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(key.content_type()));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(MediaKey::CACHE_CONTROL));
-    // Should a browser ever take a file for a page, it may do nothing.
+    // If a browser ever renders a file as a page, this disables everything in it.
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
     Ok((headers, bytes).into_response())
 }

@@ -1,7 +1,7 @@
-//! Without a shared store there is one process: the second one is refused.
+//! Without shared stores, only one process may run; a second one is refused.
 //!
-//! Where a database is a file, a file in the data directory is locked; where all are servers, one of
-//! them is asked for a lock, which is watched for as long as the process runs.
+//! If a database is a file, a file in the data directory is locked. If all are servers, a lock is taken
+//! in one of them and checked for as long as the process runs.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -14,24 +14,24 @@ use crate::config::Config;
 use crate::db::{Database, Lock};
 use crate::error::{Error, Result};
 
-/// The number of the lock in the database.
+/// The key of the lock in the database.
 const SERVING: i32 = 3;
-/// Between two looks at whether it is still held.
+/// The pause between two checks of whether the lock is still held.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What makes this process the only one.
+/// What ensures that this is the only process.
 #[derive(Debug)]
 pub(crate) enum InstanceLock {
-    /// The data directory's file is locked, for as long as this is held.
+    /// A locked file in the data directory, for as long as this value lives.
     Directory { _lock: File },
-    /// A database's lock is held.
+    /// A lock in a database.
     Database { database: Database, lock: Lock },
-    /// It need not be: what processes must agree on is in stores that they share.
+    /// No lock: all state that processes have to agree on is in shared stores.
     NotNeeded,
 }
 
 impl InstanceLock {
-    /// Locks the data directory, if a database is a file: before it is opened.
+    /// Locks the data directory if a database is a file. Call it before opening that file.
     pub(super) fn of_files(config: &Config) -> Result<Self> {
         match config.has_files() {
             true => Ok(Self::Directory { _lock: lock_directory(&config.data_dir)? }),
@@ -39,12 +39,12 @@ impl InstanceLock {
         }
     }
 
-    /// Asks the databases, if all of them are servers and nothing else is shared.
+    /// Takes a lock in a database if all databases are servers and nothing else is shared.
     pub(super) async fn of_servers(self, config: &Config, databases: &[Database]) -> Result<Self> {
         if config.is_shared() {
             return Ok(self);
         }
-        // Everyone asks the same one, in whichever order they are listed.
+        // All processes use the same database, in whatever order the databases are listed.
         let first = databases.iter().min_by_key(|database| database.name());
         let (Self::NotNeeded, Some(first)) = (&self, first) else { return Ok(self) };
         match first.try_lock(SERVING).await? {
@@ -57,7 +57,7 @@ impl InstanceLock {
         }
     }
 
-    /// Stops this process once another one has become the only one: the lock goes with its connection.
+    /// Stops this process when another one has taken the lock, which is lost with its connection.
     pub(super) async fn watch(self, stop: CancellationToken) {
         let Self::Database { database, mut lock } = self else { return stop.cancelled().await };
         while !stop.is_cancelled() {
@@ -77,7 +77,7 @@ impl InstanceLock {
                     );
                     stop.cancel();
                 }
-                // Nobody else can have it either.
+                // While the database is away, other processes can't take the lock either.
                 Err(error) => {
                     tracing::warn!(error = error.chain(), "the lock of this process can't be checked")
                 }
@@ -119,7 +119,7 @@ fn lock_directory(directory: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Makes sure that there is a data directory.
+/// Creates the data directory if it is missing.
 pub(super) fn create_directory(directory: &Path) -> Result<()> {
     std::fs::create_dir_all(directory).map_err(|error| cannot("create", directory, error))
 }

@@ -1,8 +1,8 @@
-//! The app: what a product tells Tripod of itself, and the roles every app gets.
+//! The app: its declaration to Tripod, and the roles that every app has.
 //!
-//! [`AppBuilder`] collects entities, edges, jobs, migrations and routes; [`AppBuilder::run`] reads
-//! the command line and the settings and plays the role asked for. [`App`] is the handle that
-//! handlers and jobs are given. Nothing here knows a product.
+//! [`AppBuilder`] collects entities, edges, jobs, migrations and routes. [`AppBuilder::run`] reads the
+//! command line and the settings and runs the chosen role. [`App`] is the handle that handlers and jobs
+//! receive. Nothing here depends on a particular app.
 
 mod builder;
 mod catalogue;

@@ -1,4 +1,4 @@
-//! The OpenAPI document: what the routes say of themselves, completed with what is true of all.
+//! The OpenAPI document: the routes' own descriptions, completed with what all of them share.
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -20,7 +20,7 @@ use super::context::App;
 use crate::error::{Error, Result};
 use crate::web::{FieldError, PROBLEM_JSON, Problem};
 
-/// What the document says of the app as a whole.
+/// The app's entry in the document.
 #[derive(Clone, Copy)]
 pub(super) struct About {
     pub(super) name: &'static str,
@@ -34,7 +34,7 @@ impl<S> AppBuilder<S> {
     }
 }
 
-/// The document of an app, as JSON, without starting it.
+/// The OpenAPI document of an app as JSON, without starting the app.
 pub(super) fn document<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result<String> {
     let about = app.about();
     to_json(&finish(app.routes.merge(app.uploads).into_openapi(), about))
@@ -46,7 +46,7 @@ fn to_json(document: &OpenApi) -> Result<String> {
         .map_err(|error| Error::internal("the OpenAPI document can't be written").because(error))
 }
 
-/// The document and the page to browse it, all served from the binary.
+/// The document and a page to browse it, both served from the binary.
 pub(super) fn pages<S: Send + Sync + 'static>(document: OpenApi) -> Result<Router<App<S>>> {
     let json = to_json(&document)?;
     let serve = move || async move { ([(CONTENT_TYPE, "application/json")], json) };
@@ -54,8 +54,7 @@ pub(super) fn pages<S: Send + Sync + 'static>(document: OpenApi) -> Result<Route
     Ok(Router::new().route("/openapi.json", get(serve)).merge(page))
 }
 
-/// Adds to the routes' document what holds of all of them: who it is, how to log in, how errors
-/// look.
+/// Adds what all routes share: the app's name and version, authentication, and the shape of errors.
 pub(super) fn finish(mut document: OpenApi, About { name, version, license }: About) -> OpenApi {
     let license = license.map(|(name, identifier)| {
         let mut license = License::new(name);
@@ -68,7 +67,7 @@ pub(super) fn finish(mut document: OpenApi, About { name, version, license }: Ab
         .description(Some(format!("The HTTP API of {name}. Ids are strings; times are RFC 3339 in UTC; errors are RFC 9457 problems.")))
         .license(license)
         .build();
-    // What holds of an operation that does not say otherwise, as `security(())` does.
+    // The default for operations; `security(())` overrides it.
     document.security = Some(vec![SecurityRequirement::new::<_, _, String>("bearer", [])]);
     let components = document.components.get_or_insert_with(Components::new);
     components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
@@ -90,7 +89,7 @@ pub(super) fn finish(mut document: OpenApi, About { name, version, license }: Ab
     document
 }
 
-/// The operations at a path, and whether each is unsafe in the sense of HTTP.
+/// The operations of a path, each with whether its method is unsafe in the HTTP sense.
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {
     let all = [
         (false, &mut item.get),
@@ -102,7 +101,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation
     all.into_iter().filter_map(|(is_unsafe, operation)| Some((is_unsafe, operation.as_mut()?)))
 }
 
-/// A body without a schema is taken byte by byte; generators want to be told.
+/// A body without a schema is raw bytes; generators need that stated.
 fn describe_bytes(content: &mut RefOr<Content>) {
     let RefOr::T(content) = content else { return };
     content.schema.get_or_insert_with(|| {
@@ -111,7 +110,8 @@ fn describe_bytes(content: &mut RefOr<Content>) {
     });
 }
 
-/// Every error that the operation's shape makes possible. What a handler lists itself stands.
+/// Adds the errors that follow from the operation's shape. Responses that a handler declares itself
+/// stay.
 fn add_problems(operation: &mut Operation, is_unsafe: bool) {
     let has_body = operation.request_body.is_some();
     let is_in = |place: ParameterIn| {

@@ -1,4 +1,4 @@
-//! Web pages beside the API: they are asked for by browsers, so what goes wrong is a page, too.
+//! Web pages beside the API. Browsers request them, so errors are pages too.
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -34,12 +34,12 @@ use crate::web::{Problem, fallback, method_not_allowed, panicked, refuse_cross_s
 pub struct WebPages<S = ()> {
     /// The pages and their forms.
     pub routes: Router<App<S>>,
-    /// The files that pages load. They are everybody's: no session is looked up for them and no limit
-    /// of requests is counted, so that also the page that says so has its style.
+    /// The files that pages load. They are public: no session is looked up and no rate limit applies, so
+    /// that even the page about a rate limit has its style.
     pub files: Router<App<S>>,
     /// Forms that take files, as [`super::AppBuilder::uploads`].
     pub uploads: Router<App<S>>,
-    /// The page that says what went wrong, also for addresses where nothing is. By default a plain one.
+    /// The page that reports an error, including unknown addresses. By default a plain one.
     pub problem: RenderProblem,
 }
 
@@ -49,7 +49,7 @@ impl<S: Clone + Send + Sync + 'static> Default for WebPages<S> {
     }
 }
 
-/// A page with the problem's title and detail, and a link to the start.
+/// A page with the problem's title and detail, and a link to the start page.
 fn plain_problem(_: &RequestHead, problem: Problem) -> Response {
     let (title, detail) = (escaped(&problem.title), escaped(&problem.detail));
     let page = format!(
@@ -60,34 +60,34 @@ fn plain_problem(_: &RequestHead, problem: Problem) -> Response {
     (problem.status_code(), Html(page)).into_response()
 }
 
-/// Escapes a text for HTML: a problem may repeat what a stranger has sent.
+/// Escapes text for HTML: a problem may contain text from the request.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// Makes the page that says what went wrong.
+/// Renders a problem as a page.
 pub type RenderProblem = fn(&RequestHead, Problem) -> Response;
 
-/// The head of a request that went wrong.
+/// The head of the request that failed.
 #[derive(Clone, Debug)]
 pub struct RequestHead {
     /// The method.
     pub method: Method,
-    /// The address, below the host.
+    /// The path and query.
     pub uri: Uri,
     /// The header fields.
     pub headers: HeaderMap,
 }
 
 impl<S: Send + Sync + 'static> WebPages<S> {
-    /// The same pages, which refuse what other sites send.
+    /// The same pages behind a layer that refuses cross-site requests.
     pub(super) fn guarded(self) -> Self {
         let guarded = |router: Router<App<S>>| router.layer(refuse_cross_site());
         Self { routes: guarded(self.routes), uploads: guarded(self.uploads), ..self }
     }
 }
 
-/// Shows problems as pages to browsers; to others they stay problem+json.
+/// Shows problems as pages to browsers; other clients get problem+json.
 pub(super) fn with_problem_pages<S: Send + Sync + 'static>(
     router: Router<App<S>>,
     render: RenderProblem,
@@ -103,8 +103,8 @@ pub(super) fn with_problem_pages<S: Send + Sync + 'static>(
         ))
 }
 
-/// What a page may load and do unless it says otherwise itself: nothing of other sites, and no scripts or
-/// styles written into it, where a stranger's text might be.
+/// The default content security policy of pages: nothing from other sites, and no inline scripts or
+/// styles, where user text might be injected.
 const DEFAULT_POLICY: &str = "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; \
     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
@@ -125,7 +125,7 @@ async fn render_problem(State(render): State<RenderProblem>, request: Request, n
     page
 }
 
-/// Whether a browser asks for a page: only those name HTML.
+/// Whether a browser requests a page: only browsers accept `text/html` explicitly.
 fn takes_html(headers: &HeaderMap) -> bool {
     headers.get_all(ACCEPT).iter().any(|value| value.to_str().is_ok_and(|text| text.contains("text/html")))
 }

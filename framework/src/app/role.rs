@@ -1,4 +1,4 @@
-//! The roles of an app's one binary, as subcommands.
+//! The roles of an app's binary, as subcommands.
 
 use std::path::PathBuf;
 
@@ -83,8 +83,7 @@ enum Jobs {
 }
 
 impl<S: Send + Sync + 'static> AppBuilder<S> {
-    /// Plays the role that the command line asks for, `serve` by default. Failures are printed,
-    /// as sentences.
+    /// Runs the role given on the command line, `serve` by default. Failures are printed as sentences.
     pub async fn run(self) -> std::process::ExitCode {
         match run_role(self).await {
             Ok(()) => std::process::ExitCode::SUCCESS,

@@ -1,10 +1,10 @@
-//! `serve --demo`: an empty service is seeded with data to look at, and then served.
+//! `serve --demo`: fills an empty service with data, then serves it.
 //!
-//! The product says what there is ([`AppBuilder::demo`]); this opens the stores on a clock that the
-//! seeding moves through the past, so that ids carry the times which the data speaks of. What is
-//! made goes the way of everything else, jobs included: they are worked before the service says
-//! that it is ready. A service that has data is left as it is. A seeding that was cut short leaves
-//! a marker, by which the next one says what to do instead of going on with half of it.
+//! The app provides the data ([`AppBuilder::demo`]). The stores are opened on a clock that the seeding
+//! moves through the past, so that ids carry the times of the data. The data takes the usual path, jobs
+//! included: they run before the service reports that it is ready. A service that has data is left as it
+//! is. An interrupted seeding leaves a marker, and the next start reports it instead of continuing with
+//! partial data.
 
 use sea_orm::ConnectionTrait;
 
@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::id::Clock;
 use crate::shard::Table;
 
-/// Seeds and serves.
+/// Seeds the service and serves it.
 pub(super) async fn serve<S: Send + Sync + 'static>(
     mut builder: AppBuilder<S>,
     config: Config,
@@ -35,7 +35,7 @@ pub(super) async fn serve<S: Send + Sync + 'static>(
     let clock = Clock::manual(end_ms.saturating_sub(seeder.span.as_millis() as u64));
     let services = start::open(&builder, config.clone(), clock, Access::Serve).await?;
     require_empty(&builder.catalogue, &services, &marker).await?;
-    // An address that is taken is told before the work rather than after it.
+    // Report an address that is in use before the seeding, not after it.
     drop(start::bind(&config).await?);
 
     marker.create()?;
@@ -51,7 +51,7 @@ pub(super) async fn serve<S: Send + Sync + 'static>(
     start::serve(started, true, Some(SeededDemo::new(lines, marker))).await
 }
 
-/// Only an empty service is seeded: one without a row in any of the app's own tables.
+/// Requires an empty service: no row in any of the app's own tables.
 async fn require_empty(catalogue: &Catalogue, services: &Services, marker: &UnfinishedMarker) -> Result<()> {
     let data = services.config.data_dir.display();
     let names: Vec<&str> = services.shards.databases().iter().map(|database| database.name()).collect();

@@ -1,4 +1,4 @@
-//! Starting and stopping: opens every store, checks that nothing is missing, serves until told
+//! Starting and stopping: opens every store, checks that nothing is missing, and serves until a signal
 //! to stop.
 
 use std::io::Write;
@@ -39,16 +39,16 @@ pub(crate) struct Started<S> {
     close: Option<CloseState<S>>,
 }
 
-/// What a process opens the stores for.
+/// Why a process opens the stores.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// To serve or work: where nothing is shared there is one such process.
+    /// To serve requests or work the queue. Without shared stores only one process may.
     Serve,
-    /// To look at what is there, and change a row at most.
+    /// To inspect the data, and change a row at most.
     Inspect,
 }
 
-/// Opens the stores. After this nothing that the app needs can turn out to be missing.
+/// Opens the stores. After this, everything that the app needs is known to be there.
 pub(crate) async fn start<S: Send + Sync + 'static>(
     builder: AppBuilder<S>,
     config: Config,
@@ -62,7 +62,7 @@ pub(crate) async fn start<S: Send + Sync + 'static>(
     start_locked(builder, config, clock, access, instance_lock).await
 }
 
-/// As [`start`], of a data directory that is locked already where it must be.
+/// Like [`start`], when the data directory is already locked if necessary.
 pub(super) async fn start_locked<S: Send + Sync + 'static>(
     builder: AppBuilder<S>,
     config: Config,
@@ -82,7 +82,7 @@ pub(super) async fn start_locked<S: Send + Sync + 'static>(
     Ok(Started { app, router, worker, name, instance_lock, close })
 }
 
-/// Brings all databases to this version's schema, and divides a new installation among them.
+/// Migrates all databases to this version's schema, and divides a new installation among them.
 pub(crate) async fn migrate_all<S>(app: &AppBuilder<S>, config: &Config) -> Result<()> {
     let _lock = InstanceLock::of_files(config)?;
     let mut databases = Vec::new();
@@ -92,7 +92,7 @@ pub(crate) async fn migrate_all<S>(app: &AppBuilder<S>, config: &Config) -> Resu
         databases.push(database);
     }
     assign_shards(&databases).await?;
-    // What is wrong with the list is told now rather than when serving starts.
+    // Report errors in the list of databases now instead of at the next start.
     let clock = Clock::system();
     let cache = Cache::open(None, clock.clone(), &config.cache, &Metrics::default())?;
     Shards::open(databases.clone(), clock, cache).await?;
@@ -102,7 +102,7 @@ pub(crate) async fn migrate_all<S>(app: &AppBuilder<S>, config: &Config) -> Resu
     Ok(())
 }
 
-/// Opens what an app stands on.
+/// Opens the services of an app.
 pub(super) async fn open<S: Send + Sync + 'static>(
     app: &AppBuilder<S>,
     config: Config,
@@ -112,8 +112,8 @@ pub(super) async fn open<S: Send + Sync + 'static>(
     let mut databases = Vec::new();
     for url in config.database_urls() {
         let database = Database::open(&url, &config.database).await?;
-        // A file belongs to one process, which brings it up to date by itself; on servers that is
-        // somebody's decision, as other processes may be serving from them.
+        // A file belongs to one process, which migrates it automatically. Migrating a server is the
+        // operator's decision, as other processes may be using it.
         if database.is_embedded() && access == Access::Serve {
             migrate(&database, &app.migrations).await?;
         }
@@ -131,7 +131,7 @@ pub(super) async fn open<S: Send + Sync + 'static>(
     app.catalogue.cached.iter().for_each(|cache_rows| cache_rows(&shards));
     let queue = Queue::new(shards.clone(), &app.jobs, &config.queue);
     match queue.check_registered().await {
-        // Another process, of another version, may know them.
+        // They may belong to another version of the app that runs in another process.
         Err(error) if config.is_shared() => tracing::warn!("{error}"),
         checked => checked?,
     }
@@ -166,8 +166,8 @@ pub(super) async fn open<S: Send + Sync + 'static>(
     })
 }
 
-/// Serves, and works the queue if told to, until Ctrl-C or SIGTERM, then finishes what is open. A
-/// service that was seeded just now is announced when the jobs of that are done.
+/// Serves, and works the queue if asked to, until Ctrl-C or SIGTERM, then finishes open requests and
+/// jobs. A service that was just seeded is announced when the seeding's jobs are done.
 pub(super) async fn serve<S: Send + Sync + 'static>(
     started: Started<S>,
     work: bool,
@@ -189,7 +189,7 @@ pub(super) async fn serve<S: Send + Sync + 'static>(
     if let Some(seeded) = &seeded {
         tokio::select! {
             finished = seeded.finish(&app.queue) => finished?,
-            // Told to stop meanwhile: the marker stays, and the next start says that half is there.
+            // Stopped meanwhile: the marker stays, and the next start reports partial data.
             () = stop.cancelled() => return Ok(()),
         }
     }
@@ -211,7 +211,7 @@ pub(super) async fn work<S: Send + Sync + 'static>(started: Started<S>) -> Resul
     finish(&app, working, watching, close).await
 }
 
-/// Waits for what is under way, as long as requests are waited for, and closes the databases.
+/// Waits for open work for up to the drain time, and closes the databases.
 async fn finish<S>(
     app: &App<S>,
     working: JoinHandle<()>,
@@ -228,7 +228,7 @@ async fn finish<S>(
     close(app, close_state.as_ref()).await
 }
 
-/// Closes the app's state, and then the databases.
+/// Closes the app's state, then the databases.
 pub(super) async fn close<S>(app: &App<S>, state: Option<&CloseState<S>>) -> Result<()> {
     if let Some(close) = state {
         close(app.clone()).await?;
@@ -239,7 +239,7 @@ pub(super) async fn close<S>(app: &App<S>, state: Option<&CloseState<S>>) -> Res
     Ok(())
 }
 
-/// Takes the address that is served at.
+/// Binds the address to serve at.
 pub(super) async fn bind(config: &Config) -> Result<TcpListener> {
     TcpListener::bind(config.listen).await.map_err(|error| {
         Error::configuration(format!(
@@ -306,8 +306,8 @@ fn stop_on_signal(stop: CancellationToken) -> Result<()> {
     Ok(())
 }
 
-/// What the databases lack of the entities' tables is an error at start, not at the first request; all
-/// of it is told at once.
+/// Checks at start that the databases have all tables and columns of the entities. The error lists
+/// everything that is missing.
 async fn check_tables(databases: &[Database], tables: &[Table]) -> Result<()> {
     let mut mistakes = Vec::new();
     for database in databases {

@@ -1,7 +1,7 @@
-//! What happens on a miss: Redis is asked, then whoever gets the lease asks the database.
+//! What happens on a miss: look in Redis, then take a lease and load from the database.
 //!
-//! Redis is asked by whoever missed; what follows runs in a task of its own, or a client who hangs up
-//! would leave a lease that others wait for.
+//! The Redis lookup runs in the task that missed. The rest runs in a task of its own: otherwise a client
+//! that hangs up would leave behind a lease that others wait for.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,35 +17,35 @@ use super::shared::{LEASE_MS, Lease, LeaseReply, LoadedEntry, Server, Shared};
 use super::stats::{Level, Refusal, Stats};
 use crate::error::{Error, Result};
 
-/// How long it is cached at most that there is no value.
+/// How long the absence of a value is cached at most.
 const ABSENT_TTL: Duration = Duration::from_secs(60);
-/// Between two polls of a key that another process loads: at first, and at most.
+/// The shortest and the longest pause between two polls of a key that another process is loading.
 const POLL_INTERVAL: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
-/// Other processes' loads are waited for so long; then this one loads, too, and stores nothing.
+/// How long to wait for another process's load. After that this process loads too, and stores nothing.
 const MAX_WAIT: Duration = Duration::from_millis(3 * LEASE_MS);
 
-/// A key to load, and the duty to do so.
+/// A key to load, and the obligation to complete its load.
 type Load = (i64, Loading<Key, Answer>);
 
-/// Where what is loaded may be stored.
+/// Where a loaded value may be stored.
 #[derive(Clone)]
 enum StorePolicy {
-    /// In this process: there is no other.
+    /// In this process, the only one.
     Local,
-    /// In Redis and here, where the lease is still good for it.
+    /// In Redis and in this process, if the lease is still valid.
     Leased(Shared, Arc<Lease>),
     /// Nowhere.
     Discard(Refusal),
 }
 
 impl<T: Send + Sync + 'static> Region<T> {
-    /// Sees to it that these loads complete.
+    /// Completes these loads, from Redis if possible.
     pub(super) async fn fetch(&self, loads: Vec<Load>) {
         let Some(shared) = self.cache.0.shared.clone() else {
             return self.spawn_load(loads, StorePolicy::Local);
         };
         let is_published = !self.cache.has_pending_invalidations();
-        // Until what this process has changed is published, Redis may have what was before.
+        // Redis may hold old values until this process's own changes are published.
         let Some(server) = shared.server().filter(|_| is_published) else {
             return self.spawn_load(loads, StorePolicy::Discard(Refusal::RedisUnavailable));
         };
@@ -68,7 +68,7 @@ impl<T: Send + Sync + 'static> Region<T> {
         }
     }
 
-    /// Completes a load whose value is in Redis; gives it back otherwise.
+    /// Completes a load whose value is in Redis; otherwise returns the load.
     fn complete_from_redis(
         &self,
         (id, loading): Load,
@@ -87,7 +87,7 @@ impl<T: Send + Sync + 'static> Region<T> {
         None
     }
 
-    /// Leases keys and loads them; polls those that others hold until they are there.
+    /// Leases keys and loads them. Polls the keys that others have leased until their values are there.
     async fn lease_and_load(self, mut missing: Vec<Load>, shared: Shared, server: Server) {
         let lease = Arc::new(Lease::of(server));
         let (begun, mut pause) = (Instant::now(), POLL_INTERVAL.0);
@@ -130,7 +130,7 @@ impl<T: Send + Sync + 'static> Region<T> {
         }
     }
 
-    /// Loads in a task of its own.
+    /// Loads in a separate task.
     fn spawn_load(&self, loads: Vec<Load>, policy: StorePolicy) {
         if !loads.is_empty() {
             let this = self.clone();
@@ -138,13 +138,13 @@ impl<T: Send + Sync + 'static> Region<T> {
         }
     }
 
-    /// Loads a value anew that is still served: `seen`, which stays if that fails, and is then tried
-    /// again after a while.
+    /// Reloads a value that is still served. If that fails, the old value (`seen`) stays and the reload
+    /// is retried a while later.
     pub(super) async fn refresh(self, id: i64, loading: Loading<Key, Answer>, seen: Entry) {
         let Some(shared) = self.cache.0.shared.clone() else {
             return self.load(vec![(id, loading)], StorePolicy::Local, Some(seen)).await;
         };
-        // What can't be asked of Redis now is tried at the next read.
+        // If Redis is unavailable, the next read tries again.
         let is_published = !self.cache.has_pending_invalidations();
         let Some(server) = shared.server().filter(|_| is_published) else { return };
         let Ok(there) = shared.get_many(&self.namespace, &server, &[id]).await else { return };
@@ -159,7 +159,7 @@ impl<T: Send + Sync + 'static> Region<T> {
         };
         let lease = Lease::of(server);
         if now_ms < stored.fresh_until_ms {
-            // Somebody else has refreshed it, or is at it.
+            // Another process has refreshed it, or is refreshing it.
             return self.complete(id, loading, Ok(entry.value()), Some(entry));
         }
         match shared.refresh(&self.namespace, &lease, id, stored.head, now_ms).await {
@@ -175,8 +175,8 @@ impl<T: Send + Sync + 'static> Region<T> {
         }
     }
 
-    /// Asks the loader, stores what it brings where that may be, and completes the loads. What is refreshed
-    /// and can't be loaded stays as it was `seen`.
+    /// Calls the loader, stores the values if the policy allows it, and completes the loads. When a
+    /// refresh fails, the entry `seen` stays.
     async fn load(&self, loads: Vec<Load>, policy: StorePolicy, seen: Option<Entry>) {
         let ids: Vec<i64> = loads.iter().map(|(id, _)| *id).collect();
         let loaded_ms = self.cache.0.clock.now_ms();
@@ -202,7 +202,7 @@ impl<T: Send + Sync + 'static> Region<T> {
         }
     }
 
-    /// Makes an entry of what was loaded, unless it is too large.
+    /// Makes an entry from a loaded value, unless the value is too large.
     fn outcome(
         &self,
         id: i64,
@@ -242,7 +242,8 @@ impl<T: Send + Sync + 'static> Region<T> {
         outcome
     }
 
-    /// Stores in Redis what may be; what is not stored there is not stored here.
+    /// Stores what it may in Redis. A value that is not stored there is not stored in this process
+    /// either.
     async fn store(&self, shared: &Shared, lease: &Lease, outcomes: &mut [LoadOutcome<T>]) {
         let (to_store, to_release): (Vec<&mut LoadOutcome<T>>, Vec<_>) =
             outcomes.iter_mut().partition(|outcome| outcome.entry.is_some());
@@ -280,7 +281,8 @@ impl<T: Send + Sync + 'static> Region<T> {
         }
     }
 
-    /// The entry of a record of the server that answers now, unless it is too old or can't be read.
+    /// The entry in a record, if the record was written on the current server, has not expired and can
+    /// be decoded.
     fn decode<'r>(&self, there: &'r [u8], server: &Server, now_ms: u64) -> Option<(StoredEntry<'r>, Entry)> {
         let Some(Record::Entry(stored)) = record::read(there) else { return None };
         let expires_ms = stored.loaded_ms + self.ages(stored.value.is_some()).0;
@@ -296,8 +298,8 @@ impl<T: Send + Sync + 'static> Region<T> {
         Some((stored, Entry { state, loaded_ms, fresh_until_ms, expires_ms, bytes }))
     }
 
-    /// How long something lives, and how long of that it is fresh: half, and a little less at random,
-    /// so that what was loaded together is not all loaded anew together.
+    /// How long an entry lives and how long it stays fresh: half its lifetime minus a random jitter, so
+    /// that values loaded together are not all reloaded together.
     fn ages(&self, is_value: bool) -> (u64, u64) {
         let ttl = if is_value { self.namespace.ttl } else { self.namespace.ttl.min(ABSENT_TTL) };
         let lifetime_ms = ttl.as_millis() as u64;
@@ -306,13 +308,13 @@ impl<T: Send + Sync + 'static> Region<T> {
     }
 }
 
-/// What a load brought.
+/// The outcome of a load.
 struct LoadOutcome<T> {
     id: i64,
     loading: Loading<Key, Answer>,
     answer: Result<Option<Arc<T>>, Arc<Error>>,
     json: Vec<u8>,
-    /// What is to be stored.
+    /// The entry to store.
     entry: Option<Entry>,
 }
 
@@ -329,7 +331,7 @@ impl<T> LoadOutcome<T> {
     }
 }
 
-/// What the databases said of each id.
+/// The loader's answer for each id.
 fn answers<T>(batches: Vec<Batch<T>>) -> HashMap<i64, Result<Option<Arc<T>>, Arc<Error>>> {
     let mut answers = HashMap::new();
     for Batch { asked, found } in batches {

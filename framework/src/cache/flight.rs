@@ -1,9 +1,9 @@
-//! Single flight: of all who miss a key at the same time one loads, and the others wait for that.
+//! Single flight: of all readers that miss a key at the same time, one loads and the others wait for it.
 //!
-//! Invariants: a key has one flight at most; what a flight brings is stored only if it was not
-//! forgotten meanwhile; whoever comes after that begins another flight, so nobody is handed what was read
-//! before a change that was known when they asked. `tests/whole_system/single_flight.rs` runs this
-//! file under loom, which is why its locks come from the module above it.
+//! Invariants: a key has at most one flight. A flight's value is stored only if the flight was not
+//! forgotten meanwhile. A reader that comes after a flight was forgotten begins another one, so it never
+//! gets a value read before a change that it could have seen. `tests/whole_system/single_flight.rs` runs
+//! this file under loom, which is why its locks come from the module above it.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -16,7 +16,7 @@ use super::sync::{Arc, Mutex, MutexGuard};
 pub(super) struct Flights<K, V>(Mutex<HashMap<K, Arc<Flight<V>>>>);
 
 struct Flight<V> {
-    /// When it began, in the caller's time.
+    /// When the flight began, in the caller's time.
     begun: u64,
     state: Mutex<State<V>>,
 }
@@ -24,31 +24,31 @@ struct Flight<V> {
 enum State<V> {
     Pending(Vec<Waker>),
     Done(V),
-    /// Whoever loaded was dropped: nothing comes of it.
+    /// The loader was dropped: there will be no value.
     Abandoned,
 }
 
-/// What somebody who missed a key does next.
+/// What a reader that missed a key does next.
 pub(super) enum Turn<K: Copy + Eq + Hash, V> {
-    /// It is there after all.
+    /// Use this value: it is there after all.
     Found(V),
-    /// They load.
+    /// Load it.
     Load(Loading<K, V>),
-    /// They wait for who does.
+    /// Wait for the reader that loads it.
     Wait(Waiting<V>),
 }
 
-/// The duty to load. Dropped before it is complete, it leaves those who wait with nothing.
+/// The obligation to load. If it is dropped before it is complete, the waiting readers get no value.
 pub(super) struct Loading<K: Copy + Eq + Hash, V> {
     flights: Arc<Flights<K, V>>,
     key: K,
     flight: Arc<Flight<V>>,
 }
 
-/// What a flight brings; nothing when it is abandoned.
+/// A future of the flight's value; `None` if the flight was abandoned.
 pub(super) struct Waiting<V> {
     flight: Arc<Flight<V>>,
-    /// Its place among the wakers.
+    /// This reader's position among the wakers.
     place: Option<usize>,
 }
 
@@ -59,8 +59,8 @@ impl<K: Copy + Eq + Hash, V> Default for Flights<K, V> {
 }
 
 impl<K: Copy + Eq + Hash, V> Flights<K, V> {
-    /// Joins the flight of a key, or begins one, `now`; one that began before `since` is forgotten.
-    /// `lookup` sees what complete flights have stored.
+    /// Joins the flight of a key, or begins one at `now`. A flight that began before `since` is
+    /// forgotten. `lookup` sees what completed flights have stored.
     pub(super) fn join(
         this: &Arc<Self>,
         key: K,
@@ -79,15 +79,15 @@ impl<K: Copy + Eq + Hash, V> Flights<K, V> {
         Turn::Load(Loading { flights: this.clone(), key, flight })
     }
 
-    /// Forgets the flight of a key: what it brings still reaches those who wait for it, and is not
-    /// stored. `change` is done in the same step.
+    /// Forgets the flight of a key: its value still reaches the readers that wait for it, but is not
+    /// stored. `change` runs under the same lock.
     pub(super) fn forget<R>(&self, key: &K, change: impl FnOnce() -> R) -> R {
         let mut flights = lock(&self.0);
         flights.remove(key);
         change()
     }
 
-    /// The same of every key.
+    /// Forgets the flights of all keys.
     pub(super) fn forget_all<R>(&self, change: impl FnOnce() -> R) -> R {
         let mut flights = lock(&self.0);
         flights.clear();
@@ -96,14 +96,15 @@ impl<K: Copy + Eq + Hash, V> Flights<K, V> {
 }
 
 impl<K: Copy + Eq + Hash, V: Clone> Loading<K, V> {
-    /// What this load brings, for whoever has begun it.
+    /// A future of this load's value, for the reader that began it.
     pub(super) fn waiting(&self) -> Waiting<V> {
         Waiting { flight: self.flight.clone(), place: None }
     }
 
-    /// Hands `value` to all who wait, after `store`, which is called if this was not forgotten.
+    /// Completes the load: calls `store` unless the flight was forgotten, then hands `value` to the
+    /// waiting readers.
     pub(super) fn complete(self, value: V, store: impl FnOnce()) {
-        // In this order whoever joins once it is removed finds what was stored.
+        // In this order, a reader that joins after the removal finds the stored value.
         self.remove(store);
         self.flight.end(State::Done(value));
     }
@@ -129,7 +130,7 @@ impl<K: Copy + Eq + Hash, V> Drop for Loading<K, V> {
 }
 
 impl<V> Flight<V> {
-    /// The first end counts.
+    /// The first call wins.
     fn end(&self, end: State<V>) {
         let wakers = {
             let mut state = lock(&self.state);

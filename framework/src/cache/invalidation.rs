@@ -1,10 +1,10 @@
-//! Invalidation: fills of what a transaction writes are blocked before it commits and unblocked after.
+//! Invalidation: fills of the keys that a transaction writes are blocked before it commits and unblocked
+//! after.
 //!
-//! The block comes first, so that whatever happens to the process that commits, nobody caches what was
-//! there before. It ends by itself after [`BLOCK_MS`]. An invalidation that could not be published,
-//! because Redis did not answer, is published as soon as it does; until then this process reads nothing
-//! in Redis. Invalidations of the last seconds are published again to a server that takes over, which
-//! may have missed them.
+//! The block comes first, so that old values are never cached, even if the committing process dies. A
+//! block expires after [`BLOCK_MS`]. If Redis is unavailable, invalidations are queued and published
+//! once it is back; until then this process reads nothing from Redis. After a failover, the
+//! invalidations of the last seconds are published again, as the new server may have missed them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -15,11 +15,12 @@ use super::stats::Stats;
 use super::{Cache, Region, record};
 use crate::error::Result;
 
-/// Invalidations as recent as this are published again to a server that takes over.
+/// Invalidations no older than this are published again to a server that takes over.
 const RECENT_MS: u64 = 15_000;
-/// Keys queued at most; past it, the oldest may be served until their values expire.
+/// The maximum number of queued keys. Beyond it the oldest are dropped, and their old values may be
+/// served until they expire.
 const MAX_QUEUED: usize = 100_000;
-/// Published at once: what Redis does well within the time that a reply is waited for.
+/// Keys published at once: few enough for Redis to handle well within the reply timeout.
 const BATCH_KEYS: usize = 500;
 
 /// A key that a transaction changes.
@@ -30,28 +31,28 @@ pub struct Changed {
 }
 
 impl<T> Region<T> {
-    /// Names the value of this id as changed, for [`crate::shard::Tx::changes`].
+    /// Marks the value of this id as changed, for [`crate::shard::Tx::changes`].
     pub fn changed(&self, id: i64) -> Changed {
         Changed { key: Key { region: self.number, id }, namespace: self.namespace.clone() }
     }
 }
 
-/// Keys whose fills are blocked until their change is over. Dropped without unblocking, as after a
-/// commit of which nobody knows whether it was made, they stay blocked for another [`BLOCK_MS`], and are
-/// invalidated when that ends.
+/// Keys whose fills are blocked until their change ends. If this is dropped without unblocking, as after
+/// a commit whose outcome is unknown, the keys stay blocked for another [`BLOCK_MS`] and are then
+/// invalidated.
 #[must_use]
 pub(crate) struct BlockedFills {
     cache: Cache,
     change: u64,
     token: String,
     keys: Vec<Changed>,
-    /// Whether Redis said so.
+    /// Whether Redis confirmed the block.
     is_blocked: bool,
     is_unblocked: bool,
 }
 
 impl Cache {
-    /// Blocks fills of these keys, before the transaction that changes their rows commits.
+    /// Blocks fills of these keys. Call it before the transaction that changes their rows commits.
     pub(crate) async fn block_fills(&self, keys: Vec<Changed>) -> BlockedFills {
         let now_ms = self.0.clock.now_ms();
         let change = self.0.local.begin_change();
@@ -65,18 +66,18 @@ impl Cache {
             && ok_or_log(shared.block_fills(&in_redis(&keys), &token, now_ms).await).is_none()
         {
             is_blocked = false;
-            // Already now: until it is published, this process does not read in Redis what it changes.
+            // Queued already now: until it is published, this process reads nothing from Redis.
             self.0.pending_invalidations.add(now_ms, in_redis(&keys));
         }
         BlockedFills { cache: self.clone(), change, token, keys, is_blocked, is_unblocked: false }
     }
 
-    /// Publishes the invalidations that could not be published before and are due.
+    /// Publishes the pending invalidations that are due.
     pub(super) async fn publish_pending(&self) {
         self.publish(&self.0.pending_invalidations).await;
     }
 
-    /// Publishes those of the last seconds again, to a server that may have missed them.
+    /// Publishes the invalidations of the last seconds again, to a server that may have missed them.
     pub(super) async fn republish_recent(&self) {
         self.0.recent_invalidations.make_all_due();
         self.publish(&self.0.recent_invalidations).await;
@@ -90,7 +91,7 @@ impl Cache {
             if keys.is_empty() {
                 return;
             }
-            // With a token of nobody's: what others have blocked stays so, and all else is dropped.
+            // With a fresh token: blocks of other writers stay, and everything else is dropped.
             if ok_or_log(shared.unblock_fills(&keys, &record::token(), false, now_ms).await).is_none() {
                 return;
             }
@@ -101,7 +102,7 @@ impl Cache {
 }
 
 impl BlockedFills {
-    /// Unblocks fills of the keys, once the transaction has committed.
+    /// Unblocks fills of the keys, after the transaction has committed.
     pub(crate) async fn unblock_fills(mut self) {
         let cache = self.cache.clone();
         if let Some(shared) = &cache.0.shared {
@@ -128,7 +129,7 @@ impl Drop for BlockedFills {
         }
         let now_ms = self.cache.0.clock.now_ms();
         for changed in &self.keys {
-            // Somebody else's change of it may be over by now.
+            // Block again: another change of the key may have ended and unblocked it.
             self.cache.0.local.block_fills(changed.key, self.change, now_ms, now_ms + BLOCK_MS);
         }
         if self.cache.0.shared.is_some() {
@@ -144,7 +145,7 @@ fn in_redis(keys: &[Changed]) -> Keys {
     keys.iter().map(|changed| (changed.namespace.clone(), changed.key.id)).collect()
 }
 
-/// What Redis did; nothing when it did not, or nobody knows.
+/// Redis's reply; `None` if it failed or its outcome is unknown.
 fn ok_or_log<T>(done: Result<T>) -> Option<T> {
     done.inspect_err(|error| {
         tracing::debug!(error = error.chain(), "an invalidation is published once Redis answers again");
@@ -152,7 +153,7 @@ fn ok_or_log<T>(done: Result<T>) -> Option<T> {
     .ok()
 }
 
-/// Changed keys in the order in which they came, each with a time.
+/// Changed keys in order of arrival, each with a time.
 #[derive(Debug, Default)]
 pub(super) struct InvalidationQueue(Mutex<Queue>);
 
@@ -165,7 +166,7 @@ struct Queue {
 #[derive(Debug)]
 struct Invalidation {
     number: u64,
-    /// From when on it is to be published; of the recent ones, from when on it need not be any more.
+    /// When to publish it; for a recent invalidation, when to forget it.
     at_ms: u64,
     key: (Arc<Namespace>, i64),
 }
@@ -182,12 +183,12 @@ impl InvalidationQueue {
         queue.invalidations.drain(..excess);
     }
 
-    /// Whether there is anything to publish.
+    /// Whether any invalidation is due.
     pub(super) fn has_due(&self, now_ms: u64) -> bool {
         self.lock().invalidations.iter().any(|invalidation| invalidation.at_ms <= now_ms)
     }
 
-    /// Some of the first ones that are due, and their numbers.
+    /// The first batch of invalidations that are due, with their numbers.
     fn next_batch(&self, now_ms: u64) -> (Vec<u64>, Keys) {
         let queue = self.lock();
         let due = queue.invalidations.iter().filter(|invalidation| invalidation.at_ms <= now_ms);
@@ -199,7 +200,7 @@ impl InvalidationQueue {
         self.lock().invalidations.retain(is_kept);
     }
 
-    /// Drops the first ones whose time is over.
+    /// Drops the leading invalidations whose time has passed.
     fn expire(&self, now_ms: u64) {
         let mut queue = self.lock();
         while queue.invalidations.front().is_some_and(|invalidation| invalidation.at_ms <= now_ms) {

@@ -1,9 +1,11 @@
-//! Subscribes to what other processes change, and knows up to when it has received everything.
+//! Subscribes to the invalidations of other processes, and tracks up to when all of them have been
+//! received.
 //!
-//! The first level is coherent only for [`COHERENCE_MS`] after a heartbeat that this process published
-//! itself was sent and has come back: every invalidation published before it has been received. So a
-//! connection that is slow, cut or half open makes reads slower, never older. It runs on a thread of its
-//! own: a busy service must not make its cache incoherent.
+//! This process publishes heartbeats to itself through Redis. Once a heartbeat has come back, every
+//! invalidation published before it was sent has been received, so the first level is coherent for
+//! [`COHERENCE_MS`] after that time. A connection that is slow, cut or half open therefore makes reads slower,
+//! but never staler. The listener runs on a thread of its own, so that a busy service does not make its cache
+//! incoherent.
 
 use std::collections::VecDeque;
 use std::sync::Weak;
@@ -17,18 +19,18 @@ use super::{Cache, Inner, shared};
 use crate::error::{Error, Result};
 use crate::redis::{Publisher, Subscription};
 
-/// How stale a value may be: a write is seen by the first level of every process after it.
+/// How stale a value may be: after this, a write is visible in the first level of every process.
 pub(super) const COHERENCE_MS: u64 = 100;
-/// Four heartbeats in the time above, so that a late one is no matter.
+/// Four heartbeats per [`COHERENCE_MS`], so that a late one does no harm.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(25);
-/// With no heartbeat received for so long, the connection is given up.
+/// If no heartbeat is received for this long, the connection is given up.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Between two tries to subscribe.
+/// The pause between two attempts to subscribe.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
-/// Heartbeats sent and not yet received, at most.
+/// The maximum number of heartbeats in flight.
 const MAX_IN_FLIGHT: usize = 128;
 
-/// Begins to listen; it ends with the cache.
+/// Starts the listener; it ends with the cache.
 pub(super) fn start(cache: Weak<Inner>) -> Result<()> {
     let failed = |error| Error::internal("the cache's listener can't be started").because(error);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -60,7 +62,7 @@ type InFlight = VecDeque<Heartbeat>;
 struct Heartbeat {
     number: u64,
     sent_ms: u64,
-    /// How often it is still to come: once from each server.
+    /// How many more times it has to arrive: once from each server.
     remaining: usize,
 }
 
@@ -68,7 +70,7 @@ struct Heartbeat {
 async fn listen(cache: &Weak<Inner>, mut subscription: Subscription, heartbeats: &str) {
     {
         let Some(inner) = cache.upgrade() else { return };
-        // What was changed while nobody listened is not known.
+        // Invalidations may have been missed while there was no subscription.
         inner.local.clear();
         tokio::spawn(async move { Cache(inner).republish_recent().await });
     }
@@ -80,7 +82,7 @@ async fn listen(cache: &Weak<Inner>, mut subscription: Subscription, heartbeats:
     let mut timeout = Instant::now() + HEARTBEAT_TIMEOUT;
     'listening: loop {
         tokio::select! {
-            // In this order nothing is received before it is known to be sent.
+            // In this order, a heartbeat is recorded as sent before it is received.
             biased;
             sent = sent.recv() => match sent {
                 Some((number, sent_ms)) => {
@@ -107,7 +109,8 @@ async fn listen(cache: &Weak<Inner>, mut subscription: Subscription, heartbeats:
             timeout = Instant::now() + HEARTBEAT_TIMEOUT;
             let Some(inner) = cache.upgrade() else { break };
             if !inner.is_current_server(subscription.identity()) {
-                // Calls go to another server by now, or to none: what is published there is not received here.
+                // Commands now go to another server, or to none: what is published there is not received
+                // here.
                 inner.mark_incoherent();
                 break 'listening;
             }
@@ -121,7 +124,7 @@ async fn listen(cache: &Weak<Inner>, mut subscription: Subscription, heartbeats:
     }
 }
 
-/// Publishes heartbeats, and the invalidations that could not be published before.
+/// Publishes heartbeats, and the pending invalidations.
 async fn publish(
     cache: Weak<Inner>,
     mut publisher: Publisher,
@@ -135,7 +138,7 @@ async fn publish(
         let Some(inner) = cache.upgrade() else { return };
         let now_ms = inner.clock.now_ms();
         if inner.pending_invalidations.has_due(now_ms) && !inner.is_publishing.swap(true, Relaxed) {
-            // Beside this: heartbeats must not wait for it.
+            // In a task of its own: heartbeats must not wait for it.
             let cache = Cache(inner);
             tokio::spawn(async move {
                 cache.publish_pending().await;

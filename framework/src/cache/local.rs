@@ -1,13 +1,13 @@
-//! The first level: values in this process, bounded by their weight in bytes.
+//! The first level: values in this process, bounded by their total size in bytes.
 //!
-//! moka decides what stays. What is stored, blocked and dropped passes the flights' lock of its key, so
-//! that a load that is under way while its key changes leaves nothing behind.
+//! moka decides which entries stay. Storing, blocking and dropping a key take the lock of the key's
+//! flights, so that a load that is in progress while its key changes stores nothing.
 
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-// Keyed at random like std's, and a third of its time.
+// Seeded at random like std's, and takes a third of its time.
 use ahash::RandomState;
 
 use super::flight::{Flights, Loading, Turn};
@@ -15,33 +15,33 @@ use super::recent::Versions;
 use super::stats::AllStats;
 use crate::error::Error;
 
-/// Bytes that an entry is reckoned at besides its value's JSON: moka's nodes for it, the key, this
-/// struct, and the value's allocations. Measured by the bench `cache`, with glibc's allocator.
+/// The estimated overhead of an entry besides its value's JSON: moka's nodes, the key, this struct, and
+/// the value's allocations. Measured by the bench `cache`, with glibc's allocator.
 const OVERHEAD_BYTES: u32 = 560;
-/// So many locks: threads that miss different keys seldom meet.
+/// The number of locks: enough that threads that miss different keys seldom contend.
 const LOCKS: usize = 64;
 
 /// A value of any type.
 pub(super) type Erased = Arc<dyn Any + Send + Sync>;
-/// What a flight brings: a value, or that there is none, or why nobody knows.
+/// The outcome of a flight: a value, its absence, or an error.
 pub(super) type Answer = Result<Option<Erased>, Arc<Error>>;
 
-/// A value's place: its region's number in this process, and its id.
+/// Identifies a value: its region's number in this process, and its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) region: u32,
     pub(super) id: i64,
 }
 
-/// What is known of a key.
+/// A cached entry.
 #[derive(Clone)]
 pub(super) struct Entry {
     pub(super) state: EntryState,
     /// When it was read from its database, in milliseconds of the clock.
     pub(super) loaded_ms: u64,
-    /// From when on it is to be loaded anew, while it is still given.
+    /// When the value should be reloaded; it is still served after that.
     pub(super) fresh_until_ms: u64,
-    /// From when on it is not given any more.
+    /// When the entry expires.
     pub(super) expires_ms: u64,
     pub(super) bytes: u32,
 }
@@ -55,7 +55,7 @@ impl Entry {
         }
     }
 
-    /// The same, to be loaded anew from `ms` on.
+    /// The same entry, fresh until `ms`.
     pub(super) fn fresh_until(mut self, ms: u64) -> Self {
         self.fresh_until_ms = ms;
         self
@@ -66,9 +66,9 @@ impl Entry {
 #[derive(Clone)]
 pub(super) enum EntryState {
     Value(Erased),
-    /// There is none.
+    /// There is no value.
     Absent,
-    /// It is being changed, by the change of this number: readers ask the database, and nothing is cached.
+    /// The change with this number is in progress: readers go to the database, and nothing is cached.
     Blocked(u64),
 }
 
@@ -94,14 +94,14 @@ impl Local {
         Self { entries, stats, flights, hasher, versions: Versions::new(), changes: AtomicU64::new(0) }
     }
 
-    /// What is known of a key, if it is not too old.
+    /// The entry of a key, unless it has expired.
     pub(super) fn get(&self, key: Key, now_ms: u64) -> Option<Entry> {
         let hash = self.hasher.hash_one(key);
         let entry = self.versions.get(key, hash, now_ms, || self.entries.get(&key))?;
         (now_ms < entry.expires_ms).then_some(entry)
     }
 
-    /// Joins the load of a key, or begins it; times and `lookup` as for [`Flights::join`].
+    /// Joins the load of a key, or begins one. The times and `lookup` are as for [`Flights::join`].
     pub(super) fn join(
         &self,
         key: Key,
@@ -111,8 +111,8 @@ impl Local {
         Flights::join(self.flights(key), key, times_ms, lookup)
     }
 
-    /// Completes a load; `store` is cached, unless fills are blocked because its row is being changed.
-    /// Says whether they were.
+    /// Completes a load and caches `store`, unless fills of the key are blocked because its row is being
+    /// changed. Returns whether they are blocked.
     pub(super) fn complete(
         &self,
         loading: Loading<Key, Answer>,
@@ -134,12 +134,12 @@ impl Local {
         is_blocked
     }
 
-    /// A number for a change.
+    /// A number for a new change.
     pub(super) fn begin_change(&self) -> u64 {
         self.changes.fetch_add(1, Relaxed)
     }
 
-    /// Drops what is cached of a key that is being changed, and blocks fills until it is unblocked.
+    /// Drops the entry of a key that is being changed, and blocks fills until the change ends.
     pub(super) fn block_fills(&self, key: Key, change: u64, now_ms: u64, until_ms: u64) {
         let state = EntryState::Blocked(change);
         let (fresh_until_ms, expires_ms, bytes) = (until_ms, until_ms, OVERHEAD_BYTES);
@@ -147,16 +147,16 @@ impl Local {
         self.flights(key).forget(&key, || self.insert(key, entry));
     }
 
-    /// The change is over: what is read from now on is cached.
+    /// Ends a change: values read from now on are cached.
     pub(super) fn unblock_fills(&self, key: Key, change: u64) {
         self.flights(key).forget(&key, || match self.entries.get(&key).map(|entry| entry.state) {
-            // Another change is still under way.
+            // Another change is still in progress.
             Some(EntryState::Blocked(other)) if other != change => {}
             _ => self.remove(key),
         });
     }
 
-    /// Drops what is known of a key that somebody else has changed.
+    /// Drops the entry of a key that another process has changed.
     pub(super) fn drop_key(&self, key: Key) {
         self.flights(key).forget(&key, || {
             if !matches!(self.entries.get(&key), Some(Entry { state: EntryState::Blocked(_), .. })) {
@@ -165,7 +165,7 @@ impl Local {
         });
     }
 
-    /// Drops everything: what was changed meanwhile is not known.
+    /// Drops everything, when invalidations may have been missed.
     pub(super) fn clear(&self) {
         for flights in &self.flights {
             flights.forget_all(|| ());
@@ -174,13 +174,13 @@ impl Local {
         self.versions.raise_all();
     }
 
-    /// An entry's weight, of a value of so many bytes.
+    /// The weight of an entry, given the size of its value in bytes.
     pub(super) fn weight(value_bytes: usize) -> u32 {
         u32::try_from(value_bytes).unwrap_or(u32::MAX).saturating_add(OVERHEAD_BYTES)
     }
 
     fn insert(&self, key: Key, entry: Entry) {
-        // moka would give what it has not yet found to be too much.
+        // moka would serve entries until its eviction has run.
         if self.entries.policy().max_capacity() == Some(0) {
             return;
         }

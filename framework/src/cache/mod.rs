@@ -1,20 +1,21 @@
-//! The cache: values in this process, behind them Redis, behind that a loader that knows the database.
+//! The cache: values in this process, then Redis, then a loader that reads the database.
 //!
-//! `cache` knows no shard and no viewer: a region is handed a loader, and holds objects, never what
+//! `cache` does not depend on shards or viewers: a region is given a loader, and holds objects, never what
 //! one viewer may see of them. Its invariants:
 //!
-//! - **One load**: of all who miss a key in a process one asks Redis, and of all processes one, which
-//!   holds the key's lease, asks the database ([`flight`](self), [`shared`](self)).
-//! - **No lies**: a write blocks fills of its keys in Redis and here before it commits, and unblocks them
-//!   after; a load that began before it can't cache what it read. The first level is coherent only as
-//!   long as it is known to have received all invalidations but those of the last 100 ms ([`listener`](self)).
-//! - **Errors change nothing**: a loader's error goes to those who wait, is never cached, and evicts
-//!   nothing.
-//! - **Bounded**: the first level by the bytes of its values, each value by its size, everything by
-//!   its age.
+//! - **One load**: of all readers in a process that miss a key, one looks in Redis. Of all processes,
+//!   the one that holds the key's lease reads the database ([`flight`](self), [`shared`](self)).
+//! - **No lies**: a write blocks fills of its keys in Redis and in this process before it commits, and
+//!   unblocks them after. A load that began before the write can't cache what it read. The first level
+//!   is coherent only while it is certain to have received every invalidation older than 100 ms
+//!   ([`listener`](self)).
+//! - **Errors change nothing**: a loader's error goes to the waiting readers, is never cached, and
+//!   evicts nothing.
+//! - **Bounded**: the first level by the total size of its values, each value by its size, everything by
+//!   age.
 //!
-//! What is deliberately absent: writing through. A value is only ever what a loader read from a
-//! primary database after the last change.
+//! What is deliberately absent: write-through. A value is always what a loader read from a primary
+//! database after the last change.
 
 mod cached;
 mod fetch;
@@ -46,7 +47,7 @@ use local::{Key, Local};
 use shared::Shared;
 use stats::AllStats;
 
-/// What the single flight's locks are: loom puts its own in their place.
+/// The locks of single flight; loom replaces them with its own.
 mod sync {
     pub(super) use std::sync::{Arc, Mutex, MutexGuard};
 }
@@ -62,23 +63,24 @@ struct Inner {
     stats: Arc<AllStats>,
     clock: Clock,
     value_bytes: usize,
-    /// The names of the regions, at their numbers.
+    /// The names of the regions, indexed by their numbers.
     regions: RwLock<Vec<String>>,
     /// Until when the first level is coherent, in milliseconds of the clock.
     coherent_until_ms: AtomicU64,
-    /// Those that could not be published in Redis, or are to be published again later.
+    /// Invalidations that could not be published in Redis, or are to be published again later.
     pending_invalidations: invalidation::InvalidationQueue,
-    /// Those that were published a moment ago.
+    /// Invalidations published in the last seconds.
     recent_invalidations: invalidation::InvalidationQueue,
-    /// Whether somebody is publishing.
+    /// Whether pending invalidations are being published.
     is_publishing: AtomicBool,
 }
 
 impl Cache {
-    /// A cache of this process, and of Redis where there is one, counted among `metrics`.
+    /// A cache in this process, and in Redis if there is one. Its counters are registered with
+    /// `metrics`.
     ///
     /// # Errors
-    /// Internal: the thread that listens to other processes can't be started.
+    /// Internal: the listener's thread can't be started.
     pub fn open(
         redis: Option<Redis>,
         clock: Clock,
@@ -89,7 +91,7 @@ impl Cache {
         let inner = Arc::new(Inner {
             local: Local::new(settings.memory_bytes, stats.clone()),
             shared: redis.clone().map(Shared::new),
-            // Alone, a process knows of every change.
+            // A process without Redis is the only one, so it sees every change.
             coherent_until_ms: AtomicU64::new(if redis.is_some() { 0 } else { u64::MAX }),
             redis,
             stats: stats.clone(),
@@ -109,13 +111,13 @@ impl Cache {
         Ok(Self(inner))
     }
 
-    /// Whether something was changed here that could not be published to other processes yet.
+    /// Whether changes made here could not yet be published to other processes.
     pub fn has_pending_invalidations(&self) -> bool {
         self.0.pending_invalidations.has_due(self.0.clock.now_ms())
     }
 
-    /// Whether the first level is coherent now: always, but where the invalidations of other processes may
-    /// not have been received.
+    /// Whether the first level is coherent now. It is not when invalidations from other processes may
+    /// have been missed.
     pub fn is_coherent(&self) -> bool {
         self.0.is_coherent(self.0.clock.now_ms())
     }
@@ -130,7 +132,7 @@ impl Inner {
         self.coherent_until_ms.fetch_max(ms, Relaxed);
     }
 
-    /// Whether the server of this identity is the one that calls go to now.
+    /// Whether commands currently go to the server with this identity.
     fn is_current_server(&self, identity: &str) -> bool {
         self.redis.as_ref().and_then(Redis::identity).as_deref() == Some(identity)
     }
@@ -139,7 +141,7 @@ impl Inner {
         self.coherent_until_ms.store(0, Relaxed);
     }
 
-    /// Drops what another process has changed.
+    /// Drops the keys that another process has changed.
     fn drop_changed(&self, message: &str) {
         let regions = self.regions.read().unwrap_or_else(|broken| broken.into_inner());
         for (name, id) in shared::changed(message) {
@@ -150,7 +152,7 @@ impl Inner {
         }
     }
 
-    /// The number of a new region.
+    /// Adds a region and returns its number.
     fn add_region(&self, name: &str) -> u32 {
         let separates = |sign: char| sign == ':' || sign.is_whitespace();
         assert!(

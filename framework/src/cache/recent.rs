@@ -1,34 +1,34 @@
-//! What a thread has read of the first level a moment ago.
+//! A thread's own copies of entries it has just read from the first level.
 //!
-//! moka notes every read in a queue that all threads share, and so do they the processor's cache lines
-//! of what they read. A page of feed is some fifty values, most of them read by everybody, and on two
-//! processors this took a third of its time. A thread therefore keeps the entries it has read for up to a
-//! second, and uses one as long as no version of its key has come since: [`Versions`] are raised by each
-//! change of what the first level holds, and only read by readers.
+//! moka records every read in a queue that all threads share, and a read entry's cache lines move between
+//! processors. A page of feed has about fifty values, most of them read by every viewer; on two processors
+//! this sharing took a third of the page's time. A thread therefore keeps the entries it has read for up to a
+//! second, and uses a copy while the version of its key is unchanged. Every change to the first level raises
+//! [`Versions`]; readers only load them.
 //!
-//! An entry is at most [`MAX_BYTES`], and a thread has [`SLOTS`] of them.
+//! An entry is at most [`MAX_BYTES`], and a thread keeps at most [`SLOTS`] of them.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::local::{Entry, Key};
 
-/// Entries of a thread: one for each remainder of a key's hash.
+/// Entries per thread. A key's slot is its hash modulo this.
 const SLOTS: usize = 512;
-/// Larger entries are not kept by threads.
+/// Larger entries are not kept.
 const MAX_BYTES: u32 = 16 << 10;
-/// After this, moka is asked again, which thereby learns that the entry is in use.
+/// After this the thread reads from moka again, so that moka counts the entry as in use.
 const MAX_AGE_MS: u64 = 1_000;
-/// Versions: one for each remainder of a key's hash.
+/// Version counters. A key's counter is the upper half of its hash modulo this.
 const VERSIONS: usize = 4_096;
 
 thread_local! {
     static RECENT: RefCell<Box<[Option<Recent>]>> = RefCell::new((0..SLOTS).map(|_| None).collect());
 }
 
-/// An entry as a thread has read it.
+/// An entry as this thread has read it.
 struct Recent {
-    /// The cache that it is of; a process may have several.
+    /// The cache it belongs to; a process may have several.
     cache: u64,
     key: Key,
     version: u64,
@@ -36,7 +36,7 @@ struct Recent {
     entry: Entry,
 }
 
-/// How often what a cache holds under a key, or under one of the same remainder, has changed.
+/// Counts the changes to keys; keys whose hashes share a remainder share a counter.
 pub(super) struct Versions {
     cache: u64,
     counters: Box<[AtomicU64]>,
@@ -49,7 +49,7 @@ impl Versions {
         Self { cache: CACHES.fetch_add(1, Ordering::Relaxed), counters }
     }
 
-    /// To be called after the change, and before whoever made it relies on it.
+    /// Call this after the change, and before its caller relies on it.
     pub(super) fn raise(&self, hash: u64) {
         self.counter(hash).fetch_add(1, Ordering::Release);
     }
@@ -60,7 +60,7 @@ impl Versions {
         }
     }
 
-    /// The entry of a key: this thread's own while it is that of the key's version, else that of `read`.
+    /// The entry of a key: this thread's copy if its version is current, otherwise the result of `read`.
     pub(super) fn get(
         &self,
         key: Key,
@@ -68,7 +68,7 @@ impl Versions {
         now_ms: u64,
         read: impl FnOnce() -> Option<Entry>,
     ) -> Option<Entry> {
-        // Before the entry is read: of one that changes meanwhile, the version is another one afterwards.
+        // Loaded before the entry: if the entry changes meanwhile, the version no longer matches.
         let version = self.counter(hash).load(Ordering::Acquire);
         let is_current = |recent: &&Recent| {
             recent.key == key
@@ -91,7 +91,7 @@ impl Versions {
             read_ms: now_ms,
             entry: entry.clone(),
         });
-        // What it replaces is dropped after the borrow: a value may read the cache as it is dropped.
+        // The replaced entry is dropped after the borrow: dropping a value may read the cache.
         let _replaced = RECENT.with_borrow_mut(|recent| std::mem::replace(&mut recent[slot], kept));
         Some(entry)
     }

@@ -1,23 +1,23 @@
-//! What is under a key in Redis: a value, or that there is none, or who is about to write it.
+//! The records in Redis: a value, the absence of a value, or a mark that it is being loaded or changed.
 //!
-//! A record is text in front and the value's JSON behind, so that `redis-cli get` shows all of it:
-//! one letter, 16 hexadecimal digits of a token, and of `v` and `a` also 16 of the server's
-//! identity and twice 11 of times in milliseconds.
+//! A record is text followed by the value's JSON, so that `redis-cli get` shows all of it. The text is
+//! one letter and the 16 hexadecimal digits of a token. In `v` and `a` records, the server's identity
+//! (16 digits) and two times in milliseconds (11 digits each) follow.
 //!
-//! | letter | means | the token is of |
+//! | letter | means | the token belongs to |
 //! | --- | --- | --- |
-//! | `v` | a value | whoever may write the next one |
-//! | `a` | there is none | the same |
-//! | `l` | somebody loads it | the loader |
-//! | `w` | somebody changes its row: fills are blocked | the writer |
+//! | `v` | a value | the process that may write the next value |
+//! | `a` | there is no value | the same |
+//! | `l` | a process is loading the value | the loader |
+//! | `w` | the row is being changed: fills are blocked | the writer |
 
-/// Bytes of a token, of an identity.
+/// Length of a token and of an identity.
 const WORD: usize = 16;
 const TIME: usize = 11;
-/// Bytes before a value.
+/// Length of the text before a value.
 pub(super) const HEAD: usize = 1 + WORD + WORD + TIME + TIME;
 
-/// A record, read.
+/// A parsed record.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Record<'r> {
     Entry(StoredEntry<'r>),
@@ -25,20 +25,20 @@ pub(super) enum Record<'r> {
     Blocked,
 }
 
-/// A value, or that there is none.
+/// A value, or the absence of one.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct StoredEntry<'r> {
-    /// All up to the value, by which a script tells whether this record is still there.
+    /// Everything before the value; scripts compare it to check that the record is unchanged.
     pub(super) head: &'r [u8],
-    /// The server that it was written on; another one may have missed what came after.
+    /// The server that the record was written on. Another server may have missed later invalidations.
     pub(super) identity: &'r str,
     pub(super) loaded_ms: u64,
     pub(super) fresh_until_ms: u64,
-    /// JSON; nothing when there is no value.
+    /// JSON; `None` if there is no value.
     pub(super) value: Option<&'r [u8]>,
 }
 
-/// Reads a record; nothing when it is none of ours.
+/// Parses a record; `None` if it is not in this format.
 pub(super) fn read(bytes: &[u8]) -> Option<Record<'_>> {
     match bytes.first()? {
         b'l' => return Some(Record::Loading),
@@ -59,7 +59,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Record<'_>> {
     }))
 }
 
-/// The record of a value, or of none.
+/// Encodes a value, or the absence of one.
 pub(super) fn write(
     token: &str,
     identity: &str,
@@ -74,12 +74,12 @@ pub(super) fn write(
     record
 }
 
-/// A time as records hold it.
+/// A time as encoded in records.
 pub(super) fn time(ms: u64) -> String {
     format!("{ms:011x}")
 }
 
-/// A token that nobody else has.
+/// A new random token.
 pub(super) fn token() -> String {
     format!("{:016x}", rand::random::<u64>())
 }

@@ -1,4 +1,4 @@
-//! A region: the cached values of one type, each under an id, with the loader that brings them.
+//! A region: the cached values of one type, each under an id, and the loader that reads them.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use super::stats::{Hits, Level, Stats};
 use super::{Cache, Cached, RegionConfig};
 use crate::error::{Error, Result};
 
-/// What one database gave of the ids that it was asked for: ids it has no value for are left out.
+/// One database's answer to a request for ids. Ids without a value are left out.
 pub struct Batch<T> {
-    /// The ids that it was asked for.
+    /// The ids requested.
     pub asked: Vec<i64>,
-    /// The values it gave, or why it gave none.
+    /// The values found, or the error.
     pub found: Result<Vec<(i64, T)>>,
 }
 
@@ -49,15 +49,15 @@ impl<T> Clone for Region<T> {
     }
 }
 
-/// Times that a read begins again when whoever loaded for it went away.
+/// How often a read starts over when the task that loaded for it was dropped.
 const MAX_ATTEMPTS: usize = 4;
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
-    /// A region. `load` is asked for many ids at once, and gives what each database
-    /// said; an id that is in no batch is one that nobody answered for.
+    /// Creates a region. `load` is called with many ids at once and returns the answer of each database.
+    /// An id that is in no batch is an error for its readers.
     ///
     /// # Panics
-    /// When there is a region of this name.
+    /// When a region of this name exists.
     pub fn new<F>(
         cache: &Cache,
         config: RegionConfig,
@@ -76,10 +76,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
 }
 
 impl<T: Cached> Region<T> {
-    /// The region of the values of a cached type; see [`Self::new`].
+    /// Creates the region of a cached type; see [`Self::new`].
     ///
     /// # Panics
-    /// When there is a region of its name.
+    /// When a region of its name exists.
     pub fn of_cached<F>(cache: &Cache, load: impl Fn(Vec<i64>) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Vec<Batch<T>>> + Send + 'static,
@@ -124,16 +124,16 @@ impl<T: Send + Sync + 'static> Region<T> {
         self.read(&[id]).await.pop().unwrap_or(Ok(None))
     }
 
-    /// The values of ids, in their order: what is not here is asked of Redis at once, and what is not
-    /// there of the loader at once.
+    /// The values of ids, in order. Ids that are not in this process are looked up in Redis together,
+    /// and those that are not in Redis are loaded together.
     ///
     /// # Errors
-    /// The first of the loader's.
+    /// The first error of the loader.
     pub async fn get_many(&self, ids: &[i64]) -> Result<Vec<Option<Arc<T>>>> {
         self.get_each(ids).await.into_iter().collect()
     }
 
-    /// The same, with each id's own error.
+    /// [`Self::get_many`], with each id's own error.
     pub async fn get_each(&self, ids: &[i64]) -> Vec<Result<Option<Arc<T>>>> {
         let (now_ms, mut hits) = (self.cache.0.clock.now_ms(), Hits::default());
         let mut all: Vec<Option<Result<Option<Arc<T>>>>> =
@@ -148,7 +148,7 @@ impl<T: Send + Sync + 'static> Region<T> {
         all.into_iter().map(|value| value.unwrap_or(Ok(None))).collect()
     }
 
-    /// The first level's answer, while it is coherent.
+    /// The value from the first level, if that is coherent.
     fn get_local(&self, id: i64, now_ms: u64, hits: &mut Hits) -> Option<Option<Arc<T>>> {
         if !self.cache.0.is_coherent(now_ms) {
             return None;
@@ -167,13 +167,13 @@ impl<T: Send + Sync + 'static> Region<T> {
         Some(value)
     }
 
-    /// Has one reader load a value anew that is still given.
+    /// Starts one reload of a value that is still served.
     #[cold]
     pub(super) fn start_refresh(&self, id: i64) {
         Stats::count(&self.stats.stale, 1);
         let key = self.key(id);
         let mut seen = None;
-        // Seen under the flight's lock: a change from then on has the flight forgotten.
+        // Read under the flight's lock: a later change makes the flight be forgotten.
         let lookup = || {
             seen =
                 self.cache.0.local.get(key, 0).filter(|entry| !matches!(entry.state, EntryState::Blocked(_)));
@@ -187,7 +187,7 @@ impl<T: Send + Sync + 'static> Region<T> {
         }
     }
 
-    /// Reads what the first level does not know.
+    /// Reads ids that the first level does not have.
     async fn read(&self, ids: &[i64]) -> Vec<Result<Option<Arc<T>>>> {
         self.stats.missed(Level::Process, ids.len());
         let mut answers: Vec<Option<Answer>> = vec![None; ids.len()];
@@ -195,7 +195,8 @@ impl<T: Send + Sync + 'static> Region<T> {
             let mut loads = Vec::new();
             let mut waits: Vec<(usize, Waiting<Answer>)> = Vec::new();
             let now_ms = self.cache.0.clock.now_ms();
-            // A process that receives nothing would not know what was changed since the load began.
+            // An incoherent process can't tell what has changed since a load began, so it joins only
+            // recent loads.
             let since_ms =
                 if self.cache.0.is_coherent(now_ms) { 0 } else { now_ms.saturating_sub(COHERENCE_MS) };
             for (place, id) in ids.iter().enumerate() {
@@ -203,7 +204,7 @@ impl<T: Send + Sync + 'static> Region<T> {
                     continue;
                 }
                 let key = self.key(*id);
-                // Others who missed it as well may have loaded it meanwhile.
+                // Another reader may have loaded it meanwhile.
                 match self.cache.0.local.join(key, (now_ms, since_ms), || self.stored(key, now_ms)) {
                     Turn::Found(answer) => answers[place] = Some(answer),
                     Turn::Load(loading) => {
@@ -226,7 +227,7 @@ impl<T: Send + Sync + 'static> Region<T> {
         answers.into_iter().map(typed).collect()
     }
 
-    /// What a flight has stored, while the first level is coherent.
+    /// What a flight has stored, if the first level is coherent.
     fn stored(&self, key: Key, now_ms: u64) -> Option<Answer> {
         let Entry { state, .. } =
             self.cache.0.local.get(key, now_ms).filter(|_| self.cache.0.is_coherent(now_ms))?;

@@ -1,9 +1,11 @@
-//! What is done to one key of the second level in one step. Records are described in [`super::record`].
+//! Atomic operations on one key of the second level, as Lua scripts. Records are described in
+//! [`super::record`].
 
 use crate::redis::Script;
 
-/// Leases a key to a loader: gives nothing when it may load, and else what is there. What was written
-/// on another server counts as nothing. May be repeated. Arguments: the token, this server's identity, milliseconds.
+/// Leases a key to a loader. Returns nothing if the loader may load, otherwise the record. Records
+/// written on another server are ignored. Idempotent. Arguments: the token, this server's identity, the
+/// lease in milliseconds.
 const LEASE: &str = "
 local there = redis.call('GET', KEYS[1])
 if there then
@@ -15,9 +17,9 @@ redis.call('SET', KEYS[1], 'l' .. ARGV[1], 'PX', ARGV[3])
 return false
 ";
 
-/// Lets one loader refresh a value, which stays: its token and the time from when on it is to be loaded
-/// anew are replaced, so that the others take it for fresh meanwhile. Gives 1, or 0 when the record
-/// is another one by now. Arguments: the record's head as it was seen, the token, the time.
+/// Lets one loader refresh a value, which stays: replaces its token, and extends its freshness so that
+/// other readers don't refresh it too. Returns 1, or 0 if the record has changed. Arguments: the
+/// record's head as the loader read it, the token, the new end of its freshness.
 const REFRESH: &str = "
 if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end
 redis.call('SETRANGE', KEYS[1], 1, ARGV[2])
@@ -25,8 +27,9 @@ redis.call('SETRANGE', KEYS[1], 44, ARGV[3])
 return 1
 ";
 
-/// Stores what a loader brings: gives 1, or 0 when it does not hold the key any more: its lease ran
-/// out, or the row was changed after it had begun. Arguments: the token, the record, milliseconds.
+/// Stores a loaded value. Returns 1, or 0 if the loader no longer holds the key: its lease expired, or
+/// the row was changed after the load began. Arguments: the token, the record, its lifetime in
+/// milliseconds.
 const STORE: &str = "
 local there = redis.call('GETRANGE', KEYS[1], 0, 16)
 local letter = string.sub(there, 1, 1)
@@ -35,14 +38,14 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
 ";
 
-/// Gives a lease back, so that somebody else may load. Arguments: the token.
+/// Releases a lease, so that another process may load. Arguments: the token.
 const RELEASE: &str = "
 if redis.call('GET', KEYS[1]) == 'l' .. ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1
 ";
 
-/// The blocks of a key that are in force, but for one writer's: those of writers who are not heard of
-/// again expire each in its time, however many come after them.
+/// The active blocks of a key, except one writer's. Each block expires on its own, so the blocks of
+/// writers that died expire however many writers follow.
 const BLOCKS: &str = "
 local there = redis.call('GET', KEYS[1]) or ''
 local function other_blocks(token, now)
@@ -56,17 +59,17 @@ local function other_blocks(token, now)
 end
 ";
 
-/// Blocks fills of a key for a change, beside others who change it. May be repeated. Arguments: the
+/// Blocks fills of a key for a change, in addition to other writers' blocks. Idempotent. Arguments: the
 /// writer's token, the time, when the block expires, milliseconds until then.
 const BLOCK_FILLS: &str = "
 redis.call('SET', KEYS[1], 'w' .. other_blocks(ARGV[1], ARGV[2]) .. ARGV[1] .. ARGV[3], 'PX', ARGV[4])
 return 1
 ";
 
-/// Ends a change: what is read from now on is cached, where nobody else changes it. Gives 1 when nothing
-/// can have been cached since the change began, and 0 when the block was lost meanwhile, as a server's
-/// restart loses it, so that somebody may have cached what was there before. Arguments: the writer's
-/// token, the time.
+/// Ends a change: values read from now on are cached, unless another writer blocks the key. Returns 1 if
+/// nothing can have been cached since the change began. Returns 0 if the block was lost, as in a
+/// server's restart, so that an old value may have been cached meanwhile. Arguments: the writer's token,
+/// the time.
 const UNBLOCK_FILLS: &str = "
 local blocks = other_blocks(ARGV[1], ARGV[2])
 if blocks == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], 'w' .. blocks, 'KEEPTTL') end
@@ -79,8 +82,8 @@ pub(super) struct Scripts {
     pub(super) refresh: Script,
     pub(super) store: Script,
     pub(super) release: Script,
-    /// Sent whole, together with other commands: what a server that was restarted does not know by its
-    /// hash would fail them all.
+    /// Sent in full, because it is pipelined with other commands: after a server's restart an unknown
+    /// script hash would fail them all.
     pub(super) block_fills: String,
     pub(super) unblock_fills: Script,
 }

@@ -1,9 +1,10 @@
-//! The second level: values in Redis, for all processes, with a lease for whoever loads one.
+//! The second level: values in Redis, shared by all processes, with a lease for the process that loads
+//! one.
 //!
-//! As in Facebook's memcache (Nishtala et al., 2013) a miss leases the key to one loader, and what
-//! changes the row takes the lease away: a load that began before a write can't cache what it read. A
-//! writer blocks fills of the key before it commits and unblocks them after, so that a process that dies
-//! in between leaves a key that nobody caches, never an old value. Redis may lose all of it at any time.
+//! As in Facebook's memcache (Nishtala et al., 2013), a miss leases the key to one loader, and a change
+//! of the row revokes the lease: a load that began before a write can't cache what it read. A writer
+//! blocks fills of the key before it commits and unblocks them after. If it dies in between, the key is
+//! not cached for a while, but an old value is never served. Redis may lose all of this at any time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,17 +14,17 @@ use super::scripts::Scripts;
 use crate::error::{Error, Result};
 use crate::redis::{Cmd, Redis, Value, cmd, read};
 
-/// How long a loader holds a key. One that takes longer may load, and does not keep.
+/// How long a lease lasts. A load that takes longer completes, but its value is not stored.
 pub(super) const LEASE_MS: u64 = 2_000;
-/// How long fills of a key stay blocked whose writer was not heard of again: longer than any commit takes.
+/// How long a block lasts if its writer dies: longer than any commit takes.
 pub(super) const BLOCK_MS: u64 = 30_000;
-/// Versions of a region that nobody has loaded for so long have no values left.
+/// A version of a region that was not loaded from for this long has no values left.
 const VERSION_SECONDS: u64 = 2 * 86_400;
 
-/// Where writers publish which keys they change.
+/// The channel on which writers publish the keys they change.
 const CHANNEL: &str = "c:changed";
 
-/// A region's part of the keys in Redis.
+/// The part of a key in Redis that its region determines.
 #[derive(Clone, Debug)]
 pub(super) struct Namespace {
     pub(super) name: String,
@@ -31,10 +32,10 @@ pub(super) struct Namespace {
     pub(super) ttl: Duration,
 }
 
-/// Who is asked: [`Redis::identity`].
+/// The identity of a Redis server: [`Redis::identity`].
 pub(super) type Server = Arc<str>;
 
-/// What a process leases keys with.
+/// What a process leases keys with: a token, on one server.
 pub(super) struct Lease {
     pub(super) token: String,
     pub(super) server: Server,
@@ -46,11 +47,11 @@ impl Lease {
     }
 }
 
-/// What came of asking for a lease.
+/// The reply to a request for a lease.
 pub(super) enum LeaseReply {
-    /// This process loads.
+    /// This process loads the value.
     Granted,
-    /// There is something now, or somebody else is at it.
+    /// There is a value, or another process is loading or changing it.
     Found(Vec<u8>),
 }
 
@@ -69,7 +70,7 @@ impl Shared {
         self.redis.key(CHANNEL)
     }
 
-    /// What is under these keys on this server.
+    /// The records under these keys on this server.
     pub(super) async fn get_many(
         &self,
         namespace: &Namespace,
@@ -88,8 +89,8 @@ impl Shared {
         Ok(there)
     }
 
-    /// Whether what was answered until now was answered by this server: one that was restarted may have
-    /// an old snapshot, with what it is asked for in it.
+    /// Checks that the replies so far came from this server: one that was restarted may have loaded an
+    /// old snapshot.
     fn check(&self, server: &Server) -> Result<()> {
         if self.redis.identity().as_ref() == Some(server) {
             return Ok(());
@@ -97,13 +98,13 @@ impl Shared {
         Err(Error::unavailable("another server of Redis answers than was asked"))
     }
 
-    /// The server to ask; nothing while nobody answers.
+    /// The current server; `None` while Redis is unavailable.
     pub(super) fn server(&self) -> Option<Server> {
         self.redis.identity()
     }
 
-    /// Asks for these keys. Says first that this version of the region is in use: who changes a row
-    /// blocks fills of its key in every version.
+    /// Requests leases on these keys. First registers this version of the region as in use: writers
+    /// block fills of a key in every version in use.
     pub(super) async fn lease(
         &self,
         namespace: &Namespace,
@@ -131,7 +132,7 @@ impl Shared {
         Ok(there.into_iter().map(|there| there.map_or(LeaseReply::Granted, LeaseReply::Found)).collect())
     }
 
-    /// Asks to refresh a value that is still served; says whether this process is to load it.
+    /// Requests to refresh a value that is still served. Returns whether this process should load it.
     pub(super) async fn refresh(
         &self,
         namespace: &Namespace,
@@ -146,7 +147,7 @@ impl Shared {
         Ok(refreshed == [true])
     }
 
-    /// Stores what was loaded under a lease; says of each whether it is stored.
+    /// Stores values loaded under a lease. Returns for each whether it was stored.
     pub(super) async fn store(
         &self,
         namespace: &Namespace,
@@ -184,15 +185,15 @@ impl Shared {
         Ok(stored)
     }
 
-    /// Gives leases back whose loads brought nothing that can be stored.
+    /// Releases leases whose loads found nothing that can be stored.
     pub(super) async fn release(&self, namespace: &Namespace, lease: &Lease, ids: &[i64]) -> Result<()> {
         let calls: Vec<_> =
             ids.iter().map(|id| (self.key(namespace, *id), vec![lease.token.as_bytes()])).collect();
         self.redis.run_each::<i64>(&self.scripts.release, &calls).await.map(drop)
     }
 
-    /// Blocks fills of keys in every version of their regions that is in use, and publishes that they
-    /// change.
+    /// Blocks fills of keys in every version of their regions that is in use, and publishes that the
+    /// keys are changing.
     pub(super) async fn block_fills(
         &self,
         changed: &[(Arc<Namespace>, i64)],
@@ -232,9 +233,10 @@ impl Shared {
             .take()
     }
 
-    /// Unblocks fills of keys whose change is over, in every version that is in use by now. Where their
-    /// block was lost meanwhile what was cached is dropped, and that is published; where nobody knows what
-    /// became of it, it is published in any case: the block may be there, and its message lost.
+    /// Unblocks fills of keys whose change has ended, in every version that is now in use. If a block
+    /// was lost, the cached value is dropped and the invalidation published again. If the block's
+    /// outcome is unknown, the invalidation is published in any case: the block may exist although its
+    /// message was lost.
     pub(super) async fn unblock_fills(
         &self,
         changed: &[(Arc<Namespace>, i64)],
@@ -275,7 +277,7 @@ impl Shared {
         self.redis.run_each(&self.scripts.unblock_fills, &calls).await
     }
 
-    /// Asks which versions of these regions are in use.
+    /// Commands that list the versions of these regions that are in use.
     fn ask_versions(&self, names: &[&str], now_ms: u64) -> Vec<Vec<Cmd>> {
         let since = (now_ms / 1_000).saturating_sub(VERSION_SECONDS);
         let ask =
@@ -292,13 +294,13 @@ impl Shared {
     }
 }
 
-/// What a load brought of a key.
+/// A loaded value of a key.
 pub(super) struct LoadedEntry<'l> {
     pub(super) id: i64,
     pub(super) loaded_ms: u64,
     pub(super) fresh_until_ms: u64,
     pub(super) lifetime_ms: u64,
-    /// JSON; nothing when there is no value.
+    /// JSON; `None` if there is no value.
     pub(super) value: Option<&'l [u8]>,
 }
 
@@ -310,7 +312,7 @@ fn names(changed: &[(Arc<Namespace>, i64)]) -> Vec<&str> {
     names
 }
 
-/// These keys in the other versions that are in use, by what Redis says of each region.
+/// These keys in the other versions that are in use, according to Redis.
 fn in_other_versions(
     changed: &[(Arc<Namespace>, i64)],
     names: &[&str],
@@ -331,14 +333,14 @@ fn in_other_versions(
     Ok(others)
 }
 
-/// Regions by name, as processes of other versions know them, and ids.
+/// The message that these keys changed: region names, which processes of other versions share, and ids.
 fn message(changed: &[(Arc<Namespace>, i64)]) -> String {
     let keys: Vec<String> =
         changed.iter().map(|(namespace, id)| format!("{}:{id}", namespace.name)).collect();
     keys.join(" ")
 }
 
-/// The keys of a message; what is none is left out.
+/// The keys in a message; anything malformed is skipped.
 pub(super) fn changed(message: &str) -> impl Iterator<Item = (&str, i64)> {
     message.split(' ').filter_map(|key| {
         let (name, id) = key.rsplit_once(':')?;

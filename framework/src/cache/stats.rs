@@ -1,4 +1,4 @@
-//! What the cache counts, for `/metrics`: of each region how it was asked and what it holds.
+//! The cache's counters for `/metrics`: for each region, its lookups and its contents.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -9,10 +9,10 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-/// The upper bounds of the ages that hits are counted by, in seconds; older ones come last.
+/// The upper bounds, in seconds, of the ages by which hits are counted. Older hits are counted last.
 const AGES_SECONDS: [u64; 5] = [1, 10, 60, 600, 3_600];
 
-/// The counters of all regions, by their numbers.
+/// The counters of all regions, indexed by region number.
 #[derive(Debug, Default)]
 pub(super) struct AllStats(RwLock<Vec<Arc<Stats>>>);
 
@@ -21,17 +21,17 @@ pub(super) struct AllStats(RwLock<Vec<Arc<Stats>>>);
 pub(super) struct Stats {
     name: String,
     hits: [[AtomicU64; AGES_SECONDS.len() + 1]; 2],
-    /// Not in the first level, not in the second.
+    /// Not found in the first level; not found in the second.
     pub(super) misses: [AtomicU64; 2],
-    /// Given although it is to be loaded anew.
+    /// Hits on values that were due to be reloaded.
     pub(super) stale: AtomicU64,
-    /// Keys asked of the databases, and those of them that they did not answer.
+    /// Keys read from the databases, and how many of them failed.
     pub(super) loads: AtomicU64,
     pub(super) load_errors: AtomicU64,
     /// Waits for another process's load.
     pub(super) waits: AtomicU64,
     pub(super) refusals: [AtomicU64; Refusal::NAMES.len()],
-    /// Keys whose rows this process changed, and those that others said they changed.
+    /// Keys whose rows this process changed, and keys whose invalidation was received.
     pub(super) changes: AtomicU64,
     pub(super) invalidations: AtomicU64,
     entries: AtomicI64,
@@ -47,7 +47,7 @@ pub(super) enum Level {
 
 const LEVELS: [&str; 2] = ["process", "redis"];
 
-/// Why something that was loaded is not cached.
+/// Why a loaded value is not cached.
 #[derive(Clone, Copy)]
 pub(super) enum Refusal {
     /// It is larger than `cache.value_bytes`.
@@ -56,9 +56,9 @@ pub(super) enum Refusal {
     Outdated = 1,
     /// Its row was being changed when it was loaded.
     Blocked = 2,
-    /// Redis did not answer, so that no other process would learn of it.
+    /// Redis was unavailable, so a later change might not have invalidated it.
     RedisUnavailable = 3,
-    /// What stands in Redis in its place can't be read.
+    /// The record in Redis can't be decoded.
     Unreadable = 4,
 }
 
@@ -66,7 +66,7 @@ impl Refusal {
     const NAMES: [&str; 5] = ["too_large", "outdated", "blocked", "redis_unavailable", "unreadable"];
 }
 
-/// Hits of one level, by age, to be counted at once: all threads share the counters.
+/// Hits of one level, by age. They are added in one go, because all threads share the counters.
 #[derive(Default)]
 pub(super) struct Hits([u64; AGES_SECONDS.len() + 1]);
 
@@ -114,7 +114,7 @@ impl Stats {
 }
 
 impl AllStats {
-    /// Counters for the region of this number, which is the next.
+    /// Adds counters for a region, which has the next number.
     pub(super) fn add(&self, name: &str) -> Arc<Stats> {
         let stats = Arc::new(Stats { name: name.to_owned(), ..Stats::default() });
         self.0.write().unwrap_or_else(|broken| broken.into_inner()).push(stats.clone());
@@ -130,7 +130,7 @@ impl AllStats {
     }
 }
 
-/// Hands the counters to a registry, and whether the first level is coherent.
+/// Exports the counters, and whether the first level is coherent, to a registry.
 pub(super) struct Counters {
     pub(super) stats: Arc<AllStats>,
     pub(super) is_coherent: Box<dyn Fn() -> bool + Send + Sync>,
@@ -144,7 +144,7 @@ impl fmt::Debug for Counters {
 
 /// A label's name and value.
 type Label = (&'static str, String);
-/// The values of a metric of one region, each with the labels that tell it from the others.
+/// One region's values of a metric, each with its distinguishing labels.
 type Values = Vec<(Vec<Label>, i64)>;
 
 impl Collector for Counters {

@@ -1,6 +1,6 @@
-//! What of the edges is cached: how many there are at an end, and the newest of those that go out of it.
+//! Cached edges: the number of edges at an end, and the newest of those that start there.
 //!
-//! As in TAO these are objects, the same for whoever asks: an end's count, and an end's list.
+//! As in TAO, these objects are the same for every viewer: an end's counts, and an end's list.
 
 use std::collections::HashMap;
 
@@ -14,29 +14,30 @@ use crate::cache::{Batch, Changed, Region, RegionConfig};
 use crate::id::{Id, timestamp_ms};
 use crate::shard::{Keyset, Shards};
 
-/// How long a count and a list are given at most, should nobody say that they have changed.
+/// How long a count or a list is served at most, if no invalidation arrives.
 const TTL: std::time::Duration = std::time::Duration::from_secs(600);
-/// Neighbours listed: most ends have fewer.
+/// Maximum length of a cached list; most ends have fewer edges.
 const MAX_NEIGHBOURS: u64 = 500;
-/// No two clocks that generate ids are further apart.
+/// The assumed maximum difference between the clocks that generate ids.
 const MAX_CLOCK_SKEW_MS: u64 = 3_600_000;
-/// Raised when what is in the regions changes its shape.
+/// Increment this when the cached values change their shape.
 const VERSION: u64 = 1;
 
-/// The regions of a kind of edges.
+/// The cache regions of a kind of edge.
 #[derive(Clone)]
 pub(super) struct EdgeRegions {
     counts: [Region<u64>; 2],
-    /// Of those that go out; in a popular end's list of those that come in, few would ever be asked for.
+    /// Outgoing edges only: in a popular end's list of incoming edges, few entries would ever be read.
     pub(super) targets: Region<Neighbours>,
 }
 
-/// The newest edges that go out of an end.
+/// The newest edges that start at an end.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Neighbours {
-    /// Their other ends, in the order of the ids.
+    /// Their far ends, in ascending order of ids.
     ids: Vec<i64>,
-    /// All that were made after this are here, in milliseconds since the Unix epoch; 0: all are.
+    /// Every edge made after this is in the list, in milliseconds since the Unix epoch; 0: every edge
+    /// is.
     since_ms: u64,
 }
 
@@ -71,7 +72,7 @@ impl EdgeRegions {
         &self.counts[direction as usize]
     }
 
-    /// What a change at this end changes.
+    /// The cached values that a change at this end invalidates.
     pub(super) fn changed(&self, direction: Direction, near: i64) -> impl Iterator<Item = Changed> {
         let list = (direction == Direction::Out).then(|| self.targets.changed(near));
         [self.counts(direction).changed(near)].into_iter().chain(list)
@@ -86,8 +87,8 @@ impl Neighbours {
         Self { ids, since_ms }
     }
 
-    /// Whether there is an edge to this end; nothing when it may be an older one than are listed. What
-    /// is younger than the oldest of them has no older edges.
+    /// Whether there is an edge to `far`; `None` if it may be older than the listed ones. A row younger
+    /// than the oldest listed edge can't have an older edge.
     pub(super) fn contains(&self, far: i64) -> Option<bool> {
         if self.ids.binary_search(&far).is_ok() {
             return Some(true);
@@ -108,7 +109,7 @@ async fn load_counts(
         let found = counts_in(database, kind, direction, &asked).await;
         let found = found.map(|counted| {
             let counted: HashMap<i64, u64> = counted.into_iter().collect();
-            // Where nothing was ever counted there is no row: that is a count, too.
+            // Ends that were never counted have no row: their count is 0.
             asked.iter().map(|id| (id.raw(), counted.get(&id.raw()).copied().unwrap_or_default())).collect()
         });
         Batch { asked: asked.iter().map(|id| id.raw()).collect(), found }

@@ -1,4 +1,4 @@
-//! Reads of edges: lists of the ends, which of many are ends, and counts.
+//! Reads of edges: lists of neighbours, membership tests, and counts.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,10 @@ use crate::error::{Error, Result};
 use crate::id::{Id, IdMap, IdSet};
 use crate::shard::{Consistency, Keyset, List, Order, Position, Read, Sharded, Shards};
 
-/// The place of an edge in the list of its end: edges are ordered by when they were made.
+/// The position of an edge in a list of edges, which is ordered by when they were made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct EdgePosition {
-    /// The edge's version, an id's 64 bits: the milliseconds at which it was made are in it.
+    /// The edge's version, 64 bits like an id, which contains the millisecond at which it was made.
     pub version: i64,
     /// The raw id of the other end.
     pub id: i64,
@@ -35,11 +35,11 @@ impl Position for EdgePosition {
     }
 }
 
-/// The other ends of edges, each with the place of its edge in their list.
+/// The far ends of edges, each with its edge's position in the list.
 pub type Ends<T> = List<EdgePosition, Id<T>>;
 
 impl Read {
-    /// The ends that the edges from `from` point to.
+    /// The ends of the edges that start at `from`.
     ///
     /// # Errors
     /// Those of the database.
@@ -51,7 +51,7 @@ impl Read {
         ends(self.shards(), E::NAME, Direction::Out, from, keyset).await
     }
 
-    /// The ends whose edges point to `to`.
+    /// The ends of the edges that point to `to`.
     ///
     /// # Errors
     /// Those of the database.
@@ -63,7 +63,7 @@ impl Read {
         ends(self.shards(), E::NAME, Direction::In, to, keyset).await
     }
 
-    /// The rows that the edges from `from` point to. Rows that are gone are left out.
+    /// The rows that the edges from `from` point to. Deleted rows are left out.
     ///
     /// # Errors
     /// Those of the databases.
@@ -80,7 +80,7 @@ impl Read {
         self.rows_of(ends).await
     }
 
-    /// The rows whose edges point to `to`. Rows that are gone are left out.
+    /// The rows whose edges point to `to`. Deleted rows are left out.
     ///
     /// # Errors
     /// Those of the databases.
@@ -106,8 +106,8 @@ impl Read {
         Ok(List { items: items.collect(), next: ends.next })
     }
 
-    /// Which of `among` have an edge from `from`; none of them, when there is no `from`, as for a viewer
-    /// who is not signed in.
+    /// Which of `among` have an edge from `from`. None if `from` is `None`, as for a viewer who is not
+    /// signed in.
     ///
     /// # Errors
     /// Those of the database; see [`Completeness`](crate::shard::Completeness).
@@ -130,7 +130,7 @@ impl Read {
         Ok(targets)
     }
 
-    /// Which of `among` have an edge to `to`; none of them, when there is no `to`.
+    /// Which of `among` have an edge to `to`. None if `to` is `None`.
     ///
     /// # Errors
     /// As [`Self::targets_among`].
@@ -144,8 +144,8 @@ impl Read {
         Ok(self.or_without(found)?.unwrap_or_default())
     }
 
-    /// How many edges each of these has. One that a database which does not answer would have counted is
-    /// left out of an answer of what is [`available`](Self::available).
+    /// The number of edges that start at each of these rows. A read of what is
+    /// [`available`](Self::available) leaves out the counts of a database that is down.
     ///
     /// # Errors
     /// Those of the databases.
@@ -153,7 +153,7 @@ impl Read {
         self.counts(E::NAME, Direction::Out, from).await
     }
 
-    /// How many edges point to each of these; see [`Self::target_counts`].
+    /// The number of edges that point to each of these rows; see [`Self::target_counts`].
     ///
     /// # Errors
     /// Those of the databases.
@@ -178,7 +178,7 @@ impl Read {
         let queries = self.shards().by_database(near).into_iter().map(async |(database, ids)| {
             let counted: HashMap<i64, u64> =
                 counts_in(database, kind, direction, &ids).await?.into_iter().collect();
-            // Where nothing was ever counted there is no row.
+            // A row without a count was never counted: its count is 0.
             let counts = ids.into_iter().map(|id| (id, counted.get(&id.raw()).copied().unwrap_or_default()));
             Ok::<_, Error>(counts.collect::<Vec<_>>())
         });
@@ -186,7 +186,7 @@ impl Read {
         Ok(counts.into_iter().flatten().collect())
     }
 
-    /// The answer of one database; none when it does not answer and what is available is enough.
+    /// The answer of one database; `None` if it is down and the read is of what is available.
     fn or_without<T>(&self, answer: Result<T>) -> Result<Option<T>> {
         match answer {
             Err(error)
@@ -204,7 +204,7 @@ impl Read {
 }
 
 impl Graph {
-    /// The ends of edges of this name that point to `to`, for jobs.
+    /// The sources of the edges with this name that point to `to`, for jobs.
     pub(crate) async fn sources_named(
         &self,
         kind: &str,
@@ -214,7 +214,7 @@ impl Graph {
         ends(self.shards(), kind, Direction::In, Id::<()>::from_raw(to), keyset).await
     }
 
-    /// [`Read::sources_among`] of an edge known by its name, for jobs.
+    /// [`Read::sources_among`] for an edge given by its name, for jobs.
     pub(crate) async fn sources_among_named(
         &self,
         kind: &str,
@@ -224,7 +224,7 @@ impl Graph {
         ends_among(self.shards(), kind, Direction::In, Id::<()>::from_raw(to), among).await
     }
 
-    /// Whose edges of this name to `to` were removed by a change later than `version`.
+    /// The sources whose edges with this name to `to` were removed by a change later than `version`.
     pub(crate) async fn sources_gone_named(&self, kind: &str, to: i64, version: i64) -> Result<Vec<i64>> {
         let to = Id::<()>::from_raw(to);
         let sql = "SELECT far_id FROM tripod_edge WHERE near_id = $1 AND kind = $2 AND direction = $3 \
@@ -234,14 +234,14 @@ impl Graph {
         rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 
-    /// How many edges of this name point to `to`, for jobs.
+    /// The number of edges with this name that point to `to`, for jobs.
     pub(crate) async fn source_count_named(&self, kind: &str, to: i64) -> Result<u64> {
         let to = Id::<()>::from_raw(to);
         let counted = counts_in(self.shards().database(to.shard()), kind, Direction::In, &[to]).await?;
         Ok(counted.first().map_or(0, |(_, count)| *count))
     }
 
-    /// Some of the edges at this row, of any kind: the kind, `from` and `to`.
+    /// Some of the edges at this row, of any kind: kind, `from` and `to`.
     pub(super) async fn any_edges(&self, row: Id<()>, limit: u64) -> Result<Vec<(String, i64, i64)>> {
         let sql =
             "SELECT kind, direction, far_id FROM tripod_edge WHERE near_id = $1 AND live = TRUE LIMIT $2";
@@ -312,7 +312,7 @@ async fn ends_among<N, F>(
     rows.iter().map(|row| Ok(Id::from_raw(row.try_get_by_index(0)?))).collect()
 }
 
-/// The counts that one database has of these ends: those of whom nothing was ever counted are left out.
+/// The counts that one database has for these ends; ends that were never counted are left out.
 pub(super) async fn counts_in<N>(
     database: &Database,
     kind: &str,

@@ -1,8 +1,8 @@
-//! From the bytes of an upload to eight-bit pixels, grey or RGB, as they are stored in the file.
+//! Decodes an upload to 8-bit pixels, grey or RGB, as stored in the file.
 //!
-//! Invariants: the header has passed its limits first; what the decoder finds must agree with it;
-//! what is cut off or corrupt is refused, never filled in. Turning upright and converting to sRGB
-//! are left to the caller, who does both on a smaller picture.
+//! Invariants: the header has passed its limits before, and the decoder's findings must agree with it. A
+//! truncated or corrupt file is refused, never filled in. Rotating and converting to sRGB are left to
+//! the caller, who does both on a smaller picture.
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +17,7 @@ use super::format::Format;
 use super::header::{Header, broken};
 use crate::error::Result;
 
-/// What a decoder may allocate beside pixels: rows, and a PNG's metadata, which is compressed and
+/// How much a decoder may allocate besides pixels: rows, and a PNG's metadata, which is compressed and
 /// could expand a thousandfold. The largest ICC profiles of scanners and printers are 3 MiB.
 const MAX_METADATA_BYTES: u64 = 16 << 20;
 
@@ -25,10 +25,10 @@ const MAX_METADATA_BYTES: u64 = 16 << 20;
 ///
 /// # Errors
 ///
-/// `is_invalid` when the picture is cut off, corrupt, or not what its header says.
+/// `is_invalid` when the picture is truncated, corrupt, or differs from its header.
 pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<Decoded> {
-    // The decoders are written without panics in mind, but their assertions have fired on hostile
-    // files before; nothing outlives the call, so there is no state that a panic could spoil.
+    // The decoders are meant not to panic, but their assertions have fired on hostile files before.
+    // Nothing outlives the call, so a panic leaves no inconsistent state.
     let decoded = catch_unwind(AssertUnwindSafe(|| match header.format {
         Format::Jpeg => decode_jpeg(bytes, header),
         Format::Png => {
@@ -49,7 +49,7 @@ fn decode_with(mut decoder: impl ImageDecoder, header: &Header) -> Result<Decode
     if decoder.dimensions() != (header.width, header.height) || decoder.total_bytes() > header.decode_bytes {
         return Err(disagrees());
     }
-    // Metadata that cannot be read is no reason to refuse a picture that can.
+    // Unreadable metadata is no reason to refuse a readable picture.
     let exif = decoder.exif_metadata().ok().flatten();
     let icc_profile = decoder.icc_profile().ok().flatten();
     let mut pixels = vec![0; decoder.total_bytes() as usize];
@@ -68,7 +68,7 @@ fn decode_with(mut decoder: impl ImageDecoder, header: &Header) -> Result<Decode
     })
 }
 
-/// Sixteen bits a sample to eight, in place: a second buffer would double the peak.
+/// Converts 16-bit samples to 8 bits, in place: a second buffer would double the peak.
 fn narrow(pixels: &mut Vec<u8>) {
     for sample in 0..pixels.len() / 2 {
         let wide = u16::from_ne_bytes([pixels[sample * 2], pixels[sample * 2 + 1]]);
@@ -78,7 +78,7 @@ fn narrow(pixels: &mut Vec<u8>) {
     pixels.truncate(pixels.len() / 2);
 }
 
-/// Drops the last of `channels`, alpha, as if the picture lay on white paper; in place.
+/// Removes the alpha channel, the last of `channels`, by blending with white; in place.
 fn flatten_on_white(pixels: &mut Vec<u8>, channels: usize) {
     let colors = channels - 1;
     let count = pixels.len() / channels;

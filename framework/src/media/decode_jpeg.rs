@@ -1,11 +1,11 @@
-//! JPEG, by its decoder's own interface: `image` runs it in a lenient mode that fills what it
-//! cannot decode with grey, and calls that a success.
+//! Decodes JPEG with the decoder's own interface: `image` runs it in a lenient mode that fills
+//! undecodable parts with grey and reports success.
 //!
-//! Invariant: a JPEG is refused unless its scan has data for all the pixels of its header. Even
-//! the strict mode takes an end mark before the last row for "the rest is empty"; that is what a
-//! header that lies about its size looks like, and an upload that was cut off and mended. Without
-//! the mark the decoder runs out of bytes, and says so. Of a progressive JPEG this holds for the
-//! first scan; where a later one is short the picture is softer, as while it loads.
+//! Invariant: a JPEG is refused unless its scan has data for all the pixels of its header. Even the
+//! strict mode takes an end marker before the last row to mean that the rest is empty. That is what a
+//! header with a false size looks like, and so does a truncated upload with an end marker added. Without
+//! the marker, the decoder runs out of bytes and reports it. For a progressive JPEG this applies to the
+//! first scan; if a later scan is short, the picture is softer, as it is while loading.
 
 use image::metadata::Orientation;
 use zune_core::bytestream::ZCursor;
@@ -19,23 +19,23 @@ use super::header::jpeg::{self, Extent};
 use super::header::{Header, MAX_SIDE_PIXELS};
 use crate::error::Result;
 
-/// Put in place of a marker: the decoder reads up to eight bytes ahead of what it decodes, and a
-/// picture whose last rows are all white can keep them in less. A code of ones alone means nothing
-/// (T.81, annex C), so that nothing can be decoded from these; each 0xFF has its stuffed zero.
+/// Replaces the end marker: the decoder reads up to eight bytes ahead, and the last rows of a picture
+/// can take fewer if they are all white. A code of only ones is unassigned (T.81, annex C), so nothing
+/// can be decoded from these bytes. Each 0xFF is followed by its stuffed zero.
 const READ_AHEAD: [u8; 16] = [0xFF, 0, 0xFF, 0, 0xFF, 0, 0xFF, 0, 0xFF, 0, 0xFF, 0, 0xFF, 0, 0xFF, 0];
 
-/// Decodes to grey or RGB. CMYK comes out as RGB by its simple formula.
+/// Decodes to grey or RGB. CMYK is converted to RGB with the simple formula.
 pub(super) fn decode_jpeg(bytes: &[u8], header: &Header) -> Result<Decoded> {
     let extent = jpeg::extent(bytes)?;
     if extent.first_scan_end == extent.end && !extent.is_progressive {
         return decode_whole(&without_mark(bytes, extent), header);
     }
-    // Scans follow each other: the decoder needs the marks between them.
+    // The decoder needs the markers between the scans.
     if extent.is_progressive {
         let first_scan = without_mark(bytes, extent);
         let (mut decoder, mut pixels) = open(&first_scan, header)?;
-        // There always is an error, as no marker follows the scan. This kind says just that; all
-        // others are about a code that is wrong or not there.
+        // There always is an error, as no marker follows the scan. This kind means only that; any other
+        // means a code that is wrong or missing.
         match decoder.decode_into(&mut pixels) {
             Ok(()) | Err(DecodeErrors::FormatStatic(_)) => {}
             Err(error) => return Err(corrupt(error)),
@@ -44,7 +44,7 @@ pub(super) fn decode_jpeg(bytes: &[u8], header: &Header) -> Result<Decoded> {
     decode_whole(&bytes[..extent.end + 2], header)
 }
 
-/// The file up to the end of its first scan, with nothing to say that it ends there.
+/// The file up to the end of its first scan, without an end marker.
 fn without_mark(bytes: &[u8], extent: Extent) -> Vec<u8> {
     [&bytes[..extent.first_scan_end], &READ_AHEAD].concat()
 }
@@ -52,7 +52,7 @@ fn without_mark(bytes: &[u8], extent: Extent) -> Vec<u8> {
 fn decode_whole(bytes: &[u8], header: &Header) -> Result<Decoded> {
     let (mut decoder, mut pixels) = open(bytes, header)?;
     decoder.decode_into(&mut pixels).map_err(corrupt)?;
-    // The profile of a CMYK file describes inks; the pixels are RGB by now.
+    // The profile of a CMYK file describes inks, but the pixels are RGB now.
     let inks = matches!(decoder.input_colorspace(), Some(ColorSpace::CMYK | ColorSpace::YCCK));
     Ok(Decoded {
         pixels: image(header, pixels)?,
@@ -63,7 +63,7 @@ fn decode_whole(bytes: &[u8], header: &Header) -> Result<Decoded> {
 
 type Decoder<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
 
-/// A decoder that has read the headers, and room for the pixels.
+/// A decoder that has read the headers, and a buffer for the pixels.
 fn open<'a>(bytes: &'a [u8], header: &Header) -> Result<(Decoder<'a>, Vec<u8>)> {
     let options = DecoderOptions::default()
         .set_strict_mode(true)

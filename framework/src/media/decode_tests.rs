@@ -1,4 +1,4 @@
-//! Tests of decoding: every way to lie or to be cut off, and every kind of pixel.
+//! Tests of decoding: false headers, truncated files, and every kind of pixel.
 
 use image::{DynamicImage, GrayAlphaImage, ImageBuffer, Luma, LumaA};
 
@@ -27,13 +27,13 @@ fn a_jpeg_cut_off_anywhere_is_refused() {
     }
 }
 
-/// The end mark alone does not make a picture whole.
+/// An end marker alone does not make a picture complete.
 #[test]
 fn a_jpeg_cut_off_in_its_scan_is_refused_even_with_an_end_mark() {
     for progressive in [false, true] {
         let jpeg = samples::jpeg(320, 240, progressive);
         let scan = jpeg.windows(2).position(|two| two == [0xFF, 0xDA]).unwrap() + 14;
-        // A later scan of a progressive JPEG may be short: that is softer, not grey.
+        // A later scan of a progressive JPEG may be short: the picture is then softer, not grey.
         let end = jpeg::extent(&jpeg).unwrap().first_scan_end;
         for length in (scan..end).step_by(97) {
             refused(&[&jpeg[..length], &[0xFF, 0xD9]].concat());
@@ -41,7 +41,7 @@ fn a_jpeg_cut_off_in_its_scan_is_refused_even_with_an_end_mark() {
     }
 }
 
-/// White rows take a byte or two each: the decoder's reading ahead is not taken for an end.
+/// White rows take a byte or two each: the decoder's read-ahead must not be mistaken for truncation.
 #[test]
 fn a_plain_jpeg_is_not_taken_for_one_that_is_cut_off() {
     for (width, height) in [(1, 1), (8, 8), (16, 16), (16, 160), (17, 31), (200, 3), (500, 500)] {
@@ -74,7 +74,7 @@ fn a_png_or_webp_cut_off_anywhere_is_refused() {
     }
 }
 
-/// One byte changed after another: nothing panics, nothing is larger than its header allows.
+/// Changes one byte after another: nothing panics, and no picture is larger than its header allows.
 #[test]
 fn a_flipped_byte_never_panics() {
     for whole in [
@@ -114,7 +114,7 @@ fn a_jpeg_whose_header_lies_is_refused() {
         };
         assert!(claim(65_535, 65_535).contains("65535 x 65535"));
         assert!(claim(0, 640).contains("no pixels"));
-        // Within the limits, but with pixels for a part of it.
+        // Sizes within the limits, but with pixels for only a part of the picture.
         for (height, width) in [(640, 640), (192, 128), (144, 128), (96, 256), (16_000, 500)] {
             assert!(claim(height, width).contains("damaged"));
         }

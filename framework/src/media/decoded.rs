@@ -1,4 +1,4 @@
-//! What decoders give: pixels as they are stored in the file, or why there are none.
+//! The output of decoders: pixels as stored in the file, or an error.
 
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, RgbImage};
@@ -10,19 +10,19 @@ use crate::error::{Error, Result};
 pub(super) struct Decoded {
     /// `ImageLuma8` or `ImageRgb8`, never anything else.
     pub(super) pixels: DynamicImage,
-    /// What has to be done to the pixels for the picture to stand upright (EXIF tag 0x0112).
+    /// The rotation or reflection that makes the picture upright (EXIF tag 0x0112).
     pub(super) orientation: Orientation,
-    /// The ICC profile, if the file has one; unchecked.
+    /// The ICC profile, if the file has one; not validated.
     pub(super) icc_profile: Option<Vec<u8>>,
 }
 
-/// Some programs keep JPEG's prefix in front of the TIFF header in other formats too.
+/// Some programs write JPEG's prefix before the TIFF header in other formats too.
 pub(super) fn orientation(exif: &[u8]) -> Orientation {
     Orientation::from_exif_chunk(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif))
         .unwrap_or(Orientation::NoTransforms)
 }
 
-/// Grey or RGB, whichever the number of samples is right for.
+/// A grey or an RGB image, depending on the number of samples.
 pub(super) fn image(header: &Header, pixels: Vec<u8>) -> Result<DynamicImage> {
     let (width, height) = (header.width, header.height);
     match pixels.len() / (width as usize * height as usize) {

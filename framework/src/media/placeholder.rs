@@ -1,7 +1,6 @@
-//! The few pixels that a page shows until a picture has come: a PNG inside a `data:` URI.
+//! Placeholders: a few pixels to show until a picture has loaded, as a PNG in a `data:` URI.
 //!
-//! Invariant: shorter than [`MAX_CHARACTERS`], so that a page of fifty pictures grows by 20 kB at
-//! most.
+//! Invariant: shorter than [`MAX_CHARACTERS`], so that a page of fifty pictures grows by at most 20 kB.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,10 +13,10 @@ use crate::error::{Error, Result};
 /// The longest URI, in characters.
 const MAX_CHARACTERS: usize = 400;
 
-/// The longer side, in pixels. 8 x 8 of noise is 382 characters.
+/// The longer side, in pixels. 8 x 8 pixels of noise take 382 characters.
 const SIDE_PIXELS: u32 = 8;
 
-/// Makes the `data:` URI of a PNG that keeps the shape of `picture`.
+/// Makes the `data:` URI of a PNG with the aspect ratio of `picture`.
 pub(super) fn data_uri(picture: &RgbImage) -> Result<String> {
     let longer = picture.width().max(picture.height());
     let side = |length: u32| (length * SIDE_PIXELS.min(longer) + longer / 2).div_euclid(longer);

@@ -1,7 +1,7 @@
-//! The JPEGs that are shown in place of an upload: a few widths of one picture, largest first.
+//! Renditions: the JPEGs shown in place of an upload, in a few widths, largest first.
 //!
-//! Invariants: upright, sRGB, never larger than the upload, no two of the same size, and without
-//! metadata of any kind. Calls are synchronous and keep a core busy: `Processor` bounds them.
+//! Invariants: upright, sRGB, never larger than the upload, no two of the same size, and without any
+//! metadata. The functions are synchronous and keep a core busy: `Processor` limits how many run.
 
 use std::time::{Duration, Instant};
 
@@ -17,16 +17,16 @@ use super::placeholder;
 use super::resize::{resize, resize_gray};
 use crate::error::{Error, Result};
 
-/// The widths of renditions in pixels unless an app says others, largest first: a phone's full width at
-/// three pixels a point, a grid of two columns, and a grid of three.
+/// The default widths of renditions in pixels, largest first: the full width of a phone at three pixels
+/// per point, a grid of two columns, and a grid of three.
 pub const DEFAULT_WIDTHS: [u32; 3] = [1080, 640, 320];
 
-/// A rendition is at most this many times as tall as its nominal width; taller pictures, such as
-/// screenshots of whole pages, are fitted to that height instead.
+/// The maximum ratio of a rendition's height to its nominal width. Taller pictures, such as screenshots
+/// of whole pages, are fitted to that height instead.
 const MAX_HEIGHT_RATIO: u32 = 4;
 
-/// JPEG quality on libjpeg's scale of 1 to 100. Above about 85 a photo's size grows faster than
-/// anybody sees; below about 75 edges show on phones.
+/// JPEG quality on libjpeg's scale of 1 to 100. Above about 85, a photo's size grows without a visible
+/// gain; below about 75, artefacts at edges show on phones.
 const QUALITY: u8 = 82;
 
 /// One JPEG of a picture.
@@ -51,31 +51,31 @@ pub struct Timings {
     pub encode: Duration,
 }
 
-/// What [`process`] makes of an upload.
+/// The result of [`process`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Processed {
     /// Width of the largest rendition in pixels, upright.
     pub width: u32,
     /// Height of the largest rendition in pixels, upright.
     pub height: u32,
-    /// A `data:` URI of under 400 characters: a PNG of at most 8 x 8 pixels, for a page to show
-    /// until a rendition has come.
+    /// A `data:` URI of under 400 characters: a PNG of at most 8 x 8 pixels, to show until a rendition
+    /// has loaded.
     pub placeholder: String,
-    /// At least one rendition, largest first, of different sizes.
+    /// One or more renditions of different sizes, largest first.
     pub renditions: Vec<Rendition>,
-    /// Where the time went.
+    /// How long each part took.
     pub timings: Timings,
 }
 
-/// Makes renditions of an upload, fitted into each of these widths, which go from the largest to the
-/// smallest. Takes tens to hundreds of milliseconds of a core and up to
-/// [`MAX_DECODE_BYTES`](super::MAX_DECODE_BYTES) and the scaling of them: servers call
+/// Makes renditions of an upload that fit the given widths, which must be in descending order. This
+/// takes tens to hundreds of milliseconds of a core, and up to
+/// [`MAX_DECODE_BYTES`](super::MAX_DECODE_BYTES) of memory plus that for scaling. Servers call
 /// [`Processor::process`](super::Processor::process), which bounds both.
 ///
 /// # Errors
 ///
-/// `is_unsupported` for what is no JPEG, PNG or still WebP; `is_invalid` for one that is cut off,
-/// damaged, too large, or lies about itself. Each sentence can be shown to who uploaded it.
+/// `is_unsupported` if the upload is not a JPEG, PNG or still WebP; `is_invalid` if it is truncated, damaged,
+/// too large, or inconsistent. The messages can be shown to the uploader.
 ///
 /// ```
 /// let error = tripod::media::process(b"GIF89a", &[1080, 320]).unwrap_err();
@@ -85,15 +85,15 @@ pub fn process(bytes: &[u8], widths: &[u32]) -> Result<Processed> {
     process_with(bytes, &Header::read(bytes)?, widths)
 }
 
-/// As [`process`], of an upload whose header was read before.
+/// Like [`process`], for an upload whose header was read before.
 pub(super) fn process_with(bytes: &[u8], header: &Header, widths: &[u32]) -> Result<Processed> {
     let start = Instant::now();
     let decoded = decode(bytes, header)?;
     render(decoded, start.elapsed(), widths)
 }
 
-/// As [`process`], of a picture that the program has drawn: its pixels, four bytes each, red,
-/// green, blue and one that is not looked at.
+/// Like [`process`], for a picture drawn by the program. Its pixels have four bytes each: red, green,
+/// blue, and one that is ignored.
 pub(super) fn process_drawn(width: u32, height: u32, pixels: Vec<u8>, widths: &[u32]) -> Result<Processed> {
     let pixels = image::RgbaImage::from_raw(width, height, pixels)
         .ok_or_else(|| Error::internal("a drawn picture has fewer pixels than it says"))?;
@@ -121,7 +121,7 @@ fn render(decoded: Decoded, decode: Duration, widths: &[u32]) -> Result<Processe
     Ok(Processed { width: sizes[0].0, height: sizes[0].1, placeholder, renditions, timings })
 }
 
-/// Scales first, as turning and converting cost time by the pixel.
+/// Scales first, because the cost of rotating and converting depends on the number of pixels.
 fn largest(decoded: Decoded, (width, height): (u32, u32)) -> Result<RgbImage> {
     let Decoded { pixels, orientation, icc_profile } = decoded;
     let (width, height) = if swaps_sides(orientation) { (height, width) } else { (width, height) };
@@ -134,14 +134,14 @@ fn largest(decoded: Decoded, (width, height): (u32, u32)) -> Result<RgbImage> {
     Ok(to_srgb(pixels, icc_profile.as_deref()))
 }
 
-/// Progressive, as a page then shows all of a picture early, and its tables fit it: both together
-/// also make the file smaller by about a tenth.
+/// Progressive, so that a page shows the whole picture early, with optimized Huffman tables. Together
+/// they also make the file about a tenth smaller.
 fn encode(picture: &RgbImage) -> Result<Rendition> {
     let (width, height) = picture.dimensions();
     let mut bytes = Vec::with_capacity((width * height / 4) as usize);
     let mut encoder = Encoder::new(&mut bytes, QUALITY);
     encoder.set_sampling_factor(SamplingFactor::F_2_2);
-    // The default takes one pixel of four, which makes coloured edges jagged.
+    // The default samples one pixel in four, which makes coloured edges jagged.
     encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
     encoder.set_progressive(true);
     encoder
@@ -160,8 +160,8 @@ fn upright_size(decoded: &Decoded) -> (u32, u32) {
     if swaps_sides(decoded.orientation) { (height, width) } else { (width, height) }
 }
 
-/// The sizes of renditions of a picture of `width` x `height`: fitted into each width and
-/// [`MAX_HEIGHT_RATIO`] times it, never larger than the picture, each size once.
+/// The sizes of the renditions of a picture of `width` x `height`: fitted into each width and a height
+/// of [`MAX_HEIGHT_RATIO`] times it, never larger than the picture, without duplicates.
 fn sizes((width, height): (u32, u32), widths: &[u32]) -> Vec<(u32, u32)> {
     let mut sizes: Vec<_> = widths.iter().map(|most| fit(width, height, *most)).collect();
     sizes.dedup();

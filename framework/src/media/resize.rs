@@ -1,4 +1,4 @@
-//! Pictures at another size, by pic-scale.
+//! Resizes pictures with pic-scale.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use pic_scale::{
 
 use crate::error::{Error, Result};
 
-/// The same picture at another size. Lanczos3 at every step: each step starts from at most twice
-/// and a bit of its own width, so that softness does not add up to anything visible.
+/// Resizes a picture with Lanczos3. Each step starts from little more than twice its own width, so that
+/// no visible softness accumulates.
 pub(super) fn resize(picture: &RgbImage, width: u32, height: u32) -> Result<RgbImage> {
     let scaled = scale(picture, picture.dimensions(), (width, height), Scaler::plan_rgb_resampling)?;
     RgbImage::from_raw(width, height, scaled).ok_or_else(wrong_size)
 }
 
-/// The same of a picture in grey.
+/// Resizes a grey picture.
 pub(super) fn resize_gray(picture: &GrayImage, width: u32, height: u32) -> Result<GrayImage> {
     let scaled = scale(picture, picture.dimensions(), (width, height), Scaler::plan_planar_resampling)?;
     GrayImage::from_raw(width, height, scaled).ok_or_else(wrong_size)
@@ -26,8 +26,8 @@ pub(super) fn resize_gray(picture: &GrayImage, width: u32, height: u32) -> Resul
 type Size = (u32, u32);
 type Plan<const N: usize> = Result<Arc<Resampling<u8, N>>, PicScaleError>;
 
-/// Scales pixels of `N` samples. The scaler's interface is not generic over anything of ours, so
-/// that a development build runs it optimised.
+/// Resizes pixels of `N` samples. Its calls to the scaler use no generic types of ours, so that a
+/// development build runs the scaler optimised.
 fn scale<const N: usize>(
     pixels: &[u8],
     from: Size,

@@ -1,4 +1,4 @@
-//! What a job is: a name, a few constants and a payload in JSON.
+//! A job: a name, a few constants and a JSON payload.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -8,27 +8,27 @@ use crate::error::{Error, Result};
 
 /// A kind of job. Derived by [`crate::Job`].
 pub trait Job: Serialize + DeserializeOwned + Send + 'static {
-    /// Its name in the outbox, written by hand: renaming the type loses no queued job.
+    /// The job's name in the outbox. It is written by hand, so that renaming the type does not orphan
+    /// queued jobs.
     const NAME: &'static str;
-    /// How often it is tried again after its first failure, before it is put aside as dead.
+    /// How often the job is retried after its first failure before it is put aside as dead.
     const RETRIES: u32;
-    /// The lane that it runs in; see [`super::Lane`].
+    /// The lane in which it runs; see [`super::Lane`].
     const LANE: &'static str = DEFAULT_LANE;
 
-    /// What makes this job one of a kind, if anything: while there is another of this name and key on the
-    /// same shard, it is not enqueued.
+    /// Makes the job unique, if wanted: while there is a job with this name and key on the same shard,
+    /// no other is enqueued.
     fn unique(&self) -> Option<Unique> {
         None
     }
 }
 
-/// Of the jobs of one name and key on a shard there is one.
+/// Which jobs prevent another with the same name and key from being enqueued on their shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unique {
-    /// One waits: another may be enqueued as soon as the first has begun, for what has changed since
-    /// then.
+    /// A waiting job. Once it has started, another may be enqueued, for changes made since.
     WhileWaiting(String),
-    /// One waits or runs: another may be enqueued when the first is done.
+    /// A waiting or running job. Once it is done, another may be enqueued.
     UntilDone(String),
 }
 

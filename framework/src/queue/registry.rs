@@ -1,4 +1,4 @@
-//! The jobs, lanes and schedules that a program knows.
+//! The registered jobs, lanes and schedules of a program.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,19 +12,19 @@ use super::schedule::Schedule;
 
 type Handler<C> = Arc<dyn Fn(Arc<C>, JobRun) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
 
-/// The jobs that a program knows.
+/// The registered jobs of a program.
 pub struct Registry<C> {
     handlers: HashMap<&'static str, Handler<C>>,
     pub(super) kinds: HashMap<&'static str, Kind>,
-    /// As they were registered.
+    /// In order of registration.
     names: Vec<&'static str>,
     pub(super) lanes: Vec<Lane>,
     pub(super) schedules: Vec<Schedule>,
-    /// What is wrong with what was registered.
+    /// Errors found during registration.
     mistakes: Vec<String>,
 }
 
-/// What of a kind of job the queue goes by.
+/// The properties of a kind of job that the queue needs.
 #[derive(Clone, Copy)]
 pub(super) struct Kind {
     pub(super) retries: u32,
@@ -32,7 +32,7 @@ pub(super) struct Kind {
 }
 
 impl<C: Send + Sync + 'static> Registry<C> {
-    /// Without any job.
+    /// An empty registry.
     pub fn new() -> Self {
         Self {
             handlers: HashMap::new(),
@@ -44,7 +44,7 @@ impl<C: Send + Sync + 'static> Registry<C> {
         }
     }
 
-    /// Adds a kind of job. One of the same name that was added before is replaced.
+    /// Adds a kind of job, replacing an earlier one with the same name.
     pub fn register<J: Run<C>>(&mut self) {
         let handler: Handler<C> = Arc::new(|context, run| {
             async move {
@@ -58,13 +58,13 @@ impl<C: Send + Sync + 'static> Registry<C> {
         self.kinds.insert(J::NAME, Kind { retries: J::RETRIES, lane: J::LANE });
     }
 
-    /// Adds a lane. The default lane is there without being added; its workers are a setting.
+    /// Adds a lane. The default lane always exists; its number of workers is a setting.
     pub fn add_lane(&mut self, lane: Lane) {
         self.lanes.push(lane);
     }
 
-    /// Has a job enqueued at the times of a cron pattern, in UTC: minute, hour, day of the month, month,
-    /// day of the week. One run a time, however many processes there are.
+    /// Enqueues a job at the times of a cron pattern in UTC: minute, hour, day of the month, month, day
+    /// of the week. The job runs once per time, however many processes there are.
     pub fn schedule<J: Run<C>>(&mut self, pattern: &str, job: impl Fn() -> J + Send + Sync + 'static) {
         match Schedule::new(pattern, job) {
             Ok(schedule) => self.schedules.push(schedule),
@@ -72,7 +72,7 @@ impl<C: Send + Sync + 'static> Registry<C> {
         }
     }
 
-    /// What contradicts itself: names given twice, lanes that are named and not there.
+    /// Contradictions: duplicate names, and lanes that are used but not added.
     pub(crate) fn mistakes(&self) -> Vec<String> {
         let mut mistakes = self.mistakes.clone();
         let mut seen = HashSet::new();

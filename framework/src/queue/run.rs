@@ -1,4 +1,4 @@
-//! Running a job: what it does, and what it is handed for an attempt.
+//! Running a job: its work, and what an attempt receives.
 
 use tokio_util::sync::CancellationToken;
 
@@ -7,10 +7,10 @@ use super::store::{Claim, Store};
 use crate::error::Result;
 use crate::shard::Shards;
 
-/// What a job does. `C` is what it is handed: for apps, [`crate::App`].
+/// The work of a job. `C` is the context it receives: for apps, [`crate::App`].
 pub trait Run<C>: Job {
-    /// Runs it once. It may be stopped anywhere and run again, so its effects are idempotent.
-    /// An error is kept with the job and it is tried again later.
+    /// Runs the job once. It may be interrupted at any point and run again, so its effects must be
+    /// idempotent. An error is stored with the job, which is retried later.
     fn run(&mut self, context: &C, run: &JobRun) -> impl Future<Output = anyhow::Result<()>> + Send;
 }
 
@@ -22,29 +22,28 @@ pub struct JobRun {
 }
 
 impl JobRun {
-    /// Which attempt this is, from 1.
+    /// The number of this attempt, from 1.
     pub fn attempt(&self) -> u32 {
         self.claim.attempt
     }
 
-    /// Cancelled when the process is told to stop. A long job stores how far it has come and ends with an
-    /// error then: another process continues it. One that does not end in time is stopped with the
-    /// process, and continued when its lease has ended.
+    /// Cancelled when the process is asked to stop. A long job should then save a checkpoint and return
+    /// an error: another process continues it. A job that does not end in time is stopped with the
+    /// process, and continued when its lease has expired.
     pub fn shutdown(&self) -> &CancellationToken {
         &self.shutdown
     }
 
-    /// All data.
+    /// The sharded databases.
     pub fn shards(&self) -> &Shards {
         &self.store.shards
     }
 
-    /// Stores how far a long job has come: if the process dies, the next attempt begins with
-    /// `job` as it is now.
+    /// Saves the progress of a long job: if the process dies, the next attempt starts with `job` as it
+    /// is now.
     ///
     /// # Errors
-    /// Conflict, when the lease has been lost: another worker goes on with this job, and this one
-    /// must stop.
+    /// Conflict, when the lease is lost: another worker has taken over this job, and this one must stop.
     pub async fn checkpoint(&self, job: &(impl Job + Sync)) -> Result<()> {
         self.store.checkpoint(&self.claim, encode(job)?).await
     }

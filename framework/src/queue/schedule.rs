@@ -1,8 +1,8 @@
-//! Scheduled jobs: at the times of a cron pattern one is enqueued, by whichever process comes first.
+//! Scheduled jobs: a job is enqueued at the times of a cron pattern, by the first process to notice.
 //!
-//! A schedule's row holds the last time that was taken. The process that moves it on enqueues the job in
-//! the same transaction, so that there is one run a time, however many processes there are and whatever
-//! their clocks say. Times that passed while no process ran are one run, not many.
+//! A schedule's row holds the last time that was taken. The process that advances it enqueues the job in
+//! the same transaction. There is therefore one run per time, however many processes there are and
+//! whatever their clocks show. Times that passed while no process ran result in one run.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::db::{CreateTables, Migration, statement};
 use crate::error::{Error, Result};
 use crate::id::Shard;
 
-/// The schedules, and what makes queued jobs unique.
+/// The schedules, and the key that makes queued jobs unique.
 pub const SCHEDULE_MIGRATION: Migration = || {
     let schedule = Table::create()
         .table("tripod_schedule")
@@ -33,7 +33,7 @@ pub const SCHEDULE_MIGRATION: Migration = || {
         .boxed()
 };
 
-/// A job's name and payload, at the times of a pattern.
+/// A job's name and payload, with the pattern of its times.
 #[derive(Clone)]
 pub(super) struct Schedule {
     pub(super) name: &'static str,
@@ -53,7 +53,7 @@ impl Schedule {
         Ok(Self { name: J::NAME, pattern: parsed, payload: Arc::new(move || encode(&job())) })
     }
 
-    /// The last time of the pattern that has come, in milliseconds since the Unix epoch.
+    /// The latest time of the pattern that is not in the future, in milliseconds since the Unix epoch.
     fn due_ms(&self, now_ms: u64) -> Result<Option<i64>> {
         let now = DateTime::<Utc>::from_timestamp_millis(now_ms as i64).unwrap_or_default();
         match self.pattern.find_previous_occurrence(&now, true) {
@@ -68,7 +68,7 @@ impl Schedule {
 }
 
 impl Store {
-    /// Enqueues the scheduled jobs whose time has come and was not taken yet; gives their names.
+    /// Enqueues the scheduled jobs whose time has come and was not taken yet; returns their names.
     ///
     /// # Errors
     /// Those of the databases.
@@ -88,7 +88,7 @@ impl Store {
             }
             let (store, payload, name) = (self.clone(), (schedule.payload)()?, schedule.name);
             let enqueued = shards.write(shard, move |tx| async move {
-                // A schedule that is new has missed nothing: its first time is the next one.
+                // A new schedule has missed nothing: its first run is at its next time.
                 let sql = "INSERT INTO tripod_schedule (shard, name, taken_ms) VALUES ($1, $2, $3) \
                            ON CONFLICT DO NOTHING";
                 let values = || key.clone().into_iter().chain([due_ms.into()]);

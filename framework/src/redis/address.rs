@@ -1,4 +1,4 @@
-//! Where Redis is, as the setting `redis` says it.
+//! The address of Redis, parsed from the setting `redis`.
 
 use std::time::Duration;
 
@@ -9,36 +9,36 @@ use tokio::sync::Mutex;
 
 use crate::error::{Error, Result};
 
-/// A reply that takes longer is not waited for.
+/// How long to wait for a reply.
 pub(super) const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
-/// The same, of connecting.
+/// How long to wait for a connection.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 const FORMS: &str = "write redis://HOST:PORT/DB, rediss://HOST:PORT/DB, redis-cluster://HOST:PORT,HOST:PORT or \
                      redis-sentinel://HOST:PORT,HOST:PORT/MASTER, with ?prefix=TEXT where others share the server";
-/// A prefix longer than this would be most of every key.
+/// Maximum length of a prefix: a longer one would be most of every key.
 const PREFIX_BYTES: usize = 64;
 
-/// What is connected to.
+/// How Redis is deployed.
 pub(super) enum Topology {
     /// One server.
     Standalone(Client),
-    /// Servers that share the keys by their slots.
+    /// Servers that divide the keys among them by slot.
     Cluster {
         client: ClusterClient,
-        /// The servers that were named, to listen at one of them.
+        /// The configured servers; one of them is subscribed to.
         nodes: Vec<Client>,
     },
-    /// One server of several, which the sentinels name.
+    /// One of several servers; the sentinels name the master.
     Sentinel(Mutex<SentinelClient>),
 }
 
-/// The setting, taken apart.
+/// The parsed setting.
 pub(super) struct Address {
     pub(super) topology: Topology,
-    /// What stands before each key.
+    /// The prefix of every key.
     pub(super) prefix: String,
-    /// For people: without the password.
+    /// For log lines: without the password.
     pub(super) redacted: String,
 }
 
@@ -84,7 +84,7 @@ fn has_port(host: &str) -> bool {
 }
 
 fn cluster(urls: Vec<String>) -> RedisResult<Topology> {
-    // One retry, for a key that has moved: while a node is away its keys fail at once.
+    // One retry, for a key that has moved. While a node is down, its keys fail at once.
     let nodes = urls.iter().map(|url| Client::open(url.as_str())).collect::<RedisResult<_>>()?;
     let builder = ClusterClientBuilder::new(urls).retries(1).min_retry_wait(5).max_retry_wait(50);
     let client = builder.connection_timeout(CONNECT_TIMEOUT).response_timeout(RESPONSE_TIMEOUT).build()?;
@@ -123,7 +123,7 @@ fn wrong(url: &str, why: &str) -> Error {
     ))
 }
 
-/// The address without what proves the right to it.
+/// The address without user name and password.
 fn redacted(url: &str) -> String {
     match (url.split_once("://"), url.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),

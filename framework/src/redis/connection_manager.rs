@@ -1,6 +1,7 @@
-//! The connection: lost at the first error that says so, and made again by one task.
+//! The connection to Redis: dropped at the first error that shows it is lost, and re-established by one
+//! task.
 //!
-//! While there is none, calls fail at once: with Redis away an app is a little slower, not stuck.
+//! Without a connection, calls fail at once: an app without Redis is a little slower, not stuck.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, Weak};
@@ -17,12 +18,12 @@ use super::address::{Address, CONNECT_TIMEOUT, RESPONSE_TIMEOUT, Topology};
 use super::health::{self, HealthError};
 use crate::error::{Error, Result};
 
-/// Between two checks of whether the connection is still good, or can be made again.
+/// The pause between two health checks, or attempts to reconnect.
 const HEALTH_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// A check that takes longer has failed.
 const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The connection, when there is one.
+/// Holds the connection, if there is one.
 pub(super) struct ConnectionManager {
     address: Address,
     live: RwLock<Option<LiveConnection>>,
@@ -32,15 +33,15 @@ pub(super) struct ConnectionManager {
 #[derive(Clone)]
 pub(super) struct LiveConnection {
     pub(super) connection: Connection,
-    /// Tells this connection from those before and after it.
+    /// Distinguishes this connection from earlier and later ones.
     number: u64,
-    /// What was connected to, where that may change.
+    /// The address of the server, if it can change.
     server: Option<String>,
-    /// Names who answers, with 16 hexadecimal digits.
+    /// Identifies the server, with 16 hexadecimal digits.
     pub(super) identity: Arc<str>,
 }
 
-/// One concrete type over what the forms connect with.
+/// A connection to a single server or to a cluster.
 #[derive(Clone)]
 pub(super) enum Connection {
     One(MultiplexedConnection),
@@ -76,7 +77,7 @@ impl ConnectionLike for Connection {
 }
 
 impl ConnectionManager {
-    /// Connects, and sees to it from then on that there is a connection.
+    /// Connects, and keeps the connection alive from then on.
     pub(super) async fn open(address: Address) -> Result<Arc<Self>> {
         let manager = Arc::new(Self { address, live: RwLock::default(), connections: AtomicU64::new(0) });
         let redacted = &manager.address.redacted;
@@ -100,7 +101,7 @@ impl ConnectionManager {
         Ok(manager)
     }
 
-    /// Calls with the connection, if there is one, and gives it up when it has failed.
+    /// Runs `call` with the connection, if there is one, and drops the connection if it is lost.
     pub(super) async fn call<T>(
         &self,
         call: impl AsyncFnOnce(LiveConnection) -> RedisResult<T>,
@@ -178,10 +179,10 @@ impl ConnectionManager {
         Ok(LiveConnection { connection, number, server, identity: identity.into() })
     }
 
-    /// Whether the connection is still the right one and answers.
+    /// Checks that the connection leads to the right server and that the server answers.
     async fn check(&self, live: &LiveConnection) -> Result<(), HealthError> {
         if let Topology::Sentinel(sentinel) = &self.address.topology {
-            // Without the sentinels a master that answers is as good as it was.
+            // If the sentinels are unavailable, a master that answers is kept.
             let named = async { sentinel.lock().await.async_get_client().await };
             if let Ok(Ok(client)) = tokio::time::timeout(CONNECT_TIMEOUT, named).await
                 && live.server != Some(client.get_connection_info().addr().to_string())
@@ -227,8 +228,8 @@ pub(super) async fn connect_to(client: &Client) -> RedisResult<MultiplexedConnec
     client.get_multiplexed_async_connection_with_config(&settings).await
 }
 
-/// Whether an error is the connection's or the server's rather than the command's. A server that
-/// refuses writes is no use for reading: what changes can't be published there.
+/// Whether an error is due to the connection or the server, not the command. A server that refuses
+/// writes is useless for reads too: changes can't be published there.
 fn is_lost(error: &RedisError) -> bool {
     use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly};
     let refuses_writes = || matches!(error.code(), Some("OOM" | "MISCONF" | "NOREPLICAS"));

@@ -12,14 +12,14 @@ use crate::id::{Id, SEQUENCES_PER_MS, SHARDS};
 use crate::queue::{Job, JobRun, Run};
 use crate::shard::{Keyset, RowObserver, Tx};
 
-/// Readers that are pushed to between two notes of how far the job has come.
+/// Readers per page; the job saves a checkpoint after each.
 const PAGE: u64 = 500;
 
-/// The ids of an hour: ids are ordered by time. A far end lags seconds behind, as a rule.
+/// An hour's worth of ids, which are ordered by time. An edge's far end usually lags by seconds only.
 const AN_HOUR: i64 = 3_600_000 * SHARDS as i64 * SEQUENCES_PER_MS as i64;
 
-/// Adds one item to its readers' timelines, a page of readers at a time. After a crash it goes on
-/// from the page it had reached; adding an item twice is adding it once.
+/// Adds one item to its readers' timelines, a page of readers at a time. After a crash it continues from
+/// its last checkpoint; adding an item twice has no further effect.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct FanOut {
     timeline: String,
@@ -28,7 +28,7 @@ pub struct FanOut {
     author: i64,
     /// The last reader reached.
     reached: Option<EdgePosition>,
-    /// Whether the item is gone, and taken out of the timelines again.
+    /// Whether the item was deleted, so that the job removes it from the timelines.
     #[serde(default)]
     withdrawn: bool,
 }
@@ -72,7 +72,7 @@ impl<C: AsRef<Timelines> + Send + Sync + 'static> Run<C> for FanOut {
 }
 
 impl FanOut {
-    /// Adds the item to these readers' timelines, or takes it out.
+    /// Adds the item to these readers' timelines, or removes it.
     async fn deliver(&self, timelines: &Timelines, timeline: &'static str, readers: &[i64]) -> Result<()> {
         let store = &timelines.0.store;
         if self.withdrawn {
@@ -83,8 +83,8 @@ impl FanOut {
         self.evict_those_who_left(timelines, timeline, &readers).await
     }
 
-    /// Drops the timelines of those who have left the audience since it was read: what was pushed
-    /// to them may have come after their leaving had dropped theirs.
+    /// Drops the timelines of readers who have left the audience since it was read: their leaving
+    /// dropped the timeline, but the item may have been pushed after that.
     async fn evict_those_who_left(
         &self,
         timelines: &Timelines,
@@ -98,8 +98,8 @@ impl FanOut {
         if left.is_empty() { Ok(()) } else { timelines.0.store.drop_timelines(&left).await }
     }
 
-    /// The same for an attempt before this one, which may have ended between the two: whoever left
-    /// since about when the item was made is taken for one of its readers.
+    /// Does the same for an earlier attempt, which may have crashed after a push and before this check.
+    /// Every reader who left since about the item's creation may have received the item.
     async fn evict_earlier(&self, timelines: &Timelines, timeline: &'static str) -> Result<()> {
         let since = self.item.saturating_sub(AN_HOUR);
         let left = timelines.0.graph.sources_gone_named(&self.audience, self.author, since).await?;
@@ -111,9 +111,9 @@ impl FanOut {
     }
 }
 
-/// Fans out the rows of one entity: a job that commits with a new row brings it into those timelines of
-/// its owner's audience that are kept ready, and another takes a deleted row out. The owner's own has it
-/// as soon as the commit is through, so that people see what they just made.
+/// Fans out the rows of one entity. A job that commits with a new row adds it to the timelines of its
+/// owner's audience that are kept ready; another job removes a deleted row. The owner's own timeline is
+/// updated right after the commit, so that people see at once what they posted.
 pub(super) struct FanOutObserver {
     pub(super) timeline: &'static str,
     pub(super) audience: &'static str,

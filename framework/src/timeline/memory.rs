@@ -1,7 +1,7 @@
-//! Timelines kept in this process, bounded in bytes: those not read for longest go first.
+//! Timelines kept in this process, bounded in bytes: the least recently read are evicted first.
 //!
-//! A timeline's entry exists before its building reads the database, so an item that is pushed
-//! meanwhile is kept: either the database read sees it, or the push finds the entry.
+//! A timeline's entry is created before the build reads the database, so no pushed item is lost: either
+//! the build reads it, or the push finds the entry.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,9 +12,9 @@ use tokio::sync::OnceCell;
 use super::page::{Key, TimelinePage};
 use crate::error::{Error, Result};
 
-/// Bytes that a timeline is reckoned at, besides its items: the entry, its key, the tree's root.
+/// The estimated size of a timeline without its items: the entry, its key, the tree's root.
 const OVERHEAD_BYTES: u64 = 512;
-/// Bytes of an item: its eight, and the tree's nodes being half empty.
+/// The estimated size of an item: its eight bytes, in tree nodes that are half empty.
 const ITEM_BYTES: u64 = 24;
 
 #[derive(Clone)]
@@ -32,20 +32,20 @@ struct Entry {
 #[derive(Default)]
 struct State {
     items: BTreeSet<i64>,
-    /// Every item above this is here; about those up to it this timeline knows nothing.
+    /// The low-water mark: every item above it is here; items up to it may be missing.
     complete_above: i64,
 }
 
 impl Memory {
     pub(super) fn new(length: usize, cache_bytes: u64) -> Self {
-        // A timeline grows after it is inserted, so it is weighed at its full length at once.
+        // A timeline grows after it is inserted, so it is weighed at its full length.
         let weight = OVERHEAD_BYTES + length as u64 * ITEM_BYTES;
         let timelines = Cache::builder().max_capacity((cache_bytes / weight).max(1)).build();
         Self { timelines, length }
     }
 
-    /// The part of a timeline below `before`. `build` gives the newest items from the shards, at
-    /// most `length`, and is called once however many ask.
+    /// The part of a timeline below `before`. `build` reads at most `length` of the newest items from
+    /// the shards, and is called once for all concurrent readers.
     pub(super) async fn read(
         &self,
         key: Key,
@@ -60,7 +60,7 @@ impl Memory {
                 let newest = build(self.length).await?;
                 let mut state = entry.lock();
                 if newest.len() >= self.length {
-                    // Pushes may have trimmed it meanwhile, and a mark is never lowered.
+                    // Pushes may have trimmed the timeline meanwhile, and the mark must never go down.
                     let lowest = newest.iter().min().map_or(0, |lowest| lowest - 1);
                     state.complete_above = state.complete_above.max(lowest);
                 }
@@ -75,7 +75,7 @@ impl Memory {
         Ok(TimelinePage { items, complete_above: state.complete_above, pulled_version: None })
     }
 
-    /// Adds an item to those of these timelines that are here.
+    /// Adds an item to those of these timelines that are in memory.
     pub(super) fn push(&self, timeline: &'static str, owners: impl Iterator<Item = i64>, item: i64) {
         for owner in owners {
             // Not `get`: a push must not make a timeline look recently read.
@@ -91,8 +91,9 @@ impl Memory {
         }
     }
 
-    /// Takes an item out of those of these timelines that are here. It raises no mark: the item is gone
-    /// from the shards, too. A timeline that is being built may have read it there before: it is dropped.
+    /// Removes an item from those of these timelines that are in memory. The mark stays, as the item is
+    /// gone from the shards too. A timeline that is being built is dropped: the build may have read the
+    /// item before it was deleted.
     pub(super) fn remove(&self, timeline: &'static str, owners: impl Iterator<Item = i64>, item: i64) {
         for key in owners.map(|owner| (timeline, owner)) {
             if self.timelines.contains_key(&key)
@@ -118,8 +119,7 @@ impl Entry {
 }
 
 impl State {
-    /// Drops the oldest items past `length` and says so: the timeline is complete only above the
-    /// newest item dropped.
+    /// Drops the oldest items past `length` and raises the mark to the newest item dropped.
     fn trim(&mut self, length: usize) {
         while self.items.len() > length {
             let dropped = self.items.pop_first().expect("it is longer than its bound");

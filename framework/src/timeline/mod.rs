@@ -1,12 +1,12 @@
-//! Timelines: for each reader the newest items of those they follow, kept ready.
+//! Timelines: for each reader the newest items of the accounts they follow, kept ready.
 //!
 //! Fan-out on write: a new item commits together with a job that adds it to the timelines of its
-//! author's audience. The shards are the truth, and a timeline is only a
-//! copy of their newest part: it states from where on it is complete, and below that readers go
-//! to the shards. It can be dropped at any time and comes back the same, and is dropped when its
-//! reader's edges change: that brings in what was before, and takes out. Authors with a large
-//! audience are pulled by readers instead of pushed to them. `timeline` never touches HTTP and
-//! does not decide who sees what: what it gives are ids.
+//! author's audience. The shards are the source of truth, and a timeline is only a copy of their newest
+//! part. It records above which id it is complete; below that, readers go to the shards. A timeline can
+//! be dropped at any time and is rebuilt with the same items. It is dropped when its reader follows or
+//! unfollows an author, so that the rebuilt one has the right items. Authors with a large audience are
+//! pulled by readers instead of pushed to them. `timeline` never touches HTTP and does not decide who
+//! sees what: it returns ids.
 
 mod fan_out;
 mod memory;
@@ -42,7 +42,7 @@ pub trait TimelineItem: Sharded {
     const TIMELINE: &'static str;
 }
 
-/// What an app says of a timeline, without the type of what is in it.
+/// The registration of a timeline, without its entity's type.
 #[derive(Clone, Copy)]
 pub struct TimelineKind {
     pub(crate) name: &'static str,
@@ -72,12 +72,12 @@ struct Inner {
 }
 
 impl Timelines {
-    /// These timelines, kept in Redis, or else in this process. [`FanOut`] must be among the jobs of
-    /// the shards' queue.
+    /// Opens these timelines, in Redis if there is one, otherwise in this process. [`FanOut`] must be
+    /// among the jobs of the shards' queue.
     ///
     /// # Errors
     /// Those of any database: the pulled authors are read from all of them. Configuration, when a
-    /// timeline's audience is an edge that the graph does not know.
+    /// timeline's audience is an edge that is not registered with the graph.
     pub async fn open(
         kinds: &[TimelineKind],
         shards: Shards,
@@ -95,7 +95,7 @@ impl Timelines {
                 &inner.shards,
                 Arc::new(FanOutObserver { timeline: kind.name, audience: kind.audience }),
             );
-            // The graph is held by what it would hold.
+            // A weak reference: the graph holds this hook, and the timelines hold the graph.
             let inner_of_hook = Arc::downgrade(&inner);
             let name = kind.name;
             inner.graph.when_changed(kind.audience, move |reader| {
@@ -111,16 +111,16 @@ impl Timelines {
         Ok(Self(inner))
     }
 
-    /// The timelines that these shards know.
+    /// The timelines of these shards.
     fn of(shards: &Shards) -> Result<Self> {
         shards.service().map(Self)
     }
 
-    /// Drops what is kept of an owner's timelines: the next read builds it anew. An edge that was
-    /// made or removed does so by itself.
+    /// Drops what is kept of an owner's timelines, so that the next read rebuilds it. Connecting or
+    /// disconnecting an edge does this automatically.
     ///
     /// # Errors
-    /// Unavailable, when Redis is away.
+    /// Unavailable, when Redis is unavailable.
     pub async fn rebuild<O>(&self, owner: Id<O>) -> Result<()> {
         let keys: Vec<Key> = self.0.names.iter().map(|name| (*name, owner.raw())).collect();
         self.0.store.drop_timelines(&keys).await

@@ -1,25 +1,25 @@
-//! A part of a timeline, and up to where it is all of it.
+//! A part of a timeline, and the mark above which it is complete.
 
-/// A timeline's name and whose it is.
+/// A timeline's name and its owner's id.
 pub(crate) type Key = (&'static str, i64);
 
-/// The part of a page that a timeline has ready.
+/// The part of a page that is kept ready.
 pub(crate) struct TimelinePage {
-    /// The newest items asked for, newest first.
+    /// The newest of the requested items, newest first.
     pub(crate) items: Vec<i64>,
-    /// Below this there may be more, in the shards only. Zero: nothing is missing.
+    /// Items up to this id may be missing here and are in the shards. Zero: nothing is missing.
     pub(crate) complete_above: i64,
-    /// Which list of pulled authors was in force when the items were read.
+    /// The version of the list of pulled authors that was in force when the items were read.
     pub(crate) pulled_version: Option<String>,
 }
 
 impl TimelinePage {
-    /// Nothing is ready: all is in the shards only.
+    /// Nothing is kept ready: everything has to be read from the shards.
     pub(crate) fn not_ready() -> Self {
         Self { items: Vec::new(), complete_above: i64::MAX, pulled_version: None }
     }
 
-    /// The part that is among these items, which are in any order and with repeats.
+    /// The page's part of these items, which may be in any order and contain duplicates.
     pub(crate) fn from_items(mut items: Vec<i64>, complete_above: i64, before: i64, limit: usize) -> Self {
         items.retain(|item| *item > complete_above && *item < before);
         items.sort_unstable_by(|a, b| b.cmp(a));

@@ -1,12 +1,12 @@
-//! Authors whose items are pulled: their audience is too large to push to.
+//! Pulled authors: their audience is too large to push their items to.
 //!
-//! An author is marked before their first item that is not pushed, and stays marked: readers then
-//! merge the author's list in, so an item that was pushed as well is simply the same item.
+//! An author is marked before the first item that is not pushed, and stays marked. Readers then merge
+//! the author's items in; an item that was pushed as well appears once.
 //!
-//! Where several processes share Redis, a key there names the version of the list that is in
-//! force. It changes after an author's mark has committed and before the first item goes
-//! unpushed; readers fetch it with their timeline and read the databases again when it is another
-//! than they know, or was written on another server than now holds it.
+//! If several processes share Redis, a key there holds the version of the list in force. It changes
+//! after an author's mark has committed and before the first item goes unpushed. Readers fetch the
+//! version with their timeline. If it differs from the one they loaded, or was written on another
+//! server, they reload the list from the databases.
 
 use std::collections::HashSet;
 use std::sync::{Arc, RwLock};
@@ -43,7 +43,7 @@ pub(super) struct Pulled {
     shards: Shards,
     redis: Option<Redis>,
     state: Arc<RwLock<PulledState>>,
-    /// Held by whoever reads the databases again.
+    /// Held while the list is reloaded from the databases.
     renewing: Arc<Mutex<()>>,
 }
 
@@ -56,12 +56,12 @@ struct PulledState {
     announced: Authors,
 }
 
-/// Gets the version in force.
+/// The command that reads the version in force.
 pub(super) fn get_version(key: &str) -> (&str, Vec<Cmd>) {
     (key, vec![cmd("GET").arg(key).take()])
 }
 
-/// The version in force, with the server that it was read on; nothing, where there is none.
+/// The version in force together with the server that returned it; `None` if there is none.
 pub(super) fn version((identity, mut replies): (Arc<str>, Vec<Value>)) -> Result<Option<String>> {
     let version: Option<String> = read(replies.pop().unwrap_or(Value::Nil))?;
     Ok(version.map(|version| version + &identity))
@@ -92,13 +92,13 @@ impl Pulled {
         self.read().authors.contains(&(timeline.to_owned(), author))
     }
 
-    /// The pulled authors of a timeline; few, by what makes one.
+    /// The pulled authors of a timeline. There are few: their audience must be large.
     pub(super) fn authors(&self, timeline: &str) -> Vec<i64> {
         let state = self.read();
         state.authors.iter().filter(|(name, _)| name == timeline).map(|(_, author)| *author).collect()
     }
 
-    /// Brings the authors to the version that was seen in force.
+    /// Reloads the authors if the version in force, `seen`, is not the loaded one.
     pub(super) async fn renew(&self, seen: Option<String>) -> Result<()> {
         let Some(redis) = &self.redis else { return Ok(()) };
         let is_current = || seen.is_some() && self.read().version == seen;
@@ -113,7 +113,7 @@ impl Pulled {
         if seen.is_none() {
             redis.query::<()>(&cmd("SET").arg(&key).arg(new_version()).arg("NX").take()).await?;
         }
-        // The version comes before the authors: a mark that comes in between makes another version.
+        // Read before the authors: a mark made in between changes the version.
         let replies = redis.query_identified(&[], &[get_version(&key)]).await?.pop();
         let version = replies.map(version).transpose()?.flatten();
         let version = version.ok_or_else(|| Error::unavailable("Redis has dropped a key just written"))?;
@@ -125,7 +125,7 @@ impl Pulled {
         Ok(())
     }
 
-    /// Marks an author, durably before it is seen here.
+    /// Marks an author: durably first, then in this process.
     pub(super) async fn mark(&self, timeline: &'static str, author: i64) -> Result<()> {
         self.shards
             .write(Shard::of_id(author), move |tx| async move {
@@ -140,8 +140,9 @@ impl Pulled {
         Ok(())
     }
 
-    /// Sees to it that every process knows a marked author, before an item of theirs goes unpushed.
-    /// Once a process is enough; who marked the author may have died before telling of it.
+    /// Makes every process reload the list before an item of a marked author goes unpushed. Each process
+    /// does this once per author: the process that marked the author may have died before it announced
+    /// it.
     pub(super) async fn announce(&self, timeline: &str, author: i64) -> Result<()> {
         let Some(redis) = &self.redis else { return Ok(()) };
         let entry = (timeline.to_owned(), author);
@@ -162,7 +163,7 @@ impl Pulled {
     }
 }
 
-/// Never one that was there before, whatever Redis has lost.
+/// A new version, different from every earlier one even if Redis has lost them.
 fn new_version() -> String {
     format!("{:032x}", rand::random::<u128>())
 }

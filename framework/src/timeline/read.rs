@@ -1,4 +1,4 @@
-//! Reads a part of a timeline: what is kept ready, then the shards, with pulled authors merged.
+//! Reads a part of a timeline: first what is kept ready, then the shards, with pulled authors merged in.
 
 use std::collections::BTreeSet;
 
@@ -8,16 +8,16 @@ use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::shard::{Completeness, Consistency, Keyset, List, Order, Read, Rows};
 
-/// Edges read at a time when a timeline is built.
+/// Edges read per page when a timeline is built.
 const FOLLOWED_PAGE: u64 = 1_000;
 
 impl Read {
-    /// The items of a reader's timeline, newest first, whatever the keyset's order. Items that were
-    /// deleted meanwhile are left out.
+    /// The items of a reader's timeline, newest first, whatever the keyset's order. Items deleted
+    /// meanwhile are left out.
     ///
     /// # Errors
-    /// Those of the reader's own database, and of the databases of those they follow; see
-    /// [`Completeness`]. Invalid, when the oldest items are asked for first.
+    /// Those of the reader's own database, and of the databases of the accounts they follow; see
+    /// [`Completeness`]. Invalid, when the oldest items are requested first.
     pub async fn timeline<T: TimelineItem>(
         &self,
         reader: Id<T::Owner>,
@@ -30,7 +30,8 @@ impl Read {
         Ok(List { items, next: ids.next })
     }
 
-    /// The ids of the items of a reader's timeline, newest first. Some may have been deleted meanwhile.
+    /// The ids of the items of a reader's timeline, newest first. Some items may have been deleted
+    /// meanwhile.
     ///
     /// # Errors
     /// As [`Self::timeline`].
@@ -56,7 +57,7 @@ impl Timelines {
         let limit = keyset.limit as usize;
         let before = keyset.after.map_or(i64::MAX, Id::raw);
         let key = (T::TIMELINE, reader.raw());
-        // What is kept is built from all databases or not at all.
+        // A timeline that is kept is built from all databases or not at all.
         let all = self.0.shards.read(Consistency::Primary);
         let kept = self.0.store.read(key, before, limit, async |length| {
             let authors = authors::<T>(&all, reader).await?;
@@ -64,7 +65,8 @@ impl Timelines {
             Ok(newest.items.iter().map(|(id, _)| id.raw()).collect())
         });
         let mut page = match kept.await {
-            // A database is down, so none can be built: the reader gets what the others have.
+            // A database is down, so no timeline can be built: the reader gets the items of the other
+            // databases.
             Err(error) if error.is_unavailable() && read.completeness() == Completeness::Available => {
                 TimelinePage::not_ready()
             }
@@ -73,13 +75,13 @@ impl Timelines {
         if page.complete_above < i64::MAX
             && let Err(error) = self.0.pulled.renew(page.pulled_version.take()).await
         {
-            // Without the list of pulled authors the items kept may not be all.
+            // Without the list of pulled authors, the kept items may be incomplete.
             tracing::debug!(error = error.chain(), "a timeline is read from the shards");
             page = TimelinePage::not_ready();
         }
         let mut ids: BTreeSet<i64> = page.items.iter().copied().collect();
         if ids.len() < limit && page.complete_above > 0 {
-            // Below the mark only the shards know.
+            // Below the mark, read the shards.
             let before = Id::from_raw(before.min(page.complete_above.saturating_add(1)));
             let authors = authors::<T>(&all, reader).await?;
             ids.extend(listed::<T>(read, &authors, before, keyset.limit).await?);
@@ -109,7 +111,7 @@ async fn listed<T: TimelineItem>(
     Ok(rows.items.iter().map(|(id, _)| id.raw()).collect())
 }
 
-/// Whose items are in a reader's timeline: those they follow, and themselves.
+/// The authors in a reader's timeline: those they follow, and themselves.
 async fn authors<T: TimelineItem>(read: &Read, reader: Id<T::Owner>) -> Result<Vec<Id<T::Owner>>> {
     let (mut authors, mut keyset) = (vec![reader], Keyset::newest(FOLLOWED_PAGE));
     loop {

@@ -1,9 +1,9 @@
 //! Timelines kept in Redis, for all processes: lists that can be lost at any time.
 //!
-//! Invariants: a list is there, marked as being built, before its building reads the database, so
-//! an item that is pushed meanwhile is kept; what was built is stored only if that mark is still
-//! there, so a drop meanwhile is obeyed; and a list written on another server than now holds it,
-//! or on this one before it was restarted, is ignored. With Redis away the shards answer.
+//! Invariants: before a build reads the database it creates the list, marked as being built, so that
+//! items pushed meanwhile are kept. The result is stored only if that mark is still there, so that a
+//! list dropped meanwhile stays dropped. A list written on another server, or on this one before its
+//! restart, is ignored. If Redis is unavailable, timelines are read from the shards.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +17,12 @@ use super::scripts::Scripts;
 use crate::error::{Error, Result};
 use crate::redis::{Cmd, Redis, Value, call, cmd, read};
 
-/// Lists that nobody reads for so long are forgotten.
+/// A list that is not read for this long expires.
 const EXPIRE_SECONDS: i64 = 604_800;
-/// How long building may take; then somebody else may.
+/// How long a build may take; after that another process may build.
 const BUILD_TIMEOUT_MS: &str = "15000";
-/// Timelines being built by this process whose others wait rather than build, too.
+/// How many timelines this process can build while further readers of each wait instead of building it
+/// too.
 const MAX_BUILDING: u64 = 10_000;
 
 #[derive(Clone)]
@@ -54,7 +55,7 @@ impl Shared {
             let turn = self.building.get_with(key, Arc::default).lock_owned().await;
             match self.begin(&name).await? {
                 Some(token) => Ok((None, Some((turn, token)))),
-                // Somebody was quicker, or is at it in another process.
+                // Another reader was quicker, or another process is building it.
                 None => Ok((self.find(&name, before, limit).await?, None)),
             }
         };
@@ -70,7 +71,7 @@ impl Shared {
         }
     }
 
-    /// The page, if the list is ready and was written on the server that answers.
+    /// The page, if the list is complete and was written on the current server.
     async fn find(&self, name: &str, before: i64, limit: usize) -> Result<Option<TimelinePage>> {
         let (script, pulled) = (&self.scripts.read, self.redis.key(VERSION));
         let list = call(script, name, &[&text(before), &limit.to_string(), &EXPIRE_SECONDS.to_string()]);
@@ -95,7 +96,7 @@ impl Shared {
         Ok(begun.then_some(token))
     }
 
-    /// Reads the shards and stores what they gave, unless the list was dropped meanwhile.
+    /// Builds a list from the shards and stores it, unless it was dropped meanwhile.
     async fn build(
         &self,
         name: &str,
@@ -107,7 +108,7 @@ impl Shared {
         let newest = match build(self.length).await {
             Ok(newest) => newest,
             Err(error) => {
-                // Or others would wait for what does not come, until it expires.
+                // Without this, others would wait for the build until it expires.
                 let _: Result<()> = self.redis.query(&cmd("DEL").arg(name).take()).await;
                 return Err(error);
             }
@@ -120,8 +121,8 @@ impl Shared {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let finished: Result<Option<Vec<String>>> =
             self.redis.run(&self.scripts.finish, name, &arguments).await;
-        // What was pushed meanwhile is in the list that was finished. Where it was dropped instead,
-        // what the shards gave is told and not kept.
+        // The finished list includes the items pushed meanwhile. If the list was dropped instead, the
+        // items from the shards are returned but not stored.
         let list = finished.unwrap_or_else(|error| {
             tracing::debug!(error = error.chain(), "a timeline that was built is not kept");
             None
@@ -137,7 +138,7 @@ impl Shared {
 
     pub(super) async fn push(&self, timeline: &'static str, owners: &[i64], item: i64) -> Result<()> {
         let names: Vec<String> = owners.iter().map(|owner| self.name((timeline, *owner))).collect();
-        // It may grow a quarter, so that not every item cuts one off.
+        // The list may grow by a quarter, so that not every push trims it.
         let (item, length, most) =
             (text(item), self.length.to_string(), (self.length + self.length / 4).to_string());
         let arguments = [&item, &length, &most].map(|argument| argument.as_bytes());
@@ -164,7 +165,7 @@ impl Shared {
     }
 }
 
-/// Ids are never negative, so their order is that of these texts.
+/// Encodes an id. Ids are never negative, so these texts sort as the ids do.
 fn text(item: i64) -> String {
     format!("{item:016x}")
 }
@@ -173,7 +174,7 @@ fn item(text: &str) -> Option<i64> {
     i64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16)
 }
 
-/// The part of a page of a list; nothing when it is none of ours.
+/// Parses the part of a page in a list; `None` if the list is not in this format.
 fn parse_page(list: &[String], mark: &str, before: i64, limit: usize) -> Option<TimelinePage> {
     let items: Option<Vec<i64>> = list.iter().map(|text| item(text)).collect();
     Some(TimelinePage::from_items(items?, item(mark)?, before, limit))

@@ -1,15 +1,15 @@
-//! What is done to a timeline's list in Redis in one step.
+//! Atomic operations on a timeline's list in Redis, as Lua scripts.
 //!
-//! A list holds items, each once, as 16 hexadecimal digits, the newest first however they came; so
-//! that a page is read without the rest. Last comes one element that says what the list is: `b` and
-//! a token, while somebody builds it, or `m` and the mark above which it is complete. Either ends in
-//! the identity of the server that it was written on ([`IDENTITY`]): on another one the list may have
-//! lost items, and is as good as none. Ids are compared as texts of one width, never as numbers:
-//! Lua's can't hold 64 bits.
+//! A list holds distinct items as 16 hexadecimal digits, newest first whatever the order of arrival, so
+//! that one page can be read on its own. The last element is the list's state: `b` and a token while it
+//! is being built, or `m` and the mark above which it is complete. Either is followed by the identity of
+//! the server that it was written on ([`IDENTITY`]): on another server the list may have lost items, so
+//! it is ignored. Ids are compared as text of fixed width: Lua's numbers can't hold 64 bits.
 
 use crate::redis::{IDENTITY, Script};
 
-/// Finds the first of so many items that is below one: most often the newest, else by halving.
+/// Finds the index of the first of `count` items that is below `item`: usually 0, otherwise by binary
+/// search.
 const FIND: &str = "
 local function item_at(place) return redis.call('LINDEX', KEYS[1], place) end
 local function find_below(item, count)
@@ -23,8 +23,8 @@ local function find_below(item, count)
 end
 ";
 
-/// Gives the items below one, as many as are asked for, and last what the list is; nothing, unless it
-/// is built. Keeps it from expiring. Arguments: the item, the number, the seconds until it expires.
+/// Returns up to a number of items below an item, followed by the list's state; nothing if the list is
+/// not complete. Renews the expiry. Arguments: the item, the number, the seconds until the list expires.
 const READ: &str = "
 local last = item_at(-1)
 if not last or string.sub(last, 1, 1) ~= 'm' then return false end
@@ -38,8 +38,8 @@ if redis.call('TTL', KEYS[1]) < tonumber(ARGV[3]) / 2 then redis.call('EXPIRE', 
 return items
 ";
 
-/// Adds an item where it belongs, if the list is there. When that makes it longer than it may grow,
-/// it goes back to its length. Arguments: the item, the length, and how many items it may grow to.
+/// Inserts an item in order, if the list exists. If that makes the list longer than its maximum, trims
+/// it to its length. Arguments: the item, the length, the maximum.
 const PUSH: &str = "
 local last = item_at(-1)
 if not last then return 0 end
@@ -62,16 +62,16 @@ end
 return 1
 ";
 
-/// Takes an item out of a list. One that is being built may have read it in the shards before it was
-/// deleted: it is dropped. Argument: the item.
+/// Removes an item from a list. A list that is being built is dropped: the build may have read the item
+/// before it was deleted. Argument: the item.
 const REMOVE: &str = "
 local last = redis.call('LINDEX', KEYS[1], -1)
 if last and string.sub(last, 1, 1) == 'b' then return redis.call('DEL', KEYS[1]) end
 return redis.call('LREM', KEYS[1], 0, ARGV[1])
 ";
 
-/// Begins to build a list, unless it is there or being built: gives 1 or 0. One that is not
-/// finished in time vanishes. Arguments: a token, the milliseconds that building may take.
+/// Begins to build a list, unless it exists or is being built. Returns 1 or 0. A build that does not
+/// finish in time expires. Arguments: a token, the milliseconds that the build may take.
 const BEGIN: &str = "
 local last = redis.call('LINDEX', KEYS[1], -1)
 if last and string.sub(last, 18) == identity() then return 0 end
@@ -81,9 +81,9 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 ";
 
-/// Finishes a list that is still being built under this token, with what was pushed meanwhile, and
-/// gives it: the newest of all items above the mark; what there is no room for raises it. Arguments:
-/// the token, the most items kept, the seconds until it expires, the mark, and the items found.
+/// Finishes the build with this token, including the items pushed meanwhile, and returns the list: the
+/// newest items above the mark. If they don't all fit, the mark rises. Arguments: the token, the maximum
+/// number of items, the seconds until the list expires, the mark, and the items found.
 const FINISH: &str = "
 if redis.call('LINDEX', KEYS[1], -1) ~= 'b' .. ARGV[1] .. identity() then return false end
 local items, mark, length = redis.call('LRANGE', KEYS[1], 0, -2), ARGV[4], tonumber(ARGV[2])

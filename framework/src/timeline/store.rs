@@ -6,7 +6,7 @@ use super::redis::Shared;
 use crate::error::Result;
 use crate::redis::Redis;
 
-/// Timelines kept ready, wherever that is.
+/// Timelines kept ready, in either backend.
 pub(crate) struct Store(Backend);
 
 enum Backend {
@@ -15,7 +15,7 @@ enum Backend {
 }
 
 impl Store {
-    /// Of timelines of this length: in Redis, or else in this process within so many bytes.
+    /// Stores timelines of this length in Redis, or else in this process within `cache_bytes`.
     pub(crate) fn new(redis: Option<Redis>, length: usize, cache_bytes: u64) -> Self {
         match redis {
             Some(redis) => Self(Backend::Shared(Shared::new(redis, length))),
@@ -23,8 +23,8 @@ impl Store {
         }
     }
 
-    /// The part of a timeline below `before`. `build` gives the newest items from the shards, at
-    /// most as many as it is told, and is called when the timeline is not ready.
+    /// The part of a timeline below `before`. `build` reads up to the given number of newest items from
+    /// the shards, and is called when the timeline is not ready.
     pub(crate) async fn read(
         &self,
         key: Key,
@@ -49,7 +49,7 @@ impl Store {
         }
     }
 
-    /// Takes an item out of those of these timelines that are ready.
+    /// Removes an item from those of these timelines that are ready.
     pub(crate) async fn remove(&self, timeline: &'static str, owners: &[i64], item: i64) -> Result<()> {
         match &self.0 {
             Backend::Memory(memory) => {
@@ -60,7 +60,7 @@ impl Store {
         }
     }
 
-    /// Drops timelines: the next read of each builds it anew.
+    /// Drops timelines: the next read of each rebuilds it.
     pub(crate) async fn drop_timelines(&self, keys: &[Key]) -> Result<()> {
         match &self.0 {
             Backend::Memory(memory) => {

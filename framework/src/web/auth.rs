@@ -1,5 +1,5 @@
-//! Who asks: the token, a bearer header's or a cookie's, is looked up once a request, before
-//! anything else is done.
+//! Authentication: the session of a bearer token or cookie is looked up once per request, before
+//! anything else.
 
 use std::net::SocketAddr;
 
@@ -16,14 +16,14 @@ use super::{Problem, RateLimits, SessionCookie};
 use crate::access::Viewer;
 use crate::id::Id;
 
-/// In the extensions of a request whose session is a cookie's: a browser adds those by itself, so
-/// such a request may be forged (see [`super::refuse_unproven`]).
+/// Marks a request whose session comes from a cookie. Browsers add cookies on their own, so the request
+/// may be forged (see [`super::refuse_unproven`]).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ByCookie;
 
-/// Middleware: finds the session of the request's token, and counts the request against the limits of all
-/// requests. An invalid bearer token is answered 401, even where none is needed: its owner should learn of
-/// it. Invalid cookies are ignored, so that their owners can log in again.
+/// Middleware: finds the session of the request's token, and counts the request against the limits for
+/// all requests. An invalid bearer token is answered 401 even where none is required, so that its owner
+/// notices. Invalid cookies are ignored, so that their owners can log in again.
 pub async fn authenticate(
     State(sessions): State<Sessions>,
     State(cookie): State<SessionCookie>,
@@ -31,7 +31,7 @@ pub async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Response {
-    // One middleware, as each copies all that is inside it for every request.
+    // One middleware for both, because each layer clones the inner service for every request.
     match identify(&sessions, cookie, &limits, &mut request).await {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
@@ -47,7 +47,7 @@ async fn identify(
     let network = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
     let bearer = bearer(request.headers());
     let by_cookie = cookie.read(request.headers()).map(str::to_owned);
-    // A malformed header counts, too: it may be a guess.
+    // A malformed header counts too: it may be a guess.
     if !matches!(bearer, Ok(None)) || by_cookie.is_some() {
         limits.check_token(network).await?;
     }
@@ -76,8 +76,8 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Authorization<Bearer>>, Problem>
         .map_err(|_| Problem::unauthenticated("The Authorization header must read: Bearer TOKEN."))
 }
 
-/// Extractor: the session of whoever asks; 401 when there is none. As an `Option` it also takes
-/// requests without a token.
+/// Extractor: the session of the request; 401 without one. As an `Option` it also accepts requests
+/// without a token.
 #[derive(Clone, Debug)]
 pub struct SignedIn(pub Session);
 
@@ -87,7 +87,7 @@ impl SignedIn {
         Id::from_raw(self.0.account)
     }
 
-    /// The same as a viewer.
+    /// The account as a viewer.
     pub fn viewer(&self) -> Viewer {
         Viewer::Account(self.0.account)
     }

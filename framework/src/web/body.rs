@@ -1,8 +1,8 @@
 //! Request bodies, bounded in size and in time.
 //!
-//! The size: [`limit`] sets what a route takes, the innermost wins, and the extractors refuse with
-//! 413 (before the first byte if `Content-Length` already says too much). The time: the server
-//! ends every body that comes too slowly, and the extractors answer 408.
+//! Size: [`limit`] sets the maximum of a route, and the innermost one applies. The extractors answer
+//! 413, before the first byte if `Content-Length` is already too large. Time: the server ends every body
+//! that comes too slowly, and the extractors answer 408.
 
 mod delayed_eof;
 mod min_rate;
@@ -24,20 +24,21 @@ use super::problem::Problem;
 pub use min_rate::Stalled;
 pub(crate) use min_rate::{MinRate, MinRateBody, Upload};
 
-/// The largest body in bytes where no [`limit`] says otherwise.
+/// The maximum size of a body in bytes, if no [`limit`] is set.
 pub const DEFAULT_LIMIT_BYTES: usize = 64 * 1024;
 
-/// The largest body in bytes of a route that takes files, where no [`limit`] says otherwise: ten photos
-/// of a phone, with room.
+/// The maximum size of a body in bytes on a route that takes files, if no [`limit`] is set: enough for
+/// ten photos from a phone.
 pub const UPLOAD_LIMIT_BYTES: usize = 64 << 20;
 
 #[derive(Clone, Copy)]
 struct Limit(usize);
 
-/// A layer that lets the routes below it take bodies of up to `bytes`; the innermost one wins, so a
-/// route may raise what the router around it allows. Put one with [`DEFAULT_LIMIT_BYTES`] around all.
+/// A layer that allows bodies of up to `bytes` on the routes below it. The innermost one applies, so a
+/// route may raise the limit of the router around it. Put one with [`DEFAULT_LIMIT_BYTES`] around all
+/// routes.
 ///
-/// It also bounds axum's own extractors, whose refusals are plain text.
+/// It also bounds axum's own extractors, which answer in plain text.
 pub fn limit(bytes: usize) -> MapRequestLayer<impl Fn(Request) -> Request + Clone> {
     MapRequestLayer::new(move |mut request: Request| {
         request.extensions_mut().insert(Limit(bytes));
@@ -46,11 +47,11 @@ pub fn limit(bytes: usize) -> MapRequestLayer<impl Fn(Request) -> Request + Clon
     })
 }
 
-/// The memory that all uploads of a process may hold while they arrive.
+/// The memory that all uploads of a process may use while they arrive.
 #[derive(Clone, Debug)]
 pub struct UploadBudget(Arc<Semaphore>);
 
-/// Mebibytes of all uploads at once, and of one that does not announce its length.
+/// Mebibytes for all uploads together, and for one without `Content-Length`.
 const BUDGET_MIB: usize = 1_024;
 const UNANNOUNCED_MIB: u64 = 64;
 
@@ -60,8 +61,8 @@ impl Default for UploadBudget {
     }
 }
 
-/// Middleware for routes that take large bodies: takes what a request announces from the budget
-/// until its reply is made, and answers 503 when there is not as much left.
+/// Middleware for routes that take large bodies: reserves the announced size from the budget until the
+/// reply is made, and answers 503 if the budget is exhausted.
 pub async fn budgeted(
     State(UploadBudget(budget)): State<UploadBudget>,
     request: Request,
@@ -69,7 +70,7 @@ pub async fn budgeted(
 ) -> Response {
     let announced = request.body().size_hint().upper();
     let mib = announced.map_or(UNANNOUNCED_MIB, |bytes| bytes.div_ceil(1 << 20).max(1));
-    // More than there is at all is the size limit's to refuse.
+    // More than the whole budget is left to the size limit to refuse.
     let mib = mib.min(BUDGET_MIB as u64) as u32;
     match budget.try_acquire_many_owned(mib) {
         Ok(_held) => next.run(request).await,
@@ -77,7 +78,7 @@ pub async fn budgeted(
     }
 }
 
-/// The request with its limit applied to its body; 413 at once if it announces more.
+/// The request with its limit applied to its body; 413 if the announced size is larger.
 fn bounded(mut request: Request) -> Result<Request, Problem> {
     let limit = request.extensions().get().map_or(DEFAULT_LIMIT_BYTES, |Limit(bytes)| *bytes);
     if request.body().size_hint().lower() > limit as u64 {
@@ -96,8 +97,8 @@ fn too_large(limit: usize) -> Problem {
     Problem::too_large(format!("The body is larger than the {size} taken here."))
 }
 
-/// The whole body as bytes, as an extractor. Refuses with 413 over the limit, 408 if it came too
-/// slowly and 400 if it ended early.
+/// Extractor: the whole body as bytes. Answers 413 over the limit, 408 if it came too slowly, and 400 if
+/// it ended early.
 #[derive(Clone, Debug)]
 pub struct BodyBytes(pub Bytes);
 
@@ -111,8 +112,8 @@ impl<S: Send + Sync> FromRequest<S> for BodyBytes {
     }
 }
 
-/// The parts of a form with files, as an extractor: axum's, with problems for refusals. Errors
-/// of its fields become problems by `?`.
+/// Extractor: the parts of a form with files, read one by one with axum's extractor, but with problems
+/// for errors. `?` turns errors of its fields into problems.
 #[derive(Debug)]
 pub struct Multipart(pub axum::extract::Multipart);
 
@@ -137,7 +138,7 @@ impl From<MultipartError> for Problem {
     }
 }
 
-/// Why a body could not be read to its end.
+/// The problem for a body that could not be read to its end.
 fn unread(error: &(dyn StdError + 'static)) -> Problem {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -152,7 +153,7 @@ fn unread(error: &(dyn StdError + 'static)) -> Problem {
     Problem::malformed("The body ended early.")
 }
 
-/// The problem of a body that came too slowly.
+/// The problem for a body that came too slowly.
 pub(crate) fn stalled() -> Problem {
     Problem::timed_out("The body came too slowly; send it again.")
 }
@@ -183,8 +184,8 @@ mod tests {
         assert_eq!(budget.0.available_permits(), 1, "what was taken is given back");
     }
 
-    /// The form's bytes and its end, all at the second poll: between the first one and the handler's
-    /// next look at it, as happens when they arrive on another thread.
+    /// The form's bytes and its end arrive together at the second poll. It happens when they come from
+    /// another thread between the handler's first poll and its next.
     #[tokio::test]
     async fn a_form_that_arrives_whole_between_two_polls_is_read() {
         let mut frames = vec![Frame::data(Bytes::from_static(

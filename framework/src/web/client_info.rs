@@ -1,4 +1,4 @@
-//! Who sends a request, as far as the connection and the headers tell.
+//! The sender of a request, as far as the connection and the headers reveal it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,12 +9,13 @@ use axum::http::request::Parts;
 use super::Problem;
 use crate::error::Error;
 
-/// Extractor: the network address that a request comes from, and what its device says it is.
+/// Extractor: the network address of a request, and the device it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientInfo {
-    /// The other end of the connection.
+    /// The peer address of the connection.
     pub address: IpAddr,
-    /// Its `User-Agent`, for [`Tx::open_session`](crate::shard::Tx::open_session); `unknown` without one.
+    /// The `User-Agent`, for [`Tx::open_session`](crate::shard::Tx::open_session); `unknown` without
+    /// one.
     pub device: String,
 }
 

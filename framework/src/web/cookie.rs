@@ -1,8 +1,8 @@
-//! Cookies: the one that keeps a browser's session, and reading any.
+//! Cookies: the session cookie, and reading any cookie.
 //!
-//! The session's cookie holds the same opaque token as a bearer header. Scripts can't read it, and
-//! where the service is reached over TLS its name begins with `__Host-`: then a browser takes it
-//! only from this very host, over TLS, for all paths, so that no neighbouring host can plant one.
+//! The session cookie holds the same opaque token as a bearer header. Scripts can't read it. If the
+//! service is reached over TLS, its name begins with `__Host-`: browsers accept such a cookie only from
+//! this host, over TLS, for all paths, so that no sibling host can plant one.
 
 use axum::http::header::{COOKIE, HeaderMap, HeaderValue};
 use cookie::time::Duration;
@@ -10,11 +10,11 @@ use cookie::{Cookie, SameSite};
 
 use crate::error::{Error, Result};
 
-/// How long a browser keeps the cookie: 400 days, the most that browsers allow. The session itself
-/// ends when it is closed.
+/// How long a browser keeps the cookie: 400 days, the maximum that browsers allow. The session itself
+/// lasts until it is closed.
 const MAX_AGE: Duration = Duration::days(400);
 
-/// Writes and reads the cookie that keeps a browser's session.
+/// Writes and reads the session cookie.
 ///
 /// ```
 /// use axum::http::{HeaderMap, header::COOKIE};
@@ -33,7 +33,7 @@ pub struct SessionCookie {
 }
 
 impl SessionCookie {
-    /// The cookie of a service that browsers reach at this address; an empty one is plain HTTP.
+    /// The cookie of a service that browsers reach at this address. An empty address means plain HTTP.
     pub fn new(public_url: &str) -> Self {
         Self { secure: public_url.starts_with("https://") }
     }
@@ -42,15 +42,15 @@ impl SessionCookie {
         if self.secure { "__Host-session" } else { "session" }
     }
 
-    /// The `Set-Cookie` value that keeps this token in the browser.
+    /// The `Set-Cookie` value that stores this token in the browser.
     ///
     /// # Errors
-    /// An internal one when the token is no cookie value; tokens of [`super::Sessions`] are.
+    /// Internal, when the token is not a valid cookie value; tokens of [`super::Sessions`] are valid.
     pub fn holding(self, token: &str) -> Result<HeaderValue> {
         self.set(token, MAX_AGE)
     }
 
-    /// The `Set-Cookie` value that makes the browser forget its token.
+    /// The `Set-Cookie` value that deletes the token in the browser.
     ///
     /// # Errors
     /// None.
@@ -65,14 +65,14 @@ impl SessionCookie {
             .map_err(|error| Error::internal("a session's token is no cookie value").because(error))
     }
 
-    /// The token that the browser sent.
+    /// The token sent by the browser.
     pub fn read(self, headers: &HeaderMap) -> Option<&str> {
         read_cookie(headers, self.name()).filter(|token| !token.is_empty())
     }
 }
 
-/// The value of the first cookie of this name, both as they were sent: a name that is decoded could be
-/// `__Host-session` where the browser saw no such prefix.
+/// The value of the first cookie with this name. Neither is decoded: a decoded name could be
+/// `__Host-session` although the browser saw no such prefix.
 pub fn read_cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
     let mut cookies = fields.flat_map(Cookie::split_parse).flatten();

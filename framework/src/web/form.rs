@@ -1,4 +1,4 @@
-//! The fields of an HTML form, as a typed extractor.
+//! Extracts the fields of an HTML form into a type.
 
 use axum::extract::{FromRequest, Request};
 use serde::de::DeserializeOwned;
@@ -8,8 +8,8 @@ use super::body::BodyBytes;
 
 /// The fields of a form that a page sends as `application/x-www-form-urlencoded`.
 ///
-/// Refuses with 415 (another content type), 413 (over the route's limit), 408 (too slow) or 400 (no
-/// such form, or not with these fields).
+/// Answers 415 (another content type), 413 (over the route's limit), 408 (too slow) or 400 (malformed,
+/// or with other fields).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Form<T>(pub T);
 

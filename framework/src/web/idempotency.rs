@@ -1,9 +1,9 @@
-//! `Idempotency-Key`: the same request again has the first one's result, and no second effect.
+//! `Idempotency-Key`: a repeated request gets the first one's result and has no second effect.
 //!
-//! A key belongs to an account. [`Once::write`] notes it in the transaction that makes the effect,
-//! together with the effect's result, so that a repeat finds either both or neither: it gets the result,
-//! and the handler builds its reply from that as the first time. Repeats at the same time wait for the
-//! first.
+//! A key belongs to an account. [`Once::write`] stores it in the transaction that has the effect,
+//! together with the result, so that a repeat finds both or neither. A repeat gets the result, and the
+//! handler builds its reply from it as it did the first time. A concurrent repeat waits for the first
+//! request.
 
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -20,17 +20,17 @@ use super::once::{Key, Once};
 use super::{Form, Json, Problem, SignedIn};
 use crate::shard::Shards;
 
-/// Characters of a key at most.
+/// Maximum length of a key, in characters.
 const KEY_CHARACTERS: usize = 255;
 /// The header that carries the key.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// The parameter of a form's address that carries the key, as forms can send no header.
+/// The query parameter that carries the key, as HTML forms can't send headers.
 const QUERY_KEY: &str = "idempotency_key";
 
-/// Extractor: the key of a request, without the content that it goes with. [`Self::with_content`] makes
-/// a [`Once`] of it. Most handlers take [`Keyed`] instead, or [`Once`] when they read no body.
+/// Extractor: the key of a request, without the content it applies to. [`Self::with_content`] makes a
+/// [`Once`] of it. Most handlers take [`Keyed`] instead, or [`Once`] if they read no body.
 ///
-/// The key comes in the header, or, from a page's form, in the parameter `idempotency_key` of its address.
+/// The key is in the header or, for a page's form, in the query parameter `idempotency_key`.
 #[derive(Clone, Debug)]
 #[must_use = "a key is honoured by the write that is made with it"]
 pub struct IdempotencyKey {
@@ -41,7 +41,7 @@ pub struct IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// A key for a form that makes something, which no other form has.
+    /// A new key for a form that creates something.
     pub fn random() -> String {
         format!("form-{:032x}", rand::random::<u128>())
     }
@@ -51,8 +51,8 @@ impl IdempotencyKey {
         self.key.as_deref()
     }
 
-    /// The key together with what the request says: a repeat has the same parts, such as those of a
-    /// multipart form, or their hashes.
+    /// Combines the key with the request's content. A repeat must have the same parts, such as those of
+    /// a multipart form, or their hashes.
     pub fn with_content<'p>(self, parts: impl IntoIterator<Item = &'p [u8]>) -> Once {
         let (method, path) = &self.operation;
         let content = content_hash(method, path, parts);
@@ -91,8 +91,7 @@ where
     }
 }
 
-/// Documents the header in the OpenAPI document, for operations that honour it:
-/// `params(IdempotencyKey)`.
+/// Adds the header to the OpenAPI document, for operations that honour it: `params(IdempotencyKey)`.
 impl IntoParams for IdempotencyKey {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255));
@@ -108,9 +107,9 @@ impl IntoParams for IdempotencyKey {
     }
 }
 
-/// Extractor: a body, and with it the request's key, which makes the write that follows safe to repeat.
-/// The body is read whole, within the route's limit. Of a [`MultipartForm`](super::MultipartForm) the parts
-/// are compared, not the boundary between them.
+/// Extractor: a body together with the request's key, which makes the following write safe to repeat.
+/// The body is read whole, within the route's limit. For a [`MultipartForm`](super::MultipartForm) the
+/// parts are compared, not the boundary between them.
 ///
 /// ```
 /// use tripod::web::{Json, Keyed};
@@ -122,11 +121,11 @@ impl IntoParams for IdempotencyKey {
 #[derive(Clone, Debug)]
 pub struct Keyed<T>(pub Once, pub T);
 
-/// A body that [`Keyed`] takes. An app's own extractor of a body needs no more than
-/// `impl<S: Send + Sync> KeyedBody<S> for Mine {}`.
+/// A body that [`Keyed`] takes. An app's own body extractor only needs `impl<S: Send + Sync>
+/// KeyedBody<S> for Mine {}`.
 pub trait KeyedBody<S: Send + Sync>: FromRequest<S, Rejection = Problem> {
-    /// Reads the body, and puts the key together with its content. Unless it says otherwise, the content is
-    /// all bytes of the body.
+    /// Reads the body and combines the key with its content. By default, the content is all bytes of the
+    /// body.
     fn from_keyed(
         key: IdempotencyKey,
         request: Request,
@@ -161,8 +160,8 @@ where
     }
 }
 
-/// What a request is, for telling repeats from other requests: its operation and the parts of its
-/// content, each with its length so that no two sequences of parts are alike.
+/// Identifies a request, to tell repeats from other requests: its operation and the parts of its
+/// content. Each part is preceded by its length, so that different sequences of parts differ.
 fn content_hash<'p>(method: &Method, path: &str, parts: impl IntoIterator<Item = &'p [u8]>) -> [u8; 32] {
     let mut hash = Sha256::new();
     let mut add = |part: &[u8]| {
@@ -175,12 +174,12 @@ fn content_hash<'p>(method: &Method, path: &str, parts: impl IntoIterator<Item =
     hash.finalize().into()
 }
 
-/// The SHA-256 of a text, in hex: for keeping what has to be recognised but not read.
+/// The SHA-256 of a text in hex, for values that must be recognised but not readable.
 pub fn hash_text(text: &[u8]) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The key of a request in its header, if it has one.
+/// The key in a request's header, if it has one.
 ///
 /// # Errors
 /// 422 when it is empty, longer than 255 characters, or sent more than once.

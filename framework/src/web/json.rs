@@ -1,7 +1,7 @@
-//! Typed input and output: `Json`, `Query` and `Path`, whose refusals are problems.
+//! Typed input and output: `Json`, `Query` and `Path`, whose errors are problems.
 //!
-//! What does not parse is 400 and says where; what parses and does not fit its type is 422 and
-//! names the field. A refusal never repeats a value that was sent: it may be a password.
+//! Input that does not parse is 400, with the position. Input that parses but does not fit its type is
+//! 422, with the field. A problem never repeats a value from the input: it may be a password.
 
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
@@ -17,10 +17,10 @@ use super::body::BodyBytes;
 use super::problem::Problem;
 use crate::error::{Error, FieldError};
 
-/// A JSON body: of a request as an extractor, of a reply as a response.
+/// A JSON body: an extractor for requests, and a response for replies.
 ///
-/// Refuses with 415 (not JSON by its content type), 413 (over the route's limit), 408 (too slow),
-/// 400 (not JSON) or 422 (JSON that is no `T`, with `errors`).
+/// Answers 415 (the content type is not JSON), 413 (over the route's limit), 408 (too slow), 400 (not
+/// JSON) or 422 (not a `T`, with `errors`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 
@@ -36,7 +36,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// Room for most replies, so that they are not copied from one buffer to the next as they grow.
+/// Enough for most replies, so that their buffer need not grow.
 const EXPECTED_BYTES: usize = 16 << 10;
 
 impl<T: Serialize> IntoResponse for Json<T> {
@@ -63,7 +63,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Parses JSON as an extractor does, for input that comes otherwise, such as a part of a form.
+/// Parses JSON as the extractor does, for input from elsewhere, such as a part of a form.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let value = deserialize(bytes).map_err(|(path, error)| match error.classify() {
         Category::Data => Problem::invalid_fields(vec![field_error(&path, &error.to_string())]),
@@ -72,13 +72,13 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if let Some(marked) = mark_nul(bytes)
         && let Err((field, _)) = deserialize::<T>(&marked)
     {
-        // The words of `TextFields`, which refuses NUL among the others.
+        // The message of `TextFields`, which refuses NUL among other control characters.
         return Err(Problem::invalid(field, "must not contain control characters"));
     }
     Ok(value)
 }
 
-/// The value, or what is wrong with which field.
+/// The value, or the path of the field at fault and its error.
 fn deserialize<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, (String, serde_json::Error)> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json)
@@ -87,15 +87,16 @@ fn deserialize<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, (String, serde_js
     Ok(value)
 }
 
-/// The JSON with bytes that are no UTF-8 in place of each NUL in a string, if it has one. Only strings that
-/// the type reads are decoded, so these bytes are an error in a field that the type knows, and are skipped
-/// in one that it ignores. PostgreSQL can't store NUL, and JSON can write it only as an escape.
+/// Returns the JSON with each NUL in a string replaced by bytes that are not UTF-8, if there is one.
+/// Only strings that the type reads are decoded, so these bytes are an error in a field of the type, and
+/// are skipped in a field that it ignores. PostgreSQL can't store NUL, and JSON can contain it only as
+/// an escape.
 fn mark_nul(json: &[u8]) -> Option<Vec<u8>> {
     const ESCAPE: &[u8] = b"\\u0000";
     let mut marked: Option<Vec<u8>> = None;
     for at in json.windows(ESCAPE.len()).enumerate().filter(|(_, window)| *window == ESCAPE).map(|(at, _)| at)
     {
-        // After another backslash it is text that looks like an escape.
+        // After another backslash this is plain text.
         if json[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 0 {
             marked.get_or_insert_with(|| json.to_vec())[at..at + ESCAPE.len()].fill(0xff);
         }
@@ -115,10 +116,10 @@ fn field_path(path: &serde_path_to_error::Path) -> String {
     if path == "." { String::new() } else { path }
 }
 
-/// Serde's sentence in words that follow the field's name.
+/// Rewrites serde's message so that it follows the field's name.
 pub(super) fn field_error(path: &str, sentence: &str) -> FieldError {
     let sentence = sentence.rsplit_once(" at line ").map_or(sentence, |(sentence, _)| sentence);
-    // What serde says of a field it finds in its parent is about the field itself.
+    // Serde reports a missing field at its parent; here it becomes an error of the field.
     for (start, detail) in [
         ("missing field `", "is required"),
         ("duplicate field `", "is given more than once"),
@@ -138,7 +139,7 @@ pub(super) fn field_error(path: &str, sentence: &str) -> FieldError {
 }
 
 fn in_words(sentence: &str) -> String {
-    // What numbers and booleans say that are parsed from text, as in a query string.
+    // Messages of numbers and booleans that are parsed from text, as in a query string.
     match sentence {
         "invalid digit found in string"
         | "cannot parse integer from empty string"
@@ -166,7 +167,7 @@ fn in_words(sentence: &str) -> String {
     }
 }
 
-/// The query string as a `T`. Refuses with 422 naming the field.
+/// The query string as a `T`. Answers 422, naming the field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Query<T>(pub T);
 
@@ -192,14 +193,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// The name of the path's parameter, where there is one.
+/// The name of the path's parameter, if it has exactly one.
 async fn only_parameter(parts: &mut Parts, state: &(impl Send + Sync)) -> Option<String> {
     let parameters = RawPathParams::from_request_parts(parts, state).await.ok()?;
     let mut names = parameters.iter().map(|(name, _)| name.to_owned());
     names.next().filter(|_| names.next().is_none())
 }
 
-/// The parameters of the path as a `T`. Refuses with 400.
+/// The parameters of the path as a `T`. Answers 400.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Path<T>(pub T);
 
@@ -207,7 +208,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        // No store can hold it, so nothing is at such an address.
+        // No store can hold NUL, so there is nothing at such an address.
         if parts.uri.path().contains("%00") {
             return Err(Problem::malformed("The address contains a NUL character."));
         }

@@ -1,8 +1,8 @@
 //! HTTP: what every app's API has in common, and the server it runs on.
 //!
-//! Errors are problem+json and made here only; lists are pages by keyset; unsafe requests may
-//! carry a key that makes them safe to repeat; who asks is looked up once. `web` knows no entity
-//! and decides nothing about who sees what: that is `access`.
+//! Errors become problem+json here and nowhere else. Lists are keyset pages. An unsafe request may carry
+//! a key that makes it safe to repeat. The session is looked up once per request. `web` knows no entity
+//! and does not decide who sees what: that is `access`.
 
 mod auth;
 pub mod body;

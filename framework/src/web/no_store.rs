@@ -1,10 +1,10 @@
-//! Replies that no cache may keep.
+//! Replies that must not be cached.
 
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 
-/// A reply that carries a secret, such as a token: no cache on its way may keep it.
+/// A reply with a secret, such as a token: no cache along the way may store it.
 #[derive(Clone, Copy, Debug)]
 pub struct NoStore<T>(pub T);
 

@@ -1,8 +1,8 @@
-//! Writes that are made once for a key: the key's row commits with the effect and holds its result.
+//! Writes that happen once per key: the key's row commits with the effect and holds its result.
 //!
-//! Where the effect lives on another shard than the account, the key is noted on the account's shard
-//! first, so that another request under the same key is refused wherever its effect would live. A request
-//! that is refused leaves no key behind.
+//! If the effect lives on another shard than the account, the key is first stored on the account's
+//! shard, so that another request under the same key is refused wherever its effect would live. A
+//! refused request leaves no key behind.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -21,14 +21,15 @@ use crate::shard::{Shards, Tx};
 
 /// How long a key is retained, as the API promises.
 const RETENTION_MS: i64 = 24 * 3_600 * 1_000;
-/// Keys of an account at most, give or take a hundredth.
+/// Maximum number of keys per account, give or take one percent.
 const MAX_KEYS: i64 = 100_000;
-/// Of so many keys one has its account's keys counted, which costs as much as there are.
+/// One in this many keys triggers a count of its account's keys, which takes time proportional to the
+/// count.
 const COUNT_INTERVAL: u16 = 1_024;
-/// Keys that one transaction expires.
+/// Keys deleted per transaction.
 const EXPIRE_BATCH: i64 = 1_000;
 
-/// The keys: on their accounts' shards, and where their effects live.
+/// The original table of keys, which held whole replies; `RESULTS_MIGRATION` replaces it.
 pub(super) const MIGRATION: Migration = || {
     let key = Table::create()
         .table("tripod_idempotency")
@@ -45,8 +46,7 @@ pub(super) const MIGRATION: Migration = || {
     CreateTables::new("m20261122_000006_tripod_idempotency").table(key).boxed()
 };
 
-/// The keys with their effects' results in place of replies, by shard, and with an index by which they
-/// expire.
+/// The table of keys by shard, with the effects' results instead of replies, and an index for expiry.
 pub(super) const RESULTS_MIGRATION: Migration = || {
     let key = Table::create()
         .table("tripod_idempotency_key")
@@ -70,11 +70,11 @@ pub(super) const RESULTS_MIGRATION: Migration = || {
         .boxed()
 };
 
-/// Runs a write at most once for the key of its request, and gives the first result again. Without a key
+/// Runs a write at most once per idempotency key, and returns the first result to repeats. Without a key
 /// it is an ordinary write.
 ///
-/// It is an extractor for requests that say everything by their method and path. A body that is not read
-/// otherwise counts as content, too; [`Keyed`](super::Keyed) gives it together with a body.
+/// As an extractor it suits requests that are fully described by their method and path. A body that is
+/// not read otherwise also counts as content. For requests with a body, use [`Keyed`](super::Keyed).
 ///
 /// ```
 /// use axum::extract::State;
@@ -96,7 +96,7 @@ pub struct Once {
     key: Option<Key>,
 }
 
-/// A key of an account, and what was asked under it.
+/// An account's key and the content it was used with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Key {
     account: i64,
@@ -109,22 +109,22 @@ impl Once {
         Self { shards, key }
     }
 
-    /// For writes without a request, such as a job's: `Once::without_key(&app.shards)`.
+    /// For writes outside a request, such as in a job: `Once::without_key(&app.shards)`.
     pub fn without_key(shards: &Shards) -> Self {
         Self { shards: shards.clone(), key: None }
     }
 
-    /// For a request of this account, with this key and content, without the request.
+    /// Stands in for a request of this account with this key and content.
     #[cfg(any(test, feature = "testing"))]
     pub fn for_testing(shards: Shards, account: i64, key: &str, content: &[u8]) -> Self {
         Self { shards, key: Some(Key::new(account, key.as_bytes(), Sha256::digest(content).into())) }
     }
 
-    /// Runs `work` in one transaction on a shard, as [`Shards::write`] does, unless an earlier request
-    /// with this key and content has done so: then that one's result is given.
+    /// Runs `work` in one transaction on a shard, as [`Shards::write`] does. If an earlier request with
+    /// this key and content has done so, returns that request's result instead.
     ///
-    /// The result is stored as JSON for 24 hours: it is to be an id rather than a whole reply, and no
-    /// secret.
+    /// The result is stored as JSON for 24 hours. It should be an id rather than a whole reply, and must
+    /// not be a secret.
     ///
     /// # Errors
     /// Those of [`Shards::write`]; invalid, when the key was used with other content; limited, when the
@@ -151,7 +151,7 @@ impl Once {
         });
         match result.await {
             Err(error) if home != shard && is_refusal(&error) => {
-                // The request changed nothing, so its key is free for another one.
+                // The request changed nothing, so its key may be reused.
                 let release = self.shards.write(home, move |tx| async move { key.release(&tx).await });
                 if let Err(kept) = release.await {
                     tracing::warn!(error = kept.chain(), "the key of a refused request stays for a day");
@@ -162,9 +162,9 @@ impl Once {
         }
     }
 
-    /// The result of an earlier request with this key and content, or else that of `work`, which comes to
-    /// a [`Self::write`] on this shard: for work that is worth sparing a repeat, such as storing files. Of
-    /// those who do it at the same time in this process, one does.
+    /// Returns the result of an earlier request with this key and content, or else runs `work`, which
+    /// ends with [`Self::write`] on this shard. Use it for expensive work before the write, such as
+    /// storing files. Concurrent repeats in this process run it once.
     ///
     /// # Errors
     /// Those of `work` and of the database; invalid, when the key was used with other content.
@@ -209,7 +209,7 @@ struct StoredKey {
 }
 
 type KeyLock = Arc<tokio::sync::Mutex<()>>;
-/// By account and key.
+/// By account and key hash.
 type KeyLocks = HashMap<(i64, [u8; 32]), KeyLock>;
 
 impl Key {
@@ -217,7 +217,7 @@ impl Key {
         Self { account, key_hash: Sha256::digest(key).into(), content_hash }
     }
 
-    /// The lock of those who work under this key in this process.
+    /// The lock that serializes requests under this key in this process.
     fn lock(&self) -> KeyLock {
         static LOCKS: LazyLock<Mutex<KeyLocks>> = LazyLock::new(Mutex::default);
         let mut locks = LOCKS.lock().unwrap_or_else(|broken| broken.into_inner());
@@ -229,7 +229,7 @@ impl Key {
         vec![(shard.number() as i16).into(), self.account.into(), self.key_hash.to_vec().into()]
     }
 
-    /// Inserts the key, or gives the result that is stored under it.
+    /// Inserts the key, or returns the result stored under it.
     async fn claim(&self, tx: &Tx) -> Result<Option<String>> {
         let now_ms = tx.shards().clock().now_ms() as i64;
         if u16::from_be_bytes([self.key_hash[0], self.key_hash[1]]).is_multiple_of(COUNT_INTERVAL) {
@@ -300,7 +300,7 @@ impl Key {
     }
 }
 
-/// Whether a write that failed so has changed nothing and would fail again.
+/// Whether the write failed with no effect, and would fail again.
 fn is_refusal(error: &Error) -> bool {
     !error.is_unconfirmed() && !error.is_unavailable() && !error.is_overloaded() && !error.is_internal()
 }
@@ -314,8 +314,8 @@ fn decode<R: DeserializeOwned>(result: &str) -> Result<R> {
         .map_err(|error| Error::internal("the stored result of a request can't be read").because(error))
 }
 
-/// Deletes keys that are older than they are retained, on every database; gives their number. They have no
-/// effect any more by then: this makes room.
+/// Deletes keys past their retention from every database; returns how many. Expired keys have no effect
+/// any more, so this only frees space.
 ///
 /// # Errors
 /// Those of the databases.
@@ -341,7 +341,7 @@ pub async fn expire_keys(shards: &Shards) -> Result<u64> {
     Ok(expired)
 }
 
-/// The job that deletes expired keys; every app has it run once an hour.
+/// The job that deletes expired keys; every app runs it hourly.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ExpireKeys {}
 

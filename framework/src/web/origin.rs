@@ -1,10 +1,10 @@
-//! Forged requests: what another site makes a browser send carries the browser's cookies, so an
-//! unsafe request has to come from one of our own pages.
+//! Protection against cross-site request forgery: a request that another site triggers carries the
+//! browser's cookies, so an unsafe request must come from one of our own pages.
 //!
-//! Browsers say where a request comes from: `Sec-Fetch-Site` to trustworthy addresses, and
-//! `Origin` with every unsafe request. No script can forge either, so neither a token in each form
-//! nor state on the server is needed. The rule is that of Go's `http.CrossOriginProtection`
-//! (<https://words.filippo.io/csrf>), stricter where a cookie would act on the API.
+//! Browsers state a request's origin: `Sec-Fetch-Site` to trustworthy addresses, and `Origin` with every
+//! unsafe request. Scripts can't forge either, so no form tokens and no server state are needed. The
+//! rule is the one of Go's `http.CrossOriginProtection` (<https://words.filippo.io/csrf>), but stricter
+//! for cookies on the API.
 
 use axum::extract::Request;
 use axum::http::header::ORIGIN;
@@ -17,11 +17,11 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 use super::Problem;
 use super::auth::ByCookie;
 
-/// The layer that [`refuse_cross_site`] gives.
+/// The layer returned by [`refuse_cross_site`].
 pub type RefuseCrossSite = CsrfLayer<fn(ProtectionError) -> Response>;
 
-/// A layer for pages: refuses an unsafe request that another site made a browser send, also one
-/// without a session, such as a log-in to somebody else's account.
+/// A layer for pages: refuses unsafe requests from other sites. That includes requests without a
+/// session, such as a forged log-in to the attacker's account.
 pub fn refuse_cross_site() -> RefuseCrossSite {
     CsrfLayer::new().with_rejection_response(|_| refusal())
 }
@@ -30,13 +30,14 @@ fn refusal() -> Response {
     Problem::forbidden("This request did not come from one of this service's own pages.").into_response()
 }
 
-/// Middleware for an API: an unsafe request whose session is a cookie's must prove that one of our
-/// own pages sent it. Bearer tokens prove it by themselves: no browser adds them.
+/// Middleware for an API: an unsafe request whose session comes from a cookie must prove that one of our
+/// own pages sent it. A bearer token is proof in itself, as browsers never add one.
 pub async fn refuse_unproven(request: Request, next: Next) -> Response {
     if request.extensions().get::<ByCookie>().is_none() {
         return next.run(request).await;
     }
-    // The layer lets silence pass: no browser of these days is silent. A cookie acts for browsers only.
+    // The layer accepts requests with neither header. Current browsers always send one, and only
+    // browsers should use a cookie.
     if is_unsafe(&request) && is_silent(request.headers()) {
         return refusal();
     }
@@ -49,7 +50,7 @@ fn is_unsafe(request: &Request) -> bool {
     !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// Whether nothing tells where a request comes from.
+/// Whether no header states the request's origin.
 fn is_silent(headers: &HeaderMap) -> bool {
     let says = |name: &str| headers.get(name).is_some_and(|value| !value.is_empty());
     !says("sec-fetch-site") && !says(ORIGIN.as_str())

@@ -1,4 +1,4 @@
-//! Pages of lists: `?limit=&cursor=` in, `{items, next}` out, by keyset.
+//! Pages of lists by keyset: `?limit=&cursor=` in, `{items, next}` out.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -21,14 +21,14 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// Which page of a list is asked for.
+/// The requested page of a list.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
-    /// Items at most.
+    /// Maximum number of items.
     #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<u16>,
-    /// Where to go on: `next` of the page before.
+    /// Where to continue: `next` of the previous page.
     #[param(min_length = 1)]
     cursor: Option<String>,
     #[serde(skip)]
@@ -36,7 +36,7 @@ pub struct PageQuery {
     order: Order,
 }
 
-/// Items a page holds unless asked otherwise, and at most.
+/// The default and the maximum number of items in a page.
 const DEFAULT_LIMIT: u16 = 20;
 const MAX_LIMIT: u16 = 100;
 
@@ -46,22 +46,22 @@ impl PageQuery {
         Self { limit: Some(limit), ..Self::default() }
     }
 
-    /// The same page, of `limit` items unless a number was asked for.
+    /// The same page, with `limit` items unless the request has its own limit.
     #[must_use]
     pub fn or_limit(self, limit: u16) -> Self {
         Self { limit: self.limit.or(Some(limit)), ..self }
     }
 
-    /// The same page of a list that goes from the oldest item to the newest.
+    /// The same page of a list ordered from oldest to newest.
     #[must_use]
     pub fn oldest_first(self) -> Self {
         Self { order: Order::OldestFirst, ..self }
     }
 
-    /// Items at most, 1 to 100.
+    /// The maximum number of items, 1 to 100.
     ///
     /// # Errors
-    /// Invalid, when it is outside.
+    /// Invalid, when the limit is out of range.
     pub fn limit(&self) -> Result<u64> {
         match self.limit.unwrap_or(DEFAULT_LIMIT) {
             limit @ 1..=MAX_LIMIT => Ok(limit.into()),
@@ -69,10 +69,10 @@ impl PageQuery {
         }
     }
 
-    /// The keyset of the page, for lists whose items are all shown.
+    /// The keyset of the page, for lists whose items are all visible.
     ///
     /// # Errors
-    /// Invalid, when the limit or the cursor is not one.
+    /// Invalid, when the limit or the cursor is invalid.
     pub fn keyset<P: Position>(&self) -> Result<Keyset<P>> {
         let after = match &self.cursor {
             None => None,
@@ -86,9 +86,9 @@ impl PageQuery {
         Ok(Keyset { after, limit: self.limit()?, order: self.order })
     }
 
-    /// Fills the page from a list. `list` reads a part of it, `present` makes of each item what is shown
-    /// of it, or `None` where the viewer sees nothing of it; both are called again until the page is full
-    /// or the list ends, however many items are hidden.
+    /// Fills the page from a list. `list` reads a part of it; `present` turns each item into its view,
+    /// or `None` if the viewer may not see it. Both are called repeatedly until the page is full or the
+    /// list ends, however many items are hidden.
     ///
     /// ```
     /// use tripod::id::Id;
@@ -144,35 +144,35 @@ impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
     }
 }
 
-/// The longest part of a list that is read at once.
+/// Maximum length of a part of a list that is read at once.
 const MAX_CHUNK: u64 = 1_000;
 
-/// Fills a page from parts of a list of which not everything is visible.
+/// Fills a page from parts of a list in which some items are not visible.
 #[derive(Debug)]
 pub struct PageBuilder<P, V> {
     items: Vec<V>,
     keyset: Keyset<P>,
-    /// How long the next part is at least: they grow, so that a long stretch of what is not visible is
-    /// passed in a few steps.
+    /// The minimum length of the next part. Parts grow, so that a long run of hidden items is skipped in
+    /// a few steps.
     part: u64,
     has_ended: bool,
 }
 
 impl<P: Position, V> PageBuilder<P, V> {
-    /// The page of this keyset.
+    /// Begins the page of this keyset.
     pub fn new(keyset: Keyset<P>) -> Self {
         Self { items: Vec::new(), keyset, part: 0, has_ended: false }
     }
 
-    /// The part of the list to read next; nothing once the page is done.
+    /// The part of the list to read next; `None` once the page is done.
     pub fn wants(&self) -> Option<Keyset<P>> {
         let missing = self.keyset.limit.saturating_sub(self.items.len() as u64);
         let limit = missing.max(self.part);
         (!self.has_ended && missing > 0).then_some(Keyset { limit, ..self.keyset })
     }
 
-    /// Adds a part: what is shown of each item, with its place, and where the next part begins; nothing
-    /// at the end.
+    /// Adds a part: the position and the view of each item, and where the next part begins, which is
+    /// `None` at the end of the list.
     pub fn add(&mut self, shown: impl IntoIterator<Item = (P, Option<V>)>, next: Option<P>) {
         self.part = (self.part * 4).clamp(20, MAX_CHUNK);
         let mut shown = shown.into_iter().filter_map(|(place, item)| Some((place, item?)));
@@ -188,13 +188,14 @@ impl<P: Position, V> PageBuilder<P, V> {
         self.keyset.after = next;
     }
 
-    /// The page, with the cursor of the next one.
+    /// The finished page, with the cursor of the next one.
     pub fn finish(self) -> Page<V> {
         Page { items: self.items, next: self.keyset.after.filter(|_| !self.has_ended).map(encode) }
     }
 }
 
-/// A cursor is opaque: the numbers of a place, whose count tells lists of different order apart.
+/// Encodes a cursor, which is opaque to clients: the numbers of a position. Their count distinguishes
+/// lists with different orders.
 fn encode(place: impl Position) -> String {
     let bytes: Vec<u8> = place.numbers().into_iter().flat_map(i64::to_be_bytes).collect();
     URL_SAFE_NO_PAD.encode(bytes)
@@ -239,7 +240,7 @@ mod tests {
         assert_eq!(page(None, None).limit().unwrap(), 20);
     }
 
-    /// Walks a list of 1 to 1,000 of which only multiples of 7 are visible.
+    /// Reads all pages of a list of 1 to 1,000 in which only multiples of 7 are visible.
     async fn walk(query: impl Fn(Option<String>) -> PageQuery) -> Vec<i64> {
         let list = |part: Keyset<Id<()>>| async move {
             let all = 1..=1_000;

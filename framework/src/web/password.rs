@@ -1,9 +1,9 @@
-//! Passwords: who knows one gets a session.
+//! Passwords: logging in with one opens a session.
 //!
-//! The hash of an account's password is on its shard, apart from the account's own row, which is cached and
-//! shown. A log-in takes as long for a name that nobody has as for one with another password. A session is
-//! opened in a transaction that has locked the hash: after a password was changed or deleted, no log-in that
-//! began before leaves a session behind.
+//! The hash of an account's password is on the account's shard, apart from the account's row, which is
+//! cached and shown. A log-in takes as long for an unknown name as for a wrong password. A session is
+//! opened in a transaction that has locked the hash: after a password was changed or deleted, no session
+//! from an earlier log-in remains.
 
 use sea_orm::sea_query::{ColumnDef, Table};
 use sea_orm::{ConnectionTrait, DbBackend};
@@ -29,7 +29,7 @@ pub(super) const MIGRATION: Migration = || {
     CreateTables::new("m20261127_000010_tripod_password").table(password).boxed()
 };
 
-/// Passwords of accounts. An account is any row that logs in: only its id is known here.
+/// Passwords of accounts. An account can be any row that logs in; this module only uses its id.
 ///
 /// ```
 /// use tripod::id::Id;
@@ -65,13 +65,13 @@ pub struct Passwords {
     limits: RateLimits,
 }
 
-/// The body of a request that changes a password; see [`Passwords::change`].
+/// The request body to change a password; see [`Passwords::change`].
 #[derive(Deserialize, ToSchema)]
 #[schema(description = "The password until now, and the one from now on.")]
 pub struct PasswordChange {
-    /// The password until now.
+    /// The current password.
     pub current: String,
-    /// The password from now on: 8 to 200 characters.
+    /// The new password: 8 to 200 characters.
     #[schema(min_length = 8, max_length = 200)]
     pub new: String,
 }
@@ -80,14 +80,14 @@ impl Passwords {
     /// Passwords of the accounts on these shards.
     ///
     /// # Errors
-    /// Internal, when hashing does not work.
+    /// Internal, when hashing fails.
     pub fn new(shards: Shards, sessions: Sessions, limits: RateLimits) -> Result<Self> {
         Ok(Self { hasher: Hasher::new()?, shards, sessions, limits })
     }
 
-    /// The hash to store with [`Tx::set_password`]. It takes some 20 ms of a core and 19 MiB, on as many
-    /// threads as there are cores: hash before the transaction. Whether the password is long enough is for
-    /// [`TextFields::password`] to say.
+    /// Hashes a password for [`Tx::set_password`]. Hashing takes about 20 ms of a core and 19 MiB, on as
+    /// many threads as there are cores, so do it before the transaction. Check the password's length
+    /// with [`TextFields::password`].
     ///
     /// # Errors
     /// Internal, when hashing fails.
@@ -95,13 +95,13 @@ impl Passwords {
         self.hasher.hash(password).await
     }
 
-    /// Opens a session of an account for whoever knows its password; gives the account and the session's
-    /// token. `account` is whose `name` it is, and none if it is nobody's: that is answered like a wrong
-    /// password, after as long a time. Attempts are limited by name and by network
+    /// Opens a session for an account if the password is right. Returns the account and the session's
+    /// token. `account` is the account with this `name`, or `None` if there is none, which is answered
+    /// like a wrong password and takes as long. Attempts are limited by name and by network
     /// ([`RequestLimits`](super::RequestLimits)).
     ///
     /// # Errors
-    /// Unauthenticated, when the account is none or the password is another one; limited, after too many
+    /// Unauthenticated, when there is no account or the password is wrong; limited, after too many
     /// attempts; those of the database.
     pub async fn log_in<A: 'static>(
         &self,
@@ -112,7 +112,7 @@ impl Passwords {
     ) -> Result<(Id<A>, String)> {
         let limits = self.limits.of_requests();
         self.limits.check(limits.log_ins_of_network, client.address).await?;
-        // A name is a stranger's text of any length.
+        // A name is untrusted text of any length.
         let key = RateLimitKey::Name(hash_text(name.as_bytes()));
         self.limits.check(limits.log_ins_by_name, key).await?;
         let wrong = || Error::unauthenticated("The name or the password is wrong.");
@@ -129,7 +129,7 @@ impl Passwords {
         Ok((account, token.await?))
     }
 
-    /// Changes the password of whoever is signed in, and closes all other sessions of theirs.
+    /// Changes the password of the signed-in account, and closes its other sessions.
     ///
     /// # Errors
     /// Invalid, naming `current` or `new`; limited, after too many attempts; those of the database.
@@ -155,7 +155,8 @@ impl Passwords {
         change.await
     }
 
-    /// The hash of an account's password. Nobody's is asked for as well, so that it takes as long.
+    /// The hash of an account's password. Without an account it still queries the database, so that it
+    /// takes as long.
     async fn stored(&self, shard: Shard, account: Option<i64>) -> Result<Option<PasswordHash>> {
         const NOBODY: i64 = -1;
         let (reader, sql) =
@@ -167,8 +168,8 @@ impl Passwords {
 }
 
 impl Tx {
-    /// Gives an account, which lives on this shard, a password in place of the one it has, if any. Its
-    /// sessions stay: see [`Self::close_sessions`].
+    /// Sets the password of an account on this shard, replacing the old one, if any. Its sessions stay
+    /// open: see [`Self::close_sessions`].
     ///
     /// # Errors
     /// Internal, when the account is on another shard; those of the database.
@@ -187,20 +188,20 @@ impl Tx {
         Ok(())
     }
 
-    /// Deletes an account's password and closes its sessions: nobody can log in to it any more.
+    /// Deletes an account's password and closes its sessions, so that no one can log in to it any more.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn delete_password<A>(&self, account: Id<A>) -> Result<()> {
         let sql = "DELETE FROM tripod_password WHERE account_id = $1";
         self.connection().execute_raw(statement(self.connection(), sql, [account.into()])).await?;
-        // After it: a log-in that held the password has its session by now.
+        // After the deletion: a log-in that had locked the password has opened its session by now.
         self.close_sessions(account).await
     }
 
-    /// Whether this is still an account's password, which nobody changes until the transaction ends.
+    /// Whether this is still the account's password. If so, it is locked until the transaction ends.
     async fn lock_password<A>(&self, account: Id<A>, verified: &PasswordHash) -> Result<bool> {
-        // The one writer of a file is alone.
+        // SQLite has a single writer, so no lock is needed.
         let lock = match self.connection().get_database_backend() {
             DbBackend::Postgres => " FOR UPDATE",
             _ => "",
@@ -212,7 +213,7 @@ impl Tx {
 }
 
 impl Sessions {
-    /// Closes all of an account's sessions but this one in the transaction.
+    /// Closes all sessions of an account except this one, in the transaction.
     async fn close_others(&self, tx: &Tx, account: i64, this: Id<Session>) -> Result<()> {
         let sql = "DELETE FROM tripod_session WHERE account_id = $1 AND id <> $2 RETURNING id";
         self.delete(tx, sql, [account.into(), this.into()]).await.map(drop)

@@ -1,5 +1,5 @@
-//! RFC 9457 problem details: the one shape of every error reply, and the one place where a
-//! [`crate::Error`] becomes a status code. What caused a 5xx is logged here and never sent.
+//! RFC 9457 problem details: the one format of all error replies, and the one place where a
+//! [`crate::Error`] becomes a status code. The cause of a 5xx is logged here and never sent.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -15,24 +15,24 @@ use crate::error::{Error, FieldError};
 /// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
-/// After how many seconds a client should repeat a request that was refused for lack of a store.
+/// `Retry-After` in seconds for a request that was refused because a store is unavailable.
 const RETRY_SECONDS: u64 = 1;
 
-/// An error reply: what went wrong, as a status, and in sentences for people.
+/// An error reply: a status, and sentences for people.
 ///
 /// Handlers return `Result<_, Problem>`; `?` turns a [`crate::Error`] into one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(description = "An error reply: what went wrong, as a status, and in sentences for people.")]
 pub struct Problem {
-    /// A URI that names the kind of problem; `about:blank` if the status says it all.
+    /// A URI that identifies the kind of problem; `about:blank` if the status is enough.
     #[serde(rename = "type")]
     pub kind: Cow<'static, str>,
-    /// The phrase of the status.
+    /// The reason phrase of the status.
     pub title: Cow<'static, str>,
     /// The HTTP status code.
     #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
-    /// What happened this time, and how to mend it, in a sentence.
+    /// What happened, and how to fix it, in a sentence.
     pub detail: String,
     /// What is wrong with each field of the input; absent if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -59,17 +59,17 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 401: no credentials, or none that are known. Carries `WWW-Authenticate: Bearer`.
+    /// 401: no credentials, or invalid ones. Carries `WWW-Authenticate: Bearer`.
     pub fn unauthenticated(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, detail)
     }
 
-    /// 403: known, and not allowed to.
+    /// 403: authenticated, but not allowed.
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, detail)
     }
 
-    /// 404: absent, or not visible to whoever asks.
+    /// 404: absent, or not visible to the viewer.
     pub fn absent(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
@@ -84,17 +84,17 @@ impl Problem {
         Self::new(StatusCode::REQUEST_TIMEOUT, detail)
     }
 
-    /// 409: what is stored stands against it.
+    /// 409: the request conflicts with stored data.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, detail)
     }
 
-    /// 413: the body is larger than this route takes.
+    /// 413: the body is larger than this route allows.
     pub fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
-    /// 415: the body is of a type that this route does not take.
+    /// 415: this route does not accept the body's type.
     pub fn unsupported(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
     }
@@ -104,12 +104,12 @@ impl Problem {
         Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail)
     }
 
-    /// 422: one field is not acceptable.
+    /// 422: one field is invalid.
     pub fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::invalid_fields(vec![FieldError::new(field, detail)])
     }
 
-    /// 422: several fields are not acceptable.
+    /// 422: several fields are invalid.
     pub fn invalid_fields(errors: Vec<FieldError>) -> Self {
         let sentences: Vec<String> = errors
             .iter()
@@ -120,29 +120,29 @@ impl Problem {
         problem
     }
 
-    /// 429: the client's share is used up; it may come back after `retry_after_seconds`.
+    /// 429: the client has used up its limit; it may retry after `retry_after_seconds`.
     pub fn too_many(retry_after_seconds: u64) -> Self {
         let detail = format!("Too many requests; try again in {retry_after_seconds} s.");
         Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after_seconds)
     }
 
-    /// 503: cannot be done now; worth a new attempt after `retry_after_seconds`.
+    /// 503: not possible now; retry after `retry_after_seconds`.
     pub fn unavailable(retry_after_seconds: u64) -> Self {
         let detail = format!("The service is busy; try again in {retry_after_seconds} s.");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_after_seconds)
     }
 
-    /// 500: a fault of ours. It takes no detail, so that none can leak.
+    /// 500: an internal fault. It takes no detail, so that none can leak.
     pub fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side.")
     }
 
-    /// Its status, for a response.
+    /// The status as a `StatusCode`.
     pub fn status_code(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    /// The same problem with another `type`, for one that clients tell apart by more than its status.
+    /// The same problem with another `type`, if clients need more than the status to tell it apart.
     #[must_use]
     pub fn of_kind(mut self, uri: &'static str) -> Self {
         self.kind = Cow::Borrowed(uri);
@@ -171,7 +171,7 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        // For whoever shows it otherwise than as JSON: a page says it in its own way.
+        // For code that renders the problem in another format, such as a page.
         response.extensions_mut().insert(self);
         response
     }
@@ -222,17 +222,17 @@ impl From<Error> for Problem {
     }
 }
 
-/// The reply to a path that no route has: give it to `Router::fallback`.
+/// The reply for unknown paths: pass it to `Router::fallback`.
 pub async fn fallback() -> Problem {
     Problem::absent("There is nothing at this address.")
 }
 
-/// The reply to a method that a route lacks: give it to `Router::method_not_allowed_fallback`.
+/// The reply for methods that a route lacks: pass it to `Router::method_not_allowed_fallback`.
 pub async fn method_not_allowed() -> Problem {
     Problem::method_not_allowed("This address does not take this method; `Allow` lists those it does.")
 }
 
-/// The reply to a handler's panic: give it to `tower_http`'s `CatchPanicLayer::custom`.
+/// The reply to a handler's panic: pass it to `tower_http`'s `CatchPanicLayer::custom`.
 pub fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let said = panic
         .downcast_ref::<String>()

@@ -1,7 +1,7 @@
-//! Rate limits by account and by network: token buckets, in Redis or else in this process.
+//! Rate limits per account and per network: token buckets, in Redis or else in this process.
 //!
-//! What runs out is answered 429 with the seconds until it is refilled. Bounded: buckets that
-//! have filled up again are forgotten. With Redis away each process counts by itself.
+//! A request over the limit is answered 429 with the seconds until it may be repeated. Memory is
+//! bounded: full buckets are forgotten. If Redis is unavailable, each process counts on its own.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,17 +17,17 @@ use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::redis::{Redis, Script};
 
-/// Buckets of one limit past which the full ones are forgotten.
+/// Number of buckets of one limit above which full ones are removed.
 const BUCKETS: usize = 100_000;
 
-/// So many requests at once, and then as many again, evenly, in each `per`.
+/// Allows `burst` requests at once, and then as many again, evenly spread, in each `per`.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimit {
-    /// Tells its buckets from those of other limits.
+    /// Distinguishes its buckets from other limits' buckets.
     pub name: &'static str,
-    /// Requests at once.
+    /// The capacity of a bucket, in requests.
     pub burst: NonZeroU32,
-    /// The time in which an empty bucket is full again.
+    /// The time in which an empty bucket fills up.
     pub per: Duration,
 }
 
@@ -35,14 +35,14 @@ impl RateLimit {
     /// `burst` requests in `per_seconds`.
     ///
     /// # Panics
-    /// When `burst` is 0; as a constant, while compiling.
+    /// When `burst` is 0; for a constant, at compile time.
     pub const fn new(name: &'static str, burst: u32, per_seconds: u64) -> Self {
         Self { name, burst: NonZeroU32::new(burst).unwrap(), per: Duration::from_secs(per_seconds) }
     }
 }
 
-/// The limits that the framework checks itself; those of an app's own operations are their handlers'. An
-/// app sets them with [`AppBuilder::request_limits`](crate::app::AppBuilder::request_limits).
+/// The limits that the framework itself checks. An app's handlers check the limits of their own
+/// operations. Set them with [`AppBuilder::request_limits`](crate::app::AppBuilder::request_limits).
 ///
 /// ```
 /// use tripod::web::{RateLimit, RequestLimits};
@@ -51,10 +51,10 @@ impl RateLimit {
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLimits {
     /// All requests of one account, or of one network without an account. By default 1,200 a minute: far
-    /// more than people make, and far fewer than a loop does.
+    /// more than people make, and far fewer than a loop makes.
     pub requests: RateLimit,
-    /// Requests with a token, good or made up, of one network: looking it up costs a read. By default
-    /// 6,000 a minute, as many people may share a network.
+    /// Requests from one network with a token, valid or not, because looking it up costs a read. By
+    /// default 6,000 a minute, as many people may share a network.
     pub tokens: RateLimit,
     /// Attempts to log in to one account, from anywhere, or to change its password. By default 20 in ten
     /// minutes.
@@ -74,15 +74,15 @@ impl Default for RequestLimits {
     }
 }
 
-/// Whose bucket is taken from.
+/// The owner of a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RateLimitKey {
     /// A signed-in account.
     Account(i64),
-    /// A network: an IPv4 address, or the first 64 bits of an IPv6 one, which is what one
-    /// customer is given.
+    /// A network: an IPv4 address, or the first 64 bits of an IPv6 address, which is what one customer
+    /// gets.
     Network([u8; 8]),
-    /// A name, such as the one somebody tries to log in with.
+    /// A name, such as the one given to log in.
     Name(String),
 }
 
@@ -104,8 +104,8 @@ impl From<IpAddr> for RateLimitKey {
 }
 
 impl RateLimitKey {
-    /// As part of a key. A name is a stranger's text, and may be a password typed into the wrong
-    /// field, so only its hash is written.
+    /// The key's text in Redis. A name is untrusted text, and may be a password typed into the wrong
+    /// field, so only its hash is stored.
     fn key(&self) -> String {
         match self {
             Self::Account(id) => format!("a{id}"),
@@ -117,10 +117,10 @@ impl RateLimitKey {
 
 type Limiter = DefaultKeyedRateLimiter<RateLimitKey>;
 
-/// The generic cell rate algorithm, which is governor's: a bucket is the time at which it is full
-/// again. Gives the milliseconds until a request may be taken, 0 when it was. In microseconds,
-/// which a number of Lua's holds exactly. Arguments: the time that one request is worth, and the
-/// requests at once.
+/// The generic cell rate algorithm, as in governor: a bucket is stored as the time at which it is full
+/// again. Returns the milliseconds until a request is allowed, or 0 if it was. Times are in
+/// microseconds, which Lua's numbers hold exactly. Arguments: the time that one request costs, and the
+/// burst.
 const TAKE: &str = "
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
@@ -142,12 +142,12 @@ pub struct RateLimits {
 }
 
 impl RateLimits {
-    /// Buckets in Redis, or else in this process. When not `enabled`, nothing is ever refused.
+    /// Keeps buckets in Redis, or else in this process. If not `enabled`, every request is allowed.
     pub fn new(enabled: bool, redis: Option<Redis>) -> Self {
         Self { enabled, redis, limiters: Arc::default(), of_requests: RequestLimits::default() }
     }
 
-    /// The same buckets, with these limits for every request.
+    /// The same buckets, with these limits for all requests.
     #[must_use]
     pub fn with_request_limits(self, of_requests: RequestLimits) -> Self {
         Self { of_requests, ..self }
@@ -160,7 +160,7 @@ impl RateLimits {
     /// Counts one request against a limit.
     ///
     /// # Errors
-    /// Limited, with the seconds until the next one is let through, when the limit is used up.
+    /// Limited, with the seconds until the next request is allowed, when the limit is used up.
     pub async fn check(&self, limit: RateLimit, key: impl Into<RateLimitKey>) -> Result<()> {
         if !self.enabled {
             return Ok(());
@@ -195,7 +195,7 @@ impl RateLimits {
         }
     }
 
-    /// How long until a request may be taken; nothing when Redis can't say.
+    /// How long until a request is allowed; `None` if Redis is unavailable.
     async fn take_shared(&self, limit: RateLimit, key: &RateLimitKey) -> Option<Duration> {
         static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(TAKE));
         let redis = self.redis.as_ref()?;
@@ -206,7 +206,7 @@ impl RateLimits {
         taken.map(Duration::from_millis).ok()
     }
 
-    /// The same, of the bucket in this process.
+    /// Does the same with the bucket in this process.
     fn take_here(&self, limit: RateLimit, key: &RateLimitKey) -> Duration {
         let limiter = self.limiter(limit);
         if limiter.len() > BUCKETS {

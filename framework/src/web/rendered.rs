@@ -1,4 +1,4 @@
-//! A part of replies that is written as JSON once.
+//! A part of replies that is serialized to JSON once.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
-/// A value beside its JSON: a part of many JSON replies, written as JSON once. As the
-/// [view](crate::access::Visible::view) of a cached row, it spares every reply the work of making and
-/// writing the parts that are the same for all viewers. Clones share everything.
+/// A value together with its JSON: a part of many replies, serialized once. As the
+/// [view](crate::access::Visible::view) of a cached row, it saves building and serializing the parts of
+/// replies that are the same for all viewers. Clones share everything.
 ///
-/// It serializes into JSON only, and not inside `#[serde(flatten)]`. In an OpenAPI schema, say what it
-/// holds: `#[schema(value_type = Author)]`.
+/// It serializes to JSON only, and not inside `#[serde(flatten)]`. In an OpenAPI schema, state the type
+/// it holds: `#[schema(value_type = Author)]`.
 ///
 /// ```
 /// use serde::Serialize;
@@ -35,12 +35,12 @@ pub struct Rendered<T>(Arc<Inner<T>>);
 #[derive(Debug)]
 struct Inner<T> {
     value: T,
-    /// Nothing when the value can't be written as JSON: the reply then fails with the reason.
+    /// `None` if the value can't be serialized to JSON: serializing the reply then fails with the reason.
     json: Option<Box<RawValue>>,
 }
 
 impl<T: Serialize> Rendered<T> {
-    /// Writes the value as JSON.
+    /// Serializes the value to JSON.
     pub fn new(value: T) -> Self {
         let json = to_raw_value(&value).ok();
         Self(Arc::new(Inner { value, json }))
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn what_is_no_json_fails_when_it_is_sent() {
-        // A key that is a list can't be one of a JSON object.
+        // A list can't be a key of a JSON object.
         let rendered = Rendered::new(HashMap::from([(vec![1], 2)]));
         assert_eq!(rendered[&vec![1]], 2);
         assert!(serde_json::to_string(&[rendered]).is_err());

@@ -1,7 +1,7 @@
-//! Headers that every reply carries, and one line in the log per request.
+//! Headers that every reply carries, and one log line per request.
 //!
-//! The line never holds a path as it was sent, a query string or a header: those carry tokens and
-//! names. A request id from outside is never trusted, or a client could write into our logs.
+//! The line never contains a path as sent, a query string or a header: those carry tokens and names. A
+//! request id from the client is ignored, so that clients can't write into the log.
 
 use std::time::Instant;
 
@@ -11,10 +11,10 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
 
-/// The header with the request's id.
+/// The header with the request id.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What a reply says unless its handler says otherwise.
+/// Headers that replies have unless the handler sets them.
 const DEFAULTS: [(HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     // Not `no-referrer`: with it browsers send `Origin: null` from our own forms.
@@ -23,11 +23,12 @@ const DEFAULTS: [(HeaderName, &str); 4] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// The random id of a request, in its extensions, its log lines and its reply.
+/// The random id of a request: in its extensions, its log lines and its reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(pub String);
 
-/// The middleware, for `axum::middleware::from_fn`; put it outermost, so that it sees every reply.
+/// The middleware, for `axum::middleware::from_fn`. Make it the outermost layer, so that it covers every
+/// reply.
 pub async fn observe(mut request: Request, next: Next) -> Response {
     let id = format!("{:032x}", rand::random::<u128>());
     request.headers_mut().remove(X_REQUEST_ID);
@@ -49,7 +50,8 @@ fn set_headers(headers: &mut HeaderMap, id: &str) {
     }
 }
 
-/// Writes its line when dropped, so that a request whose client left, or whose time ran out, has one too.
+/// Writes the log line when dropped, so that requests that time out or whose client disconnects are
+/// logged too.
 struct RequestLog {
     started: Instant,
     method: String,
@@ -61,7 +63,7 @@ struct RequestLog {
 impl RequestLog {
     fn begin(request: &Request, id: String) -> Self {
         let method = request.method().as_str();
-        // Methods of any name and length parse; ours have at most seven letters.
+        // A method may parse with any name and length; ours have at most seven letters.
         let method = if method.len() <= 7 { method } else { "other" }.to_owned();
         let path = request.extensions().get().cloned();
         Self { started: Instant::now(), method, path, id, status: None }
@@ -73,7 +75,7 @@ impl Drop for RequestLog {
         tracing::info!(
             method = self.method,
             path = self.path.as_ref().map_or("unmatched", MatchedPath::as_str),
-            // 499 as nginx writes it: the request ended before there was a reply.
+            // 499, as in nginx: the request ended before there was a reply.
             status = self.status.map_or(499, |status| status.as_u16()),
             ms = self.started.elapsed().as_millis() as u64,
             id = self.id,

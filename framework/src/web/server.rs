@@ -1,9 +1,9 @@
-//! The HTTP server: axum's router on hyper, with a bound on everything a client may hold.
+//! The HTTP server: axum's router on hyper, with limits on everything a client may hold.
 //!
-//! Every connection that has no request to answer closes within [`Limits::header_seconds`],
-//! whatever it sends or does not. Every reply that is due is sent before a connection closes, and
-//! what the client still sends is read away meanwhile, or a reset would take the reply with it.
-//! An error of one connection never ends another, nor the server.
+//! A connection without an open request closes within [`Limits::header_seconds`], whatever it sends.
+//! Every pending reply is sent before its connection closes, and what the client still sends meanwhile
+//! is read and discarded: otherwise a reset would destroy the reply. An error of one connection never
+//! affects another one or the server.
 
 mod activity;
 mod connection;
@@ -26,29 +26,32 @@ use tokio_util::task::TaskTracker;
 use crate::error::Result;
 use connection::Connections;
 
-/// What clients may hold, and for how long. Every bound is on.
+/// Limits on what clients may hold, and for how long. None can be turned off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections open at once; one more is told 503 and closed. Each takes a file descriptor.
+    /// Maximum number of open connections; further ones are answered 503 and closed. Each takes a file
+    /// descriptor.
     pub connections: usize,
-    /// Bytes of a request's line and header fields; more is 431. At least 8 KiB.
+    /// Maximum size of a request's line and headers, in bytes; more is answered 431. At least 8 KiB.
     pub header_bytes: usize,
-    /// Header fields of a request; more are 431.
+    /// Maximum number of headers in a request; more are answered 431.
     pub header_count: usize,
-    /// Seconds a connection may stay without a request to answer: until the first head is
-    /// complete, and between the end of a reply and the next complete head.
+    /// How long a connection may be without an open request, in seconds: until the first head is
+    /// complete, and from the end of a reply to the next complete head.
     pub header_seconds: u64,
-    /// Seconds a client may pause in a body, and seconds before the body's rate counts; 408.
+    /// How long a client may pause within a body, and how long before the body's rate counts, in
+    /// seconds; then 408.
     pub body_grace_seconds: u64,
-    /// What a body must have averaged after that, in bytes per second of waiting for it; 408.
+    /// The minimum average rate of a body after that, in bytes per second of waiting for it; below it,
+    /// 408.
     pub body_min_bytes_per_second: u64,
-    /// Seconds from the last byte of a request to its reply's head; 503.
+    /// The time from the last byte of a request to the head of its reply, in seconds; then 503.
     pub response_seconds: u64,
-    /// Seconds a client may take nothing of a reply that is being sent.
+    /// How long a client may read nothing of a reply that is being sent, in seconds.
     pub write_seconds: u64,
-    /// Requests open at once on an HTTP/2 connection.
+    /// Maximum number of open requests per HTTP/2 connection.
     pub streams: u32,
-    /// Seconds that open requests have to finish at shutdown.
+    /// How long open requests may take to finish at shutdown, in seconds.
     pub drain_seconds: u64,
 }
 
@@ -69,20 +72,20 @@ impl Default for Limits {
     }
 }
 
-/// Connections past the limit that are being told so; still more are closed without a word.
+/// Maximum number of connections being answered 503 at once; further ones are closed without a reply.
 const REFUSALS: usize = 256;
 
-/// How long to leave the listener alone when the process or the machine has run out of something.
+/// The pause before accepting again when the process or the machine has run out of a resource.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` to the clients of `listener` until `shutdown` completes; then accepts no more,
-/// closes what is idle, and returns when the open requests have finished or had their time.
+/// Serves `router` to the clients of `listener` until `shutdown` completes. Then it stops accepting,
+/// closes idle connections, and returns when the open requests have finished or timed out.
 ///
-/// HTTP/1.1 and HTTP/2 with prior knowledge. Handlers find the client's address in
+/// It speaks HTTP/1.1, and HTTP/2 with prior knowledge. Handlers get the client's address from
 /// `axum::extract::ConnectInfo<SocketAddr>`.
 ///
 /// # Errors
-/// Only if the limits make no sense; nothing that a client does is an error.
+/// Only when the limits are invalid; nothing that a client does is an error.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -93,7 +96,7 @@ pub async fn serve(
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     let drain = Duration::from_secs(limits.drain_seconds);
     let (draining, ended) = (CancellationToken::new(), CancellationToken::new());
-    // A server that is dropped rather than shut down takes its connections with it.
+    // Dropping the server instead of shutting it down closes its connections.
     let _ended = ended.clone().drop_guard();
     let tasks = TaskTracker::new();
     let connections = Connections::new(router, limits, draining.clone(), ended.clone(), tasks.clone())?;
@@ -132,7 +135,7 @@ pub async fn serve(
         }
     }
 
-    // Whoever the kernel has already accepted believes to be connected: they are served, not reset.
+    // Clients that the kernel has already accepted count as connected: they are served, not reset.
     while let Some(Ok((stream, peer))) = waiting(&listener).await {
         take(stream, peer);
     }
@@ -147,7 +150,7 @@ pub async fn serve(
     Ok(())
 }
 
-/// A connection that waits to be accepted, if there is one now.
+/// The next connection in the accept queue, if there is one.
 async fn waiting(listener: &TcpListener) -> Option<io::Result<(TcpStream, SocketAddr)>> {
     std::future::poll_fn(|cx| match listener.poll_accept(cx) {
         Poll::Ready(accepted) => Poll::Ready(Some(accepted)),
@@ -156,7 +159,7 @@ async fn waiting(listener: &TcpListener) -> Option<io::Result<(TcpStream, Socket
     .await
 }
 
-/// Whether an error of accepting says that a client has already left, which needs no pause.
+/// Whether accepting failed because the client has already left, which needs no pause.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)

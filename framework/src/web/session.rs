@@ -1,12 +1,12 @@
-//! Sessions: opaque tokens that find their own shard, of which only a hash is kept.
+//! Sessions: opaque tokens that locate their own shard. Only a hash of each is stored.
 //!
-//! A token is the session's id and 256 random bits. The id leads to the row, wherever its account
-//! lives; the bits prove the right to it. Reading the database gives nobody a token. Deleting the
-//! row revokes the token everywhere at once.
+//! A token is the session's id and 256 random bits. The id locates the row, wherever its account lives;
+//! the bits prove ownership. Read access to the database yields no tokens. Deleting the row revokes the
+//! token everywhere at once.
 //!
-//! Sessions are cached like rows: a request with a token asks no database, and a session that is closed
-//! is closed within 100 ms in every process. Only with Redis away from whoever closes it may its token
-//! be taken by others for up to a minute.
+//! Sessions are cached like rows: a request with a token needs no database read, and a closed session is
+//! closed within 100 ms in every process. Only if the closing process can't reach Redis may others
+//! accept the token for up to a minute.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,26 +44,26 @@ pub(super) const MIGRATION: Migration = || {
     CreateTables::new("m20261122_000005_tripod_session").table(session).index(of_account).boxed()
 };
 
-/// What tokens begin with, so that a leaked one is recognised for what it is.
+/// The prefix of tokens, so that a leaked one can be recognised.
 const PREFIX: &str = "tri_";
-/// Sessions of an account at most, unless the app says otherwise.
+/// Maximum number of sessions per account, unless the app sets another.
 pub(crate) const DEFAULT_PER_ACCOUNT: u32 = 100;
 const SECRET_BYTES: usize = 32;
-/// How long a session is cached at most, should nobody say that it was closed.
+/// How long a session is cached at most, if no invalidation arrives.
 const TTL: Duration = Duration::from_secs(60);
-/// Raised when [`Stored`] changes its shape.
+/// Increment this when [`Stored`] changes its shape.
 const VERSION: u64 = 1;
-/// Characters kept of what a device says it is.
+/// Maximum length of a device's description, in characters.
 const DEVICE_CHARACTERS: usize = 200;
 
 /// A signed-in device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// Its id, on the account's shard.
+    /// The session's id, on the account's shard.
     pub id: Id<Self>,
     /// The account's id; its type is the app's.
     pub account: i64,
-    /// What the device said it is: its `User-Agent`.
+    /// The device's `User-Agent`.
     pub device: String,
 }
 
@@ -78,7 +78,7 @@ struct Inner {
 }
 
 impl Tx {
-    /// Opens a session of an account in this transaction and gives its token; see [`Sessions::open`].
+    /// Opens a session for an account in this transaction and returns its token; see [`Sessions::open`].
     ///
     /// # Errors
     /// Those of [`Sessions::open`].
@@ -100,16 +100,16 @@ impl Tx {
 struct Stored {
     account: i64,
     device: String,
-    /// In base64.
+    /// Base64.
     secret_hash: String,
 }
 
 impl Sessions {
-    /// The sessions of these shards, through their cache. An account has so many at most; one more closes
-    /// the oldest.
+    /// The sessions of these shards, read through their cache. An account has at most `per_account`; one
+    /// more closes the oldest.
     ///
     /// # Panics
-    /// When they are made twice of the same shards.
+    /// When called twice for the same shards.
     pub fn new(shards: Shards, per_account: u32) -> Self {
         let loaded = shards.clone();
         let config = RegionConfig { name: "tripod.session".to_owned(), version: VERSION, ttl: TTL };
@@ -122,7 +122,7 @@ impl Sessions {
         Self(inner)
     }
 
-    /// Opens a session in the transaction and gives its token, which is never stored: it counts
+    /// Opens a session in the transaction and returns its token, which is not stored. The token is valid
     /// once the transaction has committed.
     ///
     /// # Errors
@@ -135,7 +135,7 @@ impl Sessions {
         let id: Id<Session> = tx
             .insert_raw(sql, |id| vec![id.into(), account.into(), hash.clone().into(), device.clone().into()])
             .await?;
-        // Somebody may have tried a token of this id: that there is none is cached, too.
+        // A guess at this id may have been looked up already: its absence is cached too.
         tx.changes(self.0.stored.changed(id.raw()));
         let oldest = "DELETE FROM tripod_session WHERE account_id = $1 AND id NOT IN \
                       (SELECT id FROM tripod_session WHERE account_id = $1 ORDER BY id DESC LIMIT $2) RETURNING id";
@@ -145,7 +145,7 @@ impl Sessions {
         Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(token)))
     }
 
-    /// The session that a token opens; none when it is malformed, wrong or revoked.
+    /// The session of a token; `None` if the token is malformed, wrong or revoked.
     ///
     /// # Errors
     /// Those of the database.
@@ -157,7 +157,7 @@ impl Sessions {
         Ok(proven.then(|| Session { id, account: stored.account, device: stored.device.clone() }))
     }
 
-    /// Deletes the sessions that `sql` says and gives back.
+    /// Deletes the sessions that `sql` deletes and returns.
     pub(super) async fn delete(
         &self,
         tx: &Tx,
@@ -181,7 +181,7 @@ impl Sessions {
         reader.query_all_raw(statement(reader, sql, [account.into()])).await?.iter().map(session).collect()
     }
 
-    /// Closes one of an account's sessions; tells whether it was open.
+    /// Closes one of an account's sessions; returns whether it was open.
     ///
     /// # Errors
     /// Those of the database.
@@ -190,7 +190,7 @@ impl Sessions {
         self.0
             .shards
             .write(Id::<()>::from_raw(account), move |tx| async move {
-                // Whatever was cached of it: closed is closed.
+                // Invalidate the cached session, too.
                 tx.changes(sessions.0.stored.changed(session.raw()));
                 let sql = "DELETE FROM tripod_session WHERE account_id = $1 AND id = $2 RETURNING id";
                 Ok(sessions.delete(&tx, sql, [account.into(), session.into()]).await? == 1)
@@ -198,7 +198,7 @@ impl Sessions {
             .await
     }
 
-    /// Closes all of an account's sessions in the transaction: its tokens end when it commits.
+    /// Closes all of an account's sessions in the transaction; its tokens become invalid at the commit.
     ///
     /// # Errors
     /// Those of the database.
@@ -208,7 +208,7 @@ impl Sessions {
     }
 }
 
-/// One query a physical database, all at once.
+/// One query per physical database, all at once.
 async fn load(shards: &Shards, ids: Vec<i64>) -> Vec<Batch<Stored>> {
     let ids: Vec<Id<()>> = ids.into_iter().map(Id::from_raw).collect();
     let queries = shards.by_database(&ids).into_iter().map(async |(database, asked)| {
@@ -241,7 +241,8 @@ fn session(row: &sea_orm::QueryResult) -> Result<Session> {
     })
 }
 
-/// The secret has 256 random bits, so a plain hash can't be searched: no salt, no slow hash.
+/// The secret has 256 random bits, so it can't be found by brute force: a plain hash is enough, without
+/// salt.
 fn hash(secret: &[u8; SECRET_BYTES]) -> [u8; 32] {
     Sha256::digest(secret).into()
 }

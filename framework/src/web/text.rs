@@ -1,5 +1,5 @@
-//! What people write: trimmed, in one Unicode form, of a bounded length, and without characters that
-//! are no text.
+//! User text: trimmed, in one Unicode form, bounded in length, and without control characters other than line
+//! breaks and tabs.
 
 use std::ops::RangeInclusive;
 
@@ -7,8 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::error::{Error, FieldError, Result};
 
-/// Reads the text fields of one request, and collects what is wrong with each so that all of it is told
-/// at once.
+/// Reads the text fields of one request and collects their errors, so that all are reported at once.
 ///
 /// ```
 /// use tripod::web::TextFields;
@@ -25,8 +24,8 @@ pub struct TextFields {
 }
 
 impl TextFields {
-    /// A text of several lines: trimmed, in Unicode's form NFC, with so many characters. Line breaks and
-    /// tabs are how people write; other control characters are refused.
+    /// A text of several lines: trimmed, in Unicode form NFC, with a length within `characters`. Line
+    /// breaks and tabs are allowed; other control characters are refused.
     pub fn text(&mut self, field: &str, text: &str, characters: RangeInclusive<usize>) -> String {
         let text: String = text.trim().nfc().collect();
         let count = text.chars().count();
@@ -39,7 +38,7 @@ impl TextFields {
         text
     }
 
-    /// The same, of one line.
+    /// A text like [`Self::text`], but of one line.
     pub fn line(&mut self, field: &str, text: &str, characters: RangeInclusive<usize>) -> String {
         let text = self.text(field, text, characters);
         if text.contains(['\n', '\r']) {
@@ -48,7 +47,7 @@ impl TextFields {
         text
     }
 
-    /// A new password: 8 to 200 characters, of any kind.
+    /// A new password: 8 to 200 characters of any kind.
     pub fn password(&mut self, field: &str, password: &str) {
         let (characters, count) = (8..=200, password.chars().count());
         if !characters.contains(&count) {
@@ -56,15 +55,15 @@ impl TextFields {
         }
     }
 
-    /// Says what is wrong with a field, in words that follow its name.
+    /// Adds an error for a field, in words that follow its name.
     pub fn refuse(&mut self, field: &str, detail: impl Into<String>) {
         self.errors.push(FieldError::new(field, detail));
     }
 
-    /// Whether every field is acceptable.
+    /// Succeeds if every field is valid.
     ///
     /// # Errors
-    /// Invalid, with every field that is not.
+    /// Invalid, with an error for each invalid field.
     pub fn check(self) -> Result<()> {
         if self.errors.is_empty() { Ok(()) } else { Err(Error::invalid_fields(self.errors)) }
     }
@@ -90,7 +89,7 @@ pub fn line_field(field: &str, text: &str, characters: RangeInclusive<usize>) ->
     fields.check().map(|()| text)
 }
 
-/// What is wrong with a text of `count` characters, which are too few or too many.
+/// The error for a text of `count` characters, which is too short or too long.
 fn length(characters: &RangeInclusive<usize>, count: usize) -> String {
     match (*characters.start(), *characters.end()) {
         (1, _) if count == 0 => "must not be empty".to_owned(),

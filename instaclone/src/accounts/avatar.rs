@@ -1,4 +1,4 @@
-//! One's own picture.
+//! Your own picture.
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use crate::posts::Uploader;
 use crate::views::User;
 use crate::visibility::no_account;
 
-/// Puts this picture in the old one's place, whose files a job deletes. A refusal names `field`.
+/// Replaces the account's picture; a job deletes the old files. An error names `field`.
 pub async fn change_avatar(app: &App, me: AccountId, once: &Once, bytes: Bytes, field: &str) -> Result<()> {
     let change = async {
         let processed = app.pictures.process(bytes).await.map_err(|error| error.at_field(field))?;

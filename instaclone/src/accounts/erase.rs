@@ -1,4 +1,4 @@
-//! The job that erases what a deleted account has made.
+//! The job that erases the data of a deleted account.
 
 use serde::{Deserialize, Serialize};
 use tripod::queue::{JobRun, Run};
@@ -8,11 +8,11 @@ use tripod::{App, Job};
 use crate::entity::{AccountId, post};
 use crate::posts;
 
-/// Posts that are erased between two looks at what is left.
+/// Posts erased between two checks of what is left.
 const PAGE: u64 = 100;
 
-/// Erases the posts and the edges of a deleted account. What is left is asked for anew each time, so a
-/// repeat simply goes on. Its comments stay under others' posts, seen by nobody.
+/// Erases the posts and the edges of a deleted account. Each step looks up what is left, so a retry
+/// simply continues. The account's comments stay under others' posts, visible to no one.
 #[derive(Debug, Serialize, Deserialize, Job)]
 #[job(name = "erase_account", retries = 20)]
 pub struct EraseAccount {

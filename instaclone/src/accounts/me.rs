@@ -1,4 +1,4 @@
-//! One's own profile.
+//! Your own profile.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -13,7 +13,7 @@ use crate::entity::{AccountId, credential};
 use crate::views::{self, User};
 use crate::visibility::no_account;
 
-/// What to change; what is left out stays.
+/// The fields to change; omitted fields stay as they are.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ProfileChange {
     /// At most 64 characters.
@@ -22,23 +22,23 @@ pub struct ProfileChange {
     /// At most 150 characters.
     #[schema(max_length = 150)]
     pub bio: Option<String>,
-    /// Private accounts are not available yet: only `false` is taken.
+    /// Private accounts are not available yet: only `false` is accepted.
     pub is_private: Option<bool>,
 }
 
-/// The texts of a profile, as a change left them.
+/// The texts of a profile after a change.
 #[derive(Serialize, Deserialize)]
 pub struct ProfileTexts {
     full_name: String,
     bio: String,
 }
 
-/// One's own profile, as it is at this moment.
+/// The viewer's own profile, up to date.
 pub async fn own(app: &App, me: AccountId) -> Result<User> {
     views::account(app, &app.primary(), Viewer::from(me), me).await
 }
 
-/// Changes one's own profile, and gives its texts as they are now.
+/// Changes the viewer's own profile, and returns its texts after the change.
 pub async fn change_profile(me: AccountId, once: &Once, change: ProfileChange) -> Result<ProfileTexts> {
     let mut fields = TextFields::default();
     let full_name = change.full_name.map(|text| fields.text("full_name", &text, 0..=64));
@@ -58,7 +58,7 @@ pub async fn change_profile(me: AccountId, once: &Once, change: ProfileChange) -
     change.await
 }
 
-/// Deletes an account: it is gone for everybody at once, and a job erases what it made.
+/// Deletes an account: it disappears for everyone at once, and a job erases its data.
 pub async fn delete(app: &App, me: AccountId) -> Result<()> {
     let delete = app.write(me, move |tx| async move {
         let mut avatar = None;
@@ -80,7 +80,7 @@ pub async fn delete(app: &App, me: AccountId) -> Result<()> {
     delete.await
 }
 
-/// Yourself.
+/// Get your profile.
 #[utoipa::path(get, path = "/me", tag = "accounts", operation_id = "getMe", security(("bearer" = [])),
     responses((status = 200, description = "Your profile.", body = User)))]
 pub async fn get_me(State(app): State<App>, me: SignedIn) -> Result<Json<User>> {
@@ -103,7 +103,7 @@ pub async fn update_me(
     Ok(Json(user))
 }
 
-/// Delete your account: it is gone for everybody at once, and what it made is erased.
+/// Delete your account: it disappears for everyone at once, and its data is erased.
 #[utoipa::path(delete, path = "/me", tag = "accounts", operation_id = "deleteMe", security(("bearer" = [])),
     responses((status = 204, description = "Your account is deleted.")))]
 pub async fn delete_me(State(app): State<App>, me: SignedIn) -> Result<StatusCode> {

@@ -1,4 +1,4 @@
-//! Accounts: sign up, log in and out, one's own profile and those of others.
+//! Accounts: signing up, logging in and out, your own profile and other people's.
 
 mod avatar;
 mod erase;

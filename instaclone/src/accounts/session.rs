@@ -1,4 +1,4 @@
-//! Log in, log out, and the devices that are signed in.
+//! Logging in and out, and the signed-in devices.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -30,9 +30,9 @@ pub struct Device {
     pub id: SessionId,
     /// When it logged in.
     pub created_at: DateTime<Utc>,
-    /// What it said it is.
+    /// The `User-Agent` at log-in.
     pub device: String,
-    /// Whether it is the one that asks.
+    /// Whether this request comes from it.
     pub current: bool,
 }
 
@@ -41,7 +41,7 @@ pub async fn log_in_as(app: &App, client: ClientInfo, credentials: Credentials) 
     let read = app.cached();
     let mut fields = TextFields::default();
     let name = username(&mut fields, &credentials.username);
-    // A name that nobody can have is a wrong one, like any other.
+    // A malformed name is answered like an unknown one.
     let account = match fields.check() {
         Ok(()) => by_username(&read, &name).await?.map(|account| account.peek().id),
         Err(_) => None,
@@ -62,7 +62,7 @@ pub async fn devices(app: &App, SignedIn(current): &SignedIn) -> Result<Vec<Devi
     Ok(devices.collect())
 }
 
-/// Closes one of one's own sessions.
+/// Closes one of the account's own sessions.
 pub async fn close(app: &App, SignedIn(current): &SignedIn, id: SessionId) -> Result<()> {
     match app.sessions.close(current.account, id).await? {
         true => Ok(()),

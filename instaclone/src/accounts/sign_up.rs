@@ -17,10 +17,10 @@ use super::users::{SignedInUser, by_username, username};
 use crate::entity::{AccountId, account, credential, username as name_entity};
 use crate::views;
 
-/// New accounts of one network.
+/// New accounts per network.
 const SIGN_UPS: RateLimit = RateLimit::new("sign_up", 10, 3_600);
 
-/// What a new account is made of.
+/// The fields of a new account.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct NewAccount {
     /// 1 to 30 of the characters a-z, 0-9, '.' and '_'; lower-cased.
@@ -29,7 +29,7 @@ pub struct NewAccount {
     /// 8 to 200 characters.
     #[schema(min_length = 8, max_length = 200)]
     pub password: String,
-    /// For recovery; shown to nobody.
+    /// For recovery; never shown.
     #[schema(max_length = 254, format = Email)]
     pub email: Option<String>,
     /// At most 64 characters.
@@ -37,7 +37,7 @@ pub struct NewAccount {
     pub full_name: Option<String>,
 }
 
-/// Signs up. A sign-up whose reply was lost may be sent again under its key.
+/// Signs up. If the reply was lost, the request can be repeated with the same key.
 pub async fn sign_up_as(
     app: &App,
     client: ClientInfo,
@@ -89,7 +89,7 @@ pub async fn sign_up_as(
     Ok(SignedInUser { user, token })
 }
 
-/// The account, its credentials, its password and its user name.
+/// Inserts the account, its credentials, its password and its user name.
 pub async fn claim(
     tx: &Tx,
     name: &str,
@@ -107,8 +107,8 @@ pub async fn claim(
     }
 }
 
-/// The account of a sign-up whose reply was lost and that is sent again under its key. Whoever knows its
-/// password, too, gets a token of their own, as tokens are not kept.
+/// The account of an earlier sign-up with this key, if its reply was lost and the request is repeated.
+/// Tokens are not stored, so a repeat with the right password gets a new one.
 async fn repeated(app: &App, key: Option<&[u8]>, name: &str) -> Result<Option<AccountId>> {
     let read = app.primary();
     let Some(key) = key else { return Ok(None) };
@@ -119,7 +119,7 @@ async fn repeated(app: &App, key: Option<&[u8]>, name: &str) -> Result<Option<Ac
     Ok(credential.filter(|found| same_key(found.peek().sign_up_key.clone())).map(|_| id))
 }
 
-/// Whether it could be an address; only a mail to it can prove that it is one.
+/// Whether the text could be an email address; only an email to it can prove that it is.
 fn is_address(text: &str) -> bool {
     text.split_once('@').is_some_and(|(user, host)| {
         !user.is_empty() && host.contains('.') && !text.contains(char::is_whitespace) && !host.contains('@')

@@ -31,7 +31,7 @@ pub fn username(fields: &mut TextFields, text: &str) -> String {
     name
 }
 
-/// The account of a user name, seen or not.
+/// The account with a user name, visible or not.
 pub(super) async fn by_username(read: &Read, name: &str) -> Result<Option<Unchecked<account::Model>>> {
     match read.find_text::<username::Entity>(name).await? {
         Some(found) => read.find(found.peek().account_id).await,
@@ -39,7 +39,7 @@ pub(super) async fn by_username(read: &Read, name: &str) -> Result<Option<Unchec
     }
 }
 
-/// The person of a user name.
+/// The person with a user name.
 pub async fn with_name(app: &App, viewer: Viewer, name: &str) -> Result<User> {
     let mut fields = TextFields::default();
     let name = username(&mut fields, name);
@@ -49,7 +49,7 @@ pub async fn with_name(app: &App, viewer: Viewer, name: &str) -> Result<User> {
     views::account(app, &read, viewer, account.peek().id).await
 }
 
-/// A person.
+/// Get a person by id.
 #[utoipa::path(get, path = "/users/{id}", tag = "users", operation_id = "getUser",
     params(("id" = AccountId, Path)), security((), ("bearer" = [])),
     responses((status = 200, description = "The person.", body = User)))]
@@ -61,7 +61,7 @@ pub async fn get_user(
     views::account(&app, &app.cached(), viewer, id).await.map(Json)
 }
 
-/// Whom to look for.
+/// The person to look up.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ByName {
@@ -70,7 +70,7 @@ pub struct ByName {
     pub username: String,
 }
 
-/// A person by user name.
+/// Find a person by user name.
 #[utoipa::path(get, path = "/users", tag = "users", operation_id = "findUser", params(ByName),
     security((), ("bearer" = [])),
     responses((status = 200, description = "The person.", body = User),
@@ -94,7 +94,7 @@ mod tests {
             assert_eq!(username(&mut fields, good), good.to_lowercase());
             fields.check().unwrap();
         }
-        // The Kelvin sign lower-cases to k and the dotless i looks like an i: neither is one.
+        // The Kelvin sign lower-cases to k, and the dotless i looks like an i: both must be refused.
         for bad in ["", " ", "a b", "ä", "\u{212A}evin", "kev\u{131}n", "a\0", "a\u{200b}b", &"x".repeat(31)]
         {
             let mut fields = TextFields::default();

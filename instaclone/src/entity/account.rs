@@ -35,15 +35,15 @@ pub struct Model {
 /// An account as the author of an item: the same for every viewer.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Author {
-    /// Its id.
+    /// The account's id.
     pub id: AccountId,
-    /// Its user name.
+    /// The account's user name.
     #[schema(value_type = String)]
     pub username: Arc<str>,
-    /// Its full name; may be empty.
+    /// The account's full name; may be empty.
     #[schema(value_type = String)]
     pub full_name: Arc<str>,
-    /// Its picture, relative to the server unless absolute; null without one.
+    /// The account's picture, relative to the server unless absolute; null without one.
     #[schema(required, value_type = Option<String>)]
     pub avatar_url: Option<Arc<str>>,
 }

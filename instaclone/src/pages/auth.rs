@@ -1,4 +1,4 @@
-//! The way in and out: log in, sign up, log out.
+//! Pages to log in, sign up and log out.
 
 use askama::Template;
 use axum::http::header::SET_COOKIE;
@@ -11,7 +11,7 @@ use super::context::{PageContext, local};
 use super::frame::{FormErrors, page, page_of};
 use crate::accounts::{self, Credentials, NewAccount};
 
-/// Where to go once in.
+/// Where to go after logging in.
 #[derive(Deserialize)]
 pub struct Next {
     next: Option<String>,
@@ -125,7 +125,7 @@ pub async fn log_out(cx: PageContext) -> Result<Response, Problem> {
     leave(&cx.app)
 }
 
-/// To the start, without a session.
+/// Redirects to the start page and deletes the session cookie.
 pub fn leave(app: &App) -> Result<Response, Problem> {
     let cookie = SessionCookie::new(&app.config.public_url).cleared()?;
     Ok(([(SET_COOKIE, cookie)], Redirect::to("/")).into_response())

@@ -1,4 +1,4 @@
-//! Accounts: as authors, and as profiles.
+//! Views of accounts, as authors and as profiles.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -27,7 +27,7 @@ pub async fn authors(
 pub struct User {
     #[serde(flatten)]
     pub author: Author,
-    /// What they say about themselves; may be empty.
+    /// Their description of themselves; may be empty.
     pub bio: String,
     /// Whether only accepted followers see their posts.
     pub is_private: bool,

@@ -1,4 +1,4 @@
-//! Comments, with their authors.
+//! Views of comments, with their authors.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;

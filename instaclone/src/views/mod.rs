@@ -1,5 +1,5 @@
-//! What a viewer sees: accounts, posts and comments, as replies and pages show them. Views are built
-//! from rows that a policy has allowed; each presenter loads a page's facts in a fixed number of
+//! Views: accounts, posts and comments as a viewer sees them, in replies and on pages. They are built
+//! from rows that a policy has allowed. Each presenter loads the data of a page in a fixed number of
 //! queries.
 
 mod account;

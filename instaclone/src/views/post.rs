@@ -1,4 +1,4 @@
-//! Posts: with their authors, their counts, and the viewer's likes and saves.
+//! Views of posts, with their authors, their counts, and the viewer's likes and saves.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -35,7 +35,7 @@ pub struct PostView {
     #[schema(value_type = Vec<PhotoView>)]
     pub photos: Rendered<Vec<PhotoView>>,
     pub counts: PostCounts,
-    /// What you did with it; null if you are not logged in.
+    /// Whether you like and save it; null if you are not logged in.
     #[schema(required)]
     pub viewer: Option<PostViewer>,
 }
@@ -47,7 +47,7 @@ pub struct PostCounts {
     pub comments: i64,
 }
 
-/// What the viewer did with a post.
+/// Whether the viewer likes and saves a post.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PostViewer {
     pub liked: bool,

@@ -1,8 +1,8 @@
-//! Schemas under the names that generated clients show to people.
+//! Schema names that read well in generated clients.
 //!
-//! A generic type's schema holds that of its parameter as a copy, and generators make a type of
-//! their own of each copy (`PagePostItemsInner`). Here each copy becomes a reference to the one
-//! schema that it equals, and `Page_Post` is named as one says it: `PostPage`.
+//! A generic type's schema contains a copy of its parameter's schema, and generators make a separate
+//! type of each copy (`PagePostItemsInner`). Here each copy is replaced by a reference to the schema it
+//! equals, and `Page_Post` is renamed to `PostPage`.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use utoipa::openapi::{Components, Content, Ref, RefOr};
 
 type Schemas = BTreeMap<String, RefOr<Schema>>;
 
-/// Names the components as people would, and makes copies of them references.
+/// Renames the components, and replaces copies of components by references.
 pub(super) fn name_components(components: &mut Components) {
     let known = components.schemas.clone();
     for schema in components.schemas.values_mut() {
@@ -22,7 +22,7 @@ pub(super) fn name_components(components: &mut Components) {
     components.schemas = named.map(|(name, schema)| (in_words(&name), schema)).collect();
 }
 
-/// Follows [`name_components`] in an operation; `known` are the components before it.
+/// Does the same in an operation; `known` are the components before [`name_components`].
 pub(super) fn name_in_operation(operation: &mut Operation, known: &Schemas) {
     let refer_in = |content: &mut RefOr<Content>| {
         if let RefOr::T(content) = content {
@@ -44,7 +44,7 @@ pub(super) fn name_in_operation(operation: &mut Operation, known: &Schemas) {
     }
 }
 
-/// Makes a copy of a component a reference to it, at any depth, and renames references.
+/// Replaces copies of components by references, at any depth, and renames references.
 fn refer(schema: &mut RefOr<Schema>, known: &Schemas) {
     if let RefOr::Ref(to) = schema {
         if let Some((start, name)) = to.ref_location.rsplit_once('/') {
@@ -57,7 +57,7 @@ fn refer(schema: &mut RefOr<Schema>, known: &Schemas) {
     }
 }
 
-/// The schemas that one is made of.
+/// The schemas nested in a schema.
 fn parts(schema: &mut RefOr<Schema>) -> Vec<&mut RefOr<Schema>> {
     let RefOr::T(schema) = schema else { return vec![] };
     match schema {
@@ -75,12 +75,12 @@ fn parts(schema: &mut RefOr<Schema>) -> Vec<&mut RefOr<Schema>> {
         Schema::OneOf(of) => of.items.iter_mut().collect(),
         Schema::AllOf(of) => of.items.iter_mut().collect(),
         Schema::AnyOf(of) => of.items.iter_mut().collect(),
-        // The enum is open: a kind that utoipa adds stays as it is.
+        // The enum is non-exhaustive: kinds that utoipa adds are left as they are.
         _ => vec![],
     }
 }
 
-/// `Page_Post` as one says it: `PostPage`.
+/// Renames `Page_Post` to `PostPage`.
 fn in_words(name: &str) -> String {
     name.rsplit('_').collect()
 }

@@ -1,4 +1,4 @@
-//! A body whose end comes a poll after its last bytes.
+//! A body that ends one poll after its last bytes.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,10 +9,10 @@ use http_body::{Frame, SizeHint};
 
 /// A body that is pending once (and wakes at once) between its last frame and its end.
 ///
-/// multer polls for the first boundary twice in a row and looks at what it has only after the first
-/// of them: a whole form that arrives between the two is refused as incomplete, about once in some
-/// thousand uploads (<https://github.com/rwf2/multer/pull/70>). It does not happen when no single poll
-/// gives both a byte and the end.
+/// multer polls twice for the first boundary, and examines its buffer only after the first poll. A whole
+/// form that arrives between the two is refused as incomplete, about once in some thousand uploads
+/// (<https://github.com/rwf2/multer/pull/70>). That can't happen if no single poll yields both a byte
+/// and the end.
 pub(super) struct DelayedEof {
     inner: Body,
     ended: bool,

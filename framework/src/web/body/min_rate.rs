@@ -1,6 +1,6 @@
-//! How fast a request's body comes, and the end of one that comes too slowly.
+//! Measures the rate of a request's body, and ends a body that comes too slowly.
 //!
-//! Only time spent waiting for the client counts, never the time a handler takes over what came.
+//! Only the time spent waiting for the client counts, not the time the handler takes.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,28 +12,28 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The error of a body that came too slowly.
+/// The error for a body that came too slowly.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the body came too slowly")]
 pub struct Stalled;
 
-/// How fast a body has to come.
+/// The minimum rate of a body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MinRate {
-    /// How long the client may be waited for in one go, and in all before the rate counts.
+    /// The longest wait for the client at a time, and the total wait before the rate counts.
     pub(crate) grace: Duration,
-    /// What it must have sent on average from then on.
+    /// The average rate required after that.
     pub(crate) min_bytes_per_second: u64,
 }
 
 impl MinRate {
-    /// How long a client may have been waited for, after so many bytes.
+    /// The longest total wait for the client after so many bytes.
     fn max_wait(&self, bytes: u64) -> Duration {
         self.grace.max(Duration::from_millis(bytes.saturating_mul(1000) / self.min_bytes_per_second.max(1)))
     }
 }
 
-/// What the server knows of a request's body while a handler has it.
+/// The state of a request's body while a handler has it.
 #[derive(Debug)]
 pub(crate) struct Upload {
     started: Instant,
@@ -43,23 +43,23 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    /// When the last bytes came, or the request if none did.
+    /// When the last bytes came, or the request itself if there were none.
     pub(crate) fn last_byte(&self) -> Instant {
         self.started + Duration::from_millis(self.last_byte_millis.load(Ordering::Relaxed))
     }
 
-    /// Whether it was ended for coming too slowly.
+    /// Whether it was ended because it came too slowly.
     pub(crate) fn has_stalled(&self) -> bool {
         self.stalled.load(Ordering::Relaxed)
     }
 
-    /// Whether there is more that nobody has read.
+    /// Whether it has not been read to its end.
     pub(crate) fn is_unread(&self) -> bool {
         !self.ended.load(Ordering::Relaxed) && !self.has_stalled()
     }
 }
 
-/// A body that fails with [`Stalled`] if its client is slower than its [`MinRate`].
+/// A body that fails with [`Stalled`] if it comes more slowly than its [`MinRate`].
 pub(crate) struct MinRateBody<B> {
     inner: B,
     min_rate: MinRate,
@@ -83,7 +83,7 @@ impl<B: Body> MinRateBody<B> {
         (limited, upload)
     }
 
-    /// Whether the wait that has begun is over its time.
+    /// Whether the current wait has taken too long.
     fn is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
         let left = self.min_rate.max_wait(self.bytes).saturating_sub(self.waited);
         let first = self.waiting_since.is_none();
@@ -150,7 +150,8 @@ mod tests {
 
     const MIN_RATE: MinRate = MinRate { grace: Duration::from_secs(10), min_bytes_per_second: 1000 };
 
-    /// Sends `count` chunks of `bytes`, one each `every`; how many seconds until it ended, and how.
+    /// Sends `count` chunks of `bytes`, one each `every`. Returns the seconds until the end, and the
+    /// outcome.
     async fn send(bytes: usize, count: usize, every: Duration) -> (u64, Result<usize, bool>) {
         let begun = Instant::now();
         let chunks = futures::stream::unfold(0, move |sent| async move {
@@ -165,7 +166,7 @@ mod tests {
         (begun.elapsed().as_secs(), result)
     }
 
-    /// Sends so many bytes at once and then nothing more.
+    /// Sends so many bytes at once and then nothing.
     async fn send_then_stop(bytes: usize) -> (u64, Result<usize, bool>) {
         let begun = Instant::now();
         let frame = Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![0; bytes])));

@@ -1,7 +1,8 @@
-//! What one connection is doing, so that it can be told when it has done nothing for too long.
+//! Tracks what a connection is doing, so that it can be closed after being idle for too long.
 //!
-//! A connection is idle while no request is open, an unfinished head included, and nothing waits
-//! to be written. Whether a socket is alive is not asked here: pings would keep it alive forever.
+//! A connection is idle while no request is open and nothing is waiting to be written. An unfinished head is
+//! not an open request. Whether the socket is alive does not matter: pings would keep a connection open
+//! forever.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::web::body::Upload;
 
-/// The largest piece handed to an HTTP/2 stream at once, in bytes.
+/// The size of the pieces in which data is passed to an HTTP/2 stream, in bytes.
 const PIECE_BYTES: usize = 16 * 1024;
 
 /// Shared by a connection's task, its socket and its requests.
@@ -51,8 +52,8 @@ impl Activity {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request's head is complete; it is open until the result is dropped.
-    /// `upload` is of a request whose rest would follow on this connection, as HTTP/1's does.
+    /// Records a complete request head; the request is open until the result is dropped. Pass `upload`
+    /// if the rest of the body would follow on this connection, as in HTTP/1.
     pub(super) fn open(self: &Arc<Self>, upload: Option<Arc<Upload>>) -> Open {
         let mut state = self.state();
         state.open += 1;
@@ -62,18 +63,18 @@ impl Activity {
         Open(self.clone())
     }
 
-    /// Whether there has been a request at all.
+    /// Whether there has been any request.
     pub(super) fn has_begun(&self) -> bool {
         self.state().requests > 0
     }
 
-    /// Bytes were read: the begin of a head if no request is open.
+    /// Records that bytes were read: the start of a head if no request is open.
     pub(super) fn read(&self) {
         let mut state = self.state();
         state.head_begun |= state.open == 0;
     }
 
-    /// A write went through, or has to wait for the client.
+    /// Records that a write succeeded, or has to wait for the client.
     pub(super) fn wrote(&self, blocked: bool) {
         let mut state = self.state();
         if state.write_blocked && !blocked {
@@ -82,14 +83,14 @@ impl Activity {
         state.write_blocked = blocked;
     }
 
-    /// Whether the client may be sending something that nobody is going to read.
+    /// Whether the client may be sending data that will not be read.
     pub(super) fn has_unread(&self) -> bool {
         let state = self.state();
         state.head_begun || state.upload.as_ref().is_some_and(|upload| upload.is_unread())
     }
 
-    /// When to close the connection if nothing happens until then; `None` while the reply is ours
-    /// to give, or the socket's own time limit counts.
+    /// When to close the connection if nothing happens before. `None` while a reply is being prepared,
+    /// or the socket's own timeout applies.
     pub(super) fn due(&self, idle: Duration, untaken: Duration) -> Option<Instant> {
         let state = self.state();
         if state.open == 0 {
@@ -111,10 +112,10 @@ impl Drop for Open {
     }
 }
 
-/// A reply's body, which keeps its request open until the client has it.
+/// A reply's body, which keeps its request open until the client has received it.
 ///
-/// On HTTP/2 a client that grants no window blocks no write, so it is noticed here: the
-/// body is handed over in pieces, and the next is asked for when the last one could be sent.
+/// On HTTP/2 a client that grants no window blocks no write, so it is detected here: the body is passed
+/// on in pieces, and the next piece is polled once the previous one could be sent.
 pub(super) struct Reply {
     inner: Body,
     open: Open,

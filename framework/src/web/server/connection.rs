@@ -1,4 +1,4 @@
-//! One connection from its first byte to its end, and each of its requests.
+//! One connection from its first byte to its end, with its requests.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -33,21 +33,22 @@ use crate::error::{Error, Result};
 use crate::web::body::{self, MinRate, MinRateBody, Upload};
 use crate::web::problem::{PROBLEM_JSON, Problem};
 
-/// How long a client that is refused may take to read why.
+/// How long a refused client may take to read the reply.
 const REFUSAL: Duration = Duration::from_secs(2);
 
-/// What hyper's buffers take at least, in bytes.
+/// The minimum size of hyper's buffers, in bytes.
 const MIN_HEADER_BYTES: usize = 8 * 1024;
 
-/// An HTTP/2 stream's and connection's windows for bodies, in bytes: what a client can make us hold.
+/// The flow-control windows of an HTTP/2 stream and connection, in bytes: how much body data a client
+/// can make us buffer.
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 
-/// Handlers that may run at once for each connection that may be open: those of HTTP/2's streams,
-/// and those whose client has left.
+/// Concurrent handlers allowed per allowed connection. There may be more handlers than connections: for
+/// HTTP/2 streams, and for clients that have disconnected.
 const HANDLERS_PER_CONNECTION: usize = 2;
 
-/// What all connections share.
+/// State shared by all connections.
 #[derive(Clone)]
 pub(super) struct Connections(Arc<Shared>);
 
@@ -57,9 +58,9 @@ struct Shared {
     http: auto::Builder<TokioExecutor>,
     draining: CancellationToken,
     ended: CancellationToken,
-    /// Handlers that run, also those whose client has left.
+    /// Running handlers, including those whose client has disconnected.
     handlers: TaskTracker,
-    /// Bounds those handlers, as the connections do not.
+    /// Bounds the handlers, as limiting connections does not.
     running: Arc<Semaphore>,
 }
 
@@ -80,7 +81,8 @@ impl Connections {
     /// Serves one connection to its end.
     pub(super) async fn serve(self, stream: TcpStream, peer: SocketAddr) {
         let Shared { limits, http, draining, ended, .. } = &*self.0;
-        // Without it small replies wait for acknowledgements; a dead socket shows on the next read.
+        // Otherwise small replies wait for acknowledgements. An error can be ignored: the next read
+        // reports a dead socket.
         let _ = stream.set_nodelay(true);
         let activity = Activity::new();
         let write = Duration::from_secs(limits.write_seconds);
@@ -107,7 +109,7 @@ impl Connections {
     }
 }
 
-/// Both protocols with our limits.
+/// A hyper builder for both protocols, with our limits.
 fn http(limits: &Limits) -> Result<auto::Builder<TokioExecutor>> {
     let max_list = u32::try_from(limits.header_bytes).ok();
     let Some(max_list) = max_list.filter(|_| limits.header_bytes >= MIN_HEADER_BYTES) else {
@@ -116,9 +118,9 @@ fn http(limits: &Limits) -> Result<auto::Builder<TokioExecutor>> {
     };
     let mut http = auto::Builder::new(TokioExecutor::new());
     let mut http1 = http.http1();
-    // The head has to fit hyper's read buffer, so this bounds it. No timer: `Watch` has it.
+    // The head must fit hyper's read buffer, so this bounds it. No header timer: `Watch` has one.
     http1.max_buf_size(limits.header_bytes);
-    // Other numbers than hyper's default cost it an allocation a request.
+    // Setting a value other than hyper's default costs an allocation per request.
     if limits.header_count != 100 {
         http1.max_headers(limits.header_count);
     }
@@ -129,13 +131,13 @@ fn http(limits: &Limits) -> Result<auto::Builder<TokioExecutor>> {
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_send_buf_size(STREAM_WINDOW_BYTES as usize)
-        // For peers that vanish while a reply is open; `Watch` closes those that are only idle.
+        // Detects peers that vanish during a reply; `Watch` closes idle connections.
         .keep_alive_interval(Duration::from_secs(limits.header_seconds.div_ceil(2)))
         .keep_alive_timeout(Duration::from_secs(limits.header_seconds.div_ceil(2)));
     Ok(http)
 }
 
-/// Answers one request, in time.
+/// Answers one request within the time limit.
 async fn answer(
     shared: &Shared,
     activity: &Arc<Activity>,
@@ -160,7 +162,7 @@ async fn answer(
     };
     let stalled = upload.has_stalled();
     if stalled && !response.status().is_success() {
-        // Whatever the handler made of it; its extractor may not have known why the body failed.
+        // Replaces the handler's reply: its extractor may not have detected why the body failed.
         response = body::stalled().into_response();
     }
     if is_http1 && (stalled || shared.draining.is_cancelled()) {
@@ -169,11 +171,11 @@ async fn answer(
     response.map(|body| Reply::new(body, open, !is_http1))
 }
 
-/// The router's reply, or 503 when it takes longer than it may since the request's last byte.
+/// The router's reply, or 503 if it takes too long after the request's last byte.
 ///
-/// A handler that may have effects is a task of its own: it goes on to its end when its client hangs up
-/// or the time is over, or it would be left off between two of its effects. (Its body ends with the
-/// client.) The handler of a safe method, such as GET, has none; it ends with its client and needs no task.
+/// A handler that may have effects runs in a task of its own, so that a disconnect or a timeout does not
+/// stop it between two effects. (Its request body ends with the connection.) The handler of a safe
+/// method, such as GET, has no effects: it needs no task and ends when its client disconnects.
 async fn in_time(shared: &Shared, request: Request<Body>, upload: &Upload) -> Response<Body> {
     let allowed = Duration::from_secs(shared.limits.response_seconds);
     let method = request.method().clone();
@@ -198,7 +200,7 @@ async fn in_time(shared: &Shared, request: Request<Body>, upload: &Upload) -> Re
     match outcome {
         Some(Ok(Some(Ok(response)))) => response,
         Some(Ok(Some(Err(never)))) => match never {},
-        // The server has given up waiting.
+        // The wait timed out.
         Some(Ok(None)) => Problem::unavailable(1).into_response(),
         Some(Err(error)) => {
             tracing::error!(%method, error, "a handler ended without a reply");
@@ -211,20 +213,20 @@ async fn in_time(shared: &Shared, request: Request<Body>, upload: &Upload) -> Re
     }
 }
 
-/// What `call` gives within the time allowed since the request's last byte; nothing when it takes longer.
+/// The output of `call`, or `None` if it takes longer than allowed after the request's last byte.
 async fn within<C: Future>(allowed: Duration, upload: &Upload, mut call: Pin<&mut C>) -> Option<C::Output> {
     loop {
         let due = upload.last_byte() + allowed;
         match timeout_at(due, call.as_mut()).await {
             Ok(output) => return Some(output),
-            // More of the body has come meanwhile.
+            // More of the body has arrived meanwhile.
             Err(_) if upload.last_byte() + allowed > Instant::now() => {}
             Err(_) => return None,
         }
     }
 }
 
-/// Tells a client that there is no room for its connection, without reading what it wants.
+/// Tells a client that the connection limit is reached, without reading its request.
 pub(super) async fn refuse(mut stream: TcpStream) {
     let problem = Problem::unavailable(1);
     let json = serde_json::to_string(&problem).unwrap_or_default();
@@ -236,11 +238,11 @@ pub(super) async fn refuse(mut stream: TcpStream) {
     let told = async {
         stream.write_all(reply.as_bytes()).await?;
         stream.shutdown().await?;
-        // What it sends is read away, or the reset would overtake the reply.
+        // Input is read and discarded, or a reset would destroy the reply.
         let mut scratch = [0; 4096];
         while stream.read(&mut scratch).await? > 0 {}
         std::io::Result::Ok(())
     };
-    // A client that has left, or never leaves, needs no more of us.
+    // Errors and timeouts don't matter: the connection is being closed anyway.
     let _ = timeout(REFUSAL, told).await;
 }

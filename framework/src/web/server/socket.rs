@@ -1,8 +1,9 @@
-//! A client's socket: it gives up on a client that does not read, and closes without losing the reply.
+//! A client's socket: it times out if the client does not read, and closes without losing the reply.
 //!
-//! The kernel answers bytes that nobody will read with a reset, and a reset throws away what the
-//! client has received but not yet read. So a socket whose client is still sending first ends its
-//! own side and reads the rest away (nginx's lingering close); the connection's idle time bounds it.
+//! The kernel answers bytes that are never read with a reset, and a reset destroys data that the client
+//! has received but not yet read. If the client is still sending, the socket therefore first shuts down
+//! its own side and discards the rest of the input (nginx's lingering close). The connection's idle
+//! limit bounds that.
 
 use std::io;
 use std::pin::Pin;
@@ -17,10 +18,10 @@ use tokio_io_timeout::TimeoutWriter;
 
 use super::activity::Activity;
 
-/// How long a client that is being read away may be silent before it has surely read its reply.
+/// During a lingering close, a client that is silent for this long has surely read its reply.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// Reads of 8 KiB in one turn, so that a fast client cannot keep the task from others.
+/// Reads of 8 KiB per poll, so that a fast client can't starve other tasks.
 const READS_PER_TURN: usize = 32;
 
 pub(super) struct Socket {

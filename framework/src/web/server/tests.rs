@@ -1,4 +1,4 @@
-//! The server against real sockets; limits are seconds long, and tests wait for events.
+//! Tests of the server over real sockets. Limits are seconds long, and tests wait for events.
 
 mod replies;
 mod slow;
@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::web::body::BodyBytes;
 
-/// A server that stops when told, or with its test.
+/// A server that stops on request, or with its test.
 struct Running {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -67,7 +67,7 @@ impl Running {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// Sends this on a connection of its own, and reads until the server closes it.
+    /// Sends this on a new connection, and reads until the server closes it.
     async fn send(&self, request: impl AsRef<[u8]>) -> String {
         let mut stream = self.connect().await;
         stream.write_all(request.as_ref()).await.unwrap();
@@ -79,7 +79,7 @@ impl Running {
     }
 }
 
-/// What comes until the end; "reset" at its end if that was no proper one.
+/// Everything up to the end of the connection; "reset" is appended if it was reset.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let end = stream.read_to_end(&mut bytes).await;

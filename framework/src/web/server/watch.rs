@@ -1,4 +1,4 @@
-//! When a connection ends: by itself, when it is overdue, or soon after the server begins to drain.
+//! When a connection ends: on its own, when it is overdue, or soon after the server begins to drain.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,10 +9,11 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::activity::Activity;
 
-/// How long a connection that was accepted just before shutdown may take to send its request.
+/// How long a connection accepted just before shutdown may take to send its request.
 const REQUEST_GRACE: Duration = Duration::from_secs(1);
 
-/// Drives a connection, closes it when it is overdue, and shuts it down gracefully when the server drains.
+/// Drives a connection, closes it when it is overdue, and shuts it down gracefully when the server
+/// drains.
 pub(super) struct Watch<'a> {
     activity: &'a Activity,
     accepted: Instant,
@@ -24,24 +25,24 @@ pub(super) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// Watches a connection that was accepted now. It may be `idle` for so long, and a reply that
-    /// is being sent over HTTP/2 may wait for the client for as long as a `write`.
+    /// Watches a newly accepted connection. It may be idle for `idle`, and a reply sent over HTTP/2 may
+    /// wait for the client for `write`.
     pub(super) fn new(activity: &'a Activity, idle: Duration, write: Duration) -> Self {
         let accepted = Instant::now();
         Self { activity, accepted, idle, write, draining: false, shutdown_begun: false, timer: None }
     }
 
-    /// Whether the server drains.
+    /// Whether the server is draining.
     pub(super) fn is_draining(&self) -> bool {
         self.draining
     }
 
-    /// The server drains from now on.
+    /// Begins to drain.
     pub(super) fn drain(&mut self) {
         self.draining = true;
     }
 
-    /// Ready when the connection is over, by itself or because it was overdue.
+    /// Ready when the connection has ended, on its own or because it was overdue.
     pub(super) fn poll<C: GracefulConnection>(
         &mut self,
         mut connection: Pin<&mut C>,
@@ -49,7 +50,8 @@ impl<'a> Watch<'a> {
     ) -> Poll<()> {
         loop {
             self.begin_shutdown(connection.as_mut());
-            // An error here is the client's: it left, or sent what is no HTTP and was answered so.
+            // An error here is the client's fault: it disconnected, or sent invalid HTTP and was
+            // answered.
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
@@ -60,8 +62,8 @@ impl<'a> Watch<'a> {
                 return Poll::Pending;
             };
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(Duration::ZERO)));
-            // A timer that is set for earlier stays: while requests come and go, it fires once
-            // in a while instead of being moved each time.
+            // A timer set for an earlier time stays: while requests come and go, it fires occasionally
+            // instead of being reset each time.
             if timer.is_elapsed() || timer.deadline() > due {
                 timer.as_mut().reset(due);
             }
@@ -80,14 +82,14 @@ impl<'a> Watch<'a> {
         due.into_iter().chain(grace).min()
     }
 
-    /// Whether it is time to shut it down: not before a request that may be on its way.
+    /// Whether the connection may be shut down: not while its first request may be on the way.
     fn may_begin_shutdown(&self) -> bool {
         self.draining
             && !self.shutdown_begun
             && (self.activity.has_begun() || self.accepted.elapsed() >= REQUEST_GRACE)
     }
 
-    /// Begins to shut it down, if it is time; whether it has just done so.
+    /// Begins the shutdown if it is due; returns whether it did.
     fn begin_shutdown<C: GracefulConnection>(&mut self, connection: Pin<&mut C>) -> bool {
         let begins = self.may_begin_shutdown();
         if begins {

@@ -1,4 +1,4 @@
-//! What clients get: replies that arrive whole, refusals that can be read, and an orderly end.
+//! Replies arrive whole, refusals can be read, and connections end in order.
 
 use super::*;
 
@@ -14,7 +14,7 @@ async fn a_body_that_nobody_reads_leaves_the_reply_readable() {
             if framing.contains("chunked") {
                 stream.write_all(b"1400000\r\n").await.unwrap();
             }
-            // As a client does that reads nothing before it has sent everything.
+            // Like a client that reads nothing before it has sent everything.
             for _ in 0..20 {
                 stream.write_all(&mib).await.unwrap();
             }

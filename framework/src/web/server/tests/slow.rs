@@ -1,4 +1,5 @@
-//! Clients that are too slow, or silent: each is gone in time, and told why if it asked for something.
+//! Clients that are too slow or silent: each is disconnected in time, with an error if it sent a
+//! request.
 
 use futures::future::join_all;
 
@@ -6,7 +7,7 @@ use super::*;
 
 const H2_PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
-/// A request by HTTP/2 with prior knowledge, from a client that grants no more than the first window.
+/// An HTTP/2 request with prior knowledge, from a client that grants no more than the first window.
 fn http2_get(path: &str) -> Vec<u8> {
     // Indexed fields of HPACK's static table: GET, http, then :path and :authority as literals.
     let fields = [b"\x82\x86\x04", &[path.len() as u8][..], path.as_bytes(), b"\x01\x01a"].concat();
@@ -14,7 +15,7 @@ fn http2_get(path: &str) -> Vec<u8> {
     [H2_PREFACE.as_bytes(), &frame].concat()
 }
 
-/// Sends a byte now and then until the server has had enough; what it said.
+/// Sends a byte now and then until the server closes; returns the time and the reply.
 async fn trickle(mut stream: TcpStream, start: &str) -> (Duration, String) {
     let begun = Instant::now();
     let _ = stream.write_all(start.as_bytes()).await;
@@ -71,7 +72,7 @@ async fn a_reader_that_does_not_read_is_dropped() {
     let server = start(short()).await;
     let mut stream = server.connect().await;
     stream.write_all(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
-    // The server's end is gone when its side of the socket refuses what is written to it.
+    // The server's end is closed once writes to it fail.
     let begun = Instant::now();
     while stream.write_all(b"x").await.is_ok() {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -82,12 +83,12 @@ async fn a_reader_that_does_not_read_is_dropped() {
 
 #[tokio::test]
 async fn an_http2_client_that_grants_no_window_is_dropped() {
-    // So long that the server's own pings, which nobody answers here, end nothing.
+    // So long that the server's own pings, which get no answer here, time out nothing.
     let server = start(Limits { header_seconds: 30, ..short() }).await;
     let mut stream = server.connect().await;
     stream.write_all(&http2_get("/large")).await.unwrap();
     let begun = Instant::now();
-    // Pings show that the client lives, which must not help it.
+    // Pings show that the client is alive, but must not keep the connection open.
     let ping = b"\0\0\x08\x06\0\0\0\0\0........";
     while stream.write_all(ping).await.is_ok() {
         tokio::time::sleep(Duration::from_millis(50)).await;
