@@ -73,7 +73,7 @@ pub struct Services {
     pub sessions: Sessions,
     /// Rate limits.
     pub limits: RateLimits,
-    /// Passwords, and logging in with one.
+    /// Passwords and log-ins.
     pub passwords: Passwords,
     /// Cancelled when the process is told to stop: what takes long should end then.
     pub shutdown: CancellationToken,
@@ -134,10 +134,10 @@ impl<S> App<S> {
         self.graph.disconnect::<E>(from, to).await
     }
 
-    /// Stores a picture, with what it shows, for a row on this shard; see [`Uploads::store_pictures`].
+    /// Stores a picture, with its text alternative, for a row on this shard; see [`Uploads::store_pictures`].
     ///
     /// # Errors
-    /// Those of [`Uploads::store_pictures`].
+    /// As for [`Uploads::store_pictures`].
     pub async fn store_picture(
         &self,
         shard: impl Into<Shard>,

@@ -17,7 +17,7 @@ use super::placeholder;
 use super::resize::{resize, resize_gray};
 use crate::error::{Error, Result};
 
-/// The widths of renditions in pixels unless an app says others, largest first: a phone's full width at
+/// The widths of renditions in pixels unless an app sets others, largest first: a phone's full width at
 /// three pixels a point, a grid of two columns, and a grid of three.
 pub const DEFAULT_WIDTHS: [u32; 3] = [1080, 640, 320];
 

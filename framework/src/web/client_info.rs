@@ -1,4 +1,4 @@
-//! Who sends a request, as far as the connection and the headers tell.
+//! The client of a request, as far as the connection and the headers show.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,10 +9,10 @@ use axum::http::request::Parts;
 use super::Problem;
 use crate::error::Error;
 
-/// Extractor: the network address that a request comes from, and what its device says it is.
+/// Extractor of the network address that a request comes from, and of the device it claims to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientInfo {
-    /// The other end of the connection.
+    /// The address of the other end of the connection.
     pub address: IpAddr,
     /// Its `User-Agent`, for [`Tx::open_session`](crate::shard::Tx::open_session); `unknown` without one.
     pub device: String,

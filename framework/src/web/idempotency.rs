@@ -28,7 +28,7 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const QUERY_KEY: &str = "idempotency_key";
 
 /// Extractor: the key of a request, without the content that it goes with. [`Self::with_content`] makes
-/// a [`Once`] of it. Most handlers take [`Keyed`] instead, or [`Once`] when they read no body.
+/// a [`Once`] of it. Most handlers take [`Keyed`] instead, or [`Once`] if they read no body.
 ///
 /// The key comes in the header, or, from a page's form, in the parameter `idempotency_key` of its address.
 #[derive(Clone, Debug)]
@@ -109,8 +109,8 @@ impl IntoParams for IdempotencyKey {
 }
 
 /// Extractor: a body, and with it the request's key, which makes the write that follows safe to repeat.
-/// The body is read whole, within the route's limit. Of a [`MultipartForm`](super::MultipartForm) the parts
-/// are compared, not the boundary between them.
+/// The body is read whole, within the route's limit. For a [`MultipartForm`](super::MultipartForm) the
+/// parts are compared, not the boundary between them.
 ///
 /// ```
 /// use tripod::web::{Json, Keyed};
@@ -122,11 +122,10 @@ impl IntoParams for IdempotencyKey {
 #[derive(Clone, Debug)]
 pub struct Keyed<T>(pub Once, pub T);
 
-/// A body that [`Keyed`] takes. An app's own extractor of a body needs no more than
+/// A body that [`Keyed`] can extract. For an app's own body extractor, an empty impl is enough:
 /// `impl<S: Send + Sync> KeyedBody<S> for Mine {}`.
 pub trait KeyedBody<S: Send + Sync>: FromRequest<S, Rejection = Problem> {
-    /// Reads the body, and puts the key together with its content. Unless it says otherwise, the content is
-    /// all bytes of the body.
+    /// Reads the body, and combines the key with its content: by default all bytes of the body.
     fn from_keyed(
         key: IdempotencyKey,
         request: Request,

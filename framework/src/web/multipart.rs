@@ -1,8 +1,7 @@
 //! Forms with files, as a typed extractor: the parts of `multipart/form-data` become a struct's fields.
 //!
-//! A form is read whole, within its route's limit, and then deserialised like JSON: what is wrong with a
-//! field is said of that field. No name of a file and no content type is looked at, as both are only what
-//! the sender says.
+//! A form is read whole, within its route's limit, and then deserialised like JSON: errors name the field
+//! at fault. File names and content types are ignored, because both are only claims of the sender.
 
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
@@ -14,11 +13,11 @@ use super::body::{DEFAULT_LIMIT_BYTES, Multipart};
 use super::json::field_error;
 use super::{IdempotencyKey, KeyedBody, Once, Problem};
 
-/// Parts of a form at most.
+/// Maximum parts in a form.
 const MOST_PARTS: usize = 100;
 
-/// The fields of a form with files, which a client sends as `multipart/form-data`. A route that takes it
-/// belongs to [`AppBuilder::uploads`](crate::app::AppBuilder::uploads), or its bodies are small.
+/// The fields of a form with files, sent as `multipart/form-data`. Register its route with
+/// [`AppBuilder::uploads`](crate::app::AppBuilder::uploads), unless its bodies are small.
 ///
 /// ```
 /// use axum::body::Bytes;
@@ -40,16 +39,16 @@ const MOST_PARTS: usize = 100;
 /// }
 /// ```
 ///
-/// - [`Bytes`] is a file, which may be of any type: give it to
-///   [`Processor::process`](crate::media::Processor::process). A file field for which nothing was chosen is
-///   missing.
-/// - Text has at most 64 KiB. What else it must be is for [`TextFields`](super::TextFields) to say.
-/// - A `Vec` takes a part that may be repeated; any other field is sent once.
-/// - An `Option` is `None` where the part is missing or empty, as browsers send all fields of a form.
-/// - A `bool` is a checkbox: `on` or `true`. Give it `#[serde(default)]`, as browsers leave out those that
-///   are not checked.
+/// - [`Bytes`] is a file of any type; check it with
+///   [`Processor::process`](crate::media::Processor::process). A file field is missing if no file was
+///   chosen.
+/// - Text has at most 64 KiB. Check it further with [`TextFields`](super::TextFields).
+/// - A `Vec` takes a part that may be repeated; any other field must be sent only once.
+/// - An `Option` is `None` if the part is missing or empty, because browsers send all fields of a form.
+/// - A `bool` is a checkbox: `on` or `true`. Give it `#[serde(default)]`, because browsers leave out
+///   checkboxes that are not checked.
 ///
-/// Refuses with 415 (another content type), 413 (over the route's limit), 408 (too slow), 400 (no such
+/// Refuses with 415 (another content type), 413 (over the route's limit), 408 (too slow), 400 (not a valid
 /// form, or text that is not UTF-8) or 422 (fields that do not fit `T`, with `errors`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MultipartForm<T>(pub T);
@@ -63,7 +62,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for MultipartForm<T> {
 }
 
 impl<T: DeserializeOwned, S: Send + Sync> KeyedBody<S> for MultipartForm<T> {
-    /// The content is the parts: each time that a form is sent, the boundary between them is another one.
+    /// The content is the parts without the boundary between them, which differs each time a form is sent.
     async fn from_keyed(key: IdempotencyKey, request: Request, _: &S) -> Result<(Once, Self), Problem> {
         let FormParts(parts) = FormParts::read(request).await?;
         let once = key.with_content(parts.iter().flat_map(|(name, bytes)| [name.as_bytes(), bytes]));
@@ -71,7 +70,7 @@ impl<T: DeserializeOwned, S: Send + Sync> KeyedBody<S> for MultipartForm<T> {
     }
 }
 
-/// The parts of a form, in their order: names and contents.
+/// The parts of a form, in order: names and contents.
 struct FormParts(Vec<(String, Bytes)>);
 
 impl FormParts {
@@ -85,7 +84,7 @@ impl FormParts {
             let name = part.name().unwrap_or_default().to_owned();
             let is_unnamed = part.file_name() == Some("");
             let bytes = part.bytes().await?;
-            // So browsers say that no file was chosen.
+            // Browsers send this if no file was chosen.
             if !(is_unnamed && bytes.is_empty()) {
                 parts.push((name, bytes));
             }
@@ -112,7 +111,7 @@ impl FormParts {
     }
 }
 
-/// All parts of one name; at least one.
+/// All parts with the same name; at least one.
 struct Field(Vec<Bytes>);
 
 impl Field {
@@ -132,7 +131,7 @@ impl Field {
     }
 }
 
-/// What is wrong with a field.
+/// Why a field was refused.
 #[derive(Debug, thiserror::Error)]
 enum Fault {
     #[error("is not UTF-8")]
@@ -155,7 +154,7 @@ impl<'de> IntoDeserializer<'de, Fault> for Field {
     }
 }
 
-/// Numbers are parsed from their text.
+/// Parses numbers from their text.
 macro_rules! parsed {
     ($($method:ident => $visit:ident,)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -207,7 +206,7 @@ impl<'de> Deserializer<'de> for Field {
         self.deserialize_byte_buf(visitor)
     }
 
-    /// Without a copy: nobody else holds the part.
+    /// Takes the part without copying it: no one else holds it.
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         visitor.visit_byte_buf(self.only()?.into())
     }

@@ -73,8 +73,8 @@ pub(super) const RESULTS_MIGRATION: Migration = || {
 /// Runs a write at most once for the key of its request, and gives the first result again. Without a key
 /// it is an ordinary write.
 ///
-/// It is an extractor for requests that say everything by their method and path. A body that is not read
-/// otherwise counts as content, too; [`Keyed`](super::Keyed) gives it together with a body.
+/// It is an extractor for requests that are fully described by their method and path. An unread body counts
+/// as content, too; [`Keyed`](super::Keyed) extracts it together with a body.
 ///
 /// ```
 /// use axum::extract::State;
@@ -82,9 +82,9 @@ pub(super) const RESULTS_MIGRATION: Migration = || {
 /// use tripod::web::{Once, Path, SignedIn};
 /// # use tripod::{id::Id, testing::note};
 /// async fn delete_note(me: SignedIn, Path(id): Path<Id<note::Entity>>, once: Once) -> tripod::Result<()> {
-///     // A repeat finds no note, and is answered as the first request was.
+///     // A repeat finds no note, and gets the same response as the first request.
 ///     let delete = async {
-///         // ... whether it is one's own ...
+///         // ... check that the note is the account's own ...
 ///         once.write(id, move |tx| async move { tx.delete(id).await.map(drop) }).await
 ///     };
 ///     once.earlier_or(id, delete).await

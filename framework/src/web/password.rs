@@ -1,9 +1,9 @@
-//! Passwords: who knows one gets a session.
+//! Passwords: stored, checked and changed; logging in with one opens a session.
 //!
-//! The hash of an account's password is on its shard, apart from the account's own row, which is cached and
-//! shown. A log-in takes as long for a name that nobody has as for one with another password. A session is
-//! opened in a transaction that has locked the hash: after a password was changed or deleted, no log-in that
-//! began before leaves a session behind.
+//! The hash of an account's password is on the account's shard, separate from the account's own row, which
+//! is cached and shown. A log-in with an unknown name takes as long as one with a wrong password. A session
+//! is opened in a transaction that locks the hash: once a password is changed or deleted, a log-in that
+//! began earlier can't leave a session behind.
 
 use sea_orm::sea_query::{ColumnDef, Table};
 use sea_orm::{ConnectionTrait, DbBackend};
@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::id::{Id, Shard};
 use crate::shard::{Shards, Tx};
 
-/// The passwords, on their accounts' shards.
+/// The table of passwords, on their accounts' shards.
 pub(super) const MIGRATION: Migration = || {
     let password = Table::create()
         .table("tripod_password")
@@ -29,7 +29,7 @@ pub(super) const MIGRATION: Migration = || {
     CreateTables::new("m20261127_000010_tripod_password").table(password).boxed()
 };
 
-/// Passwords of accounts. An account is any row that logs in: only its id is known here.
+/// The passwords of accounts. An account is any row that can log in; only its id is known here.
 ///
 /// ```
 /// use tripod::id::Id;
@@ -69,40 +69,40 @@ pub struct Passwords {
 #[derive(Deserialize, ToSchema)]
 #[schema(description = "The password until now, and the one from now on.")]
 pub struct PasswordChange {
-    /// The password until now.
+    /// The current password.
     pub current: String,
-    /// The password from now on: 8 to 200 characters.
+    /// The new password: 8 to 200 characters.
     #[schema(min_length = 8, max_length = 200)]
     pub new: String,
 }
 
 impl Passwords {
-    /// Passwords of the accounts on these shards.
+    /// The passwords of the accounts on these shards.
     ///
     /// # Errors
-    /// Internal, when hashing does not work.
+    /// Internal, if hashing does not work.
     pub fn new(shards: Shards, sessions: Sessions, limits: RateLimits) -> Result<Self> {
         Ok(Self { hasher: Hasher::new()?, shards, sessions, limits })
     }
 
-    /// The hash to store with [`Tx::set_password`]. It takes some 20 ms of a core and 19 MiB, on as many
-    /// threads as there are cores: hash before the transaction. Whether the password is long enough is for
-    /// [`TextFields::password`] to say.
+    /// Hashes a password, for [`Tx::set_password`]. This takes about 20 ms of a core and 19 MiB, on as many
+    /// threads as there are cores: hash before the transaction. Check the password's length with
+    /// [`TextFields::password`] first.
     ///
     /// # Errors
-    /// Internal, when hashing fails.
+    /// Internal, if hashing fails.
     pub async fn hash(&self, password: String) -> Result<PasswordHash> {
         self.hasher.hash(password).await
     }
 
-    /// Opens a session of an account for whoever knows its password; gives the account and the session's
-    /// token. `account` is whose `name` it is, and none if it is nobody's: that is answered like a wrong
-    /// password, after as long a time. Attempts are limited by name and by network
+    /// Opens a session of an account if the password is right; returns the account and the session's token.
+    /// `account` is the account with this `name`. If it is `None`, the response is that of a wrong password,
+    /// and takes as long. Attempts are limited by name and by network
     /// ([`RequestLimits`](super::RequestLimits)).
     ///
     /// # Errors
-    /// Unauthenticated, when the account is none or the password is another one; limited, after too many
-    /// attempts; those of the database.
+    /// Unauthenticated, if there is no account or the password is wrong; limited, after too many attempts;
+    /// any error of the database.
     pub async fn log_in<A: 'static>(
         &self,
         client: ClientInfo,
@@ -112,7 +112,7 @@ impl Passwords {
     ) -> Result<(Id<A>, String)> {
         let limits = self.limits.of_requests();
         self.limits.check(limits.log_ins_of_network, client.address).await?;
-        // A name is a stranger's text of any length.
+        // The name comes from a stranger and may have any length.
         let key = RateLimitKey::Name(hash_text(name.as_bytes()));
         self.limits.check(limits.log_ins_by_name, key).await?;
         let wrong = || Error::unauthenticated("The name or the password is wrong.");
@@ -129,10 +129,10 @@ impl Passwords {
         Ok((account, token.await?))
     }
 
-    /// Changes the password of whoever is signed in, and closes all other sessions of theirs.
+    /// Changes the signed-in account's password, and closes all its other sessions.
     ///
     /// # Errors
-    /// Invalid, naming `current` or `new`; limited, after too many attempts; those of the database.
+    /// Invalid, naming `current` or `new`; limited, after too many attempts; any error of the database.
     pub async fn change(&self, SignedIn(session): &SignedIn, change: PasswordChange) -> Result<()> {
         let (account, this) = (Id::<()>::from_raw(session.account), session.id);
         let limit = self.limits.of_requests().log_ins_by_name;
@@ -155,7 +155,7 @@ impl Passwords {
         change.await
     }
 
-    /// The hash of an account's password. Nobody's is asked for as well, so that it takes as long.
+    /// The hash of an account's password. Without an account it queries as well, so that it takes as long.
     async fn stored(&self, shard: Shard, account: Option<i64>) -> Result<Option<PasswordHash>> {
         const NOBODY: i64 = -1;
         let (reader, sql) =
@@ -167,11 +167,11 @@ impl Passwords {
 }
 
 impl Tx {
-    /// Gives an account, which lives on this shard, a password in place of the one it has, if any. Its
-    /// sessions stay: see [`Self::close_sessions`].
+    /// Sets or replaces the password of an account on this shard. Its sessions stay open: see
+    /// [`Self::close_sessions`].
     ///
     /// # Errors
-    /// Internal, when the account is on another shard; those of the database.
+    /// Internal, if the account is on another shard; any error of the database.
     pub async fn set_password<A>(&self, account: Id<A>, hash: PasswordHash) -> Result<()> {
         if account.shard() != self.shard() {
             return Err(Error::internal(format!(
@@ -187,20 +187,20 @@ impl Tx {
         Ok(())
     }
 
-    /// Deletes an account's password and closes its sessions: nobody can log in to it any more.
+    /// Deletes an account's password and closes its sessions: no one can log in to it any longer.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn delete_password<A>(&self, account: Id<A>) -> Result<()> {
         let sql = "DELETE FROM tripod_password WHERE account_id = $1";
         self.connection().execute_raw(statement(self.connection(), sql, [account.into()])).await?;
-        // After it: a log-in that held the password has its session by now.
+        // After the deletion: a log-in that held the lock has opened its session by now.
         self.close_sessions(account).await
     }
 
-    /// Whether this is still an account's password, which nobody changes until the transaction ends.
+    /// Whether this is still the account's password. If so, it can't change until the transaction ends.
     async fn lock_password<A>(&self, account: Id<A>, verified: &PasswordHash) -> Result<bool> {
-        // The one writer of a file is alone.
+        // A file has only one writer.
         let lock = match self.connection().get_database_backend() {
             DbBackend::Postgres => " FOR UPDATE",
             _ => "",
@@ -212,7 +212,7 @@ impl Tx {
 }
 
 impl Sessions {
-    /// Closes all of an account's sessions but this one in the transaction.
+    /// Closes all of an account's sessions but this one, in the transaction.
     async fn close_others(&self, tx: &Tx, account: i64, this: Id<Session>) -> Result<()> {
         let sql = "DELETE FROM tripod_session WHERE account_id = $1 AND id <> $2 RETURNING id";
         self.delete(tx, sql, [account.into(), this.into()]).await.map(drop)

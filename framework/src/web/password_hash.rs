@@ -1,4 +1,4 @@
-//! Hashes of passwords: Argon2id with OWASP's least parameters (19 MiB, 2 passes, 1 lane), on few threads.
+//! Password hashes: Argon2id with OWASP's minimum parameters (19 MiB, 2 passes, 1 lane), on few threads.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::error::{Error, Result};
 
-/// The hash of a password: salted, with its parameters, in PHC's string format.
+/// The salted hash of a password, with its parameters, in the PHC string format.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(pub(super) String);
 
@@ -19,17 +19,17 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// Hashes and checks passwords; clones share the bound on how many are worked on at once, each of
-/// which takes 19 MiB and some 20 ms of a core.
+/// Hashes and checks passwords. Clones share the limit on how many are processed at once; each takes 19 MiB
+/// and about 20 ms of a core.
 #[derive(Clone)]
 pub(super) struct Hasher {
     at_once: Arc<Semaphore>,
-    /// Checked when there is no account, so that the time taken does not tell.
+    /// Checked if there is no account, so that the time taken reveals nothing.
     decoy: PasswordHash,
 }
 
 impl Hasher {
-    /// As many at once as there are cores.
+    /// A hasher that processes as many passwords at once as there are cores.
     pub(super) fn new() -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let decoy = hash(&format!("{:032x}", rand::random::<u128>()))?;
@@ -40,7 +40,7 @@ impl Hasher {
         self.work(move || hash(&password)).await
     }
 
-    /// Whether a password is the one hashed. Without a hash it takes as long, and says no.
+    /// Whether a password matches a hash. Without a hash it takes as long, and returns `false`.
     pub(super) async fn verify(&self, password: String, stored: Option<PasswordHash>) -> Result<bool> {
         let decoy = self.decoy.clone();
         self.work(move || {
@@ -95,7 +95,7 @@ mod tests {
     async fn without_a_hash_it_takes_as_long() {
         let hasher = Hasher::new().unwrap();
         let stored = hasher.hash("correct horse".to_owned()).await.unwrap();
-        // The shortest of several: what else the machine does only makes one longer.
+        // The shortest of several, because other load on the machine can only add time.
         let shortest = async |stored: Option<PasswordHash>| {
             let mut shortest = Duration::MAX;
             for _ in 0..5 {

@@ -18,11 +18,11 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 /// After how many seconds a client should repeat a request that was refused for lack of a store.
 const RETRY_SECONDS: u64 = 1;
 
-/// An error reply: what went wrong, as a status, and in sentences for people.
+/// An error response: what went wrong, as a status and in sentences for people.
 ///
 /// Handlers return `Result<_, Problem>`; `?` turns a [`crate::Error`] into one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(description = "An error reply: what went wrong, as a status, and in sentences for people.")]
+#[schema(description = "An error response: what went wrong, as a status and in sentences for people.")]
 pub struct Problem {
     /// A URI that names the kind of problem; `about:blank` if the status says it all.
     #[serde(rename = "type")]
@@ -137,7 +137,7 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong on our side.")
     }
 
-    /// Its status, for a response.
+    /// The status, for a response.
     pub fn status_code(&self) -> StatusCode {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }

@@ -45,8 +45,8 @@ impl RateLimit {
     }
 }
 
-/// The limits that the framework checks itself; those of an app's own operations are their handlers'. An
-/// app sets them with [`AppBuilder::request_limits`](crate::app::AppBuilder::request_limits).
+/// The limits that the framework checks itself; handlers check the limits of an app's own operations. An
+/// app sets these with [`AppBuilder::request_limits`](crate::app::AppBuilder::request_limits).
 ///
 /// ```
 /// use tripod::web::{RateLimit, RequestLimits};

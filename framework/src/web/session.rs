@@ -46,7 +46,7 @@ pub(super) const MIGRATION: Migration = || {
 
 /// What tokens begin with, so that a leaked one is recognised for what it is.
 const PREFIX: &str = "tri_";
-/// Sessions of an account at most, unless the app says otherwise.
+/// Maximum sessions per account, unless the app sets another number.
 pub(crate) const DEFAULT_PER_ACCOUNT: u32 = 100;
 const SECRET_BYTES: usize = 32;
 /// How long a session is cached at most, should nobody say that it was closed.
@@ -105,7 +105,7 @@ struct Stored {
 }
 
 impl Sessions {
-    /// The sessions of these shards, through their cache. An account has so many at most; one more closes
+    /// The sessions on these shards, read through their cache, with a maximum per account; one more closes
     /// the oldest.
     ///
     /// # Panics

@@ -37,7 +37,7 @@ pub struct NewAccount {
     pub full_name: Option<String>,
 }
 
-/// Signs up. A sign-up whose reply was lost may be sent again under its key.
+/// Signs up. A sign-up whose response was lost may be sent again with its key.
 pub async fn sign_up_as(
     app: &App,
     client: ClientInfo,
@@ -107,8 +107,8 @@ pub async fn claim(
     }
 }
 
-/// The account of a sign-up whose reply was lost and that is sent again under its key. Whoever knows its
-/// password, too, gets a token of their own, as tokens are not kept.
+/// The account of a sign-up that is sent again with its key because the response was lost. If the password
+/// is right, too, the repeat gets a token of its own, because tokens are not stored.
 async fn repeated(app: &App, key: Option<&[u8]>, name: &str) -> Result<Option<AccountId>> {
     let read = app.primary();
     let Some(key) = key else { return Ok(None) };
