@@ -103,7 +103,7 @@ struct Joined {
 
 /// Join the club.
 #[utoipa::path(post, path = "/runners", security(()),
-    responses((status = 201, description = "You are in.", body = Joined), (status = 409, description = "The name is taken.")))]
+    responses((status = 201, description = "You have joined.", body = Joined), (status = 409, description = "The name is taken.")))]
 async fn join(
     State(app): State<App>,
     Json(new): Json<NewRunner>,
@@ -120,7 +120,7 @@ async fn join(
 
 /// Follow a runner.
 #[utoipa::path(put, path = "/runners/{id}/follow", params(("id" = RunnerId, Path)),
-    responses((status = 204, description = "You follow them.")))]
+    responses((status = 204, description = "You follow this runner.")))]
 async fn follow(State(app): State<App>, me: SignedIn, Path(id): Path<RunnerId>) -> Result<StatusCode> {
     let them = app.cached().visible(id, me.viewer(), &Everybody).await?;
     app.connect::<Follow>(me.id(), them.id).await?;
@@ -129,7 +129,7 @@ async fn follow(State(app): State<App>, me: SignedIn, Path(id): Path<RunnerId>) 
 
 /// Cheer a run.
 #[utoipa::path(put, path = "/runs/{id}/cheer", params(("id" = RunId, Path)),
-    responses((status = 204, description = "You cheer it.")))]
+    responses((status = 204, description = "You cheer this run.")))]
 async fn cheer(State(app): State<App>, me: SignedIn, Path(id): Path<RunId>) -> Result<StatusCode> {
     let run = app.cached().visible(id, me.viewer(), &may_see).await?;
     app.connect::<Cheer>(me.id(), run.id).await?;

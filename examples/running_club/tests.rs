@@ -42,7 +42,7 @@ async fn two_runners_follow_run_and_cheer() {
     for _ in 0..2 {
         emils.put(&cheer(&long)).await.expect(204);
     }
-    assert_eq!(feed(&paavos).await[1]["cheers"], 1, "cheered twice is cheered once");
+    assert_eq!(feed(&paavos).await[1]["cheers"], 1, "cheering twice counts once");
     emils.put(&cheer(&secret)).await.expect(404);
     emils.put(&cheer(&json!("1"))).await.expect(404);
     club.client().put(&cheer(&long)).await.expect(401);

@@ -125,8 +125,8 @@ pub async fn create_comment(
 /// Delete a comment: yours, or any under your post.
 #[utoipa::path(delete, path = "/comments/{id}", tag = "comments", operation_id = "deleteComment",
     params(("id" = CommentId, Path), IdempotencyKey), security(("bearer" = [])),
-    responses((status = 204, description = "It is deleted."),
-              (status = 403, description = "It is neither yours nor under your post.", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 204, description = "The comment is deleted."),
+              (status = 403, description = "The comment is neither yours nor under your post.", body = Problem, content_type = "application/problem+json")))]
 pub async fn delete_comment(
     State(app): State<App>,
     me: SignedIn,

@@ -59,8 +59,8 @@ pub async fn following(app: &App, viewer: Viewer, by: AccountId, page: PageQuery
 /// Follow a person.
 #[utoipa::path(put, path = "/users/{id}/follow", tag = "follows", operation_id = "followUser",
     params(("id" = AccountId, Path)), security(("bearer" = [])),
-    responses((status = 204, description = "You follow them."),
-              (status = 422, description = "It is you, or you follow too many.", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 204, description = "You follow this user."),
+              (status = 422, description = "This user is you, or you follow too many users.", body = Problem, content_type = "application/problem+json")))]
 pub async fn follow(State(app): State<App>, me: SignedIn, Path(id): Path<AccountId>) -> Result<StatusCode> {
     set(&app, me.id(), id, true).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -69,7 +69,7 @@ pub async fn follow(State(app): State<App>, me: SignedIn, Path(id): Path<Account
 /// Unfollow a person.
 #[utoipa::path(delete, path = "/users/{id}/follow", tag = "follows", operation_id = "unfollowUser",
     params(("id" = AccountId, Path)), security(("bearer" = [])),
-    responses((status = 204, description = "You do not follow them.")))]
+    responses((status = 204, description = "You do not follow this user.")))]
 pub async fn unfollow(State(app): State<App>, me: SignedIn, Path(id): Path<AccountId>) -> Result<StatusCode> {
     set(&app, me.id(), id, false).await?;
     Ok(StatusCode::NO_CONTENT)

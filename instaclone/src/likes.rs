@@ -50,7 +50,7 @@ pub async fn list(app: &App, viewer: Viewer, post: PostId, page: PageQuery) -> R
 /// Like a post.
 #[utoipa::path(put, path = "/posts/{id}/like", tag = "likes", operation_id = "likePost",
     params(("id" = PostId, Path)), security(("bearer" = [])),
-    responses((status = 204, description = "You like it.")))]
+    responses((status = 204, description = "You like this post.")))]
 pub async fn like_post(State(app): State<App>, me: SignedIn, Path(id): Path<PostId>) -> Result<StatusCode> {
     set(&app, me.id(), id, true).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -59,7 +59,7 @@ pub async fn like_post(State(app): State<App>, me: SignedIn, Path(id): Path<Post
 /// Unlike a post.
 #[utoipa::path(delete, path = "/posts/{id}/like", tag = "likes", operation_id = "unlikePost",
     params(("id" = PostId, Path)), security(("bearer" = [])),
-    responses((status = 204, description = "You do not like it.")))]
+    responses((status = 204, description = "You do not like this post.")))]
 pub async fn unlike_post(State(app): State<App>, me: SignedIn, Path(id): Path<PostId>) -> Result<StatusCode> {
     set(&app, me.id(), id, false).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -27,14 +27,15 @@ use tripod::web::{RateLimit, RequestLimits};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A phone's full width at three pixels a point, which is what Instagram keeps; a grid of two columns, and
-/// a grid of three.
+/// The widths of renditions: a phone's full width at three pixels a point, which is what Instagram keeps; a
+/// grid of two columns; and a grid of three.
 const RENDITION_WIDTHS: [u32; 3] = [1080, 640, 320];
 
-/// Signed-in devices of a person; one more logs out the oldest.
+/// Maximum signed-in devices per person; one more logs out the oldest.
 const SESSIONS_PER_ACCOUNT: u32 = 100;
 
-/// Far more than people do, far less than a loop or a guesser; and room for many who share a network.
+/// Far more requests than people make and far fewer than a loop or a guesser does, with room for many people
+/// who share a network.
 const REQUEST_LIMITS: RequestLimits = RequestLimits {
     requests: RateLimit::new("requests", 1_200, 60),
     tokens: RateLimit::new("tokens", 6_000, 60),

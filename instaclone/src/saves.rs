@@ -28,7 +28,7 @@ pub async fn list(app: &App, me: AccountId, page: PageQuery) -> Result<Page<Post
 /// Save a post.
 #[utoipa::path(put, path = "/posts/{id}/save", tag = "saves", operation_id = "savePost",
     params(("id" = PostId, Path)), security(("bearer" = [])),
-    responses((status = 204, description = "It is among your saved posts.")))]
+    responses((status = 204, description = "The post is saved.")))]
 pub async fn save_post(State(app): State<App>, me: SignedIn, Path(id): Path<PostId>) -> Result<StatusCode> {
     set(&app, me.id(), id, true).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -37,7 +37,7 @@ pub async fn save_post(State(app): State<App>, me: SignedIn, Path(id): Path<Post
 /// Remove a post from your saved posts.
 #[utoipa::path(delete, path = "/posts/{id}/save", tag = "saves", operation_id = "unsavePost",
     params(("id" = PostId, Path)), security(("bearer" = [])),
-    responses((status = 204, description = "It is not among your saved posts.")))]
+    responses((status = 204, description = "The post is not saved.")))]
 pub async fn unsave_post(State(app): State<App>, me: SignedIn, Path(id): Path<PostId>) -> Result<StatusCode> {
     set(&app, me.id(), id, false).await?;
     Ok(StatusCode::NO_CONTENT)

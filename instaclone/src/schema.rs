@@ -73,7 +73,7 @@ const CREDENTIALS: Migration = || {
         .boxed()
 };
 
-/// Passwords are the framework's to keep.
+/// Moves the passwords to the framework's table.
 const PASSWORDS: Migration = || {
     CreateTables::new("m20261127_000104_passwords")
         .sql("INSERT INTO tripod_password (account_id, hash) SELECT id, password_hash FROM credential")

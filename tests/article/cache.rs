@@ -44,7 +44,11 @@ async fn prove() -> String {
         let change = serde_json::json!({ "caption": caption });
         let writer = author.at(&processes[n % PROCESSES].api());
         writer.patch(&path, &change).await.expect(200);
-        assert_eq!(writer.get(&path).await.json["caption"], caption.as_str(), "where it was changed");
+        assert_eq!(
+            writer.get(&path).await.json["caption"],
+            caption.as_str(),
+            "the process that made the change"
+        );
         for process in &processes {
             eventually("every process shows the change", SOON, async || {
                 (process.api().get(&path).await.json["caption"] == caption.as_str()).then_some(())

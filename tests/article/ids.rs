@@ -88,7 +88,7 @@ fn one_millisecond() -> usize {
         (0..1_024).map(|_| parts(generator.generate::<Note>(shard).expect("an id").raw()).2).collect();
     clock.advance(Duration::from_millis(1));
     let next = parts(generator.generate::<Note>(shard).expect("an id").raw());
-    assert_eq!((next.0, next.2), (1_000_001, 0), "the next millisecond begins anew");
+    assert_eq!((next.0, next.2), (1_000_001, 0), "the sequence does not restart in the next millisecond");
     sequences.len()
 }
 
@@ -122,6 +122,6 @@ async fn clock_set_back() -> usize {
         after.iter().map(|id| parts(id.raw()).0).collect(),
         before.iter().map(|id| parts(id.raw()).0).collect(),
     );
-    assert_eq!(times, same, "the same milliseconds came twice");
+    assert_eq!(times, same, "the ids repeat the same milliseconds");
     after.iter().filter(|id| parts(id.raw()).2 > 0).count()
 }

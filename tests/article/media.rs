@@ -24,7 +24,7 @@ async fn prove() -> String {
     let kevin = server.person("kevin").await;
     let original = photo::of_phone();
     let contains = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
-    assert!(METADATA.iter().all(|part| contains(original, part)), "the photo has nothing to lose");
+    assert!(METADATA.iter().all(|part| contains(original, part)), "the photo has no metadata to remove");
     let mut urls = BTreeSet::new();
     let mut posts = Vec::new();
     for _ in 0..2 {
@@ -36,13 +36,16 @@ async fn prove() -> String {
     assert_eq!(urls.len(), 6, "the same photo posted twice shares no key: {urls:?}");
     for url in &urls {
         let key = url.strip_prefix("/media/").and_then(|name| name.strip_suffix(".jpg"));
-        let key = key.unwrap_or_else(|| panic!("{url} is no address of a photo"));
+        let key = key.unwrap_or_else(|| panic!("{url} is not the address of a photo"));
         assert!(key.len() == 40 && key.bytes().all(|b| b.is_ascii_hexdigit()), "{url} is not 160 bits");
         let file = kevin.get(&format!("~{url}")).await;
         assert_eq!(file.status, 200, "{url}");
         let caching = file.header("cache-control");
         assert!(caching.contains("immutable") && caching.contains("max-age=31536000"), "{caching}");
-        assert!(METADATA.iter().all(|part| !contains(&file.bytes, part)), "{url} tells of the phone");
+        assert!(
+            METADATA.iter().all(|part| !contains(&file.bytes, part)),
+            "{url} still has metadata of the phone"
+        );
         image::load_from_memory(&file.bytes).expect("a file is a picture");
     }
     assert_eq!(store.keys().len(), urls.len(), "the original is kept somewhere");

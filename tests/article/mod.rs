@@ -100,7 +100,7 @@ impl Row {
         AssertUnwindSafe(proof()).catch_unwind().await.map_err(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-            text.unwrap_or_else(|| "it panicked without a word".to_owned())
+            text.unwrap_or_else(|| "it panicked without a message".to_owned())
         })
     }
 

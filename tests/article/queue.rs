@@ -47,7 +47,7 @@ async fn prove() -> String {
         while kills.get() < KILLS {
             // Spread over the first third: a kill that comes too late for its job is repeated.
             let target = (kills.get() + 1) * POSTS / (KILLS * 3);
-            eventually("the writers get on", ACKNOWLEDGED, async || {
+            eventually("the writers make progress", ACKNOWLEDGED, async || {
                 (writing.ids.borrow().len() >= target).then_some(())
             })
             .await;
@@ -115,14 +115,14 @@ async fn erase(server: &mut Server, author: &Person, followers: &[Person]) {
     author.delete("/me").await.expect(204);
     in_work(server.data(), "erase_account").await;
     server.kill_9();
-    assert_eq!(claimed(server.data(), "erase_account").await, 1, "it was done before the kill");
+    assert_eq!(claimed(server.data(), "erase_account").await, 1, "the job was done before the kill");
     server.restart().await;
     done(server).await;
     let stored = server.stored().await;
     assert_eq!((stored.count("post"), stored.edges().len()), (0, 0));
     let left =
         stored.files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "jpg"));
-    assert_eq!(left.count(), 0, "files of the author's posts, and of uploads that were killed");
+    assert_eq!(left.count(), 0, "files are left of the author's posts or of killed uploads");
     for person in followers {
         let counts = person.get("/me").await.expect(200)["counts"].clone();
         assert_eq!(counts, json!({"posts": 0, "followers": 0, "following": 0}));

@@ -61,7 +61,7 @@ async fn prove() -> String {
                 here += 1;
             }
         }
-        assert!(here > 0, "db_{n} has no row and shows nothing");
+        assert!(here > 0, "db_{n} has no rows to check");
         rows += here;
         shards.extend(held);
     }

@@ -22,8 +22,8 @@ proofs!(application_servers, shards, pooling, ids, media, timelines, cache, queu
 const MEND: &str = "`cargo run --bin article -- --write` writes it down";
 
 async fn shows_what_is_written_down(name: &str) {
-    let row = ROWS.iter().find(|row| row.name == name).expect("there is such a row");
-    let shown = row.prove().await.unwrap_or_else(|why| panic!("{name} is not so: {why}"));
+    let row = ROWS.iter().find(|row| row.name == name).expect("the table has this row");
+    let shown = row.prove().await.unwrap_or_else(|why| panic!("{name} does not hold: {why}"));
     println!("{}: {shown}", row.of_2011);
     assert_eq!(article::results().get(name), Some(&shown), "{MEND}");
 }

@@ -74,6 +74,6 @@ async fn over_tls_the_session_is_bound_to_its_host() {
     for (name, status) in [("__Host-session", 200), ("session", 303)] {
         let asked = http.get(page("/settings")).header("cookie", format!("{name}={token}"));
         let reply = asked.header("accept", "text/html").send().await.unwrap();
-        assert_eq!(reply.status(), status, "{name}: one that a neighbouring host could plant is nobody's");
+        assert_eq!(reply.status(), status, "{name}: a cookie that another host could set was accepted");
     }
 }

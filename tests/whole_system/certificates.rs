@@ -20,7 +20,7 @@ async fn redis_over_tls_must_prove_who_it_is() {
     let person = service.person("somebody").await;
     assert_eq!(person.get("~/readyz").await.expect(200)["redis"], true);
     person.get("/me").await.expect(200);
-    assert_ne!(redis.ask::<usize>(&["DBSIZE"]).await, 0, "it is not used");
+    assert_ne!(redis.ask::<usize>(&["DBSIZE"]).await, 0, "Redis is not used");
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ impl Ledger {
     async fn kill(&self, server: &mut Server, random: &mut StdRng, kills: &Cell<usize>) -> ! {
         loop {
             let target = self.acknowledged.get() + random.random_range(1..40);
-            eventually("the writers get on", ACKNOWLEDGED, async || {
+            eventually("the writers make progress", ACKNOWLEDGED, async || {
                 (self.acknowledged.get() >= target).then_some(())
             })
             .await;
@@ -123,7 +123,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kill_9() {
     crate::idle_within(&server, TAKEN_OVER).await;
     let (kills, repeats) = (kills.get(), ledger.repeats.get());
     println!("{kills} kills, {repeats} repeats, jobs done {:?} after the last restart", restarted.elapsed());
-    assert!(kills >= 5, "{kills} kills are no test");
+    assert!(kills >= 5, "only {kills} kills");
     check_posts(&author, &followers, &ledger).await;
     check_follows(&followers).await;
     let stored = server.stored().await;
@@ -195,7 +195,7 @@ fn check_edges(stored: &Stored) {
         let [near, kind, direction, far] = &edge[..4] else { panic!("{edge:?}") };
         let turned = if direction == "0" { "1" } else { "0" };
         let other = [far, kind, &turned.to_owned(), near].map(String::clone);
-        assert!(edges.iter().any(|edge| edge[..4] == other), "{edge:?} has one end only");
+        assert!(edges.iter().any(|edge| edge[..4] == other), "{edge:?} is stored at one end only");
         *counts.entry(format!("{near} {kind} {direction}")).or_default() += 1;
     }
     for row in &stored.tables["tripod_edge_count"] {
@@ -203,7 +203,7 @@ fn check_edges(stored: &Stored) {
         let live = counts.remove(&format!("{near} {kind} {direction}")).unwrap_or_default();
         assert_eq!(count.parse(), Ok(live), "{row}");
     }
-    assert!(counts.is_empty(), "no count for {counts:?}");
+    assert!(counts.is_empty(), "no stored count for {counts:?}");
 }
 
 #[tokio::test]
@@ -225,7 +225,7 @@ async fn a_job_leased_by_a_killed_process_is_taken_over() {
     };
     eventually("the job is leased", crate::SOON, async || leased(&server).await.then_some(())).await;
     server.kill_9();
-    assert!(leased(&server).await, "the job was done before the kill: it is too small to test anything");
+    assert!(leased(&server).await, "the job was done before the kill: it is too short for this test");
     let restarted = Instant::now();
     server.restart().await;
     crate::idle_within(&server, TAKEN_OVER).await;

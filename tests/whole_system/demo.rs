@@ -30,12 +30,12 @@ async fn assert_photos(api: &Api, post: &Value) -> usize {
     let photos = post["photos"].as_array().unwrap();
     assert!(!photos.is_empty());
     for photo in photos {
-        assert!(photo["alt"].as_str().unwrap().len() > 20, "it does not say what it shows: {photo}");
+        assert!(photo["alt"].as_str().unwrap().len() > 20, "no text alternative: {photo}");
         assert_eq!(photo["width"], 1080);
         assert_eq!(photo["variants"].as_array().unwrap().len(), 3);
         let file = api.get(&format!("~{}", photo["url"].as_str().unwrap())).await;
         assert_eq!((file.status, file.header("content-type")), (200, "image/jpeg"));
-        assert!(file.bytes.len() > 10_000, "{} bytes are no picture", file.bytes.len());
+        assert!(file.bytes.len() > 10_000, "a picture of only {} bytes", file.bytes.len());
     }
     photos.len()
 }
@@ -53,15 +53,15 @@ async fn assert_people(api: &Api, stored: &Stored, posts: &[Value]) {
         made += user["counts"]["posts"].as_u64().unwrap();
         followers.insert(user["counts"]["followers"].as_u64().unwrap());
     }
-    assert_eq!(made, posts.len() as u64, "the authors' counts are the posts");
-    assert!(followers.len() > 10, "everybody is equally popular: {followers:?}");
+    assert_eq!(made, posts.len() as u64, "the authors' counts differ from the number of posts");
+    assert!(followers.len() > 10, "all users are equally popular: {followers:?}");
 }
 
 #[tokio::test]
 async fn the_demo_fills_an_empty_service_once_and_stays() {
     let mut server = Setup::default().argument("--demo").start().await;
     let stored = server.stored().await;
-    assert_eq!(stored.count("tripod_job"), 0, "no job waits when it says that it is ready");
+    assert_eq!(stored.count("tripod_job"), 0, "jobs are left although the server says it is ready");
     let credentials =
         json!({"username": announced(&server, "name"), "password": announced(&server, "password")});
     let person = log_in(&server, &credentials).await;
@@ -75,7 +75,7 @@ async fn the_demo_fills_an_empty_service_once_and_stays() {
         photos += assert_photos(&person, post).await;
         assert!(post["caption"].as_str().unwrap().len() > 10);
     }
-    assert!(photos > posts.len(), "some posts have several photos");
+    assert!(photos > posts.len(), "no post has several photos");
     let alike: BTreeSet<&str> = posts.iter().map(|post| post["caption"].as_str().unwrap()).collect();
     assert_eq!(alike.len(), posts.len(), "no caption is used twice");
     assert!(posts.iter().any(|post| post["location"].is_string()));
@@ -90,11 +90,14 @@ async fn the_demo_fills_an_empty_service_once_and_stays() {
     let sum = |what: &str| posts.iter().map(|post| post["counts"][what].as_u64().unwrap()).sum::<u64>();
     assert_eq!(sum("comments"), stored.count("comment") as u64);
     let likes = stored.edges().iter().filter(|row| row.contains("'like'")).count() as u64;
-    assert_eq!(sum("likes") * 2, likes, "an edge is stored at both its ends");
+    assert_eq!(sum("likes") * 2, likes, "an edge is not stored at both ends");
     let talked = posts.iter().max_by_key(|post| post["counts"]["comments"].as_u64()).unwrap();
     let comments = person.walk(&format!("/posts/{}/comments", talked["id"].as_str().unwrap()), 50).await;
     assert_eq!(comments.len() as u64, talked["counts"]["comments"].as_u64().unwrap());
-    assert!(comments.iter().all(|comment| time_ms(comment) > time_ms(talked)), "nobody comments before");
+    assert!(
+        comments.iter().all(|comment| time_ms(comment) > time_ms(talked)),
+        "a comment is older than its post"
+    );
 
     assert!(server.terminate().await.success());
     let before = Stored::read(server.data()).await;
@@ -102,7 +105,7 @@ async fn the_demo_fills_an_empty_service_once_and_stays() {
     let sentence = again.stderr.lines().last().unwrap_or_default();
     assert!(!again.status.success() && !again.stdout.contains("is ready"), "{again:?}");
     for part in ["error: ", "--demo", "empty", "TRIPOD_DATA_DIR"] {
-        assert!(sentence.contains(part), "it does not say {part:?}: {sentence}");
+        assert!(sentence.contains(part), "the message lacks {part:?}: {sentence}");
     }
     let after = Stored::read(server.data()).await;
     assert!(before == after, "{:?}", before.difference(&after));
@@ -121,13 +124,13 @@ async fn a_demo_that_was_cut_short_is_not_gone_on_with() {
     let mut command = tokio::process::Command::from(command);
     let mut filling = command.kill_on_drop(true).stdout(std::process::Stdio::null()).spawn().unwrap();
     let mark = place.path().join("data/demo-unfinished");
-    eventually("the filling begins", crate::SOON, async || mark.exists().then_some(())).await;
+    eventually("the seeding begins", crate::SOON, async || mark.exists().then_some(())).await;
     filling.kill().await.unwrap();
     let again = Setup::embedded().run(place.path(), &["serve", "--demo"]).await;
     assert!(!again.status.success() && !again.stdout.contains("is ready"), "{again:?}");
     let sentence = again.stderr.lines().last().unwrap_or_default();
     for part in ["error: ", "cut short", "delete", "shard-0.db", "TRIPOD_DATA_DIR"] {
-        assert!(sentence.contains(part), "it does not say {part:?}: {sentence}");
+        assert!(sentence.contains(part), "the message lacks {part:?}: {sentence}");
     }
 }
 
@@ -139,5 +142,5 @@ async fn other_roles_have_no_demo() {
         assert_eq!(exit.status.code(), Some(2), "{arguments:?}: {exit:?}");
         assert!(exit.stderr.starts_with("error: ") && exit.stderr.contains("'--demo'"), "{exit:?}");
     }
-    assert!(!place.path().join("data").exists(), "nothing is made");
+    assert!(!place.path().join("data").exists(), "the data directory was created");
 }

@@ -29,7 +29,7 @@ async fn hang_up(server: &Server, by: &Person, request: &str, content: (&str, &[
 /// The stored data once nothing has changed for a while.
 async fn settled(server: &Server) -> Stored {
     let mut stored = server.stored().await;
-    eventually("nothing changes any more", crate::SOON, async || {
+    eventually("nothing changes any longer", crate::SOON, async || {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let before = std::mem::replace(&mut stored, server.stored().await);
         (before == stored && stored.count("tripod_job") == 0).then(|| stored.clone())
@@ -51,7 +51,7 @@ async fn an_upload_leaves_a_post_with_its_file_or_neither() {
     let stored = settled(&server).await;
     let (posts, files) = (stored.count("post"), stored.files.len());
     println!("{posts} posts and {files} files of 60 clients who hung up");
-    assert_eq!(posts, files, "each post has one file");
+    assert_eq!(posts, files, "the posts and the files do not match");
     assert_eq!(kevin.get("/me").await.expect(200)["counts"]["posts"], posts);
     assert_eq!(kevin.feed().await.len(), posts);
 }

@@ -44,7 +44,7 @@ async fn a_repeat_gets_the_first_reply_and_has_no_effect() {
     }
 }
 
-/// The comment lives on its post's shard, and the key on that of whoever deletes.
+/// The comment is on its post's shard, and the key is on the shard of the account that deletes it.
 #[tokio::test]
 async fn a_comment_on_anothers_post_is_deleted_and_counted_once() {
     let server = Server::start().await;

@@ -16,7 +16,7 @@ async fn a_loop_of_sign_ups_or_log_ins_is_told_when_to_come_back() {
     let seconds: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=3_600).contains(&seconds), "{seconds}");
     refused.problem(429);
-    assert_eq!(api.get("/users?username=person10").await.status, 404, "a refused sign-up makes nobody");
+    assert_eq!(api.get("/users?username=person10").await.status, 404, "a refused sign-up created an account");
 
     let guess = json!({"username": "person0", "password": "a wrong guess"});
     for _ in 0..20 {
@@ -36,7 +36,7 @@ async fn tokens_that_are_made_up_run_out_too() {
     let mut statuses = Vec::new();
     // More tries than a network has per minute, refill included.
     while statuses.last() != Some(&429) {
-        assert!(statuses.len() < 20_000, "a made-up token may be tried for ever");
+        assert!(statuses.len() < 20_000, "made-up tokens are not limited");
         let together = (0..50).map(|_| stranger.get("/me"));
         statuses.extend(futures::future::join_all(together).await.iter().map(|reply| reply.status));
     }

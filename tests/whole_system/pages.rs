@@ -110,7 +110,7 @@ async fn what_another_site_makes_a_browser_send_changes_nothing() {
         assert_eq!(Reply::to(api).await.status, 403, "the API with {header}: {value}");
     }
     let silent = browser.request(Method::PUT, &format!("/api/v1/posts/{id}/like"));
-    assert_eq!(Reply::to(silent).await.status, 403, "a cookie alone proves nothing to the API");
+    assert_eq!(Reply::to(silent).await.status, 403, "the API accepts a cookie without an origin");
     let post = kevin.get(&format!("/posts/{id}")).await.expect(200);
     assert_eq!(post["counts"]["likes"], 0);
 

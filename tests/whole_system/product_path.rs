@@ -14,7 +14,7 @@ use serde_json::Value;
 /// The names of an object's fields, sorted.
 #[track_caller]
 fn fields(value: &Value) -> Vec<&str> {
-    let object = value.as_object().unwrap_or_else(|| panic!("{value} is no object"));
+    let object = value.as_object().unwrap_or_else(|| panic!("{value} is not an object"));
     let mut names: Vec<&str> = object.keys().map(String::as_str).collect();
     names.sort_unstable();
     names
@@ -29,16 +29,16 @@ pub(super) fn ids(items: &[Value]) -> Vec<&str> {
 #[track_caller]
 fn id(value: &Value) -> &str {
     let id = value["id"].as_str().unwrap_or_else(|| panic!("{value} has no id that is a string"));
-    assert!(id.parse::<i64>().is_ok_and(|number| number > 0), "{id} is no id");
+    assert!(id.parse::<i64>().is_ok_and(|number| number > 0), "{id} is not an id");
     id
 }
 
 /// Asserts that this is a time in RFC 3339, in UTC.
 #[track_caller]
 fn assert_time(value: &Value) {
-    let text = value.as_str().unwrap_or_else(|| panic!("{value} is no time"));
+    let text = value.as_str().unwrap_or_else(|| panic!("{value} is not a time"));
     let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-    assert!(shape.starts_with("0000-00-00T00:00:00") && shape.ends_with('Z'), "{text} is no time in UTC");
+    assert!(shape.starts_with("0000-00-00T00:00:00") && shape.ends_with('Z'), "{text} is not a time in UTC");
 }
 
 /// Asserts the shape of an author.

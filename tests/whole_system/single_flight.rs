@@ -81,7 +81,7 @@ fn in_all_orders(what: &str, run: impl Fn() + Send + Sync + 'static) {
         run();
     });
     println!("{what}: {} orders", orders.load(Relaxed));
-    assert!(orders.load(Relaxed) > 10, "{what}: loom tried next to nothing");
+    assert!(orders.load(Relaxed) > 10, "{what}: loom tried too few interleavings");
 }
 
 #[test]

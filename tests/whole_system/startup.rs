@@ -22,7 +22,7 @@ pub(crate) async fn refused(setup: Setup, directory: &Path, says: &[&str]) {
     let sentence = exit.stderr.lines().last().unwrap_or_default();
     assert!(sentence.starts_with("error: "), "{exit:?}");
     for part in says {
-        assert!(sentence.contains(part), "it does not say {part:?}: {sentence}");
+        assert!(sentence.contains(part), "the message lacks {part:?}: {sentence}");
     }
     assert!(!exit.stderr.contains("panicked") && !exit.stdout.contains("is ready"), "{exit:?}");
 }
@@ -69,7 +69,7 @@ async fn a_setting_that_does_not_exist_or_fit_is_named_with_the_nearest() {
     }
     let absent = Setup::embedded().run(empty.path(), &["--config", "nowhere.toml"]).await;
     assert!(!absent.status.success() && absent.stderr.contains("nowhere.toml"), "{absent:?}");
-    assert!(!empty.path().join("data/shard-0.db").exists(), "nothing is made before the settings are right");
+    assert!(!empty.path().join("data/shard-0.db").exists(), "the database was created with wrong settings");
 }
 
 #[tokio::test]
@@ -233,7 +233,7 @@ async fn the_other_roles_print_what_they_are_asked_for() {
     let document: serde_json::Value = serde_json::from_str(&run(&["openapi"]).await).unwrap();
     assert!(document["paths"]["/api/v1/posts"]["post"].is_object());
     assert!(run(&["settings"]).await.contains("listen = \"127.0.0.1:3000\""));
-    assert!(!place.path().join("data").exists(), "neither of them opens a store");
+    assert!(!place.path().join("data").exists(), "the subcommands opened a store");
     run(&["migrate"]).await;
     let shards = run(&["shards"]).await;
     assert!(shards.contains("shards 0-4095") && shards.contains("shards 4096-8191"), "{shards}");

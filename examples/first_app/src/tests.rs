@@ -36,7 +36,7 @@ async fn a_cutting_reaches_the_feed_of_a_follower() {
     assert_eq!(cutting["gardener"], "rose");
 
     let photo = club.client().get(cutting["photo_url"].as_str().unwrap()).await.expect(200);
-    assert_eq!(photo.headers["content-type"], "image/jpeg", "it was encoded anew");
+    assert_eq!(photo.headers["content-type"], "image/jpeg", "the photo was not re-encoded");
 
     let want = format!("/api/v1/cuttings/{}/want", cutting["id"].as_str().unwrap());
     for _ in 0..2 {
@@ -46,7 +46,7 @@ async fn a_cutting_reaches_the_feed_of_a_follower() {
     assert_eq!(
         (&seen[0]["wants"], &seen[0]["wanted"]),
         (&json!(1), &json!(true)),
-        "wanted twice is wanted once"
+        "wanting twice counts once"
     );
 }
 // ANCHOR_END: feed
@@ -113,7 +113,7 @@ async fn a_password_opens_a_session_and_logging_out_ends_it() {
     let taken = json!({"name": "Rose", "password": "battery staple"});
     anyone.post("/api/v1/gardeners", &taken).await.expect(409);
     let short = anyone.post("/api/v1/gardeners", &json!({"name": "", "password": "short"})).await.expect(422);
-    assert_eq!(short.json()["errors"].as_array().unwrap().len(), 2, "every fault is told at once");
+    assert_eq!(short.json()["errors"].as_array().unwrap().len(), 2, "not all errors are reported at once");
 }
 
 #[tokio::test]

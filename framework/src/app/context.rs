@@ -137,7 +137,7 @@ impl<S> App<S> {
     /// [`Uploads::store_pictures`].
     ///
     /// # Errors
-    /// Those of [`Uploads::store_pictures`].
+    /// As for [`Uploads::store_pictures`].
     pub async fn store_picture(
         &self,
         shard: impl Into<Shard>,

@@ -41,7 +41,7 @@ pub async fn many_who_ask_are_one_load(stores: &Stores) {
             tokio::spawn(async move { fixture.text(id).await.unwrap() })
         })
         .collect();
-    eventually("somebody loads", async || (fixture.loads() > 0).then_some(())).await;
+    eventually("a load begins", async || (fixture.loads() > 0).then_some(())).await;
     fixture.release();
     for asked in asking {
         assert_eq!(asked.await.unwrap().as_deref(), Some("a"));
@@ -51,7 +51,7 @@ pub async fn many_who_ask_are_one_load(stores: &Stores) {
     if stores.redis.is_some() {
         let there = CacheFixture::of(&stores.reopened().await);
         assert_eq!(there.text(id).await.unwrap().as_deref(), Some("a"));
-        assert_eq!(there.loads(), 0, "another process finds it in Redis");
+        assert_eq!(there.loads(), 0, "another process did not find the value in Redis");
     }
 }
 
@@ -88,7 +88,7 @@ pub async fn absence_is_remembered_until_it_ends(stores: &Stores) {
     let row = note::ActiveModel { id: Set(id), author_id: Set(author), text: Set("a".to_owned()) };
     let inserted = stores.shards.write(author, move |tx| async move { tx.insert(row).await });
     assert_eq!(inserted.await.unwrap(), id);
-    assert_eq!(read.find(id).await.unwrap().expect("it is there").peek().text, "a");
+    assert_eq!(read.find(id).await.unwrap().expect("the row exists").peek().text, "a");
     let deleted = stores.shards.write(author, move |tx| async move { tx.delete(id).await });
     assert!(deleted.await.unwrap());
     assert!(read.find(id).await.unwrap().is_none());
@@ -110,7 +110,7 @@ pub async fn errors_are_not_kept_and_delete_nothing(stores: &Stores) {
     stores.clock.advance(cache_fixture::TTL / 2);
     coherent(stores).await;
     let before = fixture.loads();
-    eventually("it is tried", async || {
+    eventually("the reload is tried", async || {
         assert_eq!(fixture.text(id).await.unwrap().as_deref(), Some("a"));
         (fixture.loads() > before).then_some(())
     })
@@ -139,9 +139,9 @@ pub async fn what_is_old_is_given_while_one_loads_it_anew(stores: &Stores) {
     coherent(stores).await;
     fixture.hold();
     for asked in join_all((0..100).map(|_| fixture.text(id))).await {
-        assert_eq!(asked.unwrap().as_deref(), Some("a"), "nobody waits");
+        assert_eq!(asked.unwrap().as_deref(), Some("a"), "a reader waits for the reload");
     }
-    eventually("one loads it", async || (fixture.loads() == 2).then_some(())).await;
+    eventually("one reader reloads it", async || (fixture.loads() == 2).then_some(())).await;
     fixture.release();
     comes_to(&fixture, id, "b").await;
     assert_eq!(fixture.loads(), 2);
@@ -153,8 +153,8 @@ pub async fn what_is_old_is_given_while_one_loads_it_anew(stores: &Stores) {
         let fixture = fixture.clone();
         async move { fixture.text(id).await.unwrap() }
     });
-    eventually("it is waited for", async || (fixture.loads() == 3).then_some(())).await;
-    assert!(!asked.is_finished(), "what is too old is not given");
+    eventually("the reader waits for a load", async || (fixture.loads() == 3).then_some(())).await;
+    assert!(!asked.is_finished(), "an expired value was served");
     fixture.release();
     assert_eq!(asked.await.unwrap().as_deref(), Some("b"));
 }
@@ -193,10 +193,10 @@ pub async fn a_slow_load_can_not_undo_a_write(stores: &Stores) {
         let slow = slow.clone();
         async move { slow.text(id).await.unwrap() }
     });
-    eventually("it has been read", async || (slow.loads() == 1).then_some(())).await;
+    eventually("the database has been read", async || (slow.loads() == 1).then_some(())).await;
     writer.write(id, "b").await.unwrap();
     slow.release();
-    assert!(asked.await.unwrap().is_some(), "whoever asked before is told either");
+    assert!(asked.await.unwrap().is_some(), "a read that began before the write may return either value");
     for fixture in [&slow, &writer, &slow] {
         comes_to(fixture, id, "b").await;
     }
@@ -217,7 +217,11 @@ pub async fn a_writer_who_dies_leaves_nothing_old(stores: &Stores) {
     comes_to(&fixture, id, "b").await;
     let before = fixture.loads();
     fixture.text(id).await.unwrap();
-    assert_eq!(fixture.loads(), before + 1, "while nobody knows what will come of it, nothing is cached");
+    assert_eq!(
+        fixture.loads(),
+        before + 1,
+        "the value was cached while the outcome of the change was unknown"
+    );
     fixture.write(id, "c").await.unwrap();
     comes_to(&other, id, "c").await;
     // The dead writer's block has expired, and does not remain beside the next writer's.
@@ -231,7 +235,7 @@ pub async fn a_writer_who_dies_leaves_nothing_old(stores: &Stores) {
     for fixture in [&fixture, &other, &fixture, &other] {
         assert_eq!(fixture.text(id).await.unwrap().as_deref(), Some("d"));
     }
-    assert!(fixture.loads() + other.loads() <= before.0 + before.1 + 1, "it is kept again");
+    assert!(fixture.loads() + other.loads() <= before.0 + before.1 + 1, "the value is not cached again");
 }
 
 /// Two writers that lock no common row change the same key concurrently: the end of one change does not
@@ -274,13 +278,13 @@ pub async fn memory_is_bounded_and_large_values_are_not_kept(stores: &Stores) {
     for _ in 0..3 {
         assert_eq!(large.get(1).await.unwrap().unwrap().len(), 70_000);
     }
-    eventually("no more is held than may be", async || {
+    eventually("the region is within its bound", async || {
         // 40 MB were read.
         small.get(4_000).await.unwrap();
         (value("tripod_cache_bytes{region=\"small\"}") <= f64::from(16 << 20)).then_some(())
     })
     .await;
-    assert!(value("tripod_cache_bytes{region=\"small\"}") > f64::from(1 << 20), "it holds next to nothing");
+    assert!(value("tripod_cache_bytes{region=\"small\"}") > f64::from(1 << 20), "the region is almost empty");
     assert_eq!(value("tripod_cache_entries{region=\"large\"}"), 0.0);
     assert_eq!(value("tripod_cache_refusals_total{region=\"large\",reason=\"too_large\"}"), 3.0);
     assert_eq!(value("tripod_cache_loads_total{region=\"large\"}"), 3.0);

@@ -35,7 +35,7 @@ pub async fn an_edge_is_seen_from_both_ends(stores: &Stores) {
     let (a, b) = (stores.author("a").await, stores.author("b").await);
     let graph = &stores.graph;
     assert!(graph.connect::<Reads>(a, b).await.unwrap());
-    assert!(!graph.connect::<Reads>(a, b).await.unwrap(), "it was there");
+    assert!(!graph.connect::<Reads>(a, b).await.unwrap(), "the edge existed already");
     assert_eq!(both_counts(stores, a, b).await, (1, 1));
     assert_eq!(targets::<Reads>(stores, a).await, [b]);
     assert_eq!(sources::<Reads>(stores, b).await, [a]);
@@ -49,14 +49,14 @@ pub async fn an_edge_is_seen_from_both_ends(stores: &Stores) {
         let rows = read.source_rows::<Reads>(b, Keyset::newest(ALL)).await.unwrap().into_items();
         assert_eq!(rows.iter().map(|row| row.peek().name.as_str()).collect::<Vec<_>>(), ["a"]);
     }
-    assert!(stores.queue.waiting().await.unwrap().is_empty(), "an inverse edge that is written needs no job");
+    assert!(stores.queue.waiting().await.unwrap().is_empty(), "the job of a written inverse edge is left");
 
     assert!(graph.disconnect::<Reads>(a, b).await.unwrap());
     assert!(!graph.disconnect::<Reads>(a, b).await.unwrap());
     assert_eq!(both_counts(stores, a, b).await, (0, 0));
     assert!(targets::<Reads>(stores, a).await.is_empty());
     assert!(sources::<Reads>(stores, b).await.is_empty());
-    assert!(!graph.disconnect::<Reads>(b, a).await.unwrap(), "what never was can't be removed");
+    assert!(!graph.disconnect::<Reads>(b, a).await.unwrap(), "an edge that never existed was removed");
 }
 
 /// Paging through neighbours meets each once, from the newest or from the oldest.
@@ -159,9 +159,9 @@ pub async fn a_row_is_deleted_with_its_edges(stores: &Stores) {
     };
     delete(true).await.unwrap_err();
     stores.idle().await;
-    assert_eq!(counts(leaving, kept).await, [2, 2, 1, 2], "with the row its edges stay");
+    assert_eq!(counts(leaving, kept).await, [2, 2, 1, 2], "the edges of a row that stays were removed");
     assert!(delete(false).await.unwrap());
-    assert!(!delete(false).await.unwrap(), "it was there no more");
+    assert!(!delete(false).await.unwrap(), "the row was deleted already");
     stores.idle().await;
 
     assert!(stores.primary().find(leaving).await.unwrap().is_none());
@@ -174,7 +174,7 @@ pub async fn a_row_is_deleted_with_its_edges(stores: &Stores) {
     assert!(targets::<Keeps>(stores, leaving).await.is_empty());
     assert_eq!(sources::<Keeps>(stores, kept).await, [b]);
     assert_eq!(counts(leaving, kept).await, [0, 0, 0, 1]);
-    assert_eq!(both_counts(stores, a, b).await, (1, 1), "an edge between others");
+    assert_eq!(both_counts(stores, a, b).await, (1, 1), "an edge between other rows changed");
 
     // A row that has only incoming edges, deleted with its edges.
     let deleted = stores.shards.write(kept, move |tx| async move { tx.delete_with_edges(kept).await });
@@ -206,7 +206,7 @@ pub async fn what_is_available_leaves_out_a_database_that_is_away(stores: &Store
         }
         let read = read.available();
         let counted = read.target_counts::<Reads>(&[here, there]).await.unwrap();
-        assert_eq!((counted.get(&here), counted.get(&there)), (Some(&1), None), "not zero: not known");
+        assert_eq!((counted.get(&here), counted.get(&there)), (Some(&1), None), "unknown, not zero");
         let counted = read.source_counts::<Reads>(&[there, here]).await.unwrap();
         assert_eq!((counted.get(&here), counted.get(&there)), (Some(&1), None));
         assert_eq!(read.targets_among::<Reads>(here, &[there]).await.unwrap(), IdSet::from_iter([there]));
@@ -214,7 +214,10 @@ pub async fn what_is_available_leaves_out_a_database_that_is_away(stores: &Store
         assert_eq!(read.sources_among::<Reads>(here, &[there]).await.unwrap(), IdSet::from_iter([there]));
         assert!(read.sources_among::<Reads>(there, &[here]).await.unwrap().is_empty());
         let rows = read.target_rows::<Reads>(here, Keyset::newest(ALL)).await;
-        assert!(rows.is_err_and(|error| error.is_unavailable()), "no database that holds the rows answers");
-        assert!(read.target_counts::<Reads>(&[there]).await.unwrap_err().is_unavailable(), "none answers");
+        assert!(rows.is_err_and(|error| error.is_unavailable()), "no database with the rows responds");
+        assert!(
+            read.target_counts::<Reads>(&[there]).await.unwrap_err().is_unavailable(),
+            "no database responds"
+        );
     }
 }

@@ -116,7 +116,7 @@ pub async fn a_slow_lane_holds_up_no_other(backing: Backing) {
         stores.enqueue(author, Quick { word: quick.clone() }).await.unwrap();
         eventually("a quick job runs", async || (begun(&quick) == n).then_some(())).await;
     }
-    assert_eq!(begun(&slow), 2, "a lane runs no more jobs at once than it has workers");
+    assert_eq!(begun(&slow), 2, "a lane ran more jobs at once than it has workers");
 }
 
 /// Jobs begin as soon as they are enqueued, on any database: one database's loop does not take the slots
@@ -146,11 +146,19 @@ pub async fn a_unique_job_is_there_once(backing: Backing) {
     let ids = futures::future::try_join_all(enqueues).await.unwrap();
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     let other = Single { word: word("other"), while_waiting: false };
-    assert_ne!(stores.enqueue(author, other.clone()).await.unwrap(), ids[0], "another key is another job");
+    assert_ne!(
+        stores.enqueue(author, other.clone()).await.unwrap(),
+        ids[0],
+        "a job with another key is the same job"
+    );
 
     let _working = stores.work();
     eventually("the job runs", async || (begun(&job.word) == 1).then_some(())).await;
-    assert_eq!(stores.enqueue(author, job.clone()).await.unwrap(), ids[0], "it is not done");
+    assert_eq!(
+        stores.enqueue(author, job.clone()).await.unwrap(),
+        ids[0],
+        "a job that still runs was enqueued again"
+    );
     RELEASED.lock().unwrap().extend([job.word.clone(), other.word]);
     stores.idle().await;
     assert_ne!(stores.enqueue(author, job.clone()).await.unwrap(), ids[0]);

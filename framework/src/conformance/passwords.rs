@@ -1,4 +1,4 @@
-//! Passwords: who knows one gets a session, and nobody who knew one keeps it.
+//! Passwords: the right one opens a session, and no session outlives its password.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ async fn is_open(stores: &Stores, token: &str) -> bool {
     stores.sessions.find(token).await.unwrap().is_some()
 }
 
-/// Whoever logs in gets a session; a wrong password and a name of nobody are answered alike.
+/// A log-in opens a session; a wrong password and an unknown name get the same response.
 pub async fn only_the_right_password_opens_a_session(stores: &Stores) {
     let passwords = passwords(stores, false);
     let (rose, ivy) = super::on_two_databases(stores).await;
@@ -54,10 +54,10 @@ pub async fn only_the_right_password_opens_a_session(stores: &Stores) {
     }
     let hash = passwords.hash(PASSWORD.to_owned()).await.unwrap();
     let astray = stores.shards.write(rose, move |tx| async move { tx.set_password(ivy, hash).await }).await;
-    assert!(astray.unwrap_err().is_internal(), "it belongs on the account's shard");
+    assert!(astray.unwrap_err().is_internal(), "a password was stored on another shard than its account's");
 }
 
-/// Attempts on one name from many networks run out, and those of one network on many names.
+/// Attempts are limited on one name from many networks, and from one network on many names.
 pub async fn attempts_are_limited_by_name_and_by_network(stores: &Stores) {
     let passwords = passwords(stores, true);
     let attempt = async |network: u8, name: &str| {
@@ -74,7 +74,7 @@ pub async fn attempts_are_limited_by_name_and_by_network(stores: &Stores) {
     assert!(attempt(101, "another").await.is_unauthenticated());
 }
 
-/// Whoever changes a password stays signed in, and nobody else does.
+/// After a change of password only the device that made it is still signed in.
 pub async fn a_changed_password_closes_the_other_sessions(stores: &Stores) {
     let passwords = passwords(stores, false);
     let member = member(stores, &passwords).await;
@@ -96,7 +96,7 @@ pub async fn a_changed_password_closes_the_other_sessions(stores: &Stores) {
     log_in(&passwords, member, "battery staple").await.unwrap();
 }
 
-/// Log-ins that check a password while it is deleted: none of their sessions is open afterwards.
+/// If a password is deleted while log-ins check it, none of their sessions is open afterwards.
 pub async fn a_log_in_that_comes_too_late_leaves_no_session(stores: &Stores) {
     let passwords = passwords(stores, false);
     let member = member(stores, &passwords).await;
@@ -107,7 +107,7 @@ pub async fn a_log_in_that_comes_too_late_leaves_no_session(stores: &Stores) {
     let log_ins = join_all((0..20).map(|_| log_in(&passwords, member, PASSWORD)));
     let (opened, ()) = join(log_ins, delete).await;
     for token in opened.into_iter().flatten() {
-        assert!(!is_open(stores, &token).await, "a session has outlived its password");
+        assert!(!is_open(stores, &token).await, "a session outlived its password");
     }
     assert_eq!(stores.sessions.list(member.raw()).await.unwrap(), []);
     assert!(log_in(&passwords, member, PASSWORD).await.unwrap_err().is_unauthenticated());

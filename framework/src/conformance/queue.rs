@@ -47,7 +47,7 @@ impl Job for Noted {
 impl Run<Stores> for Noted {
     async fn run(&mut self, _: &Stores, run: &JobRun) -> anyhow::Result<()> {
         DONE.lock()
-            .expect("held by nobody who panics")
+            .expect("no job panics while holding this")
             .entry(self.word.clone())
             .or_default()
             .push(self.steps);
@@ -128,7 +128,7 @@ pub async fn a_row_an_edge_and_a_job_commit_together_or_not_at_all(backing: Back
                 note::ActiveModel { author_id: Set(a), text: Set("x".to_owned()), ..Default::default() };
             let note = tx.insert(row).await?;
             assert!(tx.connect::<Reads>(a, b).await?);
-            assert!(!tx.connect::<Reads>(a, b).await?, "this transaction has made it");
+            assert!(!tx.connect::<Reads>(a, b).await?, "this transaction has created the edge");
             assert!(tx.connect::<Keeps>(a, note).await?);
             tx.enqueue(job).await?;
             if fail { Err(Error::conflict("on purpose")) } else { Ok(note) }
@@ -186,7 +186,7 @@ pub async fn a_job_is_cancelled_until_it_has_begun(backing: Backing) {
     stores.queue.cancel(of_alone).await.unwrap();
     cancel(of_kept, true).await.unwrap_err();
     assert!(cancel(of_within, false).await.unwrap());
-    assert!(!cancel(of_within, false).await.unwrap(), "it is gone");
+    assert!(!cancel(of_within, false).await.unwrap(), "the job was cancelled already");
     assert_eq!(stores.queue.waiting().await.unwrap()["noted"], 1);
     let elsewhere = stores.author("mike").await;
     assert_ne!(elsewhere.shard(), author.shard());
@@ -196,8 +196,8 @@ pub async fn a_job_is_cancelled_until_it_has_begun(backing: Backing) {
     let _worker = stores.work();
     stores.queue.run_now(of_kept).await.unwrap();
     stores.idle().await;
-    assert_eq!(done(&kept.word), [0], "its hour is not over");
-    assert!(!cancel(of_kept, false).await.unwrap(), "it is done");
+    assert_eq!(done(&kept.word), [0], "it ran a second time within the hour");
+    assert!(!cancel(of_kept, false).await.unwrap(), "the job is done already");
     stores.queue.run_now(of_kept).await.unwrap();
     assert!(done(&alone.word).is_empty() && done(&within.word).is_empty());
 }
@@ -222,7 +222,7 @@ pub async fn failures_back_off_and_end_as_dead_letters(backing: Backing) {
     assert_eq!((dead.id, dead.name.as_str(), dead.attempts), (id, "noted", 3));
     assert_eq!(dead.last_error.as_deref(), Some("not yet"));
     assert!(stores.queue.retry(id).await.unwrap());
-    assert!(!stores.queue.retry(id).await.unwrap(), "it is not dead any more");
+    assert!(!stores.queue.retry(id).await.unwrap(), "the job is no longer dead");
     eventually("it runs again", async || (done(&job.word).len() > 3).then_some(())).await;
 }
 
@@ -273,7 +273,7 @@ pub async fn a_vanished_worker_is_taken_over_in_the_middle(backing: Backing) {
     // Before the lease ends no worker may take it; after that one must.
     stores.clock.advance(Duration::from_secs(16));
     second.idle().await;
-    assert_eq!(done(&job.word), [5, HANGS, 2], "the second attempt began where the first had got to");
+    assert_eq!(done(&job.word), [5, HANGS, 2], "the second attempt did not continue where the first stopped");
 }
 
 /// A job that ends its process each time is set aside as dead without another run.
@@ -285,9 +285,12 @@ pub async fn a_job_that_kills_its_process_ends_too(backing: Backing) {
     // Three processes claimed it and died: the attempts are counted, and nothing else happened.
     execute(&stores, author, "UPDATE tripod_job SET attempt = 3").await;
     let _worker = stores.work();
-    let dead = eventually("the poison is put aside", async || stores.queue.dead().await.unwrap().pop()).await;
+    let dead = eventually("the job that kills its process is dead", async || {
+        stores.queue.dead().await.unwrap().pop()
+    })
+    .await;
     assert!(dead.last_error.unwrap().contains("ended its process"));
-    assert!(done(&job.word).is_empty(), "it was not run again");
+    assert!(done(&job.word).is_empty(), "the job ran again");
 }
 
 /// A job with an unregistered name is an error when enqueued, and at start.

@@ -40,7 +40,7 @@ pub async fn rows_are_found_wherever_they_live(stores: &Stores) {
     let mixed = [ids[7], Id::from_raw(12345), ids[3], ids[55], ids[0]];
     let found = read.find_many(&mixed).await.unwrap();
     let found: Vec<_> = found.iter().map(|row| row.peek().id).collect();
-    assert_eq!(found, [ids[7], ids[3], ids[55], ids[0]], "in the order asked for, the unknown left out");
+    assert_eq!(found, [ids[7], ids[3], ids[55], ids[0]], "not in the order requested, or with an unknown id");
 
     let (author, _) = notes[0];
     let first = read.list::<Note>(author, Keyset::newest(2)).await.unwrap();
@@ -62,7 +62,7 @@ pub async fn rows_are_found_wherever_they_live(stores: &Stores) {
             break;
         }
     }
-    assert_eq!(walked, ids, "a walk across shards meets each row once, newest first");
+    assert_eq!(walked, ids, "a walk across shards did not return each row once, newest first");
 }
 
 /// Lists go either way, and a keyset walk meets each row once, even while rows are inserted and deleted.
@@ -107,7 +107,7 @@ pub async fn lists_are_walked_from_either_end(stores: &Stores) {
     assert!(deleted.await.unwrap());
     let next = Keyset { after: first.next, ..Keyset::oldest(2) };
     let second = read.list::<Note>(a, next).await.unwrap();
-    assert_eq!(second.items[0].1.peek().text, "4", "where the row after which a list goes on is gone");
+    assert_eq!(second.items[0].1.peek().text, "4", "a list does not continue after a deleted row");
 }
 
 /// While a database is down, reads that accept partial results get the other databases' rows.
@@ -130,8 +130,8 @@ pub async fn rows_are_left_out_while_their_database_is_away(stores: &Stores) {
         assert_eq!(ids(read.find_many(&[theirs, mine]).await.unwrap()), [mine]);
         assert_eq!(ids(read.list_many::<Note>(&[there, here], all).await.unwrap().into_items()), [mine]);
         assert_eq!(ids(read.list_all::<Note>(all).await.unwrap().into_items()), [mine]);
-        assert!(read.find(theirs).await.unwrap_err().is_unavailable(), "one row is never left out");
-        assert!(read.find_many(&[theirs]).await.unwrap_err().is_unavailable(), "no database answers");
+        assert!(read.find(theirs).await.unwrap_err().is_unavailable(), "a single row was left out silently");
+        assert!(read.find_many(&[theirs]).await.unwrap_err().is_unavailable(), "no database responds");
         assert!(read.list::<Note>(there, all).await.unwrap_err().is_unavailable());
     }
 }
@@ -243,14 +243,15 @@ async fn refuse_updates_of(stores: &Stores, author: Id<Author>, columns: &str) {
 pub async fn an_update_writes_what_differs(stores: &Stores) {
     let author = stores.author("kevin").await;
     let id = stores.note(author, "before").await;
-    let cached = async || stores.cached().find(id).await.unwrap().expect("it is there").peek().text.clone();
+    let cached =
+        async || stores.cached().find(id).await.unwrap().expect("the row exists").peek().text.clone();
     let update = async |change: fn(&mut note::Model)| -> Result<Option<note::Model>> {
         stores
             .shards
             .write(author, move |tx| async move {
                 let updated = tx.update(id, change).await?;
-                let found = tx.find(id).await?.expect("it is there");
-                assert_eq!(updated.as_ref(), Some(found.peek()), "as this transaction sees it");
+                let found = tx.find(id).await?.expect("the row exists");
+                assert_eq!(updated.as_ref(), Some(found.peek()), "not what this transaction sees");
                 Ok(updated)
             })
             .await
@@ -258,7 +259,7 @@ pub async fn an_update_writes_what_differs(stores: &Stores) {
     assert_eq!(cached().await, "before");
 
     refuse_updates_of(stores, author, "id, author_id").await;
-    let updated = update(|row| row.text.push_str(" and after")).await.unwrap().expect("it is there");
+    let updated = update(|row| row.text.push_str(" and after")).await.unwrap().expect("the row exists");
     let expected = note::Model { id, author_id: author, text: "before and after".to_owned() };
     assert_eq!(updated, expected);
     assert_eq!(stores.primary().find(id).await.unwrap().unwrap().peek(), &expected);
@@ -266,12 +267,16 @@ pub async fn an_update_writes_what_differs(stores: &Stores) {
 
     refuse_updates_of(stores, author, "id, author_id, text").await;
     update(|row| row.text.push('!')).await.expect_err("the trigger sees what is written");
-    assert_eq!(update(|_| ()).await.unwrap(), Some(expected.clone()), "nothing differs, nothing is written");
+    assert_eq!(
+        update(|_| ()).await.unwrap(),
+        Some(expected.clone()),
+        "a change that changes nothing is written"
+    );
 
     let moves: [fn(&mut note::Model); 2] =
         [|row| row.id = Id::from_raw(row.id.raw() + 1), |row| row.author_id = Id::from_raw(7)];
     for moved in moves {
-        assert!(update(moved).await.unwrap_err().is_internal(), "a row stays where it is");
+        assert!(update(moved).await.unwrap_err().is_internal(), "a row was moved to another shard");
     }
     let nobody = Id::<Note>::from_raw(id.raw() + 1);
     let none = stores.shards.write(author, move |tx| async move {
@@ -292,7 +297,7 @@ pub async fn updates_of_one_row_follow_each_other(stores: &Stores) {
     let mut lengths: Vec<usize> = futures::future::join_all(updates)
         .await
         .into_iter()
-        .map(|updated| updated.unwrap().expect("it is there").text.len())
+        .map(|updated| updated.unwrap().expect("the row exists").text.len())
         .collect();
     lengths.sort_unstable();
     assert_eq!(lengths, (1..=20).collect::<Vec<_>>());

@@ -39,7 +39,7 @@ pub async fn an_item_pushed_while_building_is_kept(stores: &Stores) {
     });
     assert_eq!(built.await.unwrap().items, [3, 2, 1]);
     push(&store, [4]).await;
-    assert_eq!(read(&store, i64::MAX, &[]).await, (vec![4, 3, 2, 1], 0), "it is kept from now on");
+    assert_eq!(read(&store, i64::MAX, &[]).await, (vec![4, 3, 2, 1], 0), "the timeline is not stored");
     assert_eq!(read(&store, 3, &[]).await.0, [2, 1]);
 }
 
@@ -78,9 +78,9 @@ pub async fn what_is_trimmed_raises_the_mark(stores: &Stores) {
     let above: Vec<i64> =
         [10, 20, 30, 40, 50, large, large + 1].into_iter().filter(|item| *item > mark).collect();
     assert_eq!(items.iter().rev().copied().collect::<Vec<_>>(), above, "a gap above {mark}");
-    assert!(mark >= 20, "nothing was forgotten");
+    assert!(mark >= 20, "nothing was trimmed");
     push(&store, [5]).await;
-    assert!(!read(&store, i64::MAX, &[]).await.0.contains(&5), "what is below the mark is not told");
+    assert!(!read(&store, i64::MAX, &[]).await.0.contains(&5), "an item below the mark is returned");
 }
 
 /// In whatever order items arrive, and however often, every page holds the newest below its start.
@@ -95,7 +95,7 @@ pub async fn items_come_in_any_order(stores: &Stores) {
         // Only the database may have the items below the mark, so they are never checked.
         all.insert(item);
         let (before, limit) = (random.random_range(1..1_100), random.random_range(1..30));
-        let page = store.read(KEY, before, limit, async |_| panic!("it is there")).await.unwrap();
+        let page = store.read(KEY, before, limit, async |_| panic!("the timeline is stored")).await.unwrap();
         let mark = page.complete_above;
         let expected: Vec<i64> =
             all.iter().rev().filter(|item| (mark + 1..before).contains(item)).take(limit).copied().collect();
@@ -108,7 +108,7 @@ pub async fn items_come_in_any_order(stores: &Stores) {
         );
         highest_mark = mark;
     }
-    assert!(highest_mark > 0, "nothing was forgotten, TEST_SEED={seed}");
+    assert!(highest_mark > 0, "nothing was trimmed, TEST_SEED={seed}");
 }
 
 /// A removed item is on no page any more, and no other item is dropped with it.
@@ -125,10 +125,10 @@ pub async fn what_is_removed_is_gone_and_lowers_no_mark(stores: &Stores) {
     for item in [20, 40, 50] {
         remove(item).await;
     }
-    assert_eq!(read(&store, i64::MAX, &[]).await, (vec![], 19), "it is kept, and empty");
+    assert_eq!(read(&store, i64::MAX, &[]).await, (vec![], 19), "an emptied timeline is not stored");
     store.drop_timelines(&[KEY]).await.unwrap();
     remove(20).await;
-    assert_eq!(read(&store, i64::MAX, &[9]).await, (vec![9], 0), "what is not there is built as before");
+    assert_eq!(read(&store, i64::MAX, &[9]).await, (vec![9], 0), "a missing timeline is not built as before");
 }
 
 /// A build sets a mark if the database had more items; pushes meanwhile may have raised it.
@@ -150,7 +150,7 @@ pub async fn a_build_that_fails_leaves_nothing_behind(stores: &Stores) {
     let failed = store.read(KEY, i64::MAX, 100, async |_| Err(Error::unavailable("away"))).await;
     assert!(failed.is_err_and(|error| error.is_unavailable()));
     assert_eq!(read(&store, i64::MAX, &[4]).await.0, [4]);
-    assert_eq!(read(&store, i64::MAX, &[5]).await.0, [4], "it is kept");
+    assert_eq!(read(&store, i64::MAX, &[5]).await.0, [4], "the timeline is not stored");
 }
 
 /// However many reads are concurrent, one builds, and all include what was pushed before they began.

@@ -70,8 +70,8 @@ pub async fn an_item_reaches_its_readers_once(stores: &Stores) {
     let expected = newest_first(expected);
     assert_eq!(walk(stores, reader).await, expected, "pushed");
     stores.timelines.rebuild(reader).await.unwrap();
-    assert_eq!(walk(stores, reader).await, expected, "and the same when built anew");
-    assert_eq!(walk(&stores.reopened().await, reader).await, expected, "in another process, too");
+    assert_eq!(walk(stores, reader).await, expected, "the same after a rebuild");
+    assert_eq!(walk(&stores.reopened().await, reader).await, expected, "the same in another process");
 }
 
 /// An item inserted between an edge's two ends appears once the second end is written.
@@ -94,7 +94,7 @@ pub async fn a_removed_edge_takes_its_items_out_late(stores: &Stores) {
     let (reader, author) = (stores.author("reader").await, stores.author("author").await);
     stores.graph.connect::<Reads>(reader, author).await.unwrap();
     let item = new_note(stores, author).await;
-    assert_eq!(walk(stores, reader).await, [item], "kept ready from now on");
+    assert_eq!(walk(stores, reader).await, [item], "the timeline is stored from now on");
     stores.graph.change_forward_only::<Reads>(reader, author, false).await.unwrap().expect("a change");
     let _worker = stores.work();
     stores.clock.advance(Duration::from_secs(5));
@@ -110,7 +110,7 @@ pub async fn an_author_sees_their_own_item_at_once(stores: &Stores) {
     assert_eq!(walk(stores, author).await, [made]);
     assert_eq!(held(stores, author).await, [made]);
     delete(stores, made, false).await.unwrap();
-    assert!(held(stores, author).await.is_empty(), "nor is it there when they have deleted it");
+    assert!(held(stores, author).await.is_empty(), "a deleted item is in its author's timeline");
 }
 
 /// A deleted row is in no timeline any more, once the jobs are done.
@@ -119,7 +119,7 @@ pub async fn a_deleted_item_leaves_the_timelines(stores: &Stores) {
     let (reader, author) = (stores.author("reader").await, stores.author("author").await);
     stores.graph.connect::<Reads>(reader, author).await.unwrap();
     for owner in [reader, author] {
-        assert!(held(stores, owner).await.is_empty(), "kept ready from now on");
+        assert!(held(stores, owner).await.is_empty(), "the timeline is stored from now on");
     }
     // Only the insert publishes it.
     let deleted = insert(stores, author, false).await.unwrap();
@@ -131,10 +131,10 @@ pub async fn a_deleted_item_leaves_the_timelines(stores: &Stores) {
     delete(stores, deleted, true).await.unwrap_err();
     stores.idle().await;
     for owner in [reader, author] {
-        assert_eq!(held(stores, owner).await, [kept, deleted], "what is undone takes nothing out");
+        assert_eq!(held(stores, owner).await, [kept, deleted], "a rolled-back deletion removed an item");
     }
     delete(stores, deleted, false).await.unwrap();
-    assert_eq!(walk(stores, reader).await, [kept], "nobody is shown it from now on");
+    assert_eq!(walk(stores, reader).await, [kept], "a deleted item is still shown");
     stores.idle().await;
     for process in [stores, &stores.reopened().await] {
         for owner in [reader, author] {
@@ -149,7 +149,7 @@ pub async fn what_is_undone_is_not_published(stores: &Stores) {
     let (reader, author) = (stores.author("reader").await, stores.author("author").await);
     stores.graph.connect::<Reads>(reader, author).await.unwrap();
     for owner in [reader, author] {
-        assert!(held(stores, owner).await.is_empty(), "kept ready from now on");
+        assert!(held(stores, owner).await.is_empty(), "the timeline is stored from now on");
     }
     insert(stores, author, true).await.unwrap_err();
     let made = new_note(stores, author).await;
@@ -216,6 +216,6 @@ pub async fn a_large_audience_is_pulled(stores: &Stores) {
         for reader in &readers {
             assert_eq!(walk(stores, *reader).await, expected);
         }
-        assert_eq!(walk(stores, author).await, expected, "authors see their own");
+        assert_eq!(walk(stores, author).await, expected, "authors do not see their own items");
     }
 }

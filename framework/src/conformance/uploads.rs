@@ -85,7 +85,7 @@ pub async fn files_of_a_refused_row_are_deleted_at_once(stores: &Stores) {
         eventually("they are deleted", async || (!are_there(stores, keys).await).then_some(())).await;
     }
     keep(stores, upload_of_kept, shard(), false).await.unwrap();
-    assert!(are_there(stores, &kept).await, "those of another upload");
+    assert!(are_there(stores, &kept).await, "files of another upload were deleted");
     stores.idle().await;
     assert!(are_there(stores, &kept).await, "nor later");
 }
@@ -99,13 +99,13 @@ pub async fn a_caller_who_goes_away_takes_no_files_along(stores: &Stores) {
     let (go_on, gone) = oneshot::channel::<()>();
     let write = stores.shards.write(shard(), move |tx| async move {
         tx.keep(upload).await?;
-        began.send(()).expect("the test waits for it");
+        began.send(()).expect("the test waits for this");
         let _ = gone.await;
         Ok(())
     });
     tokio::select! {
         biased;
-        _ = write => panic!("the caller did not go away in the middle"),
+        _ = write => panic!("the write was not dropped half-way"),
         _ = begun => {}
     }
     drop(go_on);
@@ -123,7 +123,7 @@ pub async fn a_row_that_comes_too_late_is_refused(stores: &Stores) {
     assert!(keep(stores, upload_of_misplaced, elsewhere, false).await.unwrap_err().is_internal());
     let _worker = stores.work();
     eventually("they are deleted", async || (!are_there(stores, &misplaced).await).then_some(())).await;
-    assert!(are_there(stores, &late).await, "its row may come");
+    assert!(are_there(stores, &late).await, "files were deleted while their row may still be written");
     stores.clock.advance(LATER);
     are_deleted(stores, &late).await;
     assert!(keep(stores, upload_of_late, shard(), false).await.unwrap_err().is_unavailable());

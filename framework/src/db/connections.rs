@@ -65,7 +65,7 @@ impl<DB: sqlx::Database> Connections<DB> {
             // The connection used last is used next: its server process and its caches are warm.
             .queue_mode(managed::QueueMode::Lifo)
             .build();
-        Self(pool.expect("what waits has a runtime"))
+        Self(pool.expect("waiting happens in a runtime"))
     }
 
     /// Opens the first connection, so that errors show early.
@@ -150,7 +150,7 @@ pub(super) struct Leased<DB: sqlx::Database>(Option<Object<Opener<DB>>>);
 
 impl<DB: sqlx::Database> Leased<DB> {
     pub(super) fn get(&mut self) -> &mut DB::Connection {
-        self.0.as_mut().expect("it is there until the end")
+        self.0.as_mut().expect("the connection is present until it is returned")
     }
 
     /// Returns the connection to the pool after a call with this result, unless the connection itself

@@ -225,7 +225,7 @@ mod tests {
         });
         tokio::select! {
             biased;
-            _ = write => panic!("the write was not dropped in the middle"),
+            _ = write => panic!("the write was not dropped half-way"),
             _ = begun => {}
         }
         insert(&database, 8, false).await.unwrap();
@@ -268,7 +268,7 @@ mod tests {
             insert(&database, round * 100 + 50, true).await.unwrap_err();
             insert(&database, round * 100 + 51, false).await.unwrap();
             acknowledged += 1;
-            assert_eq!(numbers(&database).await.len(), acknowledged, "acknowledged, and not there");
+            assert_eq!(numbers(&database).await.len(), acknowledged, "an acknowledged write is missing");
         }
     }
 }

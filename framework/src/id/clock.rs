@@ -224,17 +224,17 @@ mod tests {
             last = now;
         }
         WALL.store(6_000_000, Relaxed);
-        assert_eq!(system.now_ms(), 6_000_000, "the wall clock leads again once it has caught up");
+        assert_eq!(system.now_ms(), 6_000_000, "the wall clock is used again once it has caught up");
         WALL.store(1_000_000, Relaxed);
         let again = system.now_ms();
-        assert!((6_000_000..6_010_000).contains(&again), "{again} goes on from an earlier step");
+        assert!((6_000_000..6_010_000).contains(&again), "{again} continues from an earlier step");
     }
 
     #[test]
     fn all_clocks_of_the_machine_tell_the_same_time() {
         let (one, other) = (Clock::system(), Clock::system());
         let (Source::System(one), Source::System(other)) = (one.0, other.0) else { unreachable!() };
-        assert!(std::ptr::eq(one, other), "each has a time, and a thread, of its own");
+        assert!(std::ptr::eq(one, other), "each clock has its own time and thread");
     }
 
     #[test]
@@ -249,17 +249,17 @@ mod tests {
         WALL.store(NOON + 1, Relaxed);
         assert_eq!((generate(), ASKED.load(Relaxed)), (NOON, 1));
         system.tick();
-        assert_eq!((generate(), ASKED.load(Relaxed)), (NOON + 1, 2), "a tick was not heard");
+        assert_eq!((generate(), ASKED.load(Relaxed)), (NOON + 1, 2), "a tick was missed");
         WALL.store(NOON + 2, Relaxed);
         assert_eq!(system.now_ms(), NOON + 2, "a deadline is not exact");
         assert_eq!(
             (generate(), ASKED.load(Relaxed)),
             (NOON + 2, 3),
-            "an id is older than what was told before it"
+            "an id is older than a time returned before it"
         );
         system.ticks.store(false, Relaxed);
         WALL.store(NOON + 3, Relaxed);
-        assert_eq!(generate(), NOON + 3, "nobody ticks, and the id does not ask");
+        assert_eq!(generate(), NOON + 3, "no thread ticks, yet the generator did not read the clock");
     }
 
     #[test]
@@ -291,7 +291,11 @@ mod tests {
         // Prevents a ticking thread, so that every id reads the clock.
         system.ticker.store(true, Relaxed);
         assert!((0..SEQUENCES_PER_MS).all(|_| generate() == NOON));
-        assert_eq!((generate(), ASKED.load(Relaxed)), (NOON + 1, TOLD + 1), "it did not wait for the clock");
+        assert_eq!(
+            (generate(), ASKED.load(Relaxed)),
+            (NOON + 1, TOLD + 1),
+            "the generator did not wait for the clock"
+        );
     }
 
     #[test]
@@ -304,13 +308,13 @@ mod tests {
         });
         for ms in NOON..NOON + 3 {
             WALL.store(ms, Relaxed);
-            assert!((0..TICK_ABOVE).all(|_| generate() == ms), "an id is not exact");
-            assert!(!system.ticker.load(Relaxed), "it ticks for few ids");
+            assert!((0..TICK_ABOVE).all(|_| generate() == ms), "the time of an id is not exact");
+            assert!(!system.ticker.load(Relaxed), "the thread ticks although few ids are generated");
         }
         generate();
         let begun = Instant::now();
         while !HEARD.load(Relaxed) {
-            assert!(begun.elapsed() < Duration::from_secs(30), "nobody ticks");
+            assert!(begun.elapsed() < Duration::from_secs(30), "no thread ticks");
             thread::yield_now();
         }
     }
@@ -323,12 +327,8 @@ mod tests {
             let thread = system.start_ticking().expect("a thread");
             assert!(system.start_ticking().is_none(), "two threads tick");
             thread.join().unwrap();
-            assert_eq!(ASKED.load(Relaxed), round * (TICKS as u64 + 1) - 1, "it did not tick on");
-            assert_eq!(
-                generate(),
-                NOON + round * (TICKS as u64 + 1) - 1,
-                "what was told last holds for ever"
-            );
+            assert_eq!(ASKED.load(Relaxed), round * (TICKS as u64 + 1) - 1, "the thread stopped ticking");
+            assert_eq!(generate(), NOON + round * (TICKS as u64 + 1) - 1, "the last tick is used for ever");
         }
     }
 }

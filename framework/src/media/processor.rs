@@ -57,7 +57,7 @@ impl Default for Bounds {
 #[derive(Clone, Debug)]
 pub struct Processor {
     shared: Arc<Shared>,
-    /// Of renditions, largest first.
+    /// The widths of renditions, largest first.
     widths: Arc<[u32]>,
 }
 

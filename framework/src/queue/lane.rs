@@ -148,7 +148,7 @@ mod tests {
         assert_eq!((fast.len(), slots[0].take(1).0.len(), slots[1].take(1).0.len()), (3, 0, 1));
         drop(fast);
         let (half, _) = slots[0].take(2);
-        assert_eq!((half.len(), slots[0].take(2).0.len()), (2, 1), "there is something left for another");
+        assert_eq!((half.len(), slots[0].take(2).0.len()), (2, 1), "no slots are left for another database");
         drop(half);
         assert_eq!(slots[0].take(1).0.len(), 3);
     }
@@ -158,7 +158,7 @@ mod tests {
         let slots = Slots::of(&[Lane::new("mail").workers(10).per_second(2)], &[("a", "mail")]);
         let (taken, wait) = slots[0].take(1);
         assert_eq!((taken.len(), wait), (2, None));
-        assert_eq!(slots[0].take(1).0.len(), 2, "what no job was found for is not spent");
+        assert_eq!(slots[0].take(1).0.len(), 2, "slots without a job count against the rate");
         slots[0].begin(2);
         let (taken, wait) = slots[0].take(1);
         assert!(taken.is_empty() && wait.is_some_and(|wait| wait <= Duration::from_secs(1)), "{wait:?}");

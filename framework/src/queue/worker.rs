@@ -167,7 +167,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
                 0 => Vec::new(),
                 free => self.0.queue.store().claim(database, &lane.names, free).await?,
             };
-            debug_assert!(claims.len() <= free, "a job is leased that nobody begins");
+            debug_assert!(claims.len() <= free, "more jobs are leased than can be started");
             lane.begin(claims.len());
             claimed.is_limited |= claims.len() == free;
             claimed.pause = claimed.pause.min(wait.unwrap_or(POLL_INTERVAL));

@@ -115,7 +115,7 @@ impl<S: Send + Sync + 'static> TestApp<S> {
     pub async fn run_jobs(&self) -> usize {
         let count = self.worker.run_due().await.unwrap_or_else(|error| panic!("jobs: {}", error.chain()));
         let dead = self.app.queue.dead().await.unwrap_or_else(|error| panic!("jobs: {}", error.chain()));
-        assert!(dead.is_empty(), "jobs have failed for good: {dead:#?}");
+        assert!(dead.is_empty(), "jobs have failed permanently: {dead:#?}");
         count
     }
 }
@@ -144,7 +144,7 @@ impl<S: Send + Sync + 'static> Drop for TestApp<S> {
                 left.is_empty(),
                 "jobs are left at the end of the test: {left:?}; run_jobs() runs those that are due"
             ),
-            failed => panic!("whether jobs are left can't be told: {failed:?}"),
+            failed => panic!("can't check whether jobs are left: {failed:?}"),
         }
     }
 }
@@ -172,15 +172,15 @@ impl TestClient {
     /// If the header is invalid.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
-        let name = HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
-        self.headers.insert(name, HeaderValue::from_str(value).expect("a header's value"));
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a header name");
+        self.headers.insert(name, HeaderValue::from_str(value).expect("a header value"));
         self
     }
 
-    /// The same client, which sends the cookies that a reply has set, as a browser does.
+    /// The same client, sending the cookies that a reply has set, as a browser does.
     ///
     /// # Panics
-    /// When they are no cookies.
+    /// If they are not cookies.
     #[must_use]
     pub fn with_cookies(mut self, reply: &TestReply) -> Self {
         let mut cookies: Vec<(String, String)> = Vec::new();
@@ -196,7 +196,7 @@ impl TestClient {
             cookies.push((name, value));
         }
         let cookies: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        self.headers.insert(header::COOKIE, cookies.join("; ").parse().expect("a header's value"));
+        self.headers.insert(header::COOKIE, cookies.join("; ").parse().expect("a header value"));
         self
     }
 
@@ -227,7 +227,7 @@ impl TestClient {
 
     /// `POST` of a page's form, as `application/x-www-form-urlencoded`. Each field has a name and a value.
     pub async fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> TestReply {
-        let body = serde_urlencoded::to_string(fields).expect("texts can be written as a form");
+        let body = serde_urlencoded::to_string(fields).expect("the fields can be encoded as a form");
         self.send(Method::POST, path, Some("application/x-www-form-urlencoded"), body.into()).await
     }
 
@@ -250,7 +250,7 @@ impl TestClient {
     }
 
     async fn send_json(&self, method: Method, path: &str, json: &impl Serialize) -> TestReply {
-        let body = serde_json::to_vec(json).expect("what is sent as JSON can be written as JSON");
+        let body = serde_json::to_vec(json).expect("the body can be serialised as JSON");
         self.send(method, path, Some("application/json"), body.into()).await
     }
 

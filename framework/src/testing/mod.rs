@@ -21,7 +21,7 @@ pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Optio
         if let Some(value) = condition().await {
             return value;
         }
-        assert!(begun.elapsed() < Duration::from_secs(30), "not in half a minute: {what}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "not within half a minute: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

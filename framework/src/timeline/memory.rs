@@ -122,7 +122,7 @@ impl State {
     /// Drops the oldest items past `length` and raises the mark to the newest item dropped.
     fn trim(&mut self, length: usize) {
         while self.items.len() > length {
-            let dropped = self.items.pop_first().expect("it is longer than its bound");
+            let dropped = self.items.pop_first().expect("the timeline is longer than its bound");
             self.complete_above = self.complete_above.max(dropped);
         }
     }
@@ -148,14 +148,18 @@ mod tests {
         assert_eq!(
             read(&memory, i64::MAX, 10, &[]).await,
             (vec![40, 30, 20], 10),
-            "10 was dropped, and is said to be"
+            "10 was dropped, but the mark does not say so"
         );
         memory.push("home", [1].into_iter(), 5);
-        assert_eq!(read(&memory, 40, 1, &[]).await, (vec![30], 10), "what is below the mark is not kept");
+        assert_eq!(read(&memory, 40, 1, &[]).await, (vec![30], 10), "an item below the mark is stored");
         memory.remove("home", [1, 2].into_iter(), 30);
-        assert_eq!(read(&memory, i64::MAX, 10, &[]).await, (vec![40, 20], 10), "a deleted item is gone");
+        assert_eq!(read(&memory, i64::MAX, 10, &[]).await, (vec![40, 20], 10), "a deleted item is left");
         memory.drop_timeline(("home", 1));
-        assert_eq!(read(&memory, i64::MAX, 10, &[7]).await, (vec![7], 0), "a dropped timeline is built anew");
+        assert_eq!(
+            read(&memory, i64::MAX, 10, &[7]).await,
+            (vec![7], 0),
+            "a dropped timeline was not rebuilt"
+        );
     }
 
     #[tokio::test]

@@ -181,7 +181,7 @@ mod tests {
             .layer(limit(4 << 20));
         assert_eq!(status(&router, "/up", vec![0; 1 << 20].into()).await, 200);
         assert_eq!(status(&router, "/up", vec![0; (1 << 20) + 1].into()).await, 503);
-        assert_eq!(budget.0.available_permits(), 1, "what was taken is given back");
+        assert_eq!(budget.0.available_permits(), 1, "the budget was not returned");
     }
 
     /// The form's bytes and its end arrive together at the second poll. It happens when they come from

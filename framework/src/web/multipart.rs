@@ -132,7 +132,7 @@ impl Field {
     }
 }
 
-/// What is wrong with a field.
+/// Why a field was refused.
 #[derive(Debug, thiserror::Error)]
 enum Fault {
     #[error("is not UTF-8")]

@@ -82,9 +82,9 @@ pub(super) const RESULTS_MIGRATION: Migration = || {
 /// use tripod::web::{Once, Path, SignedIn};
 /// # use tripod::{conformance::note, id::Id};
 /// async fn delete_note(me: SignedIn, Path(id): Path<Id<note::Entity>>, once: Once) -> tripod::Result<()> {
-///     // A repeat finds no note, and is answered as the first request was.
+///     // A repeat finds no note, and gets the same response as the first request.
 ///     let delete = async {
-///         // ... whether it is one's own ...
+///         // ... check that the note is the account's own ...
 ///         once.write(id, move |tx| async move { tx.delete(id).await.map(drop) }).await
 ///     };
 ///     once.earlier_or(id, delete).await

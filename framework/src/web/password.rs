@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::id::{Id, Shard};
 use crate::shard::{Shards, Tx};
 
-/// The passwords, on their accounts' shards.
+/// The table of passwords, on their accounts' shards.
 pub(super) const MIGRATION: Migration = || {
     let password = Table::create()
         .table("tripod_password")
@@ -77,7 +77,7 @@ pub struct PasswordChange {
 }
 
 impl Passwords {
-    /// Passwords of the accounts on these shards.
+    /// The passwords of the accounts on these shards.
     ///
     /// # Errors
     /// Internal, when hashing fails.
@@ -90,7 +90,7 @@ impl Passwords {
     /// with [`TextFields::password`].
     ///
     /// # Errors
-    /// Internal, when hashing fails.
+    /// Internal, if hashing fails.
     pub async fn hash(&self, password: String) -> Result<PasswordHash> {
         self.hasher.hash(password).await
     }
@@ -132,7 +132,7 @@ impl Passwords {
     /// Changes the password of the signed-in account, and closes its other sessions.
     ///
     /// # Errors
-    /// Invalid, naming `current` or `new`; limited, after too many attempts; those of the database.
+    /// Invalid, naming `current` or `new`; limited, after too many attempts; any error of the database.
     pub async fn change(&self, SignedIn(session): &SignedIn, change: PasswordChange) -> Result<()> {
         let (account, this) = (Id::<()>::from_raw(session.account), session.id);
         let limit = self.limits.of_requests().log_ins_by_name;
@@ -172,7 +172,7 @@ impl Tx {
     /// open: see [`Self::close_sessions`].
     ///
     /// # Errors
-    /// Internal, when the account is on another shard; those of the database.
+    /// Internal, if the account is on another shard; any error of the database.
     pub async fn set_password<A>(&self, account: Id<A>, hash: PasswordHash) -> Result<()> {
         if account.shard() != self.shard() {
             return Err(Error::internal(format!(
@@ -191,7 +191,7 @@ impl Tx {
     /// Deletes an account's password and closes its sessions, so that no one can log in to it any more.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Any error of the database.
     pub async fn delete_password<A>(&self, account: Id<A>) -> Result<()> {
         let sql = "DELETE FROM tripod_password WHERE account_id = $1";
         self.connection().execute_raw(statement(self.connection(), sql, [account.into()])).await?;

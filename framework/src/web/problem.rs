@@ -22,7 +22,7 @@ const RETRY_SECONDS: u64 = 1;
 ///
 /// Handlers return `Result<_, Problem>`; `?` turns a [`crate::Error`] into one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(description = "An error reply: what went wrong, as a status, and in sentences for people.")]
+#[schema(description = "An error response: what went wrong, as a status and in sentences for people.")]
 pub struct Problem {
     /// A URI that identifies the kind of problem; `about:blank` if the status is enough.
     #[serde(rename = "type")]

@@ -116,7 +116,7 @@ mod tests {
         let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
         let _guard = tracing::subscriber::set_default(subscriber);
         let own = |headers: HeaderMap| async move {
-            assert!(!headers.contains_key(X_REQUEST_ID), "an id from outside came in");
+            assert!(!headers.contains_key(X_REQUEST_ID), "a request id from outside was accepted");
             [(header::REFERRER_POLICY, "no-referrer")]
         };
         let router: Router = Router::new().route("/things/{id}", get(own)).layer(from_fn(observe));

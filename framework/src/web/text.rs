@@ -69,7 +69,7 @@ impl TextFields {
     }
 }
 
-/// One text field, of several lines; see [`TextFields::text`].
+/// Checks one text field that may have several lines; see [`TextFields::text`].
 ///
 /// # Errors
 /// Invalid, naming the field.
@@ -79,7 +79,7 @@ pub fn text_field(field: &str, text: &str, characters: RangeInclusive<usize>) ->
     fields.check().map(|()| text)
 }
 
-/// One text field of one line, such as a name; see [`TextFields::line`].
+/// Checks one text field of a single line, such as a name; see [`TextFields::line`].
 ///
 /// # Errors
 /// Invalid, naming the field.

@@ -35,8 +35,8 @@ pub async fn change_avatar(app: &App, me: AccountId, once: &Once, bytes: Bytes, 
 /// Set your picture.
 #[utoipa::path(put, path = "/me/avatar", tag = "accounts", operation_id = "setAvatar", security(("bearer" = [])),
     params(IdempotencyKey),
-    request_body(content_type = "application/octet-stream", description = "A JPEG, PNG or WebP picture; what it is called does not matter."),
-    responses((status = 200, description = "Your profile as it is now.", body = User)))]
+    request_body(content_type = "application/octet-stream", description = "A JPEG, PNG or WebP picture. Its declared type does not matter."),
+    responses((status = 200, description = "Your updated profile.", body = User)))]
 pub async fn set_avatar(
     State(app): State<App>,
     Uploader(me): Uploader,

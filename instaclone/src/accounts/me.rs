@@ -90,7 +90,7 @@ pub async fn get_me(State(app): State<App>, me: SignedIn) -> Result<Json<User>> 
 /// Change your profile.
 #[utoipa::path(patch, path = "/me", tag = "accounts", operation_id = "updateMe", security(("bearer" = [])),
     params(IdempotencyKey), request_body = ProfileChange,
-    responses((status = 200, description = "Your profile as it is now.", body = User)))]
+    responses((status = 200, description = "Your updated profile.", body = User)))]
 pub async fn update_me(
     State(app): State<App>,
     me: SignedIn,

@@ -101,7 +101,7 @@ pub async fn log_out(State(app): State<App>, SignedIn(session): SignedIn) -> Res
 /// Log a device out.
 #[utoipa::path(delete, path = "/sessions/{id}", tag = "accounts", operation_id = "closeSession",
     params(("id" = SessionId, Path)), security(("bearer" = [])),
-    responses((status = 204, description = "Its token is no longer valid.")))]
+    responses((status = 204, description = "The device's token is no longer valid.")))]
 pub async fn close_session(
     State(app): State<App>,
     me: SignedIn,
@@ -114,7 +114,7 @@ pub async fn close_session(
 /// Change your password. All other devices are logged out.
 #[utoipa::path(put, path = "/me/password", tag = "accounts", operation_id = "changePassword", security(("bearer" = [])),
     request_body = PasswordChange,
-    responses((status = 204, description = "It is changed, and only this device is still signed in.")))]
+    responses((status = 204, description = "The password is changed, and all other devices are logged out.")))]
 pub async fn change_password(
     State(app): State<App>,
     me: SignedIn,

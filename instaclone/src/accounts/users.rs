@@ -52,7 +52,7 @@ pub async fn with_name(app: &App, viewer: Viewer, name: &str) -> Result<User> {
 /// Get a person by id.
 #[utoipa::path(get, path = "/users/{id}", tag = "users", operation_id = "getUser",
     params(("id" = AccountId, Path)), security((), ("bearer" = [])),
-    responses((status = 200, description = "The person.", body = User)))]
+    responses((status = 200, description = "The user.", body = User)))]
 pub async fn get_user(
     State(app): State<App>,
     viewer: Viewer,
@@ -73,8 +73,8 @@ pub struct ByName {
 /// Find a person by user name.
 #[utoipa::path(get, path = "/users", tag = "users", operation_id = "findUser", params(ByName),
     security((), ("bearer" = [])),
-    responses((status = 200, description = "The person.", body = User),
-              (status = 404, description = "Nobody has this name.", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, description = "The user.", body = User),
+              (status = 404, description = "No user has this name.", body = Problem, content_type = "application/problem+json")))]
 pub async fn find_user(
     State(app): State<App>,
     viewer: Viewer,

@@ -14,7 +14,7 @@ struct ComposePage {
     cx: PageContext,
     form_errors: FormErrors,
     typed: NewPost,
-    /// Good for one post: whoever goes back to a form that was sent and sends something else gets another.
+    /// Valid for one post: a form that is sent again with other content gets a new key.
     key: String,
 }
 

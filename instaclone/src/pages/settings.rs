@@ -124,7 +124,7 @@ pub async fn change_profile(
     answer(cx, done.map_err(Problem::from), Some(typed)).await
 }
 
-/// The form with one's picture.
+/// The form with the account's picture.
 #[derive(Deserialize)]
 pub struct NewPicture {
     picture: Bytes,

@@ -58,8 +58,8 @@ impl PostChange {
 /// Change your post's caption.
 #[utoipa::path(patch, path = "/posts/{id}", tag = "posts", operation_id = "updatePost",
     params(("id" = PostId, Path), IdempotencyKey), request_body = PostChange, security(("bearer" = [])),
-    responses((status = 200, description = "The post as it is now.", body = PostView),
-              (status = 403, description = "It is not your post.", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, description = "The updated post.", body = PostView),
+              (status = 403, description = "The post is not yours.", body = Problem, content_type = "application/problem+json")))]
 pub async fn update_post(
     State(app): State<App>,
     me: SignedIn,
@@ -74,8 +74,8 @@ pub async fn update_post(
 /// Delete your post.
 #[utoipa::path(delete, path = "/posts/{id}", tag = "posts", operation_id = "deletePost",
     params(("id" = PostId, Path), IdempotencyKey), security(("bearer" = [])),
-    responses((status = 204, description = "It is deleted."),
-              (status = 403, description = "It is not your post.", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 204, description = "The post is deleted."),
+              (status = 403, description = "The post is not yours.", body = Problem, content_type = "application/problem+json")))]
 pub async fn delete_post(
     State(app): State<App>,
     me: SignedIn,

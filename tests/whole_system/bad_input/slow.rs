@@ -80,7 +80,7 @@ async fn slow_clients_are_closed_while_an_honest_one_is_served() {
     };
     let closed = tokio::select! {
         closed = slow => closed,
-        () = honest => unreachable!("it goes on for ever"),
+        () = honest => unreachable!("the honest client never stops"),
     };
     println!(
         "120 slow clients closed within {closed:?}; {requests} honest requests, the slowest {slowest:?}"

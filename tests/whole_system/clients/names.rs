@@ -73,7 +73,7 @@ async fn every_name_of_the_document_is_in_words() {
     for (names, known) in [(&types, &TYPES[..]), (&apis, &APIS), (&methods, &METHODS)] {
         assert!(known.iter().all(|name| names.contains(*name)), "{known:?} are not all in {names:?}");
         for name in names {
-            assert!(name.chars().all(|c| c.is_ascii_alphabetic()), "nobody would call it {name}");
+            assert!(name.chars().all(|c| c.is_ascii_alphabetic()), "{name} is a bad name for a method");
         }
     }
 }

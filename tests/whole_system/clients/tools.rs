@@ -83,7 +83,7 @@ pub(super) fn output(command: &mut Command) -> String {
 /// Panics if a generator prints warnings.
 fn without_warnings(printed: &str) {
     let warnings = warnings(printed);
-    assert!(warnings.is_empty(), "the document is not taken as it is:\n{}", warnings.join("\n"));
+    assert!(warnings.is_empty(), "the generator warns about the document:\n{}", warnings.join("\n"));
 }
 
 fn warnings(printed: &str) -> Vec<&str> {

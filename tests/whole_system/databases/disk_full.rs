@@ -51,7 +51,7 @@ async fn what_was_acknowledged_is_there_when_the_disk_was_full_and_writes_go_on_
                     let problem = reply.problem(503);
                     assert!(
                         !problem.to_string().contains("space left"),
-                        "clients are told too much: {problem}"
+                        "the response exposes the cause: {problem}"
                     );
                     refused += 1;
                 }
@@ -83,7 +83,7 @@ async fn what_was_acknowledged_is_there_when_the_disk_was_full_and_writes_go_on_
     let lost = acknowledged.iter().filter(|text| !shown.contains(text)).count();
     println!("{} writes acknowledged on a full disk, {refused} refused, {lost} lost", acknowledged.len());
     assert_eq!(lost, 0);
-    assert_eq!(shown.len(), acknowledged.len(), "a refused comment is there: {shown:?}");
+    assert_eq!(shown.len(), acknowledged.len(), "a refused comment was stored: {shown:?}");
     let me = person.get(&format!("/posts/{}", post["id"].as_str().unwrap())).await.expect(200);
     assert_eq!(me["counts"]["comments"], acknowledged.len(), "{me}");
 }

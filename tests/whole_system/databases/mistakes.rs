@@ -13,14 +13,14 @@ async fn refusal(setup: Setup, arguments: &[&str]) -> String {
     assert!(!exit.stderr.contains("panicked") && !exit.stdout.contains("is ready"), "{exit:?}");
     let sentence = exit.stderr.lines().last().unwrap_or_default().to_owned();
     assert!(sentence.starts_with("error: "), "{exit:?}");
-    assert!(!sentence.contains("open-sesame"), "a password is told: {sentence}");
+    assert!(!sentence.contains("open-sesame"), "the message shows a password: {sentence}");
     sentence
 }
 
 async fn refused(databases: &[String], says: &[&str]) {
     let sentence = refusal(on(databases), &[]).await;
     for part in says {
-        assert!(sentence.contains(part), "it does not say {part:?}: {sentence}");
+        assert!(sentence.contains(part), "the message lacks {part:?}: {sentence}");
     }
 }
 

@@ -104,7 +104,7 @@ async fn the_other_shards_go_on_while_a_server_is_down() {
     println!("p99 on the other shards: {before:?} before, {during:?} while the server is down");
     // Requests that concern no particular person get a partial result.
     two.people[0].get("/explore").await.expect(200);
-    assert_eq!(feed(&two.people[0]).await, ["here"], "a feed is what the others have of it");
+    assert_eq!(feed(&two.people[0]).await, ["here"], "the feed is not what the other databases hold");
     let ready: serde_json::Value = two
         .service
         .api()

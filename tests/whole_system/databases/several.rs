@@ -124,7 +124,7 @@ async fn two_mint_ids_and_run_jobs_side_by_side_and_one_is_killed() {
         (seen == ids && feed.len() == 40).then_some(())
     })
     .await;
-    eventually("what the killed one left is done by the other", PATIENCE, async || {
+    eventually("the other process finishes the killed one's jobs", PATIENCE, async || {
         (service.queued().await == 0).then_some(())
     })
     .await;
@@ -139,7 +139,7 @@ async fn the_queue_can_be_left_to_processes_that_only_work() {
     reader.follow(&author).await;
     assert_eq!(captions(&reader).await, Vec::<String>::new());
     author.post_photo("waits for a worker").await;
-    assert!(service.queued().await > 0, "nobody works the queue yet");
+    assert!(service.queued().await > 0, "no worker runs yet");
     let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let _workers = directories.each_ref().map(|directory| service.work(directory.path()));
     eventually("the post is in the feed", PATIENCE, async || {
@@ -170,7 +170,7 @@ async fn an_old_version_goes_on_beside_a_new_one() {
     let holder = usize::from((author.id.parse::<u64>().unwrap() >> 10 & 8_191) >= 4_096);
     Stored::query_one(&databases[holder], &new_job).await;
     author.post_photo("by the old version").await;
-    eventually("its own jobs are done, the new one's are left", PATIENCE, async || {
+    eventually("the old version's jobs are done and the new one's are left", PATIENCE, async || {
         (service.queued().await == 1).then_some(())
     })
     .await;

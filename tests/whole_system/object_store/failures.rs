@@ -102,7 +102,7 @@ async fn errors_of_the_store_are_answered_honestly() {
     stage.author.get("~/readyz").await.expect(200);
 
     stage.objects.fail_when(Fault::Status(503), |asked| asked.attempt == 1);
-    assert_eq!(stage.post(3).await, 3, "what a repeat mends is mended");
+    assert_eq!(stage.post(3).await, 3, "the retry did not succeed");
     stage.check("all first attempts answered 503").await;
 
     // The first rendition is stored; the others fail, as does the deletion of the first.
@@ -115,7 +115,7 @@ async fn errors_of_the_store_are_answered_honestly() {
 async fn lost_replies_lose_no_post() {
     let mut stage = Stage::start().await;
     stage.objects.fail_when(Fault::LostReply, |asked| asked.attempt == 1);
-    assert_eq!(stage.post(4).await, 4, "what a repeat mends is mended");
+    assert_eq!(stage.post(4).await, 4, "the retry did not succeed");
     stage.check("all replies to first attempts lost").await;
     stage.objects.fail(Fault::LostReply);
     assert_eq!(stage.post(2).await, 0);
@@ -132,7 +132,7 @@ async fn a_store_that_hangs_is_answered_for_in_time() {
     assert_eq!(stage.post(2).await, 0);
     stage.check("all requests hang").await;
     stage.objects.fail_when(Fault::Hang, |asked| asked.number == 2);
-    assert_eq!(stage.post(1).await, 1, "a second attempt is made in time");
+    assert_eq!(stage.post(1).await, 1, "no second attempt was made in time");
     stage.check("one request hangs").await;
 }
 

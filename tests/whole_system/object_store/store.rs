@@ -61,7 +61,7 @@ fn first(of: impl Fn(&Asked) -> bool + Send + 'static) -> impl Fn(&Asked) -> boo
 }
 
 async fn is_kept(store: &MediaStore, key: &MediaKey, bytes: &Bytes) {
-    assert!(store.get(key).await.unwrap().as_ref() == Some(bytes), "it is not what was put");
+    assert!(store.get(key).await.unwrap().as_ref() == Some(bytes), "the stored bytes differ");
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn a_server_that_fails_is_asked_three_times_and_no_more() {
         assert!(error.is_unavailable() && error.to_string().contains(&status.to_string()), "{error}");
         assert_eq!(objects.requests(), 3);
         let got = store.get(&kept).await.unwrap_err();
-        assert!(got.is_unavailable(), "what can't be read is not taken for absent: {got}");
+        assert!(got.is_unavailable(), "an unreadable object counts as absent: {got}");
         assert_eq!(objects.requests(), 6);
         assert!(store.delete(&kept).await.unwrap_err().is_unavailable());
         assert!(store.check().await.unwrap_err().is_unavailable());

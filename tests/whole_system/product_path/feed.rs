@@ -21,7 +21,7 @@ async fn a_feed_holds_ones_own_posts_and_those_of_the_followed_newest_first() {
     let early = mike.post_photo("before the follow").await;
     assert!(kevin.feed().await.is_empty());
     kevin.follow(&mike).await;
-    assert_eq!(ids(&kevin.feed().await), [id(&early)], "a follow brings in earlier posts");
+    assert_eq!(ids(&kevin.feed().await), [id(&early)], "a follow does not bring in earlier posts");
 
     stranger.post_photo("not for kevin").await;
     let own = kevin.post_photo("own").await;
@@ -31,7 +31,7 @@ async fn a_feed_holds_ones_own_posts_and_those_of_the_followed_newest_first() {
     assert_eq!(ids(&feed_of(&mike, 2).await), ids(&[later, early]));
 
     kevin.delete(&format!("/users/{}/follow", mike.id)).await.expect(204);
-    assert_eq!(ids(&kevin.feed().await), ids(&[own]), "an unfollow takes them out");
+    assert_eq!(ids(&kevin.feed().await), ids(&[own]), "an unfollow does not remove the posts");
     server.api().get("/feed").await.problem(401);
 }
 

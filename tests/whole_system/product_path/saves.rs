@@ -25,7 +25,7 @@ async fn saved_posts_are_listed_by_when_they_were_saved_and_repeats_change_nothi
     }
     save(&mike, &second).await;
     let list = saved(&mike).await;
-    assert_eq!(ids(&list), ids(&[first.clone(), second.clone()]), "the last one saved first, each once");
+    assert_eq!(ids(&list), ids(&[first.clone(), second.clone()]), "not each post once, last saved first");
     assert!(list.iter().all(|post| post["viewer"] == json!({"liked": false, "saved": true})), "{list:?}");
 
     let unsave = format!("/posts/{}/save", id(&first));
@@ -36,7 +36,7 @@ async fn saved_posts_are_listed_by_when_they_were_saved_and_repeats_change_nothi
     mike.delete(&format!("/posts/{}/save", id(&second))).await.expect(204);
     save(&mike, &first).await;
     save(&mike, &second).await;
-    assert_eq!(ids(&saved(&mike).await), ids(&[second, first]), "saved anew is first again");
+    assert_eq!(ids(&saved(&mike).await), ids(&[second, first]), "a post that was saved again is not first");
 }
 
 #[tokio::test]
@@ -63,8 +63,8 @@ async fn every_shape_of_a_post_says_whether_you_saved_it_and_nothing_tells_other
     }
     assert_eq!(mike.get(&path).await.expect(200)["viewer"], json!({"liked": false, "saved": true}));
     assert_eq!(mike.get(&format!("/posts/{}", id(&other))).await.expect(200)["viewer"]["saved"], false);
-    assert_eq!(kevin.get(&path).await.expect(200), before, "its author sees no difference");
-    assert!(saved(&kevin).await.is_empty(), "the list is one's own");
+    assert_eq!(kevin.get(&path).await.expect(200), before, "the author sees who saved the post");
+    assert!(saved(&kevin).await.is_empty(), "another account's saved posts are listed");
     server.api().get("/me/saved").await.problem(401);
 }
 
@@ -94,7 +94,11 @@ async fn saves_go_with_the_post_and_with_the_account() {
     }
     save(&kevin, &theirs).await;
     kevin.delete(&format!("/posts/{}", id(&gone))).await.expect(204);
-    assert_eq!(ids(&saved(&mike).await), [id(&kept), id(&theirs)], "at once, before the job");
+    assert_eq!(
+        ids(&saved(&mike).await),
+        [id(&kept), id(&theirs)],
+        "a deleted post is listed until the job runs"
+    );
     mike.put(&format!("/posts/{}/save", id(&gone))).await.problem(404);
     crate::idle(&server).await;
     let stored = server.stored().await;
@@ -103,7 +107,7 @@ async fn saves_go_with_the_post_and_with_the_account() {
     assert_eq!(edges.len(), 6, "three saves, two ends each: {edges:?}");
 
     mike.delete("/me").await.expect(204);
-    assert!(saved(&kevin).await.is_empty(), "at once, before the job");
+    assert!(saved(&kevin).await.is_empty(), "a deleted post is listed until the job runs");
     crate::idle(&server).await;
     let stored = server.stored().await;
     assert_eq!((stored.count("post"), stored.edges()), (1, vec![]));

@@ -98,10 +98,7 @@ async fn survive(mut servers: impl Servers) {
             let closed = format!("round {round}: the closed session is closed");
             eventually(&closed, async || sessions.find(&gone).await.unwrap().is_none().then_some(())).await;
             for token in &tokens {
-                assert!(
-                    sessions.find(token).await.unwrap().is_some(),
-                    "round {round}: somebody is logged out"
-                );
+                assert!(sessions.find(token).await.unwrap().is_some(), "round {round}: a session was lost");
             }
         }
         servers.revive().await;

@@ -40,7 +40,7 @@ async fn two_processes_take_from_one_bucket() {
         assert!(redis.ask::<i64>(&["PTTL", key]).await > 0, "{key} does not expire");
     }
     redis.stop().await;
-    here.check(LIMIT, name()).await.expect("counted here from now on");
+    here.check(LIMIT, name()).await.expect("this process counts while Redis is down");
     for _ in 0..2 {
         here.check(LIMIT, name()).await.unwrap();
     }

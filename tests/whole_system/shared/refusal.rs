@@ -16,7 +16,7 @@ async fn set(redis: &Redis, setting: &str, value: &str) {
 
 async fn away(stores: &Stores) {
     let redis = stores.redis.as_ref().expect("these stores have one");
-    eventually("Redis counts as away", async || (!redis.is_up()).then_some(())).await;
+    eventually("Redis counts as down", async || (!redis.is_up()).then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -36,7 +36,8 @@ async fn nothing_old_is_read_from_a_redis_that_refuses_writes() {
         set(&redis, setting, refuses).await;
         here.write(note, "1").await.unwrap();
         assert_eq!(text(&here).await, "1", "{setting}: a writer reads what it wrote");
-        eventually("the other reads it, too", async || (text(&there).await == "1").then_some(())).await;
+        eventually("the other process reads it, too", async || (text(&there).await == "1").then_some(()))
+            .await;
         away(&stores).await;
         away(&reopened).await;
         here.write(note, "2").await.unwrap();

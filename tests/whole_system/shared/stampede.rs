@@ -73,8 +73,8 @@ async fn a_loader_who_is_killed_is_replaced_by_one() {
         texts
     });
     let holder = holder.await.unwrap();
-    eventually("it loads", async || (holder.loads() == 1).then_some(())).await;
+    eventually("the first process loads", async || (holder.loads() == 1).then_some(())).await;
     killed.shutdown_background();
     assert_eq!(stampede.run().await, ASKING);
-    assert_eq!(stampede.loads(), 1, "beside the one that was killed");
+    assert_eq!(stampede.loads(), 1, "not one load after the killed one");
 }

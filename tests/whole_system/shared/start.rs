@@ -37,7 +37,7 @@ async fn an_app_goes_on_when_its_redis_has_gone() {
     redis.stop().await;
     eventually("the loss is noticed", async || {
         let ready = api.get("~/readyz").await;
-        assert_eq!(ready.status, 200, "it is not needed");
+        assert_eq!(ready.status, 200, "the service is not ready without Redis");
         (ready.json["redis"] == false).then_some(())
     })
     .await;

@@ -21,15 +21,15 @@ async fn a_server_that_comes_back_with_an_old_snapshot_is_not_believed() {
     redis.save().await;
     let second = note(&stores, author).await;
     settled(&stores).await;
-    assert_eq!(stores.timeline(reader).await, [second, first], "it was pushed");
+    assert_eq!(stores.timeline(reader).await, [second, first], "the item was not pushed");
     redis.restart().await;
     assert_ne!(redis.ask::<usize>(&["DBSIZE"]).await, 0, "the snapshot was not read");
-    assert_eq!(stores.timeline(reader).await, [second, first], "while there is no connection yet");
+    assert_eq!(stores.timeline(reader).await, [second, first], "the feed is wrong while Redis reconnects");
     connected(&[&stores]).await;
     assert_eq!(stores.timeline(reader).await, [second, first], "the old list was shown");
     let third = note(&stores, author).await;
     settled(&stores).await;
-    assert_eq!(stores.timeline(reader).await, [third, second, first], "the new list is pushed to");
+    assert_eq!(stores.timeline(reader).await, [third, second, first], "the new list does not get new items");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -42,14 +42,18 @@ async fn an_author_pulled_by_one_process_is_pulled_by_all_at_once() {
     for n in 0..4 {
         let reader = stores.author(&format!("reader-{n}")).await;
         stores.graph.connect::<Reads>(reader, author).await.unwrap();
-        assert!(other.timeline(reader).await.is_empty(), "kept ready, and the pulled authors known");
+        assert!(other.timeline(reader).await.is_empty(), "the timeline is not empty at first");
         readers.push(reader);
     }
     let _worker = stores.work();
     let item = note(&stores, author).await;
     settled(&stores).await;
     for reader in &readers {
-        assert_eq!(other.timeline(*reader).await, [item], "read by a process that did not mark the author");
+        assert_eq!(
+            other.timeline(*reader).await,
+            [item],
+            "a process that did not mark the author misses the item"
+        );
     }
     redis.flush().await;
     let item = [note(&stores, author).await, item];
@@ -79,9 +83,9 @@ async fn without_redis_all_goes_on_and_nothing_is_missed_afterwards() {
     let mine = note(&stores, reader).await;
     let begun = Instant::now();
     for _ in 0..20 {
-        assert_eq!(stores.timeline(reader).await, [mine, second], "from the shards");
+        assert_eq!(stores.timeline(reader).await, [mine, second], "the feed is not read from the shards");
     }
-    assert!(begun.elapsed() < Duration::from_secs(5), "each waits for a Redis that is away");
+    assert!(begun.elapsed() < Duration::from_secs(5), "each read waits for Redis, which is down");
     redis.resume();
     connected(&[&stores]).await;
     settled(&stores).await;
@@ -109,7 +113,7 @@ async fn a_list_is_bounded_and_expires() {
     assert!((604_000..=604_800).contains(&left), "{left}");
     redis.ask::<()>(&["EXPIRE", &key, "1000"]).await;
     assert_eq!(stores.timeline(reader).await, expected(&stores, reader).await);
-    assert!(redis.ask::<i64>(&["TTL", &key]).await > 604_000, "a list that is read does not expire");
+    assert!(redis.ask::<i64>(&["TTL", &key]).await > 604_000, "reading a list does not extend its lifetime");
     let keys: Vec<String> = redis.ask(&["KEYS", "*"]).await;
     assert!(keys.iter().all(|key| key.starts_with("club:")), "{keys:?}");
 }

@@ -31,11 +31,18 @@ fn drawings_differ_are_always_the_same_and_say_what_they_show() {
         for seed in 0..2 {
             let drawing = Drawing { scene, shape: Shape::Landscape, seed };
             let drawn = drawing.draw();
-            assert!(seen.insert(hash(&drawn.pixels)), "{drawing:?} looks like another one");
+            assert!(seen.insert(hash(&drawn.pixels)), "{drawing:?} looks like another drawing");
             assert!(drawn.alt.len() > 20 && drawn.alt.ends_with('.'), "{}", drawn.alt);
-            assert!(drawn.pixels.pixels().iter().all(|pixel| pixel.is_opaque()), "{drawing:?} has a hole");
+            assert!(
+                drawn.pixels.pixels().iter().all(|pixel| pixel.is_opaque()),
+                "{drawing:?} has a transparent pixel"
+            );
             if seed == 0 {
-                assert_eq!(hash(&drawing.draw().pixels), hash(&drawn.pixels), "{drawing:?} came out anew");
+                assert_eq!(
+                    hash(&drawing.draw().pixels),
+                    hash(&drawn.pixels),
+                    "{drawing:?} came out differently the second time"
+                );
             }
         }
     }
