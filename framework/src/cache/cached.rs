@@ -4,7 +4,7 @@
 use std::any::TypeId;
 use std::time::Duration;
 
-use super::local::Local;
+use super::entry::Entry;
 
 /// A type whose values are cached. Derived by [`crate::Cached`]. On the `Model` of an entity it makes
 /// [`Read`](crate::shard::Read) look rows up in the cache first.
@@ -56,7 +56,7 @@ impl<T: Cached> Codec<T> {
     pub(super) fn of_cached() -> Self {
         let weight = |bytes: usize| {
             let has_view = TypeId::of::<T::View>() != TypeId::of::<()>();
-            Local::weight(if has_view { bytes.saturating_mul(1 + VIEW_FACTOR) } else { bytes })
+            Entry::weight(if has_view { bytes.saturating_mul(1 + VIEW_FACTOR) } else { bytes })
         };
         Self { encode: T::encode, decode: T::decode, weight }
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::entry::{Answer, Entry, EntryState, Erased, Key};
 use super::flight::Loading;
-use super::local::{Answer, Entry, EntryState, Erased, Key};
 use super::record::{self, Record, StoredEntry};
 use super::region::{Batch, Region};
 use super::shared::{LEASE_MS, Lease, LeaseReply, LoadedEntry, Server, Shared};

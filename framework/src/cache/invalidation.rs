@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use super::local::Key;
+use super::entry::Key;
 use super::shared::{BLOCK_MS, Namespace};
 use super::stats::Stats;
 use super::{Cache, Region, record};

@@ -18,6 +18,7 @@
 //! database after the last change.
 
 mod cached;
+mod entry;
 mod fetch;
 mod flight;
 mod invalidation;
@@ -43,7 +44,8 @@ use crate::error::Result;
 use crate::id::Clock;
 use crate::redis::Redis;
 use crate::telemetry::Metrics;
-use local::{Key, Local};
+use entry::Key;
+use local::Local;
 use shared::Shared;
 use stats::AllStats;
 

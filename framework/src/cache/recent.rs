@@ -11,7 +11,7 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::local::{Entry, Key};
+use super::entry::{Entry, Key};
 
 /// Entries per thread. A key's slot is its hash modulo this.
 const SLOTS: usize = 512;
@@ -103,7 +103,7 @@ impl Versions {
 
 #[cfg(test)]
 mod tests {
-    use super::super::local::EntryState;
+    use super::super::entry::EntryState;
     use super::*;
 
     fn entry(loaded_ms: u64, bytes: u32) -> Option<Entry> {

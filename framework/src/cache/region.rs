@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::cached::Codec;
+use super::entry::{Answer, Entry, EntryState, Erased, Key};
 use super::flight::{Turn, Waiting};
 use super::listener::COHERENCE_MS;
-use super::local::{Answer, Entry, EntryState, Erased, Key, Local};
 use super::shared::Namespace;
 use super::stats::{Hits, Level, Stats};
 use super::{Cache, Cached, RegionConfig};
@@ -69,7 +69,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Region<T> {
         let codec = Codec {
             encode: |value| serde_json::to_vec(value),
             decode: |json| serde_json::from_slice(json),
-            weight: Local::weight,
+            weight: Entry::weight,
         };
         Self::with_codec(cache, config, codec, load)
     }

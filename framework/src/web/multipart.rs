@@ -26,12 +26,13 @@ const MOST_PARTS: usize = 100;
 /// use tripod::web::{Keyed, MultipartForm, SignedIn};
 ///
 /// #[derive(Deserialize)]
-/// #[serde(default, deny_unknown_fields)]
-/// # #[derive(Default)]
+/// #[serde(deny_unknown_fields)]
 /// struct NewNote {
+///     #[serde(default)]
 ///     photo: Vec<Bytes>,
 ///     text: String,
 ///     place: Option<String>,
+///     #[serde(default)]
 ///     private: bool,
 /// }
 ///

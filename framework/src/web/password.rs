@@ -67,7 +67,7 @@ pub struct Passwords {
 
 /// The request body to change a password; see [`Passwords::change`].
 #[derive(Deserialize, ToSchema)]
-#[schema(description = "The password until now, and the one from now on.")]
+#[schema(description = "The current password and the new one.")]
 pub struct PasswordChange {
     /// The current password.
     pub current: String,

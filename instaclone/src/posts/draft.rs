@@ -18,16 +18,21 @@ const LOCATION: usize = 100;
 
 /// The parts of a new post.
 #[derive(Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+// `default` on the whole struct would put default values into the document, which generators of clients
+// take for fields that must be sent.
+#[serde(deny_unknown_fields)]
 pub struct NewPost {
     /// 1 to 10 JPEG, PNG or WebP files; repeat the part for each.
     #[schema(value_type = Vec<String>, format = Binary, min_items = 1, max_items = 10, required)]
+    #[serde(default)]
     photo: Vec<Bytes>,
     /// At most 2,200 characters.
     #[schema(value_type = Option<String>, max_length = 2200, nullable = false)]
+    #[serde(default)]
     pub caption: String,
     /// What each photo shows, in the order of the photos; repeat the part for each.
     #[schema(value_type = Option<Vec<String>>, max_items = 10, nullable = false)]
+    #[serde(default)]
     alt: Vec<String>,
     /// At most 100 characters.
     #[schema(max_length = 100, nullable = false)]
