@@ -209,7 +209,7 @@ impl<M: Cached> Visible<M> {
     /// use tripod::web::Rendered;
     ///
     /// #[derive(serde::Serialize)]
-    /// struct NoteView { text: String }
+    /// pub struct NoteView { text: String }
     ///
     /// mod note {
     ///     # use sea_orm::entity::prelude::*;
