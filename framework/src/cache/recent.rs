@@ -1,8 +1,8 @@
 //! A thread's own copies of entries it has just read from the first level.
 //!
 //! moka records every read in a queue that all threads share, and a read entry's cache lines move between
-//! processors. A page of feed has about fifty values, most of them read by every viewer; on two processors
-//! moka took a sixth of the page's time (perf, Intel). A thread therefore keeps the entries it has read for up to a
+//! processors. A page of feed has about fifty values, most of them read by every viewer; moka took a sixth of
+//! the page's time (perf, two Intel cores). A thread therefore keeps the entries it has read for up to a
 //! second, and uses a copy while the version of its key is unchanged. Every change to the first level raises
 //! [`Versions`]; readers only load them.
 //!
