@@ -15,7 +15,7 @@ use tripod::queue::{JobRun, Run};
 use tripod::shard::Read;
 use tripod::web::{IdempotencyKey, Json, Keyed, NoStore, Page, PageQuery, Path, SignedIn};
 use tripod::web::{line_field, text_field};
-use tripod::{Edge, Job, Result};
+use tripod::{BoxError, Edge, Job, Result};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -185,7 +185,7 @@ struct TellFollowers {
 }
 
 impl Run<App> for TellFollowers {
-    async fn run(&mut self, app: &App, attempt: &JobRun) -> anyhow::Result<()> {
+    async fn run(&mut self, app: &App, attempt: &JobRun) -> Result<(), BoxError> {
         while let Some(followers) = self.followers.next(&app.primary()).await? {
             for follower in followers {
                 app.connect::<Milestone>(self.run, follower).await?;

@@ -13,6 +13,10 @@ use utoipa::ToSchema;
 /// The result of any framework function that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Any error, for the app's own code that the framework runs, such as jobs: `?` converts every error type,
+/// and `"a text".into()` makes one.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
 /// An error message, with the cause as its source.
 ///
 /// ```
@@ -28,7 +32,7 @@ pub struct Error {
     fields: Vec<FieldError>,
     retry_after_seconds: Option<u64>,
     #[source]
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<BoxError>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,17 +256,22 @@ impl Error {
 
     /// The message and every cause, for logs and terminals.
     pub fn chain(&self) -> String {
-        let mut text = self.message.clone();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            let sentence = error.to_string();
-            if !text.contains(&sentence) {
-                text = format!("{text}: {sentence}");
-            }
-            cause = error.source();
-        }
-        text
+        chain(self)
     }
+}
+
+/// An error's message and every cause.
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let sentence = error.to_string();
+        if !text.contains(&sentence) {
+            text = format!("{text}: {sentence}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 impl fmt::Debug for Error {

@@ -104,5 +104,5 @@ pub mod __private {
 }
 
 pub use app::{App, RenderProblem, RequestHead, WebPages};
-pub use error::{Error, Result};
+pub use error::{BoxError, Error, Result};
 pub use tripod_macros::{Cached, Edge, Job, NoRelations, Sharded, TimelineItem};

@@ -57,7 +57,6 @@ fn app() -> AppBuilder {
         .edge::<entity::Like>()
         .edge::<entity::Save>()
         .job::<accounts::EraseAccount>()
-        .job::<posts::EraseComments>()
         .routes(router::routes())
         .uploads(router::uploads())
         .pages(router::pages())

@@ -3,8 +3,14 @@
 
 use std::time::Duration;
 
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
-use tripod::testing::{LONG, TestApp, TestClient, sample_photo};
+use tripod::App;
+use tripod::id::{Id, Shard};
+use tripod::testing::{Backing, LONG, TestApp, TestClient, sample_photo};
+
+use super::entity::account::Entity as Account;
+use super::schema::MIGRATIONS;
 
 /// Signs up; gives the id and a client that is logged in.
 async fn sign_up(app: &TestApp, name: &str) -> (String, TestClient) {
@@ -96,4 +102,37 @@ async fn nothing_of_a_deleted_account_is_shown_before_its_erasure_has_run() {
     assert!(feed(&mike).await.is_empty());
     app.run_jobs().await;
     mike.get(&format!("/api/v1/users/{kevin_id}")).await.expect(404);
+}
+
+/// The Argon2id hash of `correct horse`, as an earlier version stored it.
+const STORED_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$YJzjjmVk/jqKOA6Ux3h+sg$d9sdNU+7vTohZpHfdpMmVuY42dTkZrRtLshjc6PWB9M";
+
+#[tokio::test]
+async fn a_password_from_before_the_framework_stored_it_still_logs_in() {
+    let backing = Backing::embedded();
+    let before = App::builder("instaclone", "0.0.1").migrations(&MIGRATIONS[..3]);
+    let before = TestApp::start_on(before, backing.clone()).await;
+    let shard = Shard::of_text("kevin");
+    let id: Id<Account> = before.app().shards.generate_id(shard).unwrap();
+    let (number, shard_number) = (id.raw(), shard.number());
+    let rows = before.app().write(id, move |tx| async move {
+        for sql in [
+            format!("INSERT INTO account VALUES ({number}, 'kevin', 'Kevin', '', NULL, 0, FALSE)"),
+            format!("INSERT INTO username VALUES ({shard_number}, 'kevin', {number})"),
+            format!("INSERT INTO credential VALUES ({number}, NULL, '{STORED_HASH}', NULL)"),
+        ] {
+            tx.connection_without_invalidation().execute_unprepared(&sql).await?;
+        }
+        Ok(())
+    });
+    rows.await.unwrap();
+    drop(before);
+
+    let app = TestApp::start_on(super::app(), backing).await;
+    let log_in = |password| json!({"username": "kevin", "password": password});
+    app.client().post("/api/v1/sessions", &log_in("wrong horse")).await.expect(401);
+    let session = app.client().post("/api/v1/sessions", &log_in("correct horse")).await.expect(201).json();
+    let kevin = app.signed_in(session["token"].as_str().unwrap());
+    assert_eq!(kevin.get("/api/v1/me").await.expect(200).json()["full_name"], "Kevin");
 }

@@ -27,6 +27,20 @@ async fn expected(stores: &Stores, reader: Id<Author>) -> Vec<Id<Note>> {
     rows.items.iter().map(|(_, row)| row.peek().id).collect()
 }
 
+/// Waits until a process shows this timeline: it hears of the changes of others within 100 ms, or later
+/// on a busy machine.
+async fn shows(stores: &Stores, reader: Id<Author>, expected: &[Id<Note>], after: &str) {
+    let mut shown = Vec::new();
+    for _ in 0..1_000 {
+        shown = stores.timeline(reader).await;
+        if shown == expected {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(shown, expected, "after {after}");
+}
+
 /// The seed of a random test: `TEST_SEED`, or a new one, which is printed.
 fn seed() -> u64 {
     let seed = std::env::var("TEST_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());

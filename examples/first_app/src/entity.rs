@@ -1,6 +1,7 @@
 //! The entities of the club: gardeners and the cuttings they share. The edges: who follows whom, and who
 //! wants what.
 
+// ANCHOR: use
 use tripod::Edge;
 use tripod::access::Viewer;
 use tripod::db::{CreateTables, Migration, TableDef};
@@ -8,6 +9,7 @@ use tripod::id::Id;
 
 pub type GardenerId = Id<gardener::Entity>;
 pub type CuttingId = Id<cutting::Entity>;
+// ANCHOR_END: use
 
 // ANCHOR: gardener
 pub mod gardener {

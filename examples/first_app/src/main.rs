@@ -1,6 +1,8 @@
 //! A club of gardeners who share cuttings of their plants: the app of the guide's chapter "Your first app".
 
+// ANCHOR: use
 mod entity;
+mod more;
 mod pages;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use entity::{CuttingId, Follow, GardenerId, TABLES, Want, cutting, gardener, may_see};
+// ANCHOR_END: use
 
 // ANCHOR: join
 #[derive(Deserialize, ToSchema)]
@@ -116,20 +119,23 @@ struct NewCutting {
 /// Publishes the cutting in a form.
 async fn publish(app: &App, me: GardenerId, once: Once, new: NewCutting) -> Result<CuttingId> {
     let caption = text_field("caption", &new.caption, 0..=500)?;
-    let picture = app.pictures.process(new.photo).await.map_err(|error| error.at_field("photo"))?;
-    let (photo, upload) = app.store_picture(me, picture, &caption).await?;
-    let row = cutting::ActiveModel {
-        gardener_id: Set(me),
-        caption: Set(caption),
-        photo: Set(photo),
-        private: Set(new.private),
-        ..Default::default()
+    let publish = async {
+        let picture = app.pictures.process(new.photo).await.map_err(|error| error.at_field("photo"))?;
+        let (photo, upload) = app.store_picture(me, picture, &caption).await?;
+        let row = cutting::ActiveModel {
+            gardener_id: Set(me),
+            caption: Set(caption),
+            photo: Set(photo),
+            private: Set(new.private),
+            ..Default::default()
+        };
+        let write = once.write(me, move |tx| async move {
+            tx.keep(upload).await?;
+            tx.insert(row).await
+        });
+        write.await
     };
-    let published = once.write(me, move |tx| async move {
-        tx.keep(upload).await?;
-        tx.insert(row).await
-    });
-    published.await
+    once.earlier_or(me, publish).await
 }
 
 /// Share a cutting.
@@ -202,13 +208,16 @@ async fn feed(State(app): State<App>, me: SignedIn, page: PageQuery) -> Result<J
 // ANCHOR: main
 fn app() -> AppBuilder {
     let api = OpenApiRouter::new().routes(routes!(join)).routes(routes!(log_in)).routes(routes!(log_out));
-    let api = api.routes(routes!(follow)).routes(routes!(want)).routes(routes!(feed));
+    let api = api.routes(routes!(follow)).routes(routes!(want)).routes(routes!(feed)).merge(more::api());
     App::builder("cuttings", env!("CARGO_PKG_VERSION"))
-        .migrations(&[TABLES])
+        .migrations(&[TABLES, more::COMMENTS])
         .entity::<gardener::Entity>()
         .entity::<cutting::Entity>()
+        .entity::<more::comment::Entity>()
         .edge::<Follow>()
         .edge::<Want>()
+        .edge::<more::Notice>()
+        .job::<more::TellGardener>()
         .routes(OpenApiRouter::new().nest("/api/v1", api))
         .uploads(OpenApiRouter::new().nest("/api/v1", OpenApiRouter::new().routes(routes!(share))))
         .pages(pages::pages())

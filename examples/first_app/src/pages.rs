@@ -1,5 +1,6 @@
 //! The club's page: a form to log in, or the feed with a form to share a cutting.
 
+// ANCHOR: use
 use askama::Template;
 use axum::extract::State;
 use axum::http::header::SET_COOKIE;
@@ -11,6 +12,7 @@ use tripod::web::{
 use tripod::{App, Error, Result, WebPages};
 
 use crate::{Credentials, CuttingView, NewCutting};
+// ANCHOR_END: use
 
 // ANCHOR: home
 #[derive(Template)]

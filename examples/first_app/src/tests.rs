@@ -1,9 +1,9 @@
 //! Uses the club as its members do, through the API and the page.
 
+// ANCHOR: feed
 use serde_json::{Value, json};
 use tripod::testing::{LONG, TestApp, TestClient, sample_photo};
 
-// ANCHOR: feed
 /// Joins; returns the id and a client that is logged in.
 async fn join(club: &TestApp, name: &str) -> (String, TestClient) {
     let new = json!({"name": name, "password": "correct horse"});
@@ -146,4 +146,77 @@ async fn the_page_works_with_forms_alone() {
     forged.post_multipart(&action, &form).await.expect(403);
     let left = rose.post_form("/log-out", &[]).await.expect(303);
     assert!(rose.with_cookies(&left).get("/").await.expect(200).text().contains(r#"action="/log-in""#));
+}
+
+#[tokio::test]
+async fn comments_live_and_end_with_their_cutting() {
+    let club = TestApp::start(super::app()).await;
+    let (rose, roses) = join(&club, "Rose").await;
+    let (_, ivys) = join(&club, "Ivy").await;
+    ivys.put(&format!("/api/v1/gardeners/{rose}/follow")).await.expect(204);
+    let cutting = share(&roses, "Aloe", "").await;
+    club.run_jobs().await;
+
+    let path = format!("/api/v1/cuttings/{}", cutting["id"].as_str().unwrap());
+    let comments = format!("{path}/comments");
+    let keyed = ivys.clone().with_header("idempotency-key", "one");
+    for _ in 0..2 {
+        keyed.post(&comments, &json!({"text": " Lovely! "})).await.expect(201);
+    }
+    roses.post(&comments, &json!({"text": "Come and get it"})).await.expect(201);
+    ivys.post(&comments, &json!({"text": " "})).await.expect(422);
+    let texts = async |gardener: &TestClient, path: &str| {
+        let page = gardener.get(path).await.expect(200).json();
+        let comments = page["items"].as_array().unwrap();
+        comments.iter().map(|comment| comment["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&ivys, &comments).await, ["Lovely!", "Come and get it"]);
+    assert!(texts(&roses, "/api/v1/notices").await.is_empty(), "the job has not run");
+    club.run_jobs().await;
+    assert_eq!(texts(&roses, "/api/v1/notices").await.len(), 2);
+
+    let private = share(&roses, "Not rooted yet", "on").await;
+    let hidden = format!("/api/v1/cuttings/{}/comments", private["id"].as_str().unwrap());
+    roses.post(&hidden, &json!({"text": "For me"})).await.expect(201);
+    ivys.get(&hidden).await.expect(404);
+    ivys.post(&hidden, &json!({"text": "x"})).await.expect(404);
+
+    ivys.delete(&path).await.expect(403);
+    roses.delete(&path).await.expect(204);
+    roses.delete(&path).await.expect(404);
+    assert!(feed(&ivys).await.is_empty());
+    ivys.get(&comments).await.expect(404);
+    assert!(texts(&roses, "/api/v1/notices").await.is_empty(), "before any job has run");
+    club.run_jobs().await;
+    // Deleting a row of the other end waits for its job.
+    club.clock().advance(LONG);
+    club.run_jobs().await;
+    let photo = cutting["photo_url"].as_str().unwrap();
+    club.client().get(photo).await.expect(404);
+    assert_eq!(texts(&roses, "/api/v1/notices").await, ["For me"]);
+}
+
+#[tokio::test]
+async fn a_follow_and_a_password_are_changed() {
+    let club = TestApp::start(super::app()).await;
+    let (rose, roses) = join(&club, "Rose").await;
+    let (_, ivys) = join(&club, "Ivy").await;
+    let follow = format!("/api/v1/gardeners/{rose}/follow");
+    ivys.put(&follow).await.expect(204);
+    share(&roses, "Aloe", "").await;
+    club.run_jobs().await;
+    assert_eq!(feed(&ivys).await.len(), 1);
+    for _ in 0..2 {
+        ivys.delete(&follow).await.expect(204);
+    }
+    assert!(feed(&ivys).await.is_empty());
+
+    let change = |current| json!({"current": current, "new": "battery staple"});
+    let wrong = roses.put_json("/api/v1/me/password", &change("wrong horse")).await.expect(422).json();
+    assert_eq!(wrong["errors"][0]["field"], "current");
+    roses.put_json("/api/v1/me/password", &change("correct horse")).await.expect(204);
+    let log_in = |password| json!({"name": "rose", "password": password});
+    club.client().post("/api/v1/sessions", &log_in("correct horse")).await.expect(401);
+    club.client().post("/api/v1/sessions", &log_in("battery staple")).await.expect(201);
+    club.run_jobs().await;
 }

@@ -9,10 +9,11 @@ use utoipa_axum::router::OpenApiRouter;
 use super::catalogue::{Catalogue, Registered};
 use super::context::{App, Services};
 use super::demo::{Demo, DemoSeeder};
+use super::openapi;
 use super::pages::WebPages;
 use crate::db::Migration;
-use crate::error::{Error, Result};
-use crate::graph::{self, Edge, Graph, RemoveEdges, WriteInverse};
+use crate::error::{BoxError, Error, Result};
+use crate::graph::{self, DeleteOwned, Edge, Graph, RemoveEdges, WriteInverse};
 use crate::media::{DEFAULT_WIDTHS, DeleteUpload, MediaStore};
 use crate::queue::{self, Lane, Registry, Run};
 use crate::timeline::{self, FanOut, Timelines};
@@ -71,6 +72,7 @@ where
 {
     jobs.register::<WriteInverse>();
     jobs.register::<RemoveEdges>();
+    jobs.register::<DeleteOwned>();
     jobs.register::<FanOut>();
     jobs.register::<DeleteUpload>();
 }
@@ -271,7 +273,7 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
     pub fn demo<F, Done>(mut self, span: Duration, seed: F) -> Self
     where
         F: FnOnce(Demo<S>) -> Done + Send + 'static,
-        Done: Future<Output = anyhow::Result<Vec<(&'static str, String)>>> + Send + 'static,
+        Done: Future<Output = Result<Vec<(&'static str, String)>, BoxError>> + Send + 'static,
     {
         self.demo = Some(DemoSeeder { span, run: Box::new(move |demo| Box::pin(seed(demo))) });
         self
@@ -290,6 +292,11 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
         if self.sessions_per_account == 0 {
             mistakes.push("an account may have no session: allow it at least one".to_owned());
         }
+        mistakes.extend(openapi::paths_with_files(self.routes.get_openapi()).into_iter().map(|path| {
+            format!(
+                "{path} takes files, and bodies are small there: add it with .uploads(), not with .routes()"
+            )
+        }));
         if mistakes.is_empty() {
             return Ok(());
         }
@@ -303,6 +310,8 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
 
 #[cfg(test)]
 mod tests {
+    use utoipa_axum::routes;
+
     use super::*;
 
     #[test]
@@ -317,5 +326,18 @@ mod tests {
                 assert!(error.to_string().contains(says), "{widths:?}: {error}");
             }
         }
+    }
+
+    #[test]
+    fn a_form_with_files_has_to_be_an_upload() {
+        #[utoipa::path(post, path = "/photos", responses((status = 204, description = "Stored.")),
+            request_body(content = String, content_type = "multipart/form-data"))]
+        async fn add_photo() {}
+
+        let photos = || OpenApiRouter::new().nest("/api", OpenApiRouter::new().routes(routes!(add_photo)));
+        let app = || App::<()>::builder("test", "1.0.0");
+        app().uploads(photos()).check().unwrap();
+        let error = app().routes(photos()).check().unwrap_err().to_string();
+        assert!(error.contains("/api/photos takes files") && error.contains(".uploads()"), "{error}");
     }
 }

@@ -3,7 +3,7 @@
 use sea_orm::{EntityName, EntityTrait};
 
 use crate::cache::Cached;
-use crate::graph::Edge;
+use crate::graph::{Edge, Graph};
 use crate::shard::{Sharded, Shards, Table, TextSharded};
 use crate::timeline::{self, TimelineItem};
 
@@ -22,6 +22,9 @@ pub struct Catalogue {
     /// The kinds of edges.
     pub edges: Vec<EdgeKind>,
     pub(super) cached: Vec<fn(&Shards)>,
+    /// The entities whose rows live with their owners: their tables, and what registers them with the
+    /// graph.
+    owned: Vec<(&'static str, fn(&Graph, bool))>,
     pub(super) timelines: Vec<timeline::TimelineKind>,
 }
 
@@ -40,6 +43,7 @@ impl Catalogue {
     /// Adds an entity whose rows live with their owner.
     pub fn add_sharded<E: Sharded>(&mut self) {
         self.tables.push(Table::sharded::<E>());
+        self.owned.push((E::default().table_name(), Graph::add_owned::<E>));
     }
 
     /// Adds an entity whose rows are found by a text.
@@ -65,6 +69,14 @@ impl Catalogue {
     pub fn add_edge<E: Edge>(&mut self) {
         let (from, to) = (E::From::default().table_name(), E::To::default().table_name());
         self.edges.push(EdgeKind { name: E::NAME, from, to });
+    }
+
+    /// Registers with the graph the entities whose rows [`Tx::delete_owned`](crate::shard::Tx::delete_owned)
+    /// deletes.
+    pub(crate) fn register_owned(&self, graph: &Graph) {
+        for (table, register) in &self.owned {
+            register(graph, self.edges.iter().any(|edge| [edge.from, edge.to].contains(table)));
+        }
     }
 
     /// Contradictions: duplicate names, and references to things that are not registered.

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 
 use super::context::App;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{BoxError, Error, Result};
 use crate::queue::Queue;
 
 /// The pause between two checks of whether the queue is empty.
@@ -20,7 +20,7 @@ type Lines = Vec<(&'static str, String)>;
 /// How an app fills itself with data.
 pub(super) struct DemoSeeder<S> {
     pub(super) span: Duration,
-    pub(super) run: Box<dyn FnOnce(Demo<S>) -> BoxFuture<'static, anyhow::Result<Lines>> + Send>,
+    pub(super) run: Box<dyn FnOnce(Demo<S>) -> BoxFuture<'static, Result<Lines, BoxError>> + Send>,
 }
 
 /// What a demo's seeding function receives. Clones share everything.

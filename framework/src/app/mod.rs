@@ -14,6 +14,7 @@ mod instance_lock;
 mod openapi;
 mod pages;
 mod role;
+mod schema_check;
 mod serve_demo;
 pub(crate) mod start;
 

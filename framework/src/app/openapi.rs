@@ -89,6 +89,19 @@ pub(super) fn finish(mut document: OpenApi, About { name, version, license }: Ab
     document
 }
 
+/// The paths that take a form with files.
+pub(super) fn paths_with_files(document: &OpenApi) -> Vec<&str> {
+    let takes_files = |operation: &Operation| {
+        let Some(RefOr::T(body)) = &operation.request_body else { return false };
+        body.content.contains_key("multipart/form-data")
+    };
+    let paths = document.paths.paths.iter().filter(|(_, item)| {
+        let mut item = (*item).clone();
+        operations(&mut item).any(|(_, operation)| takes_files(operation))
+    });
+    paths.map(|(path, _)| path.as_str()).collect()
+}
+
 /// The operations of a path, each with whether its method is unsafe in the HTTP sense.
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {
     let all = [

@@ -43,7 +43,7 @@ pub struct WebPages<S = ()> {
     pub problem: RenderProblem,
 }
 
-impl<S: Clone + Send + Sync + 'static> Default for WebPages<S> {
+impl<S: Send + Sync + 'static> Default for WebPages<S> {
     fn default() -> Self {
         Self { routes: Router::new(), files: Router::new(), uploads: Router::new(), problem: plain_problem }
     }

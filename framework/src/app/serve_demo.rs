@@ -43,7 +43,7 @@ pub(super) async fn serve<S: Send + Sync + 'static>(
     let demo = Demo::new(app.clone(), end_ms);
     let lines = (seeder.run)(demo)
         .await
-        .map_err(|error| Error::internal("the demo cannot be made").because(format!("{error:#}")))?;
+        .map_err(|error| Error::internal("the demo cannot be made").because(error))?;
     start::close(&app, builder.close.as_ref()).await?;
     drop(app);
 

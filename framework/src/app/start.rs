@@ -15,16 +15,17 @@ use super::context::{App, Services};
 use super::demo::SeededDemo;
 use super::http;
 use super::instance_lock::InstanceLock;
+use super::schema_check::check_tables;
 use crate::cache::Cache;
 use crate::config::Config;
-use crate::db::{Database, check_schema, columns, migrate};
+use crate::db::{Database, check_schema, migrate};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::id::Clock;
 use crate::media::{Bounds, MediaStore, Processor, Uploads};
 use crate::queue::{Queue, Worker};
 use crate::redis::Redis;
-use crate::shard::{Shards, Table, assign_shards};
+use crate::shard::{Shards, assign_shards};
 use crate::telemetry::Metrics;
 use crate::timeline::Timelines;
 use crate::web::{Passwords, RateLimits, Sessions, server};
@@ -137,6 +138,7 @@ pub(super) async fn open<S: Send + Sync + 'static>(
     }
     let edges: Vec<&'static str> = app.catalogue.edges.iter().map(|edge| edge.name).collect();
     let graph = Graph::new(shards.clone(), queue.clone(), &edges);
+    app.catalogue.register_owned(&graph);
     let timelines = Timelines::open(
         &app.catalogue.timelines,
         shards.clone(),
@@ -304,38 +306,4 @@ fn stop_on_signal(stop: CancellationToken) -> Result<()> {
         }
     });
     Ok(())
-}
-
-/// Checks at start that the databases have all tables and columns of the entities. The error lists
-/// everything that is missing.
-async fn check_tables(databases: &[Database], tables: &[Table]) -> Result<()> {
-    let mut mistakes = Vec::new();
-    for database in databases {
-        for table in tables {
-            let Some(present) = columns(database, table.name).await? else {
-                mistakes.push(format!(
-                    "the database {} has no table {:?}: add a migration that creates it to the app",
-                    database.name(),
-                    table.name
-                ));
-                continue;
-            };
-            for column in table.columns.iter().filter(|column| !present.contains(&column.name)) {
-                mistakes.push(format!(
-                    "the table {:?} of {} has no column {:?}: add a migration that adds it to the app",
-                    table.name,
-                    database.name(),
-                    column.name
-                ));
-            }
-        }
-    }
-    match mistakes.len() {
-        0 => Ok(()),
-        1 => Err(Error::configuration(mistakes.remove(0))),
-        _ => Err(Error::configuration(format!(
-            "the tables are not those of the entities:\n- {}",
-            mistakes.join("\n- ")
-        ))),
-    }
 }

@@ -24,6 +24,7 @@ mod flight;
 mod invalidation;
 mod listener;
 mod local;
+mod near;
 mod recent;
 mod record;
 mod region;
@@ -37,6 +38,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 pub use cached::{Cached, RegionConfig};
 pub use invalidation::Changed;
+pub(crate) use near::NearCache;
 pub use region::{Batch, Region};
 
 use crate::config;

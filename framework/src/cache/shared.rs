@@ -264,6 +264,12 @@ impl Shared {
         Ok(())
     }
 
+    /// Publishes that values which are not stored here have changed.
+    pub(super) async fn publish_changed(&self, region: &str, ids: &[i64]) -> Result<()> {
+        let message = message_of(ids.iter().map(|id| (region, *id)));
+        self.redis.query_and_publish(&[], &self.channel(), &message).await.map(drop)
+    }
+
     async fn unblock_each(
         &self,
         changed: &[(Arc<Namespace>, i64)],
@@ -335,9 +341,11 @@ fn in_other_versions(
 
 /// The message that these keys changed: region names, which processes of other versions share, and ids.
 fn message(changed: &[(Arc<Namespace>, i64)]) -> String {
-    let keys: Vec<String> =
-        changed.iter().map(|(namespace, id)| format!("{}:{id}", namespace.name)).collect();
-    keys.join(" ")
+    message_of(changed.iter().map(|(namespace, id)| (namespace.name.as_str(), *id)))
+}
+
+fn message_of<'k>(keys: impl Iterator<Item = (&'k str, i64)>) -> String {
+    keys.map(|(name, id)| format!("{name}:{id}")).collect::<Vec<_>>().join(" ")
 }
 
 /// The keys in a message; anything malformed is skipped.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::conformance::{Author, Keeps, Note, Reads, Stores};
+use sea_orm::ActiveValue::Set;
+
+use crate::conformance::{Author, Keeps, Note, Reads, Stores, note};
 use crate::graph::{Edge, EdgePosition};
 use crate::id::{Id, IdSet};
 use crate::shard::{Keyset, Order};
@@ -220,4 +222,49 @@ pub async fn what_is_available_leaves_out_a_database_that_is_away(stores: &Store
             "no database responds"
         );
     }
+}
+
+/// All rows of a deleted owner are deleted with their edges, and no others.
+pub async fn what_an_owner_leaves_behind_is_deleted(stores: &Stores) {
+    // More than are deleted in one transaction.
+    const NOTES: usize = 230;
+    let (leaving, staying) = (stores.author("leaving").await, stores.author("staying").await);
+    let written = stores.shards.write(leaving, move |tx| async move {
+        let mut ids = Vec::new();
+        for _ in 0..NOTES {
+            let (author_id, text) = (Set(leaving), Set("a note".to_owned()));
+            ids.push(tx.insert(note::ActiveModel { author_id, text, ..Default::default() }).await?);
+        }
+        Ok(ids)
+    });
+    let (notes, other) = (written.await.unwrap(), stores.note(staying, "another").await);
+    for kept in [notes[0], notes[NOTES - 1], other] {
+        stores.graph.connect::<Keeps>(staying, kept).await.unwrap();
+    }
+    let delete = async |undone: bool| {
+        let deleted = stores.shards.write(leaving, move |tx| async move {
+            tx.delete_with_edges(leaving).await?;
+            tx.delete_owned::<note::Entity>(leaving).await?;
+            if undone { Err(crate::Error::conflict("on purpose")) } else { Ok(()) }
+        });
+        deleted.await
+    };
+    let left = async || stores.primary().find_many(&notes).await.unwrap().len();
+    let _worker = stores.work();
+    delete(true).await.unwrap_err();
+    stores.idle().await;
+    assert_eq!(left().await, NOTES, "the rows of an owner who stays were deleted");
+
+    assert_eq!(stores.cached().find_many(&notes).await.unwrap().len(), NOTES, "cached from now on");
+    delete(false).await.unwrap();
+    stores.idle().await;
+    assert_eq!(left().await, 0);
+    assert!(stores.cached().find_many(&notes).await.unwrap().is_empty(), "deleted rows are still cached");
+    assert!(stores.primary().find(other).await.unwrap().is_some(), "another owner's row was deleted");
+    assert_eq!(targets::<Keeps>(stores, staying).await, [other]);
+
+    let elsewhere =
+        stores.shards.write(staying, move |tx| async move { tx.delete_owned::<note::Entity>(leaving).await });
+    let on_one_shard = leaving.shard() == staying.shard();
+    assert!(on_one_shard || elsewhere.await.unwrap_err().is_internal(), "the owner lives elsewhere");
 }

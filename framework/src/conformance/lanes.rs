@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::conformance::Stores;
 use crate::db::statement;
+use crate::error::BoxError;
 use crate::queue::{Job, JobRun, Lane, Registry, Run, Unique};
 use crate::testing::{Backing, eventually};
 
@@ -40,7 +41,7 @@ impl Job for Quick {
 }
 
 impl Run<Stores> for Quick {
-    async fn run(&mut self, _: &Stores, _: &JobRun) -> anyhow::Result<()> {
+    async fn run(&mut self, _: &Stores, _: &JobRun) -> Result<(), BoxError> {
         begin(&self.word);
         Ok(())
     }
@@ -59,7 +60,7 @@ impl Job for Endless {
 }
 
 impl Run<Stores> for Endless {
-    async fn run(&mut self, _: &Stores, _: &JobRun) -> anyhow::Result<()> {
+    async fn run(&mut self, _: &Stores, _: &JobRun) -> Result<(), BoxError> {
         begin(&self.word);
         std::future::pending().await
     }
@@ -86,7 +87,7 @@ impl Job for Single {
 }
 
 impl Run<Stores> for Single {
-    async fn run(&mut self, _: &Stores, _: &JobRun) -> anyhow::Result<()> {
+    async fn run(&mut self, _: &Stores, _: &JobRun) -> Result<(), BoxError> {
         begin(&self.word);
         while !RELEASED.lock().expect("no job panics while holding this").contains(&self.word) {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -75,6 +75,7 @@ macro_rules! conformance {
             concurrent_toggles_never_drift,
             an_inverse_edge_that_was_not_written_is_made_up_for,
             a_row_is_deleted_with_its_edges,
+            what_an_owner_leaves_behind_is_deleted,
             what_is_available_leaves_out_a_database_that_is_away,
         }
         $crate::conformance! { on stores, $backing, timelines:

@@ -9,7 +9,7 @@ use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 
 use crate::conformance::{Author, Keeps, Note, Reads, Stores, note};
-use crate::error::Error;
+use crate::error::{BoxError, Error};
 use crate::id::Id;
 use crate::queue::{Job, JobRun, Run};
 use crate::shard::Keyset;
@@ -45,7 +45,7 @@ impl Job for Noted {
 }
 
 impl Run<Stores> for Noted {
-    async fn run(&mut self, _: &Stores, run: &JobRun) -> anyhow::Result<()> {
+    async fn run(&mut self, _: &Stores, run: &JobRun) -> Result<(), BoxError> {
         DONE.lock()
             .expect("no job panics while holding this")
             .entry(self.word.clone())
@@ -55,7 +55,9 @@ impl Run<Stores> for Noted {
         if self.hang_at == Some(self.steps) && run.attempt() == 1 {
             std::future::pending::<()>().await;
         }
-        anyhow::ensure!(run.attempt() >= self.fail_until, "not yet");
+        if run.attempt() < self.fail_until {
+            return Err("not yet".into());
+        }
         while self.steps > 0 {
             self.steps -= 1;
             run.checkpoint(self).await?;
@@ -78,7 +80,7 @@ impl Job for Unregistered {
 }
 
 impl Run<Stores> for Unregistered {
-    async fn run(&mut self, _: &Stores, _: &JobRun) -> anyhow::Result<()> {
+    async fn run(&mut self, _: &Stores, _: &JobRun) -> Result<(), BoxError> {
         Ok(())
     }
 }

@@ -144,6 +144,7 @@ impl Stores {
         register(&mut registry);
         let queue = Queue::new(shards.clone(), &registry, &QUEUE);
         let graph = Graph::new(shards.clone(), queue.clone(), &[Reads::NAME, Keeps::NAME]);
+        graph.add_owned::<note::Entity>(true);
         let settings = config::Timeline { length: 10, pull_above: 3, cache_bytes: 1 << 20 };
         let kinds = [timeline::TimelineKind::of::<note::Entity>()];
         let timelines =

@@ -5,21 +5,31 @@ use std::collections::BTreeSet;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::cache::Cache;
+use crate::config;
 use crate::conformance::Stores;
 use crate::error::Error;
+use crate::shard::Consistency;
+use crate::telemetry::Metrics;
 use crate::timeline::page::Key;
+use crate::timeline::pulled::SharedVersion;
 use crate::timeline::store::Store;
 
 const KEY: Key = ("home", 1);
 
+/// A store of one process, with a cache of its own.
 fn store(stores: &Stores, length: usize) -> Store {
-    Store::new(stores.redis.clone(), length, 1 << 20)
+    let settings = config::Cache { memory_bytes: 1 << 20, value_bytes: 1 << 10 };
+    let cache = Cache::open(stores.redis.clone(), stores.clock.clone(), &settings, &Metrics::default());
+    let cache = cache.expect("a cache");
+    let shared = stores.redis.clone().map(|redis| SharedVersion::new(redis, &cache));
+    Store::new(shared, &cache, &[KEY.0], length, 1 << 20)
 }
 
 /// The newest stored items, and the mark; built from `found` if nothing is stored.
 async fn read(store: &Store, before: i64, found: &[i64]) -> (Vec<i64>, i64) {
     let found = found.to_vec();
-    let page = store.read(KEY, before, 100, async move |_| Ok(found)).await.unwrap();
+    let page = store.read(KEY, before, 100, Consistency::Cached, async move |_| Ok(found)).await.unwrap();
     (page.items, page.complete_above)
 }
 
@@ -32,7 +42,7 @@ async fn push(store: &Store, items: impl IntoIterator<Item = i64>) {
 /// Items that arrive between the database's answer and its storing are neither lost nor duplicated.
 pub async fn an_item_pushed_while_building_is_kept(stores: &Stores) {
     let store = store(stores, 10);
-    let built = store.read(KEY, i64::MAX, 100, async |_| {
+    let built = store.read(KEY, i64::MAX, 100, Consistency::Cached, async |_| {
         let found = vec![1, 2];
         push(&store, [3, 2, 3]).await;
         Ok(found)
@@ -46,8 +56,8 @@ pub async fn an_item_pushed_while_building_is_kept(stores: &Stores) {
 /// A timeline that is dropped while it is built was read too early: it is not kept.
 pub async fn a_drop_while_building_is_obeyed(stores: &Stores) {
     let store = store(stores, 10);
-    let built = store.read(KEY, i64::MAX, 100, async |_| {
-        store.drop_timelines(&[KEY]).await.unwrap();
+    let built = store.read(KEY, i64::MAX, 100, Consistency::Cached, async |_| {
+        store.drop_timelines(KEY.0, &[KEY.1]).await.unwrap();
         Ok(vec![1])
     });
     built.await.unwrap();
@@ -57,7 +67,7 @@ pub async fn a_drop_while_building_is_obeyed(stores: &Stores) {
 /// An item removed during a build may already have been read: what was built is not kept.
 pub async fn a_removal_while_building_is_obeyed(stores: &Stores) {
     let store = store(stores, 10);
-    let built = store.read(KEY, i64::MAX, 100, async |_| {
+    let built = store.read(KEY, i64::MAX, 100, Consistency::Cached, async |_| {
         store.remove(KEY.0, &[KEY.1], 1).await.unwrap();
         Ok(vec![2, 1])
     });
@@ -95,7 +105,10 @@ pub async fn items_come_in_any_order(stores: &Stores) {
         // Only the database may have the items below the mark, so they are never checked.
         all.insert(item);
         let (before, limit) = (random.random_range(1..1_100), random.random_range(1..30));
-        let page = store.read(KEY, before, limit, async |_| panic!("the timeline is stored")).await.unwrap();
+        let page = store
+            .read(KEY, before, limit, Consistency::Cached, async |_| panic!("the timeline is stored"))
+            .await
+            .unwrap();
         let mark = page.complete_above;
         let expected: Vec<i64> =
             all.iter().rev().filter(|item| (mark + 1..before).contains(item)).take(limit).copied().collect();
@@ -126,7 +139,7 @@ pub async fn what_is_removed_is_gone_and_lowers_no_mark(stores: &Stores) {
         remove(item).await;
     }
     assert_eq!(read(&store, i64::MAX, &[]).await, (vec![], 19), "an emptied timeline is not stored");
-    store.drop_timelines(&[KEY]).await.unwrap();
+    store.drop_timelines(KEY.0, &[KEY.1]).await.unwrap();
     remove(20).await;
     assert_eq!(read(&store, i64::MAX, &[9]).await, (vec![9], 0), "a missing timeline is not built as before");
 }
@@ -135,8 +148,8 @@ pub async fn what_is_removed_is_gone_and_lowers_no_mark(stores: &Stores) {
 pub async fn building_never_lowers_the_mark(stores: &Stores) {
     let store = store(stores, 2);
     assert_eq!(read(&store, i64::MAX, &[9, 8]).await, (vec![9, 8], 7));
-    store.drop_timelines(&[KEY]).await.unwrap();
-    let built = store.read(KEY, i64::MAX, 100, async |_| {
+    store.drop_timelines(KEY.0, &[KEY.1]).await.unwrap();
+    let built = store.read(KEY, i64::MAX, 100, Consistency::Cached, async |_| {
         push(&store, [10, 11, 12]).await;
         Ok(vec![3, 2])
     });
@@ -147,7 +160,8 @@ pub async fn building_never_lowers_the_mark(stores: &Stores) {
 /// The next read builds the timeline.
 pub async fn a_build_that_fails_leaves_nothing_behind(stores: &Stores) {
     let store = store(stores, 10);
-    let failed = store.read(KEY, i64::MAX, 100, async |_| Err(Error::unavailable("away"))).await;
+    let failed =
+        store.read(KEY, i64::MAX, 100, Consistency::Cached, async |_| Err(Error::unavailable("away"))).await;
     assert!(failed.is_err_and(|error| error.is_unavailable()));
     assert_eq!(read(&store, i64::MAX, &[4]).await.0, [4]);
     assert_eq!(read(&store, i64::MAX, &[5]).await.0, [4], "the timeline is not stored");
@@ -158,7 +172,7 @@ pub async fn those_who_ask_together_get_the_same(stores: &Stores) {
     let store = store(stores, 10);
     let builds = std::sync::atomic::AtomicU32::new(0);
     let asks = (0..20).map(async |_| {
-        let page = store.read(KEY, i64::MAX, 100, async |_| {
+        let page = store.read(KEY, i64::MAX, 100, Consistency::Cached, async |_| {
             builds.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             push(&store, [2]).await;
             Ok(vec![1])

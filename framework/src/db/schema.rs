@@ -33,6 +33,7 @@ pub type Migration = fn() -> Box<dyn MigrationTrait>;
 /// ```
 pub struct CreateTables {
     name: &'static str,
+    definitions: Vec<TableDef>,
     tables: Vec<TableCreateStatement>,
     indexes: Vec<IndexCreateStatement>,
     prefix_indexes: Vec<[&'static str; 3]>,
@@ -45,6 +46,7 @@ impl CreateTables {
     pub fn new(name: &'static str) -> Self {
         Self {
             name,
+            definitions: Vec::new(),
             tables: Vec::new(),
             indexes: Vec::new(),
             prefix_indexes: Vec::new(),
@@ -56,9 +58,7 @@ impl CreateTables {
     /// Creates this table with its indexes.
     #[must_use]
     pub fn create(mut self, table: TableDef) -> Self {
-        let (table, indexes) = table.into_parts();
-        self.tables.push(table);
-        self.indexes.extend(indexes);
+        self.definitions.push(table);
         self
     }
 
@@ -114,14 +114,21 @@ impl MigrationName for CreateTables {
 #[async_trait::async_trait]
 impl MigrationTrait for CreateTables {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let backend = manager.get_database_backend();
         for table in &self.tables {
             manager.create_table(table.clone()).await?;
+        }
+        for definition in &self.definitions {
+            let (table, indexes) = definition.statements(backend);
+            manager.create_table(table).await?;
+            for index in indexes {
+                manager.create_index(index.clone()).await?;
+            }
         }
         for index in &self.indexes {
             manager.create_index(index.clone()).await?;
         }
         let connection = manager.get_connection();
-        let backend = manager.get_database_backend();
         for [name, table, column] in &self.prefix_indexes {
             let collated = by_code_point(backend, column);
             connection.execute_unprepared(&format!("CREATE INDEX {name} ON {table} ({collated})")).await?;
@@ -138,19 +145,21 @@ impl MigrationTrait for CreateTables {
     }
 }
 
-/// The names of a table's columns; `None` if there is no such table.
-pub(crate) async fn columns(database: &Database, table: &str) -> Result<Option<Vec<String>>> {
+/// A table's columns: their names and types, as the database names these. `None` if there is no such
+/// table.
+pub(crate) async fn columns(database: &Database, table: &str) -> Result<Option<Vec<(String, String)>>> {
     let reader = database.reader();
     let sql = match reader.get_database_backend() {
         DbBackend::Postgres => {
-            "SELECT column_name::text FROM information_schema.columns \
+            "SELECT column_name::text, data_type::text FROM information_schema.columns \
              WHERE table_schema = ANY (current_schemas(false)) AND table_name = $1"
         }
-        _ => "SELECT name FROM pragma_table_info($1)",
+        _ => "SELECT name, type FROM pragma_table_info($1)",
     };
     let rows = reader.query_all_raw(statement(reader, sql, [table.into()])).await?;
-    let names: Vec<String> = rows.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, DbErr>>()?;
-    Ok((!names.is_empty()).then_some(names))
+    let columns = rows.iter().map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?)));
+    let columns: Vec<(String, String)> = columns.collect::<Result<_, DbErr>>()?;
+    Ok((!columns.is_empty()).then_some(columns))
 }
 
 /// SQL for a text column that compares by code point.

@@ -1,6 +1,7 @@
 //! Table definitions for migrations, one line each.
 
-use sea_orm::sea_query::{ColumnDef, Index, IndexCreateStatement, Table, TableCreateStatement};
+use sea_orm::DbBackend;
+use sea_orm::sea_query::{ColumnDef, ColumnType, Index, IndexCreateStatement, Table, TableCreateStatement};
 
 /// A table for [`CreateTables`](super::CreateTables::create), with its columns in order. Columns are `NOT
 /// NULL` unless their method says otherwise.
@@ -17,7 +18,9 @@ use sea_orm::sea_query::{ColumnDef, Index, IndexCreateStatement, Table, TableCre
 /// ```
 pub struct TableDef {
     name: &'static str,
+    /// The table with its primary key.
     table: TableCreateStatement,
+    columns: Vec<ColumnDef>,
     indexes: Vec<IndexCreateStatement>,
 }
 
@@ -26,7 +29,7 @@ impl TableDef {
     pub fn sharded(name: &'static str) -> Self {
         let mut table = Table::create();
         table.table(name).col(ColumnDef::new("id").big_integer().not_null().primary_key());
-        Self { name, table, indexes: Vec::new() }
+        Self { name, table, columns: Vec::new(), indexes: Vec::new() }
     }
 
     /// A table whose rows are found by a text: its primary key is the shard and this column.
@@ -37,13 +40,13 @@ impl TableDef {
             .col(ColumnDef::new("shard").small_integer().not_null())
             .col(ColumnDef::new(text).text().not_null())
             .primary_key(Index::create().col("shard").col(text));
-        Self { name, table, indexes: Vec::new() }
+        Self { name, table, columns: Vec::new(), indexes: Vec::new() }
     }
 
     /// A column defined with sea-query, for what the other methods lack.
     #[must_use]
     pub fn column(mut self, mut column: ColumnDef) -> Self {
-        self.table.col(column.take());
+        self.columns.push(column.take());
         self
     }
 
@@ -114,7 +117,20 @@ impl TableDef {
         self
     }
 
-    pub(super) fn into_parts(self) -> (TableCreateStatement, Vec<IndexCreateStatement>) {
-        (self.table, self.indexes)
+    /// The statements that create the table and its indexes.
+    pub(super) fn statements(&self, backend: DbBackend) -> (TableCreateStatement, &[IndexCreateStatement]) {
+        let mut table = self.table.clone();
+        for column in &self.columns {
+            let mut column = column.clone();
+            // sea-query's type there is `integer` for every width. This one lets the check at start find a
+            // field of 32 bits, which PostgreSQL could not read.
+            if backend == DbBackend::Sqlite
+                && matches!(column.get_column_type(), Some(ColumnType::BigInteger))
+            {
+                column.custom("bigint");
+            }
+            table.col(column);
+        }
+        (table, &self.indexes)
     }
 }

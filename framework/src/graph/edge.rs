@@ -9,6 +9,7 @@ use sea_orm::EntityTrait;
 
 use super::edge_cache::EdgeRegions;
 use super::inverse::WriteInverse;
+use super::owned::OwnedEntities;
 use super::table::{self, Direction, End};
 use crate::error::{Error, Result};
 use crate::id::Id;
@@ -39,6 +40,7 @@ pub(super) struct Inner {
     queue: Queue,
     kinds: HashMap<&'static str, EdgeRegions>,
     hooks: RwLock<HashMap<&'static str, Vec<Hook>>>,
+    owned: OwnedEntities,
 }
 
 /// Called with the `from` of each added or removed edge of a kind.
@@ -69,8 +71,8 @@ impl Tx {
 }
 
 impl Graph {
-    /// A graph of these kinds of edges. [`WriteInverse`] and [`super::RemoveEdges`] must be registered
-    /// as jobs of the queue.
+    /// A graph of these kinds of edges. [`WriteInverse`], [`super::RemoveEdges`] and
+    /// [`super::DeleteOwned`] must be registered as jobs of the queue.
     ///
     /// # Panics
     /// If two kinds have the same name: this mistake must show at the first start.
@@ -78,7 +80,8 @@ impl Graph {
         let names: HashSet<&str> = kinds.iter().copied().collect();
         assert_eq!(names.len(), kinds.len(), "two kinds of edge have the same name in {kinds:?}");
         let kinds = kinds.iter().map(|name| (*name, EdgeRegions::new(&shards, name))).collect();
-        let inner = Arc::new(Inner { shards: shards.clone(), queue, kinds, hooks: RwLock::default() });
+        let (hooks, owned) = (RwLock::default(), OwnedEntities::default());
+        let inner = Arc::new(Inner { shards: shards.clone(), queue, kinds, hooks, owned });
         shards.provide(&inner);
         Self(inner)
     }
@@ -225,6 +228,10 @@ impl Graph {
 
     pub(super) fn shards(&self) -> &Shards {
         &self.0.shards
+    }
+
+    pub(super) fn owned(&self) -> &OwnedEntities {
+        &self.0.owned
     }
 
     pub(super) fn regions(&self, name: &str) -> Result<&EdgeRegions> {

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Graph;
-use crate::error::Result;
+use crate::error::{BoxError, Result};
 use crate::id::Id;
 use crate::queue::{Job, JobRun, Run};
 use crate::shard::{Sharded, Tx};
@@ -26,7 +26,7 @@ impl Job for WriteInverse {
 }
 
 impl<C: AsRef<Graph> + Send + Sync + 'static> Run<C> for WriteInverse {
-    async fn run(&mut self, context: &C, _: &JobRun) -> anyhow::Result<()> {
+    async fn run(&mut self, context: &C, _: &JobRun) -> Result<(), BoxError> {
         let graph = context.as_ref();
         graph.write_inverse(self).await?;
         graph.changed(self).await?;
@@ -50,7 +50,7 @@ impl Job for RemoveEdges {
 }
 
 impl<C: AsRef<Graph> + Send + Sync + 'static> Run<C> for RemoveEdges {
-    async fn run(&mut self, context: &C, _: &JobRun) -> anyhow::Result<()> {
+    async fn run(&mut self, context: &C, _: &JobRun) -> Result<(), BoxError> {
         let graph = context.as_ref();
         loop {
             let edges = graph.any_edges(Id::from_raw(self.row), PAGE).await?;
@@ -61,7 +61,9 @@ impl<C: AsRef<Graph> + Send + Sync + 'static> Run<C> for RemoveEdges {
             for (kind, from, to) in edges {
                 changed |= graph.disconnect_named(&kind, from, to).await?;
             }
-            anyhow::ensure!(changed, "these edges are removed, and the jobs of their inverses come first");
+            if !changed {
+                return Err("these edges are removed, and the jobs of their inverses come first".into());
+            }
         }
     }
 }

@@ -9,12 +9,14 @@
 mod edge;
 mod edge_cache;
 mod inverse;
+mod owned;
 mod read;
 mod table;
 mod walk;
 
 pub use edge::{Edge, Graph};
 pub use inverse::{RemoveEdges, WriteInverse};
+pub use owned::DeleteOwned;
 pub use read::{EdgePosition, Ends};
 pub use table::MIGRATION;
 pub use walk::SourceWalk;

@@ -18,7 +18,7 @@ const PAGE: u64 = 200;
 ///
 /// ```
 /// # use tripod::queue::{JobRun, Run};
-/// # use tripod::{App, Job};
+/// # use tripod::{App, BoxError, Job};
 /// # use serde::{Deserialize, Serialize};
 /// # use tripod::conformance::{Reads, author};
 /// # type AuthorId = tripod::id::Id<author::Entity>;
@@ -29,7 +29,7 @@ const PAGE: u64 = 200;
 /// struct TellReaders { readers: SourceWalk<Reads> }
 ///
 /// impl Run<App> for TellReaders {
-///     async fn run(&mut self, app: &App, run: &JobRun) -> anyhow::Result<()> {
+///     async fn run(&mut self, app: &App, run: &JobRun) -> Result<(), BoxError> {
 ///         while let Some(readers) = self.readers.next(&app.primary()).await? {
 ///             for reader in readers { /* tell the reader */ }
 ///             run.checkpoint(self).await?;

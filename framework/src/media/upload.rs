@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tripod_macros::Job;
 
 use super::{MediaKey, MediaStore};
-use crate::error::{Error, Result};
+use crate::error::{BoxError, Error, Result};
 use crate::id::Shard;
 use crate::queue::{JobId, JobRun, Queue, Run};
 use crate::shard::{Shards, Tx};
@@ -116,7 +116,7 @@ pub struct DeleteUpload {
 }
 
 impl<C: AsRef<MediaStore> + Send + Sync> Run<C> for DeleteUpload {
-    async fn run(&mut self, context: &C, _: &JobRun) -> anyhow::Result<()> {
+    async fn run(&mut self, context: &C, _: &JobRun) -> Result<(), BoxError> {
         for key in &self.keys {
             context.as_ref().delete(key).await?;
         }

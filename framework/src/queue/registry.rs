@@ -9,8 +9,9 @@ use futures::future::BoxFuture;
 use super::lane::{DEFAULT_LANE, Lane};
 use super::run::{JobRun, Run};
 use super::schedule::Schedule;
+use crate::error::BoxError;
 
-type Handler<C> = Arc<dyn Fn(Arc<C>, JobRun) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
+type Handler<C> = Arc<dyn Fn(Arc<C>, JobRun) -> BoxFuture<'static, Result<(), BoxError>> + Send + Sync>;
 
 /// The registered jobs of a program.
 pub struct Registry<C> {

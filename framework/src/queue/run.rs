@@ -4,14 +4,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::job::{Job, encode};
 use super::store::{Claim, Store};
-use crate::error::Result;
+use crate::error::{BoxError, Result};
 use crate::shard::Shards;
 
 /// The work of a job. `C` is the context it receives: for apps, [`crate::App`].
 pub trait Run<C>: Job {
     /// Runs the job once. It may be interrupted at any point and run again, so its effects must be
     /// idempotent. An error is stored with the job, which is retried later.
-    fn run(&mut self, context: &C, run: &JobRun) -> impl Future<Output = anyhow::Result<()>> + Send;
+    fn run(&mut self, context: &C, run: &JobRun) -> impl Future<Output = Result<(), BoxError>> + Send;
 }
 
 /// One attempt at a job.

@@ -14,7 +14,7 @@ use super::run::JobRun;
 use super::store::Claim;
 use crate::config;
 use crate::db::Database;
-use crate::error::Result;
+use crate::error::{Result, chain};
 
 /// The pause before the next look at a database that had no due jobs, unless the worker is woken.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -234,7 +234,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
             tokio::select! {
                 ended = &mut job => {
                     return match ended {
-                        Ok(result) => result.map_err(|error| format!("{error:#}")),
+                        Ok(result) => result.map_err(|error| chain(&*error)),
                         Err(error) => Err(format!("it panicked: {error}")),
                     };
                 }

@@ -60,7 +60,7 @@ impl<S: Send + Sync + 'static> TestApp<S> {
         Self::start_on(app, Backing::embedded()).await
     }
 
-    /// Starts the app on these stores, which must be empty.
+    /// Starts the app on these stores, which are empty or were left by an earlier version of the app.
     ///
     /// # Panics
     /// If it does not start, with the reason.
@@ -213,6 +213,11 @@ impl TestClient {
     /// `PATCH` of JSON.
     pub async fn patch(&self, path: &str, json: &impl Serialize) -> TestReply {
         self.send_json(Method::PATCH, path, json).await
+    }
+
+    /// `PUT` of JSON.
+    pub async fn put_json(&self, path: &str, json: &impl Serialize) -> TestReply {
+        self.send_json(Method::PUT, path, json).await
     }
 
     /// `PUT` without a body.

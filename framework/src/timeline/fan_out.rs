@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use futures::future::BoxFuture;
 
 use super::Timelines;
-use super::page::Key;
-use crate::error::{Error, Result};
+use crate::error::{BoxError, Error, Result};
 use crate::graph::EdgePosition;
 use crate::id::{Id, SEQUENCES_PER_MS, SHARDS};
 use crate::queue::{Job, JobRun, Run};
@@ -39,7 +38,7 @@ impl Job for FanOut {
 }
 
 impl<C: AsRef<Timelines> + Send + Sync + 'static> Run<C> for FanOut {
-    async fn run(&mut self, context: &C, run: &JobRun) -> anyhow::Result<()> {
+    async fn run(&mut self, context: &C, run: &JobRun) -> Result<(), BoxError> {
         let inner = &context.as_ref().0;
         let timeline = context.as_ref().registered(&self.timeline)?;
         if !inner.pulled.contains(timeline, self.author) {
@@ -94,8 +93,8 @@ impl FanOut {
         let pushed: Vec<Id<()>> = pushed.iter().copied().map(Id::from_raw).collect();
         let still = timelines.0.graph.sources_among_named(&self.audience, self.author, &pushed).await?;
         let left = pushed.iter().filter(|reader| !still.contains(*reader));
-        let left: Vec<Key> = left.map(|reader| (timeline, reader.raw())).collect();
-        if left.is_empty() { Ok(()) } else { timelines.0.store.drop_timelines(&left).await }
+        let left: Vec<i64> = left.map(|reader| reader.raw()).collect();
+        if left.is_empty() { Ok(()) } else { timelines.0.store.drop_timelines(timeline, &left).await }
     }
 
     /// Does the same for an earlier attempt, which may have crashed after a push and before this check.
@@ -104,8 +103,7 @@ impl FanOut {
         let since = self.item.saturating_sub(AN_HOUR);
         let left = timelines.0.graph.sources_gone_named(&self.audience, self.author, since).await?;
         for page in left.chunks(PAGE as usize) {
-            let keys: Vec<Key> = page.iter().map(|reader| (timeline, *reader)).collect();
-            timelines.0.store.drop_timelines(&keys).await?;
+            timelines.0.store.drop_timelines(timeline, page).await?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@
 mod fan_out;
 mod memory;
 pub(crate) mod page;
-mod pulled;
+pub(crate) mod pulled;
 mod read;
 mod redis;
 mod scripts;
@@ -29,8 +29,7 @@ use crate::id::Id;
 use crate::redis::Redis;
 use crate::shard::{RowObserver, Sharded, Shards};
 use fan_out::FanOutObserver;
-use page::Key;
-use pulled::Pulled;
+use pulled::{Pulled, SharedVersion};
 use store::Store;
 
 /// An entity whose rows appear in the timelines of those who follow their owner, and in the
@@ -85,9 +84,11 @@ impl Timelines {
         redis: Option<Redis>,
         settings: config::Timeline,
     ) -> Result<Self> {
-        let pulled = Pulled::load(shards.clone(), redis.clone()).await?;
-        let store = Store::new(redis, settings.length as usize, settings.cache_bytes);
-        let names = kinds.iter().map(|kind| kind.name).collect();
+        let shared = redis.map(|redis| SharedVersion::new(redis, shards.cache()));
+        let pulled = Pulled::load(shards.clone(), shared.clone()).await?;
+        let names: Vec<&'static str> = kinds.iter().map(|kind| kind.name).collect();
+        let store =
+            Store::new(shared, shards.cache(), &names, settings.length as usize, settings.cache_bytes);
         let inner = Arc::new(Inner { shards, graph, store, pulled, names, settings });
         inner.shards.provide(&inner);
         for kind in kinds {
@@ -102,7 +103,7 @@ impl Timelines {
                 let inner = inner_of_hook.upgrade();
                 async move {
                     match inner {
-                        Some(inner) => inner.store.drop_timelines(&[(name, reader)]).await,
+                        Some(inner) => inner.store.drop_timelines(name, &[reader]).await,
                         None => Ok(()),
                     }
                 }
@@ -122,7 +123,9 @@ impl Timelines {
     /// # Errors
     /// Unavailable, when Redis is unavailable.
     pub async fn rebuild<O>(&self, owner: Id<O>) -> Result<()> {
-        let keys: Vec<Key> = self.0.names.iter().map(|name| (*name, owner.raw())).collect();
-        self.0.store.drop_timelines(&keys).await
+        for name in &self.0.names {
+            self.0.store.drop_timelines(name, &[owner.raw()]).await?;
+        }
+        Ok(())
     }
 }

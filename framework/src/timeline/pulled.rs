@@ -4,7 +4,7 @@
 //! the author's items in; an item that was pushed as well appears once.
 //!
 //! If several processes share Redis, a key there holds the version of the list in force. It changes
-//! after an author's mark has committed and before the first item goes unpushed. Readers fetch the
+//! after an author's mark has committed and before the first item goes unpushed. Readers read the
 //! version with their timeline. If it differs from the one they loaded, or was written on another
 //! server, they reload the list from the databases.
 
@@ -16,6 +16,7 @@ use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{ColumnDef, Index, Table};
 use tokio::sync::Mutex;
 
+use crate::cache::{Cache, NearCache};
 use crate::db::{CreateTables, Migration, statement};
 use crate::error::{Error, Result};
 use crate::id::Shard;
@@ -35,16 +36,31 @@ pub const MIGRATION: Migration = || {
 
 /// The key that holds the version in force.
 pub(super) const VERSION: &str = "pulled";
+/// The id of the version in its near cache.
+pub(super) const VERSION_ID: i64 = 0;
 
 type Authors = HashSet<(String, i64)>;
 
 #[derive(Clone)]
 pub(super) struct Pulled {
     shards: Shards,
-    redis: Option<Redis>,
+    shared: Option<SharedVersion>,
     state: Arc<RwLock<PulledState>>,
     /// Held while the list is reloaded from the databases.
     renewing: Arc<Mutex<()>>,
+}
+
+/// The version in force: a key in Redis, and copies of it in the processes.
+#[derive(Clone)]
+pub(crate) struct SharedVersion {
+    pub(super) redis: Redis,
+    pub(super) near: NearCache<String>,
+}
+
+impl SharedVersion {
+    pub(crate) fn new(redis: Redis, cache: &Cache) -> Self {
+        Self { redis, near: NearCache::new(cache, "pulled_authors") }
+    }
 }
 
 #[derive(Default)]
@@ -68,8 +84,8 @@ pub(super) fn version((identity, mut replies): (Arc<str>, Vec<Value>)) -> Result
 }
 
 impl Pulled {
-    pub(super) async fn load(shards: Shards, redis: Option<Redis>) -> Result<Self> {
-        let pulled = Self { shards, redis, state: Arc::default(), renewing: Arc::default() };
+    pub(super) async fn load(shards: Shards, shared: Option<SharedVersion>) -> Result<Self> {
+        let pulled = Self { shards, shared, state: Arc::default(), renewing: Arc::default() };
         let authors = pulled.all().await?;
         pulled.change(|state| state.authors = authors);
         Ok(pulled)
@@ -100,7 +116,7 @@ impl Pulled {
 
     /// Reloads the authors if the version in force, `seen`, is not the loaded one.
     pub(super) async fn renew(&self, seen: Option<String>) -> Result<()> {
-        let Some(redis) = &self.redis else { return Ok(()) };
+        let Some(SharedVersion { redis, .. }) = &self.shared else { return Ok(()) };
         let is_current = || seen.is_some() && self.read().version == seen;
         if is_current() {
             return Ok(());
@@ -144,12 +160,13 @@ impl Pulled {
     /// does this once per author: the process that marked the author may have died before it announced
     /// it.
     pub(super) async fn announce(&self, timeline: &str, author: i64) -> Result<()> {
-        let Some(redis) = &self.redis else { return Ok(()) };
+        let Some(SharedVersion { redis, near }) = &self.shared else { return Ok(()) };
         let entry = (timeline.to_owned(), author);
         if self.read().announced.contains(&entry) {
             return Ok(());
         }
         redis.query::<()>(&cmd("SET").arg(redis.key(VERSION)).arg(new_version()).take()).await?;
+        near.invalidate(&[VERSION_ID]).await?;
         self.change(|state| state.announced.insert(entry));
         Ok(())
     }

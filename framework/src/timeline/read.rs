@@ -59,7 +59,7 @@ impl Timelines {
         let key = (T::TIMELINE, reader.raw());
         // A timeline that is kept is built from all databases or not at all.
         let all = self.0.shards.read(Consistency::Primary);
-        let kept = self.0.store.read(key, before, limit, async |length| {
+        let kept = self.0.store.read(key, before, limit, read.consistency(), async |length| {
             let authors = authors::<T>(&all, reader).await?;
             let newest = all.list_many::<T>(&authors, Keyset::newest(length as u64)).await?;
             Ok(newest.items.iter().map(|(id, _)| id.raw()).collect())

@@ -4,7 +4,11 @@
 //! items pushed meanwhile are kept. The result is stored only if that mark is still there, so that a
 //! list dropped meanwhile stays dropped. A list written on another server, or on this one before its
 //! restart, is ignored. If Redis is unavailable, timelines are read from the shards.
+//!
+//! Each process copies the newest items of the lists that it reads ([`NearCache`]), because a round trip
+//! to Redis costs more than the rest of a cached page. Every change of a list invalidates its copies.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +16,12 @@ use moka::sync::Cache;
 use tokio::sync::Mutex;
 
 use super::page::{Key, TimelinePage};
-use super::pulled::{VERSION, get_version, version};
+use super::pulled::{SharedVersion, VERSION, VERSION_ID, get_version, version};
 use super::scripts::Scripts;
+use crate::cache::{Cache as ValueCache, NearCache};
 use crate::error::{Error, Result};
 use crate::redis::{Cmd, Redis, Value, call, cmd, read};
+use crate::shard::Consistency;
 
 /// A list that is not read for this long expires.
 const EXPIRE_SECONDS: i64 = 604_800;
@@ -24,6 +30,8 @@ const BUILD_TIMEOUT_MS: &str = "15000";
 /// How many timelines this process can build while further readers of each wait instead of building it
 /// too.
 const MAX_BUILDING: u64 = 10_000;
+/// The number of items in a process's copy of a list: the longest page that clients usually request.
+const NEAR_ITEMS: usize = 100;
 
 #[derive(Clone)]
 pub(super) struct Shared {
@@ -31,13 +39,23 @@ pub(super) struct Shared {
     length: usize,
     scripts: Arc<Scripts>,
     building: Cache<Key, Arc<Mutex<()>>>,
+    near: Arc<HashMap<&'static str, NearCache<TimelinePage>>>,
+    near_version: NearCache<String>,
 }
 
 impl Shared {
-    pub(super) fn new(redis: Redis, length: usize) -> Self {
+    pub(super) fn new(
+        SharedVersion { redis, near }: SharedVersion,
+        cache: &ValueCache,
+        names: &[&'static str],
+        length: usize,
+    ) -> Self {
         let building =
             Cache::builder().max_capacity(MAX_BUILDING).time_to_idle(Duration::from_secs(60)).build();
-        Self { redis, length, scripts: Arc::new(Scripts::new()), building }
+        let near_lists =
+            names.iter().map(|name| (*name, NearCache::new(cache, &format!("timeline.{name}")))).collect();
+        let (scripts, near_lists) = (Arc::new(Scripts::new()), Arc::new(near_lists));
+        Self { redis, length, scripts, building, near: near_lists, near_version: near }
     }
 
     pub(super) async fn read(
@@ -45,18 +63,24 @@ impl Shared {
         key: Key,
         before: i64,
         limit: usize,
+        consistency: Consistency,
         build: impl AsyncFnOnce(usize) -> Result<Vec<i64>>,
     ) -> Result<TimelinePage> {
+        if consistency == Consistency::Cached
+            && let Some(page) = self.copied(key, before, limit)
+        {
+            return Ok(page);
+        }
         let name = self.name(key);
         let shared = async {
-            if let Some(page) = self.find(&name, before, limit).await? {
+            if let Some(page) = self.find(key, before, limit).await? {
                 return Ok((Some(page), None));
             }
             let turn = self.building.get_with(key, Arc::default).lock_owned().await;
             match self.begin(&name).await? {
                 Some(token) => Ok((None, Some((turn, token)))),
                 // Another reader was quicker, or another process is building it.
-                None => Ok((self.find(&name, before, limit).await?, None)),
+                None => Ok((self.find(key, before, limit).await?, None)),
             }
         };
         match shared.await {
@@ -71,23 +95,55 @@ impl Shared {
         }
     }
 
-    /// The page, if the list is complete and was written on the current server.
-    async fn find(&self, name: &str, before: i64, limit: usize) -> Result<Option<TimelinePage>> {
-        let (script, pulled) = (&self.scripts.read, self.redis.key(VERSION));
-        let list = call(script, name, &[&text(before), &limit.to_string(), &EXPIRE_SECONDS.to_string()]);
-        let groups = [(name, vec![list]), get_version(&pulled)];
+    /// The page from this process's copies, if they hold it.
+    fn copied(&self, (timeline, owner): Key, before: i64, limit: usize) -> Option<TimelinePage> {
+        let page = self.near.get(timeline)?.get(owner)?.part(before, limit, NEAR_ITEMS)?;
+        let pulled_version = self.near_version.get(VERSION_ID)?.as_ref().clone();
+        Some(TimelinePage { pulled_version: Some(pulled_version), ..page })
+    }
+
+    /// The page, if the list is complete and was written on the current server. The newest page is
+    /// copied.
+    async fn find(&self, key: Key, before: i64, limit: usize) -> Result<Option<TimelinePage>> {
+        let is_newest = before == i64::MAX;
+        let fill = self.near.get(key.0).filter(|_| is_newest).and_then(|near| near.begin_fill(key.1));
+        let fill_version = self.near_version.begin_fill(VERSION_ID);
+        let count = if fill.is_some() { limit.max(NEAR_ITEMS) } else { limit };
+        let Some((list, version)) = self.query(key, before, count).await? else { return Ok(None) };
+        if let (Some(fill), Some(version)) = (fill_version, &version) {
+            fill.store(version.clone(), version.len());
+        }
+        let items = list.items.iter().take(limit).copied().collect();
+        let page = TimelinePage { items, complete_above: list.complete_above, pulled_version: version };
+        if let Some(fill) = fill {
+            let bytes = size_of_val(&*list.items);
+            fill.store(list, bytes);
+        }
+        Ok(Some(page))
+    }
+
+    /// Up to `count` items of a list below an item, and the version of the pulled authors.
+    async fn query(
+        &self,
+        key: Key,
+        before: i64,
+        count: usize,
+    ) -> Result<Option<(TimelinePage, Option<String>)>> {
+        let (script, name, pulled) = (&self.scripts.read, self.name(key), self.redis.key(VERSION));
+        let list = call(script, &name, &[&text(before), &count.to_string(), &EXPIRE_SECONDS.to_string()]);
+        let groups = [(name.as_str(), vec![list]), get_version(&pulled)];
         let replies = self.redis.query_identified(&[script], &groups).await?;
-        let [(identity, mut replies), pulled]: [_; 2] = replies.try_into().map_err(|_| foreign(name))?;
+        let [(identity, mut replies), pulled]: [_; 2] = replies.try_into().map_err(|_| foreign(&name))?;
         let list: Option<Vec<String>> = read(replies.pop().unwrap_or(Value::Nil))?;
         let Some([items @ .., last]) = list.as_deref() else { return Ok(None) };
         let Some((mark, written)) = last.strip_prefix('m').and_then(|rest| rest.split_at_checked(16)) else {
-            return Err(foreign(name));
+            return Err(foreign(&name));
         };
         if *written != *identity {
             return Ok(None);
         }
-        let page = parse_page(items, mark, before, limit).ok_or_else(|| foreign(name))?;
-        Ok(Some(TimelinePage { pulled_version: version(pulled)?, ..page }))
+        let page = parse_page(items, mark, before, count).ok_or_else(|| foreign(&name))?;
+        Ok(Some((page, version(pulled)?)))
     }
 
     async fn begin(&self, name: &str) -> Result<Option<String>> {
@@ -144,20 +200,31 @@ impl Shared {
         let arguments = [&item, &length, &most].map(|argument| argument.as_bytes());
         let calls: Vec<(String, Vec<&[u8]>)> =
             names.into_iter().map(|name| (name, arguments.to_vec())).collect();
-        self.redis.run_each::<i64>(&self.scripts.push, &calls).await.map(drop)
+        let pushed = self.redis.run_each::<i64>(&self.scripts.push, &calls).await;
+        pushed.and(self.invalidate(timeline, owners).await)
     }
 
     pub(super) async fn remove(&self, timeline: &'static str, owners: &[i64], item: i64) -> Result<()> {
         let item = text(item);
         let calls: Vec<(String, Vec<&[u8]>)> =
             owners.iter().map(|owner| (self.name((timeline, *owner)), vec![item.as_bytes()])).collect();
-        self.redis.run_each::<i64>(&self.scripts.remove, &calls).await.map(drop)
+        let removed = self.redis.run_each::<i64>(&self.scripts.remove, &calls).await;
+        removed.and(self.invalidate(timeline, owners).await)
     }
 
-    pub(super) async fn drop_timelines(&self, keys: &[Key]) -> Result<()> {
+    pub(super) async fn drop_timelines(&self, timeline: &'static str, owners: &[i64]) -> Result<()> {
         let drops: Vec<Vec<Cmd>> =
-            keys.iter().map(|key| vec![cmd("DEL").arg(self.name(*key)).take()]).collect();
-        self.redis.query_each::<i64>(&drops).await.map(drop)
+            owners.iter().map(|owner| vec![cmd("DEL").arg(self.name((timeline, *owner))).take()]).collect();
+        let dropped = self.redis.query_each::<i64>(&drops).await;
+        dropped.and(self.invalidate(timeline, owners).await)
+    }
+
+    /// Invalidates the copies of lists that have changed, or may have: an error does not tell.
+    async fn invalidate(&self, timeline: &str, owners: &[i64]) -> Result<()> {
+        match self.near.get(timeline) {
+            Some(near) => near.invalidate(owners).await,
+            None => Ok(()),
+        }
     }
 
     fn name(&self, (timeline, owner): Key) -> String {

@@ -2,9 +2,11 @@
 
 use super::memory::Memory;
 use super::page::{Key, TimelinePage};
+use super::pulled::SharedVersion;
 use super::redis::Shared;
+use crate::cache::Cache;
 use crate::error::Result;
-use crate::redis::Redis;
+use crate::shard::Consistency;
 
 /// Timelines kept ready, in either backend.
 pub(crate) struct Store(Backend);
@@ -15,10 +17,17 @@ enum Backend {
 }
 
 impl Store {
-    /// Stores timelines of this length in Redis, or else in this process within `cache_bytes`.
-    pub(crate) fn new(redis: Option<Redis>, length: usize, cache_bytes: u64) -> Self {
-        match redis {
-            Some(redis) => Self(Backend::Shared(Shared::new(redis, length))),
+    /// Timelines with these names and of this length: in Redis, where the version of the pulled authors
+    /// is, or else in this process within `cache_bytes`.
+    pub(crate) fn new(
+        shared: Option<SharedVersion>,
+        cache: &Cache,
+        names: &[&'static str],
+        length: usize,
+        cache_bytes: u64,
+    ) -> Self {
+        match shared {
+            Some(shared) => Self(Backend::Shared(Shared::new(shared, cache, names, length))),
             None => Self(Backend::Memory(Memory::new(length, cache_bytes))),
         }
     }
@@ -30,11 +39,12 @@ impl Store {
         key: Key,
         before: i64,
         limit: usize,
+        consistency: Consistency,
         build: impl AsyncFnOnce(usize) -> Result<Vec<i64>>,
     ) -> Result<TimelinePage> {
         match &self.0 {
             Backend::Memory(memory) => memory.read(key, before, limit, build).await,
-            Backend::Shared(shared) => shared.read(key, before, limit, build).await,
+            Backend::Shared(shared) => shared.read(key, before, limit, consistency, build).await,
         }
     }
 
@@ -60,14 +70,14 @@ impl Store {
         }
     }
 
-    /// Drops timelines: the next read of each rebuilds it.
-    pub(crate) async fn drop_timelines(&self, keys: &[Key]) -> Result<()> {
+    /// Drops these timelines: the next read of each rebuilds it.
+    pub(crate) async fn drop_timelines(&self, timeline: &'static str, owners: &[i64]) -> Result<()> {
         match &self.0 {
             Backend::Memory(memory) => {
-                keys.iter().for_each(|key| memory.drop_timeline(*key));
+                owners.iter().for_each(|owner| memory.drop_timeline((timeline, *owner)));
                 Ok(())
             }
-            Backend::Shared(shared) => shared.drop_timelines(keys).await,
+            Backend::Shared(shared) => shared.drop_timelines(timeline, owners).await,
         }
     }
 }

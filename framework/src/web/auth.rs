@@ -98,7 +98,7 @@ impl<S: Sync> FromRequestParts<S> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            Problem::unauthenticated("Log in and send the token: Authorization: Bearer TOKEN.")
+            Problem::unauthenticated("Log in first. API clients send the token: Authorization: Bearer TOKEN.")
         })
     }
 }

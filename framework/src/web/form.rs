@@ -5,11 +5,12 @@ use serde::de::DeserializeOwned;
 
 use super::Problem;
 use super::body::BodyBytes;
+use super::json::field_at_fault;
 
 /// The fields of a form that a page sends as `application/x-www-form-urlencoded`.
 ///
-/// Answers 415 (another content type), 413 (over the route's limit), 408 (too slow) or 400 (malformed,
-/// or with other fields).
+/// Answers 415 (another content type), 413 (over the route's limit), 408 (too slow), 400 (malformed) or 422
+/// (fields that do not fit `T`, with `errors`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Form<T>(pub T);
 
@@ -26,7 +27,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
             Err(rejection) if rejection.status() == 415 => {
                 Err(Problem::unsupported("The content type must be application/x-www-form-urlencoded."))
             }
-            Err(_) => Err(Problem::malformed("The form is not one of this page.")),
+            Err(rejection) => Err(field_at_fault(&rejection)
+                .unwrap_or_else(|| Problem::malformed("The form is not one of this page."))),
         }
     }
 }
@@ -50,8 +52,8 @@ mod tests {
         let form = "application/x-www-form-urlencoded";
         for (kind, body, status) in [
             (form, "text=a+b%26", 200),
-            (form, "other=1", 400),
-            (form, "text=a&text=b", 400),
+            (form, "other=1", 422),
+            (form, "text=a&text=b", 422),
             ("text/plain", "text=a", 415),
             (form, &"x".repeat(101), 413),
         ] {

@@ -111,12 +111,13 @@ fn malformed(error: &serde_json::Error) -> Problem {
     Problem::malformed(format!("The body is not JSON: {what} at line {line}, column {column}."))
 }
 
-fn field_path(path: &serde_path_to_error::Path) -> String {
+/// The path of a field; empty for the whole value.
+pub(super) fn field_path(path: &serde_path_to_error::Path) -> String {
     let path = path.to_string();
     if path == "." { String::new() } else { path }
 }
 
-/// Rewrites serde's message so that it follows the field's name.
+/// Rewrites serde's message so that it follows the name of the field at this [`field_path`].
 pub(super) fn field_error(path: &str, sentence: &str) -> FieldError {
     let sentence = sentence.rsplit_once(" at line ").map_or(sentence, |(sentence, _)| sentence);
     // Serde reports a missing field at its parent; here it becomes an error of the field.
@@ -175,22 +176,26 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        type Fault = serde_path_to_error::Error<serde::de::value::Error>;
         match axum::extract::Query::try_from_uri(&parts.uri) {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
-            Err(rejection) => {
-                let mut cause: Option<&(dyn StdError + 'static)> = Some(&rejection);
-                while let Some(error) = cause {
-                    if let Some(fault) = error.downcast_ref::<Fault>() {
-                        let (path, fault) = (field_path(fault.path()), fault.inner().to_string());
-                        return Err(Problem::invalid_fields(vec![field_error(&path, &fault)]));
-                    }
-                    cause = error.source();
-                }
-                Err(Problem::invalid("", "the query string is not understood"))
-            }
+            Err(rejection) => Err(field_at_fault(&rejection)
+                .unwrap_or_else(|| Problem::invalid("", "the query string is not understood"))),
         }
     }
+}
+
+/// The problem of the field because of which axum could not extract a query string or a form.
+pub(super) fn field_at_fault(rejection: &(dyn StdError + 'static)) -> Option<Problem> {
+    type Fault = serde_path_to_error::Error<serde::de::value::Error>;
+    let mut cause = rejection;
+    let fault = loop {
+        match cause.downcast_ref::<Fault>() {
+            Some(fault) => break fault,
+            None => cause = cause.source()?,
+        }
+    };
+    let (path, sentence) = (field_path(fault.path()), fault.inner().to_string());
+    Some(Problem::invalid_fields(vec![field_error(&path, &sentence)]))
 }
 
 /// The name of the path's parameter, if it has exactly one.

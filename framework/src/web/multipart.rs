@@ -10,7 +10,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Vi
 use serde::forward_to_deserialize_any;
 
 use super::body::{DEFAULT_LIMIT_BYTES, Multipart};
-use super::json::field_error;
+use super::json::{field_error, field_path};
 use super::{IdempotencyKey, KeyedBody, Once, Problem};
 
 /// Maximum number of parts in a form.
@@ -104,7 +104,7 @@ impl FormParts {
         }
         let fields = MapDeserializer::new(fields.into_iter());
         serde_path_to_error::deserialize(fields).map_err(|error| {
-            let path = error.path().to_string();
+            let path = field_path(error.path());
             match error.into_inner() {
                 Fault::NotText => Problem::malformed(format!("The part {path} is not UTF-8.")),
                 Fault::Other(sentence) => Problem::invalid_fields(vec![field_error(&path, &sentence)]),
@@ -259,6 +259,11 @@ mod tests {
         private: bool,
     }
 
+    #[derive(Debug, Deserialize)]
+    struct Required {
+        text: String,
+    }
+
     fn part(name: &str, file: Option<&str>, content: &[u8]) -> Vec<u8> {
         let file = file.map(|file| format!("; filename=\"{file}\"")).unwrap_or_default();
         let head = format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n");
@@ -266,11 +271,16 @@ mod tests {
     }
 
     async fn send(parts: &[Vec<u8>]) -> (u16, String) {
+        send_to("/", parts).await
+    }
+
+    async fn send_to(path: &str, parts: &[Vec<u8>]) -> (u16, String) {
         let body = [parts.concat(), b"--b--\r\n".to_vec()].concat();
         let router: Router = Router::new()
             .route("/", post(async |MultipartForm(note): MultipartForm<Note>| format!("{note:?}")))
+            .route("/required", post(async |MultipartForm(Required { text }): MultipartForm<Required>| text))
             .layer(super::super::body::limit(1 << 20));
-        let request = Request::post("/").header(CONTENT_TYPE, "Multipart/form-data; boundary=b");
+        let request = Request::post(path).header(CONTENT_TYPE, "Multipart/form-data; boundary=b");
         let response = router.oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
         let status = response.status().as_u16();
         let text = response.into_body().collect().await.unwrap().to_bytes();
@@ -315,5 +325,13 @@ mod tests {
             let named = problem.errors.first().map_or("", |error| error.field.as_str());
             assert_eq!(named, field, "{text}");
         }
+    }
+    #[tokio::test]
+    async fn a_missing_part_is_an_error_of_its_field() {
+        assert_eq!(send_to("/required", &[part("text", None, b"x")]).await, (200, "x".to_owned()));
+        let (status, text) = send_to("/required", &[part("other", None, b"x")]).await;
+        let problem: Problem = serde_json::from_str(&text).unwrap();
+        let error = &problem.errors[0];
+        assert_eq!((status, error.field.as_str(), error.detail.as_str()), (422, "text", "is required"));
     }
 }

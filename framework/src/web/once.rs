@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::db::{CreateTables, Migration, statement};
-use crate::error::{Error, Result};
+use crate::error::{BoxError, Error, Result};
 use crate::id::Shard;
 use crate::queue::{Job, JobRun, Run};
 use crate::shard::{Shards, Tx};
@@ -351,7 +351,7 @@ impl Job for ExpireKeys {
 }
 
 impl<C: Send + Sync + 'static> Run<C> for ExpireKeys {
-    async fn run(&mut self, _: &C, run: &JobRun) -> anyhow::Result<()> {
+    async fn run(&mut self, _: &C, run: &JobRun) -> Result<(), BoxError> {
         expire_keys(run.shards()).await?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tripod::queue::{JobRun, Run};
 use tripod::shard::Keyset;
-use tripod::{App, Job};
+use tripod::{App, BoxError, Job};
 
 use crate::entity::{AccountId, post};
 use crate::posts;
@@ -26,7 +26,7 @@ impl EraseAccount {
 }
 
 impl Run<App> for EraseAccount {
-    async fn run(&mut self, app: &App, _: &JobRun) -> anyhow::Result<()> {
+    async fn run(&mut self, app: &App, _: &JobRun) -> Result<(), BoxError> {
         let account = self.account;
         loop {
             let posts = app.primary().list::<post::Entity>(account, Keyset::newest(PAGE)).await?;

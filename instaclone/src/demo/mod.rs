@@ -17,10 +17,10 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use sea_orm::ActiveValue::Set;
 use tiny_skia::Pixmap;
-use tripod::App;
 use tripod::app::Demo;
 use tripod::id::Shard;
 use tripod::media::{Picture, Upload};
+use tripod::{App, BoxError};
 
 use crate::accounts;
 use crate::entity::post::{self, Photos};
@@ -40,7 +40,7 @@ const WRITES_AT_ONCE: usize = 32;
 const WINDOW: Duration = Duration::from_secs(2 * 3600);
 
 /// Fills an empty service.
-pub async fn fill(demo: Demo) -> anyhow::Result<Vec<(&'static str, String)>> {
+pub async fn fill(demo: Demo) -> Result<Vec<(&'static str, String)>, BoxError> {
     let (plan, progress) = (Plan::new(), Progress::new()?);
     let people = sign_up(&demo, &progress).await?;
     let photos = draw_photos(&demo.app, &progress, &plan, &people).await?;
@@ -58,7 +58,7 @@ async fn draw_photos(
     progress: &Progress,
     plan: &Plan,
     people: &[AccountId],
-) -> anyhow::Result<Vec<Vec<Photo>>> {
+) -> Result<Vec<Vec<Photo>>, BoxError> {
     let drawings = plan.posts.iter().flat_map(|post| {
         post.drawings.iter().map(|drawing| draw_photo(app.clone(), people[post.author], *drawing))
     });
@@ -68,19 +68,19 @@ async fn draw_photos(
     Ok(plan.posts.iter().map(|post| photos.by_ref().take(post.drawings.len()).collect()).collect())
 }
 
-async fn draw_photo(app: App, author: AccountId, drawing: draw::Drawing) -> anyhow::Result<Photo> {
+async fn draw_photo(app: App, author: AccountId, drawing: draw::Drawing) -> Result<Photo, BoxError> {
     let drawn = tokio::task::spawn_blocking(move || drawing.draw()).await?;
     store(&app, author.shard(), drawn.pixels, drawn.alt).await
 }
 
-async fn store(app: &App, shard: Shard, pixels: Pixmap, alt: String) -> anyhow::Result<Photo> {
+async fn store(app: &App, shard: Shard, pixels: Pixmap, alt: String) -> Result<Photo, BoxError> {
     let (width, height) = (pixels.width(), pixels.height());
     let processed = app.pictures.process_drawn(width, height, pixels.take()).await?;
     Ok(app.store_picture(shard, processed, alt).await?)
 }
 
 /// Creates the accounts, with their pictures, in the first two days.
-async fn sign_up(demo: &Demo, progress: &Progress) -> anyhow::Result<Vec<AccountId>> {
+async fn sign_up(demo: &Demo, progress: &Progress) -> Result<Vec<AccountId>, BoxError> {
     progress.begin("people", PEOPLE.len());
     let password = demo.app.passwords.hash(PASSWORD.to_owned()).await?;
     let mut ids = Vec::new();
@@ -120,7 +120,7 @@ async fn happen(
     plan: &Plan,
     mut photos: Vec<Vec<Photo>>,
     people: &[AccountId],
-) -> anyhow::Result<()> {
+) -> Result<(), BoxError> {
     progress.begin("their weeks", plan.acts.len());
     let mut made: Vec<Option<PostId>> = vec![None; plan.posts.len()];
     let mut acts = plan.acts.as_slice();
@@ -143,13 +143,12 @@ async fn happen(
                     ));
                 }
                 Act::Comment(person, index, text) => {
-                    let post =
-                        made[index].ok_or_else(|| anyhow::anyhow!("a comment comes before its post"))?;
+                    let post = made[index].ok_or("a comment comes before its post")?;
                     new_comments.push((demo.app.shards.generate_id(post)?, post, people[person], text));
                 }
                 Act::Follow(reader, author) => edges.push((people[reader], Either::Person(people[author]))),
                 Act::Like(person, index) => {
-                    let post = made[index].ok_or_else(|| anyhow::anyhow!("a like comes before its post"))?;
+                    let post = made[index].ok_or("a like comes before its post")?;
                     edges.push((people[person], Either::Post(post)));
                 }
             }
@@ -167,9 +166,9 @@ async fn happen(
 }
 
 /// Runs all futures on all cores, at most `at_once` concurrently. Returns the results in order.
-async fn side_by_side<F, T>(progress: &Progress, at_once: usize, work: Vec<F>) -> anyhow::Result<Vec<T>>
+async fn side_by_side<F, T>(progress: &Progress, at_once: usize, work: Vec<F>) -> Result<Vec<T>, BoxError>
 where
-    F: Future<Output = anyhow::Result<T>> + Send + 'static,
+    F: Future<Output = Result<T, BoxError>> + Send + 'static,
     T: Send + 'static,
 {
     let (mut waiting, mut running, mut done) = (work.into_iter(), VecDeque::new(), Vec::new());
@@ -187,7 +186,7 @@ enum Either {
     Post(PostId),
 }
 
-async fn connect(app: App, from: AccountId, to: Either) -> anyhow::Result<()> {
+async fn connect(app: App, from: AccountId, to: Either) -> Result<(), BoxError> {
     match to {
         Either::Person(author) => app.connect::<Follow>(from, author).await?,
         Either::Post(post) => app.connect::<Like>(from, post).await?,
@@ -198,7 +197,7 @@ async fn connect(app: App, from: AccountId, to: Either) -> anyhow::Result<()> {
 async fn post(
     app: App,
     (id, author, (caption, location), photos): (PostId, AccountId, captions::Caption, Vec<Photo>),
-) -> anyhow::Result<()> {
+) -> Result<(), BoxError> {
     let (photos, uploads): (Vec<Picture>, Vec<Upload>) = photos.into_iter().unzip();
     let row = post::ActiveModel {
         id: Set(id),
@@ -221,7 +220,7 @@ async fn post(
 async fn comment(
     app: App,
     (id, post, author, text): (CommentId, PostId, AccountId, &'static str),
-) -> anyhow::Result<()> {
+) -> Result<(), BoxError> {
     let row = comment::ActiveModel {
         id: Set(id),
         post_id: Set(post),
@@ -241,7 +240,7 @@ struct Progress {
 }
 
 impl Progress {
-    fn new() -> anyhow::Result<Self> {
+    fn new() -> Result<Self, BoxError> {
         let style = ProgressStyle::with_template("{msg:>12} {bar:32} {pos}/{len}")?;
         Ok(Self { bar: ProgressBar::new(0).with_style(style) })
     }

@@ -1,18 +1,12 @@
 //! Changing a post's caption, and deleting a post. The row is deleted at once for everyone; jobs that
 //! commit with it delete the rest.
 
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
-use serde::{Deserialize, Serialize};
-use tripod::queue::{JobRun, Run};
 use tripod::shard::Tx;
 use tripod::web::Once;
-use tripod::{App, Error, Job, Result};
+use tripod::{App, Error, Result};
 
 use crate::entity::{AccountId, PostId, comment, post};
 use crate::visibility::{self, no_post};
-
-/// Comments erased per transaction.
-const PAGE: u64 = 200;
 
 /// The post with this id, if it belongs to the account.
 async fn own(app: &App, me: AccountId, id: PostId) -> Result<post::Model> {
@@ -63,35 +57,5 @@ async fn remove_with_traces(tx: Tx, post: post::Model) -> Result<()> {
     }
     tx.update(post.author_id, |author| author.post_count -= 1).await?;
     tx.delete_files(post.photos.keys()?).await?;
-    tx.enqueue(EraseComments { post: post.id }).await?;
-    Ok(())
-}
-
-/// Erases the comments of a deleted post.
-#[derive(Debug, Serialize, Deserialize, Job)]
-#[job(name = "erase_comments", retries = 20)]
-pub struct EraseComments {
-    post: PostId,
-}
-
-impl Run<App> for EraseComments {
-    async fn run(&mut self, app: &App, _: &JobRun) -> anyhow::Result<()> {
-        let post = self.post;
-        // A page at a time, so that every write is short.
-        let erase_some = || {
-            app.write(post, move |tx| async move {
-                let connection = tx.connection_without_invalidation();
-                let some = comment::Entity::find().filter(comment::Column::PostId.eq(post)).limit(PAGE);
-                let ids: Vec<_> = some.all(connection).await?.into_iter().map(|comment| comment.id).collect();
-                let found = !ids.is_empty();
-                comment::Entity::delete_many()
-                    .filter(comment::Column::Id.is_in(ids))
-                    .exec(connection)
-                    .await?;
-                Ok(found)
-            })
-        };
-        while erase_some().await? {}
-        Ok(())
-    }
+    tx.delete_owned::<comment::Entity>(post.id).await
 }

@@ -5,7 +5,7 @@ use tripod::conformance::{Author, Note, Reads, Stores};
 use tripod::id::Id;
 use tripod::shard::Keyset;
 
-use super::{expected, note};
+use super::{expected, note, shows};
 
 pub const PEOPLE: usize = 7;
 /// Concurrent steps.
@@ -60,15 +60,15 @@ pub async fn people(stores: &Stores) -> Vec<Id<Author>> {
     people
 }
 
-/// Asserts that each reader's timeline in each process matches the databases, twice in a row.
+/// Asserts that each reader's timeline in each process comes to match the databases, and still does when
+/// it is read again.
 pub async fn compare(processes: &[Stores; 2], people: &[Id<Author>], history: &str) {
     for reader in people {
         let expected = expected(&processes[0], *reader).await;
         for (process, stores) in processes.iter().enumerate() {
-            for read in ["first", "second"] {
-                let shown = stores.timeline(*reader).await;
-                assert_eq!(shown, expected, "process {process}, {read} read of {reader:?}; {history}");
-            }
+            let whose = format!("process {process}, {reader:?}; {history}");
+            shows(stores, *reader, &expected, &whose).await;
+            assert_eq!(stores.timeline(*reader).await, expected, "the second read of {whose}");
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use tripod::conformance::{Reads, Stores};
-use tripod::testing::Backing;
+use tripod::conformance::{Author, Note, Reads, Stores};
+use tripod::id::Id;
+use tripod::shard::Keyset;
+use tripod::testing::{Backing, eventually};
 use tripod_tests::servers::Redis;
 
-use super::{connected, expected, note, settled};
+use super::{connected, expected, note, settled, shows};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_comes_back_with_an_old_snapshot_is_not_believed() {
@@ -33,7 +35,7 @@ async fn a_server_that_comes_back_with_an_old_snapshot_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_author_pulled_by_one_process_is_pulled_by_all_at_once() {
+async fn an_author_pulled_by_one_process_is_pulled_by_all() {
     let redis = Redis::start().await;
     let stores = Stores::new(Backing::embedded().with_redis(&redis.url())).await;
     let other = stores.reopened().await;
@@ -49,16 +51,12 @@ async fn an_author_pulled_by_one_process_is_pulled_by_all_at_once() {
     let item = note(&stores, author).await;
     settled(&stores).await;
     for reader in &readers {
-        assert_eq!(
-            other.timeline(*reader).await,
-            [item],
-            "a process that did not mark the author misses the item"
-        );
+        shows(&other, *reader, &[item], "the process did not mark the author").await;
     }
     redis.flush().await;
     let item = [note(&stores, author).await, item];
     settled(&stores).await;
-    assert_eq!(other.timeline(readers[0]).await, item);
+    shows(&other, readers[0], &item, "Redis was flushed").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,6 +72,7 @@ async fn without_redis_all_goes_on_and_nothing_is_missed_afterwards() {
     // The same process has the same lists afterwards: they must be repaired, not discarded.
     redis.pause();
     // Commands sent before the loss is noticed would run after the pause.
+    stores.primary().timeline_ids::<Note>(reader, Keyset::newest(3)).await.unwrap();
     assert_eq!(stores.timeline(reader).await, [first]);
     assert!(!stores.redis.as_ref().unwrap().is_up());
     let second = note(&stores, b).await;
@@ -112,8 +111,68 @@ async fn a_list_is_bounded_and_expires() {
     let left: i64 = redis.ask(&["TTL", &key]).await;
     assert!((604_000..=604_800).contains(&left), "{left}");
     redis.ask::<()>(&["EXPIRE", &key, "1000"]).await;
-    assert_eq!(stores.timeline(reader).await, expected(&stores, reader).await);
+    let read = stores.primary().timeline_ids::<Note>(reader, Keyset::newest(100)).await.unwrap();
+    let ids: Vec<Id<Note>> = read.items.into_iter().map(|(id, ())| id).collect();
+    assert_eq!(ids, expected(&stores, reader).await);
     assert!(redis.ask::<i64>(&["TTL", &key]).await > 604_000, "reading a list does not extend its lifetime");
     let keys: Vec<String> = redis.ask(&["KEYS", "*"]).await;
     assert!(keys.iter().all(|key| key.starts_with("club:")), "{keys:?}");
+}
+
+/// How many scripts Redis has run: at least one for each timeline that was read from it.
+async fn scripts_run(redis: &Redis) -> u64 {
+    let stats: String = redis.ask(&["INFO", "commandstats"]).await;
+    let calls = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+    calls.and_then(|rest| rest.split(',').next()?.parse().ok()).unwrap_or_default()
+}
+
+/// Reads a timeline until it comes from the process's own copy.
+async fn copied(redis: &Redis, stores: &Stores, reader: Id<Author>) {
+    eventually("the timeline is copied", async || {
+        let before = scripts_run(redis).await;
+        stores.timeline(reader).await;
+        (scripts_run(redis).await == before).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_read_their_copies_until_a_timeline_changes() {
+    let redis = Redis::start().await;
+    let stores = Stores::new(Backing::embedded().with_redis(&redis.url())).await;
+    let other = stores.reopened().await;
+    let worker = stores.work();
+    let (reader, author) = (stores.author("reader").await, stores.author("author").await);
+    stores.graph.connect::<Reads>(reader, author).await.unwrap();
+    let mut notes = vec![note(&stores, author).await];
+    settled(&stores).await;
+    for _ in 0..3 {
+        for process in [&stores, &other] {
+            copied(&redis, process, reader).await;
+            assert_eq!(process.timeline(reader).await, notes);
+        }
+        notes.insert(0, note(&stores, author).await);
+        settled(&stores).await;
+        shows(&other, reader, &notes, "an item was pushed").await;
+        assert_eq!(stores.timeline(reader).await, notes, "the process pushed the item itself");
+    }
+    copied(&redis, &other, reader).await;
+    let gone = notes.remove(1);
+    stores.shards.write(gone, move |tx| async move { tx.delete(gone).await }).await.unwrap();
+    settled(&stores).await;
+    eventually("the deleted item leaves the copy", async || {
+        let held = other.cached().timeline_ids::<Note>(reader, Keyset::newest(100)).await.unwrap();
+        let held: Vec<Id<Note>> = held.items.into_iter().map(|(id, ())| id).collect();
+        (held == notes).then_some(())
+    })
+    .await;
+    drop(worker);
+    for process in [&stores, &other] {
+        copied(&redis, process, reader).await;
+    }
+    assert!(stores.graph.disconnect::<Reads>(reader, author).await.unwrap());
+    assert!(stores.timeline(reader).await.is_empty(), "a process reads a copy older than its own write");
+    let primary = other.primary().timeline_ids::<Note>(reader, Keyset::newest(3)).await.unwrap();
+    assert!(primary.items.is_empty(), "a primary read is from a copy");
+    shows(&other, reader, &[], "the reader left the author").await;
 }
