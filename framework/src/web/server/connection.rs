@@ -200,7 +200,7 @@ async fn in_time(shared: &Shared, request: Request<Body>, upload: &Upload) -> Re
     match outcome {
         Some(Ok(Some(Ok(response)))) => response,
         Some(Ok(Some(Err(never)))) => match never {},
-        // The wait timed out.
+        // The process has stopped waiting for its handlers.
         Some(Ok(None)) => Problem::unavailable(1).into_response(),
         Some(Err(error)) => {
             tracing::error!(%method, error, "a handler ended without a reply");
