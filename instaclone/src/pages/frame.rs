@@ -24,6 +24,10 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
 ];
 
+/// The initial capacity of a page: a feed of 20 posts has 43 kB, and copying it while it grows costs a
+/// twentieth of the time that it takes.
+const PAGE_BYTES: usize = 48 * 1024;
+
 /// Renders a page.
 pub fn page(template: &impl Template) -> Result<Response, Problem> {
     page_of(StatusCode::OK, template)
@@ -31,7 +35,10 @@ pub fn page(template: &impl Template) -> Result<Response, Problem> {
 
 /// Renders a page with another status.
 pub fn page_of(status: StatusCode, template: &impl Template) -> Result<Response, Problem> {
-    let html = template.render().map_err(|error| Error::internal("a page can't be drawn").because(error))?;
+    let mut html = String::with_capacity(PAGE_BYTES);
+    template
+        .render_into(&mut html)
+        .map_err(|error| Error::internal("a page can't be drawn").because(error))?;
     let headers = HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value)));
     Ok((status, HeaderMap::from_iter(headers), html).into_response())
 }
