@@ -14,6 +14,9 @@ pub trait Registered: EntityTrait {
     fn register(catalogue: &mut Catalogue);
 }
 
+/// Registers an entity with the graph, told whether it is at an end of any edge.
+type RegisterOwned = fn(&Graph, bool);
+
 /// What an app stores: its tables, how they are read, and the kinds of edges between their rows.
 #[derive(Default)]
 pub struct Catalogue {
@@ -22,9 +25,8 @@ pub struct Catalogue {
     /// The kinds of edges.
     pub edges: Vec<EdgeKind>,
     pub(super) cached: Vec<fn(&Shards)>,
-    /// The entities whose rows live with their owners: their tables, and what registers them with the
-    /// graph.
-    owned: Vec<(&'static str, fn(&Graph, bool))>,
+    /// The entities whose rows live with their owners, by their tables.
+    owned: Vec<(&'static str, RegisterOwned)>,
     pub(super) timelines: Vec<timeline::TimelineKind>,
 }
 

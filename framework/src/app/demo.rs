@@ -16,11 +16,12 @@ use crate::queue::Queue;
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 type Lines = Vec<(&'static str, String)>;
+type Seeding = BoxFuture<'static, Result<Lines, BoxError>>;
 
 /// How an app fills itself with data.
 pub(super) struct DemoSeeder<S> {
     pub(super) span: Duration,
-    pub(super) run: Box<dyn FnOnce(Demo<S>) -> BoxFuture<'static, Result<Lines, BoxError>> + Send>,
+    pub(super) run: Box<dyn FnOnce(Demo<S>) -> Seeding + Send>,
 }
 
 /// What a demo's seeding function receives. Clones share everything.
