@@ -313,6 +313,7 @@ mod tests {
     use utoipa_axum::routes;
 
     use super::*;
+    use crate::app::catalogue::EdgeKind;
 
     #[test]
     fn an_app_that_contradicts_itself_is_told_all_of_it_at_once() {
@@ -326,6 +327,14 @@ mod tests {
                 assert!(error.to_string().contains(says), "{widths:?}: {error}");
             }
         }
+    }
+
+    #[test]
+    fn names_of_edges_and_timelines_are_single_words() {
+        let mut app = App::<()>::builder("test", "1.0.0");
+        app.catalogue.edges.push(EdgeKind { name: "two words", from: "a", to: "a" });
+        let error = app.check().unwrap_err().to_string();
+        assert!(error.contains("the name of the edge \"two words\" is not one word"), "{error}");
     }
 
     #[test]

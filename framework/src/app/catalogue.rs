@@ -95,6 +95,15 @@ impl Catalogue {
                     .push(format!("two {what} named {name:?}: register it once, or give one another name"));
             }
         }
+        for (what, names) in [("timeline", &timelines), ("edge", &edges)] {
+            // They become parts of the cache's keys and messages.
+            let separates = |sign: char| sign == ':' || sign.is_whitespace();
+            for name in names.iter().filter(|name| name.is_empty() || name.contains(separates)) {
+                mistakes.push(format!(
+                    "the name of the {what} {name:?} is not one word of letters, digits, `_` and `.`"
+                ));
+            }
+        }
         for table in &self.tables {
             if let Some((column, owner)) = table.owner.as_ref().filter(|(_, owner)| !tables.contains(owner)) {
                 mistakes.push(format!(
