@@ -74,11 +74,11 @@ impl Graph {
 async fn delete_some<E: Sharded>(tx: Tx, owner: Id<E::Owner>, has_edges: bool) -> Result<bool> {
     let some = E::find().select_only().column(E::ID).filter(E::OWNER.eq(owner)).limit(PAGE);
     let ids: Vec<Id<E>> = some.into_tuple().all(tx.connection()).await?;
-    for id in &ids {
-        match has_edges {
-            true => tx.delete_with_edges(*id).await?,
-            false => tx.delete(*id).await?,
-        };
+    tx.delete_each(&ids).await?;
+    if has_edges {
+        for id in &ids {
+            tx.remove_edges(*id).await?;
+        }
     }
     Ok(ids.len() as u64 == PAGE)
 }

@@ -262,6 +262,27 @@ impl Tx {
         Ok(deleted)
     }
 
+    /// Deletes the rows with these ids, as [`Self::delete`] does: with one statement, unless timelines have
+    /// to learn of each.
+    ///
+    /// # Errors
+    /// As for [`Self::update`].
+    pub(crate) async fn delete_each<E: Sharded>(&self, ids: &[Id<E>]) -> Result<()> {
+        if !self.shards().observers::<E>().is_empty() {
+            for id in ids {
+                self.delete(*id).await?;
+            }
+            return Ok(());
+        }
+        for id in ids {
+            self.check_home(*id)?;
+            self.row_changes(*id);
+        }
+        let delete = E::delete_many().filter(E::ID.is_in(ids.iter().copied()));
+        delete.exec(self.connection()).await?;
+        Ok(())
+    }
+
     /// Reports that this transaction changes a value in one of the app's own cache regions or, with its
     /// own SQL, a cached row. Fills of it are blocked before the commit and unblocked after it.
     pub fn changes(&self, changed: Changed) {
