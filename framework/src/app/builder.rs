@@ -330,11 +330,18 @@ mod tests {
     }
 
     #[test]
-    fn names_of_edges_and_timelines_are_single_words() {
+    fn names_that_become_parts_of_keys_are_single_words() {
         let mut app = App::<()>::builder("test", "1.0.0");
         app.catalogue.edges.push(EdgeKind { name: "two words", from: "a", to: "a" });
         let error = app.check().unwrap_err().to_string();
         assert!(error.contains("the name of the edge \"two words\" is not one word"), "{error}");
+
+        let mut app = App::<()>::builder("test", "1.0.0");
+        app.catalogue.cached.extend([("a:b", (|_| ()) as fn(&shard::Shards)); 2]);
+        let error = app.check().unwrap_err().to_string();
+        for says in ["the name of the cached entity \"a:b\"", "two cached entities are named \"a:b\""] {
+            assert!(error.contains(says), "{error}");
+        }
     }
 
     #[test]

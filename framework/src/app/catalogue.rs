@@ -2,7 +2,7 @@
 
 use sea_orm::{EntityName, EntityTrait};
 
-use crate::cache::Cached;
+use crate::cache::{Cached, is_region_name};
 use crate::graph::{Edge, Graph};
 use crate::shard::{Sharded, Shards, Table, TextSharded};
 use crate::timeline::{self, TimelineItem};
@@ -14,6 +14,8 @@ pub trait Registered: EntityTrait {
     fn register(catalogue: &mut Catalogue);
 }
 
+/// Makes the rows of an entity be read through the cache.
+type CacheRows = fn(&Shards);
 /// Registers an entity with the graph, told whether it is at an end of any edge.
 type RegisterOwned = fn(&Graph, bool);
 
@@ -24,7 +26,8 @@ pub struct Catalogue {
     pub tables: Vec<Table>,
     /// The kinds of edges.
     pub edges: Vec<EdgeKind>,
-    pub(super) cached: Vec<fn(&Shards)>,
+    /// The cached entities, by their names in the cache.
+    pub(super) cached: Vec<(&'static str, CacheRows)>,
     /// The entities whose rows live with their owners, by their tables.
     owned: Vec<(&'static str, RegisterOwned)>,
     pub(super) timelines: Vec<timeline::TimelineKind>,
@@ -59,7 +62,7 @@ impl Catalogue {
         E: Sharded,
         E::Model: Cached,
     {
-        self.cached.push(Shards::cache_rows::<E>);
+        self.cached.push((E::Model::NAME, Shards::cache_rows::<E>));
     }
 
     /// Adds an entity whose rows appear in timelines.
@@ -87,20 +90,22 @@ impl Catalogue {
         let tables: Vec<&str> = self.tables.iter().map(|table| table.name).collect();
         let timelines: Vec<&str> = self.timelines.iter().map(|timeline| timeline.name).collect();
         let edges: Vec<&str> = self.edges.iter().map(|edge| edge.name).collect();
-        for (what, names) in
-            [("entities have the table", &tables), ("timelines are", &timelines), ("edges are", &edges)]
-        {
+        let cached: Vec<&str> = self.cached.iter().map(|(name, _)| *name).collect();
+        for (what, names) in [
+            ("entities have the table", &tables),
+            ("timelines are", &timelines),
+            ("edges are", &edges),
+            ("cached entities are", &cached),
+        ] {
             for name in twice(names) {
                 mistakes
                     .push(format!("two {what} named {name:?}: register it once, or give one another name"));
             }
         }
-        for (what, names) in [("timeline", &timelines), ("edge", &edges)] {
-            // They become parts of the cache's keys and messages.
-            let separates = |sign: char| sign == ':' || sign.is_whitespace();
-            for name in names.iter().filter(|name| name.is_empty() || name.contains(separates)) {
+        for (what, names) in [("timeline", &timelines), ("edge", &edges), ("cached entity", &cached)] {
+            for name in names.iter().filter(|name| !is_region_name(name)) {
                 mistakes.push(format!(
-                    "the name of the {what} {name:?} is not one word of letters, digits, `_` and `.`"
+                    "the name of the {what} {name:?} is not one word: use letters, digits, `_` and `.`"
                 ));
             }
         }

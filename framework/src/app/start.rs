@@ -129,7 +129,7 @@ pub(super) async fn open<S: Send + Sync + 'static>(
     let metrics = Metrics::default();
     let cache = Cache::open(redis.clone(), clock.clone(), &config.cache, &metrics)?;
     let shards = Shards::open(databases, clock, cache).await?;
-    app.catalogue.cached.iter().for_each(|cache_rows| cache_rows(&shards));
+    app.catalogue.cached.iter().for_each(|(_, cache_rows)| cache_rows(&shards));
     let queue = Queue::new(shards.clone(), &app.jobs, &config.queue);
     match queue.check_registered().await {
         // They may belong to another version of the app that runs in another process.

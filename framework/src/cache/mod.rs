@@ -127,6 +127,11 @@ impl Cache {
     }
 }
 
+/// Whether this can be the name of a region: it becomes part of keys and of messages that list keys.
+pub(crate) fn is_region_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(|sign: char| sign == ':' || sign.is_whitespace())
+}
+
 impl Inner {
     fn is_coherent(&self, now_ms: u64) -> bool {
         now_ms <= self.coherent_until_ms.load(Relaxed)
@@ -158,11 +163,7 @@ impl Inner {
 
     /// Adds a region and returns its number.
     fn add_region(&self, name: &str) -> u32 {
-        let separates = |sign: char| sign == ':' || sign.is_whitespace();
-        assert!(
-            !name.is_empty() && !name.contains(separates),
-            "{name:?} names no region of the cache: letters, digits, dots"
-        );
+        assert!(is_region_name(name), "{name:?} names no region of the cache: letters, digits, dots");
         let mut regions = self.regions.write().unwrap_or_else(|broken| broken.into_inner());
         assert!(!regions.iter().any(|region| region == name), "two regions of the cache are named {name:?}");
         regions.push(name.to_owned());

@@ -4,7 +4,7 @@
 //! the author's items in; an item that was pushed as well appears once.
 //!
 //! If several processes share Redis, a key there holds the version of the list in force. It changes
-//! after an author's mark has committed and before the first item goes unpushed. Readers read the
+//! after an author's mark has committed and before the first item goes unpushed. Readers get the
 //! version with their timeline. If it differs from the one they loaded, or was written on another
 //! server, they reload the list from the databases.
 
