@@ -5,6 +5,7 @@ mod commit;
 mod disk_full;
 mod mistakes;
 mod outage;
+mod promotion;
 mod several;
 
 use tripod_tests::Setup;

@@ -21,6 +21,7 @@ mod cached;
 mod entry;
 mod fetch;
 mod flight;
+mod generation;
 mod invalidation;
 mod listener;
 mod local;
@@ -37,6 +38,7 @@ use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 pub use cached::{Cached, RegionConfig};
+pub(crate) use generation::Generation;
 pub use invalidation::Changed;
 pub(crate) use near::NearCache;
 pub use region::{Batch, Region};
@@ -63,6 +65,7 @@ pub struct Cache(Arc<Inner>);
 struct Inner {
     local: Local,
     shared: Option<Shared>,
+    generation: Generation,
     redis: Option<Redis>,
     stats: Arc<AllStats>,
     clock: Clock,
@@ -91,10 +94,11 @@ impl Cache {
         settings: &config::Cache,
         metrics: &Metrics,
     ) -> Result<Self> {
-        let stats = Arc::<AllStats>::default();
+        let (stats, generation) = (Arc::<AllStats>::default(), Generation::default());
         let inner = Arc::new(Inner {
             local: Local::new(settings.memory_bytes, stats.clone()),
-            shared: redis.clone().map(Shared::new),
+            shared: redis.clone().map(|redis| Shared::new(redis, generation.clone())),
+            generation,
             // A process without Redis is the only one, so it sees every change.
             coherent_until_ms: AtomicU64::new(if redis.is_some() { 0 } else { u64::MAX }),
             redis,
@@ -113,6 +117,19 @@ impl Cache {
             listener::start(Arc::downgrade(&inner))?;
         }
         Ok(Self(inner))
+    }
+
+    /// The generation of the databases that cached values are read from.
+    pub(crate) fn generation(&self) -> &Generation {
+        &self.0.generation
+    }
+
+    /// Begins another generation, after a database's server was replaced by one that may lack its last
+    /// writes: what was read before, in any process, is not used again.
+    pub(crate) fn begin_generation(&self, number: u64) {
+        // First: a value that is read from now on belongs to this generation.
+        self.0.generation.set(number);
+        self.0.local.clear();
     }
 
     /// Whether changes made here could not yet be published to other processes.

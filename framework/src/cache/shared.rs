@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Generation;
 use super::record::{self, time, token};
 use super::scripts::Scripts;
 use crate::error::{Error, Result};
@@ -32,7 +33,8 @@ pub(super) struct Namespace {
     pub(super) ttl: Duration,
 }
 
-/// The identity of a Redis server: [`Redis::identity`].
+/// Identifies a Redis server ([`Redis::identity`]) and the databases whose values it holds
+/// ([`Generation`]).
 pub(super) type Server = Arc<str>;
 
 /// What a process leases keys with: a token, on one server.
@@ -58,12 +60,13 @@ pub(super) enum LeaseReply {
 #[derive(Clone)]
 pub(super) struct Shared {
     redis: Redis,
+    generation: Generation,
     scripts: Arc<Scripts>,
 }
 
 impl Shared {
-    pub(super) fn new(redis: Redis) -> Self {
-        Self { redis, scripts: Arc::new(Scripts::new()) }
+    pub(super) fn new(redis: Redis, generation: Generation) -> Self {
+        Self { redis, generation, scripts: Arc::new(Scripts::new()) }
     }
 
     pub(super) fn channel(&self) -> String {
@@ -90,17 +93,17 @@ impl Shared {
     }
 
     /// Checks that the replies so far came from this server: one that was restarted may have loaded an
-    /// old snapshot.
+    /// old snapshot. The databases may also have been replaced.
     fn check(&self, server: &Server) -> Result<()> {
-        if self.redis.identity().as_ref() == Some(server) {
+        if self.server().as_ref() == Some(server) {
             return Ok(());
         }
-        Err(Error::unavailable("another server of Redis answers than was asked"))
+        Err(Error::unavailable("another server of Redis answers than was asked, or for other databases"))
     }
 
     /// The current server; `None` while Redis is unavailable.
     pub(super) fn server(&self) -> Option<Server> {
-        self.redis.identity()
+        self.generation.of_server(&self.redis.identity()?).map(Arc::from)
     }
 
     /// Requests leases on these keys. First registers this version of the region as in use: writers

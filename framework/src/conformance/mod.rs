@@ -96,6 +96,7 @@ macro_rules! conformance {
             items_come_in_any_order,
             what_is_removed_is_gone_and_lowers_no_mark,
             a_removal_while_building_is_obeyed,
+            what_was_read_before_a_failover_is_not_kept,
             building_never_lowers_the_mark,
             a_build_that_fails_leaves_nothing_behind,
             those_who_ask_together_get_the_same,

@@ -19,11 +19,15 @@ const KEY: Key = ("home", 1);
 
 /// A store of one process, with a cache of its own.
 fn store(stores: &Stores, length: usize) -> Store {
+    store_and_cache(stores, length).0
+}
+
+fn store_and_cache(stores: &Stores, length: usize) -> (Store, Cache) {
     let settings = config::Cache { memory_bytes: 1 << 20, value_bytes: 1 << 10 };
     let cache = Cache::open(stores.redis.clone(), stores.clock.clone(), &settings, &Metrics::default());
     let cache = cache.expect("a cache");
     let shared = stores.redis.clone().map(|redis| SharedVersion::new(redis, &cache));
-    Store::new(shared, &cache, &[KEY.0], length, 1 << 20)
+    (Store::new(shared, &cache, &[KEY.0], length, 1 << 20), cache)
 }
 
 /// The newest stored items, and the mark; built from `found` if nothing is stored.
@@ -73,6 +77,29 @@ pub async fn a_removal_while_building_is_obeyed(stores: &Stores) {
     });
     built.await.unwrap();
     assert_eq!(read(&store, i64::MAX, &[2]).await, (vec![2], 0));
+}
+
+/// After a database has failed over, timelines are built again, also those whose build had begun. A process
+/// that has not heard of it yet neither uses nor keeps the new ones.
+pub async fn what_was_read_before_a_failover_is_not_kept(stores: &Stores) {
+    let ((here, cache), (there, other_cache)) = (store_and_cache(stores, 10), store_and_cache(stores, 10));
+    assert_eq!(read(&here, i64::MAX, &[1]).await.0, [1]);
+    let built = here.read(KEY, i64::MAX, 100, Consistency::Primary, async |_| {
+        cache.begin_generation(7);
+        Ok(vec![2, 1])
+    });
+    built.await.unwrap();
+    let late = here.read((KEY.0, 9), i64::MAX, 100, Consistency::Cached, async |_| {
+        cache.begin_generation(8);
+        Ok(vec![1])
+    });
+    late.await.unwrap();
+    assert_eq!(read(&there, i64::MAX, &[1]).await.0, [1], "a process that is behind uses what is ahead");
+    assert_eq!(read(&here, i64::MAX, &[3]).await.0, [3], "what was read before the failover is kept");
+    let page = here.read((KEY.0, 9), i64::MAX, 100, Consistency::Cached, async |_| Ok(vec![4]));
+    assert_eq!(page.await.unwrap().items, [4], "a build that began before the failover is kept");
+    other_cache.begin_generation(8);
+    assert_eq!(read(&there, i64::MAX, &[3]).await.0, [3]);
 }
 
 /// A timeline that exceeds its length drops its oldest items and raises its mark.

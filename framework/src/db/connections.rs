@@ -7,7 +7,9 @@
 
 use std::time::Duration;
 
-use deadpool::managed::{self, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult, TimeoutType};
+use deadpool::managed::{
+    self, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult, TimeoutType, WeakPool,
+};
 use sea_orm::sea_query::Values;
 use sea_orm::sqlx::{self, AssertSqlSafe, ConnectOptions, Connection, Executor, IntoArguments};
 use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
@@ -21,6 +23,13 @@ struct Opener<DB: sqlx::Database> {
     server: Option<Availability>,
 }
 
+/// Connections to a server that are idle for this long are closed, so that others can have them.
+const IDLE: Duration = Duration::from_secs(60);
+/// How many idle connections are kept, so that the next request after a quiet minute need not open one.
+const KEPT: usize = 1;
+/// The pause between two looks at the idle connections.
+const RELEASE_INTERVAL: Duration = Duration::from_secs(5);
+
 type Options<DB> = <<DB as sqlx::Database>::Connection as Connection>::Options;
 
 impl<DB: sqlx::Database> managed::Manager for Opener<DB> {
@@ -28,7 +37,15 @@ impl<DB: sqlx::Database> managed::Manager for Opener<DB> {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<DB::Connection, sqlx::Error> {
-        self.options.connect().await
+        let Some(server) = &self.server else { return self.options.connect().await };
+        loop {
+            let generation = server.generation();
+            let connection = self.options.connect().await?;
+            // Otherwise it may lead to the server that was there when it began to be opened.
+            if server.generation() == generation {
+                return Ok(connection);
+            }
+        }
     }
 
     async fn recycle(&self, _: &mut DB::Connection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
@@ -57,6 +74,7 @@ impl<DB: sqlx::Database> Connections<DB> {
         count: usize,
         wait: Duration,
     ) -> Self {
+        let is_kept = server.is_some();
         let pool = Pool::builder(Opener { options, server })
             .max_size(count)
             .runtime(deadpool::Runtime::Tokio1)
@@ -65,7 +83,11 @@ impl<DB: sqlx::Database> Connections<DB> {
             // The connection used last is used next: its server process and its caches are warm.
             .queue_mode(managed::QueueMode::Lifo)
             .build();
-        Self(pool.expect("waiting happens in a runtime"))
+        let pool = pool.expect("waiting happens in a runtime");
+        if is_kept {
+            tokio::spawn(release_idle(pool.weak()));
+        }
+        Self(pool)
     }
 
     /// Opens the first connection, so that errors show early.
@@ -94,6 +116,25 @@ impl<DB: sqlx::Database> Connections<DB> {
             connection.close().await.map_err(query_error)?;
         }
         Ok(())
+    }
+}
+
+/// Closes connections that are idle for long or must not be used again, for as long as the pool exists.
+async fn release_idle<DB: sqlx::Database>(pool: WeakPool<Opener<DB>>) {
+    loop {
+        tokio::time::sleep(RELEASE_INTERVAL).await;
+        let Some(pool) = pool.upgrade() else { return };
+        let mut kept = 0;
+        let released = pool.retain(|_, metrics| {
+            let is_fresh = pool.manager().server.as_ref().is_none_or(|server| server.is_fresh(metrics.age()));
+            let is_kept = is_fresh && (metrics.last_used() < IDLE || kept < KEPT);
+            kept += usize::from(is_kept);
+            is_kept
+        });
+        for connection in released.removed {
+            // A server that was replaced may not answer.
+            tokio::spawn(tokio::time::timeout(RELEASE_INTERVAL, connection.close()));
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, TransactionTrait, Value};
 
+use super::availability::{Availability, History};
 use super::{Database, statement};
 use crate::error::{Error, Result};
 
@@ -16,6 +17,8 @@ const NAMESPACE: i32 = 0x7472_6970;
 #[derive(Debug)]
 pub struct Lock {
     held: Option<DatabaseTransaction>,
+    /// The server, and the history that it continued when the lock was taken.
+    server: Option<(Availability, History)>,
 }
 
 impl Database {
@@ -25,12 +28,13 @@ impl Database {
     /// Any database error.
     pub async fn lock(&self, number: i32) -> Result<Lock> {
         if self.is_embedded() {
-            return Ok(Lock { held: None });
+            return Ok(Lock { held: None, server: None });
         }
+        let server = self.server();
         let held = self.connection.begin().await?;
         let sql = "SELECT pg_advisory_xact_lock($1, $2)";
         held.execute_raw(statement(&held, sql, key(number))).await?;
-        Ok(Lock { held: Some(held) })
+        Ok(Lock { held: Some(held), server })
     }
 
     /// The lock with this number, if it is free.
@@ -39,13 +43,18 @@ impl Database {
     /// Any database error.
     pub async fn try_lock(&self, number: i32) -> Result<Option<Lock>> {
         if self.is_embedded() {
-            return Ok(Some(Lock { held: None }));
+            return Ok(Some(Lock { held: None, server: None }));
         }
+        let server = self.server();
         let held = self.connection.begin().await?;
         let sql = "SELECT pg_try_advisory_xact_lock($1, $2)";
         let row = held.query_one_raw(statement(&held, sql, key(number))).await?;
         let taken = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(false);
-        Ok(taken.then_some(Lock { held: Some(held) }))
+        Ok(taken.then_some(Lock { held: Some(held), server }))
+    }
+
+    fn server(&self) -> Option<(Availability, History)> {
+        self.reader.availability().map(|server| (server.clone(), server.history().borrow().clone()))
     }
 }
 
@@ -59,11 +68,15 @@ impl Lock {
         self.held
     }
 
-    /// Checks that the lock is still held: it is lost with its connection.
+    /// Checks that the lock is still held: it is lost with its connection, or when another server takes
+    /// the place of the one that it is held on.
     ///
     /// # Errors
     /// Unavailable, if it was lost.
     pub async fn check(&self) -> Result<()> {
+        if self.server.as_ref().is_some_and(|(server, history)| *server.history().borrow() != *history) {
+            return Err(Error::unavailable("the lock of this process is held on a server that was replaced"));
+        }
         match &self.held {
             None => Ok(()),
             Some(held) => held.execute_unprepared("SELECT 1").await.map(drop).map_err(|error| {

@@ -11,15 +11,19 @@ mod group_commit;
 mod lock;
 mod pooled;
 mod postgres;
+mod primary;
 mod reader;
 mod schema;
 mod sqlite;
 mod table;
 mod transaction;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement, Value};
+
+use tokio::sync::watch;
 
 pub use lock::Lock;
 pub use reader::Reader;
@@ -32,6 +36,7 @@ pub use transaction::Transaction;
 use crate::config;
 use crate::error::{Error, Result};
 use address::Address;
+use availability::Availability;
 use group_commit::GroupCommit;
 use pooled::Pooled;
 
@@ -182,11 +187,21 @@ impl Database {
         self
     }
 
-    /// Checks that the database responds.
+    /// The history of writes that its server continues, and its changes: a promoted standby begins a new
+    /// one, which may lack the last writes of the old one. `None` if the database is a file.
+    pub(crate) fn history(&self) -> Option<watch::Receiver<Option<Arc<str>>>> {
+        self.reader.availability().map(Availability::history)
+    }
+
+    /// Checks that the database responds and takes writes.
     ///
     /// # Errors
     /// Unavailable, naming the database.
     pub async fn ping(&self) -> Result<()> {
+        let server = self.reader.availability();
+        if server.is_some_and(|server| !server.is_down() && !server.is_writable()) {
+            return Err(Error::unavailable(format!("the database {} takes no writes", self.name)));
+        }
         self.reader.execute_unprepared("SELECT 1").await.map(drop).map_err(|error| {
             Error::unavailable(format!("the database {} does not answer", self.name)).because(error)
         })

@@ -110,6 +110,9 @@ impl Pooled {
     /// Begins a transaction, on another connection if the first one is dead: nothing has been done yet.
     async fn begin(&self, first: Option<&str>) -> Result<(Transaction, Option<String>)> {
         let server = &self.0.server;
+        if !server.is_down() && !server.is_writable() {
+            return Err(Error::unavailable(format!("{} takes no writes at the moment", self.0.name)));
+        }
         match server.guard(self.open(first)).await {
             Err(error) if server.is_worth_repeating(&error) => Ok(server.guard(self.open(first)).await?),
             begun => Ok(begun?),
@@ -123,7 +126,7 @@ impl Pooled {
         match connection.get().fetch_all(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.as_str()))).await {
             Ok(rows) => {
                 let answer = rows.first().map(|row| row.try_get(0)).transpose().map_err(query_error)?;
-                Ok((Transaction::postgres(connection), answer.flatten()))
+                Ok((Transaction::postgres(connection, self.0.server.clone()), answer.flatten()))
             }
             // The connection is closed, because it may be in a transaction.
             Err(error) => Err(query_error(error)),

@@ -9,6 +9,7 @@ use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, Postgres, Row as
 use super::address::Address;
 use super::availability::Availability;
 use super::connections::Connections;
+use super::primary::Primary;
 use crate::config;
 use crate::error::{Error, Result};
 
@@ -31,31 +32,23 @@ pub(super) struct Opened {
 
 pub(super) async fn open(address: &Address, settings: &config::Database) -> Result<Opened> {
     let wait = settings.wait();
-    let cannot = |error: sqlx::Error| refused(&address.name, error);
     let options = address.pooled.clone().disable_statement_logging();
-    check_server(&address.name, &address.pooled, wait).await?;
+    let primary = check_server(&address.name, &address.pooled, wait).await?;
     check_pooler(&address.name, &address.pooled, wait).await?;
-    let server = Availability::new(&address.name, address.pooled.clone(), settings.statement());
-    let fresh = server.clone();
+    let server = Availability::new(&address.name, address.pooled.clone(), settings.statement(), &primary);
     let connections =
         || Connections::new(options.clone(), Some(server.clone()), settings.connections as usize, wait);
     let (reads, writes) = (connections(), connections());
     let pool = PgPoolOptions::new()
         .max_connections(LOCKS)
-        .min_connections(1)
         .acquire_timeout(wait)
         .test_before_acquire(false)
-        // The pool has no task that renews connections, for the reason given in sqlite.rs: they are
-        // renewed when they are taken.
+        // The pool has no task that visits idle connections, for the reason given in sqlite.rs: it has no
+        // idle connections.
         .idle_timeout(None)
         .max_lifetime(None)
-        .before_acquire(move |_, connection| {
-            let fresh = fresh.is_fresh(connection.age);
-            Box::pin(async move { Ok(fresh) })
-        })
-        .connect_with(options.clone())
-        .await
-        .map_err(cannot)?;
+        .after_release(|_, _| Box::pin(async { Ok(false) }))
+        .connect_lazy_with(options.clone());
     Ok(Opened { reads, writes, pool, server })
 }
 
@@ -67,7 +60,7 @@ async fn connect(name: &str, options: &PgConnectOptions, wait: Duration) -> Resu
     }
 }
 
-async fn check_server(name: &str, options: &PgConnectOptions, wait: Duration) -> Result<()> {
+async fn check_server(name: &str, options: &PgConnectOptions, wait: Duration) -> Result<Primary> {
     let mut connection = connect(name, options, wait).await?;
     let asked =
         sqlx::raw_sql("SELECT current_setting('server_version_num')::int, current_setting('server_version')")
@@ -83,7 +76,19 @@ async fn check_server(name: &str, options: &PgConnectOptions, wait: Duration) ->
             "the database {name} runs on PostgreSQL {version}, and 15 or later is needed: upgrade its server"
         )));
     }
-    connection.close().await.map_err(failed)
+    let asked = Primary::ask(&mut connection);
+    let primary = tokio::time::timeout(wait, asked)
+        .await
+        .map_err(|_| refused(name, sqlx::Error::PoolTimedOut))?
+        .map_err(failed)?;
+    if !primary.is_writable {
+        return Err(Error::configuration(format!(
+            "the database {name} takes no writes: its server is a standby, or read-only; give the primary's \
+             address, or promote the standby"
+        )));
+    }
+    connection.close().await.map_err(failed)?;
+    Ok(primary)
 }
 
 /// Checks that a pooler keeps prepared statements. Every statement is prepared under a name. A pooler

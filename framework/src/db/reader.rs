@@ -63,6 +63,14 @@ impl Reader {
         self
     }
 
+    /// The availability of its server; a file has none.
+    pub(super) fn availability(&self) -> Option<&Availability> {
+        match &self.engine {
+            Engine::File(_) => None,
+            Engine::Server(_, server) => Some(server),
+        }
+    }
+
     pub(super) async fn close(&self) -> Result<(), DbErr> {
         match &self.engine {
             Engine::File(connections) => connections.close().await,

@@ -8,6 +8,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult
 use sea_orm_migration::async_trait::async_trait;
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::availability::Availability;
 use super::connections::{Leased, query, query_error};
 
 /// A write transaction, for sea-orm's statements. Clones share it. It ends with its work: a clone that
@@ -26,6 +27,7 @@ pub(super) enum State {
     /// round trip to begin.
     Postgres {
         connection: Leased<Postgres>,
+        server: Availability,
         /// Whether a statement has failed: the server then ignores all that follow, and silently turns a
         /// commit into a rollback.
         has_failed: bool,
@@ -39,8 +41,8 @@ impl Transaction {
         Self { backend: DbBackend::Sqlite, state: Arc::new(Mutex::new(State::Sqlite(begun))) }
     }
 
-    pub(super) fn postgres(connection: Leased<Postgres>) -> Self {
-        let state = State::Postgres { connection, has_failed: false };
+    pub(super) fn postgres(connection: Leased<Postgres>, server: Availability) -> Self {
+        let state = State::Postgres { connection, server, has_failed: false };
         Self { backend: DbBackend::Postgres, state: Arc::new(Mutex::new(state)) }
     }
 
@@ -48,7 +50,7 @@ impl Transaction {
     pub(super) async fn commit(&self) -> Result<(), DbErr> {
         match self.end().await {
             State::Sqlite(begun) => begun.commit().await,
-            State::Postgres { has_failed: true, mut connection } => {
+            State::Postgres { has_failed: true, mut connection, .. } => {
                 let undone = connection.get().execute("ROLLBACK").await;
                 connection.end(undone)?;
                 Err(DbErr::Custom("a statement failed, and the work went on as if it had not".to_owned()))
@@ -82,10 +84,19 @@ impl Transaction {
     }
 }
 
-/// Records whether a statement has failed.
-fn record_failure<T>(result: Result<T, sqlx::Error>, has_failed: &mut bool) -> Result<T, DbErr> {
-    *has_failed |= result.is_err();
-    result.map_err(query_error)
+/// Records that a statement has failed, here and for the server: a demoted one rolls back without an error,
+/// so that only the statement shows what it is.
+fn record_failure<T>(
+    result: Result<T, sqlx::Error>,
+    server: &Availability,
+    has_failed: &mut bool,
+) -> Result<T, DbErr> {
+    result.map_err(|error| {
+        *has_failed = true;
+        let error = query_error(error);
+        server.observe(&error);
+        error
+    })
 }
 
 fn ended() -> DbErr {
@@ -107,9 +118,9 @@ impl ConnectionTrait for Transaction {
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         match &mut *self.state().await {
             State::Sqlite(begun) => begun.execute_raw(statement).await,
-            State::Postgres { connection, has_failed } => {
+            State::Postgres { connection, server, has_failed } => {
                 let done = query(&statement).execute(connection.get()).await;
-                record_failure(done, has_failed).map(ExecResult::from)
+                record_failure(done, server, has_failed).map(ExecResult::from)
             }
             State::Ended => Err(ended()),
         }
@@ -118,9 +129,9 @@ impl ConnectionTrait for Transaction {
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
         match &mut *self.state().await {
             State::Sqlite(begun) => begun.execute_unprepared(sql).await,
-            State::Postgres { connection, has_failed } => {
+            State::Postgres { connection, server, has_failed } => {
                 let done = connection.get().execute(sqlx::AssertSqlSafe(sql)).await;
-                record_failure(done, has_failed).map(ExecResult::from)
+                record_failure(done, server, has_failed).map(ExecResult::from)
             }
             State::Ended => Err(ended()),
         }
@@ -129,9 +140,9 @@ impl ConnectionTrait for Transaction {
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         match &mut *self.state().await {
             State::Sqlite(begun) => begun.query_one_raw(statement).await,
-            State::Postgres { connection, has_failed } => {
+            State::Postgres { connection, server, has_failed } => {
                 let row = query(&statement).fetch_optional(connection.get()).await;
-                Ok(record_failure(row, has_failed)?.map(QueryResult::from))
+                Ok(record_failure(row, server, has_failed)?.map(QueryResult::from))
             }
             State::Ended => Err(ended()),
         }
@@ -140,9 +151,9 @@ impl ConnectionTrait for Transaction {
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         match &mut *self.state().await {
             State::Sqlite(begun) => begun.query_all_raw(statement).await,
-            State::Postgres { connection, has_failed } => {
+            State::Postgres { connection, server, has_failed } => {
                 let rows = query(&statement).fetch_all(connection.get()).await;
-                Ok(record_failure(rows, has_failed)?.into_iter().map(QueryResult::from).collect())
+                Ok(record_failure(rows, server, has_failed)?.into_iter().map(QueryResult::from).collect())
             }
             State::Ended => Err(ended()),
         }

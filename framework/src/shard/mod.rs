@@ -9,6 +9,7 @@
 
 mod catalogue;
 mod extensions;
+mod failover;
 mod list;
 mod map;
 mod name;
@@ -74,7 +75,7 @@ impl Shards {
     /// belongs to another installation.
     pub async fn open(databases: Vec<Database>, clock: Clock, cache: Cache) -> Result<Self> {
         let map = RwLock::new(map::read(&databases).await?.into());
-        Ok(Self(Arc::new(Inner {
+        let shards = Self(Arc::new(Inner {
             databases,
             map,
             generator: IdGenerator::new(clock.clone()),
@@ -83,7 +84,9 @@ impl Shards {
             cached: CachedEntities::default(),
             extensions: Extensions::default(),
             observers: RowObservers::default(),
-        })))
+        }));
+        failover::follow(&shards);
+        Ok(shards)
     }
 
     /// The cache in front of these databases.

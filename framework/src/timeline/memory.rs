@@ -10,6 +10,7 @@ use moka::sync::Cache;
 use tokio::sync::OnceCell;
 
 use super::page::{Key, TimelinePage};
+use crate::cache::Generation;
 use crate::error::{Error, Result};
 
 /// The estimated size of a timeline without its items: the entry, its key, the tree's root.
@@ -19,7 +20,10 @@ const ITEM_BYTES: u64 = 24;
 
 #[derive(Clone)]
 pub(super) struct Memory {
-    timelines: Cache<Key, Arc<Entry>>,
+    /// By the generation of the databases that they were built from: those of an earlier one are never read
+    /// again, and evicted in time.
+    timelines: Cache<(u64, Key), Arc<Entry>>,
+    generation: Generation,
     length: usize,
 }
 
@@ -37,11 +41,11 @@ struct State {
 }
 
 impl Memory {
-    pub(super) fn new(length: usize, cache_bytes: u64) -> Self {
+    pub(super) fn new(length: usize, cache_bytes: u64, generation: Generation) -> Self {
         // A timeline grows after it is inserted, so it is weighed at its full length.
         let weight = OVERHEAD_BYTES + length as u64 * ITEM_BYTES;
         let timelines = Cache::builder().max_capacity((cache_bytes / weight).max(1)).build();
-        Self { timelines, length }
+        Self { timelines, generation, length }
     }
 
     /// The part of a timeline below `before`. `build` reads at most `length` of the newest items from
@@ -53,7 +57,7 @@ impl Memory {
         limit: usize,
         build: impl AsyncFnOnce(usize) -> Result<Vec<i64>>,
     ) -> Result<TimelinePage> {
-        let entry = self.timelines.get_with(key, Arc::default);
+        let entry = self.timelines.get_with(self.current(key), Arc::default);
         entry
             .built
             .get_or_try_init(async || {
@@ -79,8 +83,9 @@ impl Memory {
     pub(super) fn push(&self, timeline: &'static str, owners: impl Iterator<Item = i64>, item: i64) {
         for owner in owners {
             // Not `get`: a push must not make a timeline look recently read.
-            if self.timelines.contains_key(&(timeline, owner))
-                && let Some(entry) = self.timelines.get(&(timeline, owner))
+            let key = self.current((timeline, owner));
+            if self.timelines.contains_key(&key)
+                && let Some(entry) = self.timelines.get(&key)
             {
                 let mut state = entry.lock();
                 if item > state.complete_above {
@@ -96,8 +101,9 @@ impl Memory {
     /// item before it was deleted.
     pub(super) fn remove(&self, timeline: &'static str, owners: impl Iterator<Item = i64>, item: i64) {
         for key in owners.map(|owner| (timeline, owner)) {
-            if self.timelines.contains_key(&key)
-                && let Some(entry) = self.timelines.get(&key)
+            let current = self.current(key);
+            if self.timelines.contains_key(&current)
+                && let Some(entry) = self.timelines.get(&current)
             {
                 match entry.built.initialized() {
                     true => _ = entry.lock().items.remove(&item),
@@ -108,7 +114,11 @@ impl Memory {
     }
 
     pub(super) fn drop_timeline(&self, key: Key) {
-        self.timelines.invalidate(&key);
+        self.timelines.invalidate(&self.current(key));
+    }
+
+    fn current(&self, key: Key) -> (u64, Key) {
+        (self.generation.number(), key)
     }
 }
 
@@ -140,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_trimmed_raises_the_mark() {
-        let memory = Memory::new(3, 1 << 20);
+        let memory = Memory::new(3, 1 << 20, Generation::default());
         assert_eq!(read(&memory, i64::MAX, 10, &[10, 20]).await, (vec![20, 10], 0));
         memory.push("home", [1, 2].into_iter(), 30);
         assert_eq!(read(&memory, i64::MAX, 10, &[]).await, (vec![30, 20, 10], 0));
@@ -164,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_timeline_that_begins_full_is_complete_only_as_far_as_it_goes() {
-        let memory = Memory::new(2, 1 << 20);
+        let memory = Memory::new(2, 1 << 20, Generation::default());
         assert_eq!(read(&memory, i64::MAX, 10, &[9, 8]).await, (vec![9, 8], 7));
         assert_eq!(read(&memory, 8, 10, &[]).await, (vec![], 7));
     }

@@ -6,7 +6,7 @@
 //! If several processes share Redis, a key there holds the version of the list in force. It changes
 //! after an author's mark has committed and before the first item goes unpushed. Readers get the
 //! version with their timeline. If it differs from the one they loaded, or was written on another
-//! server, they reload the list from the databases.
+//! server, or a database has failed over, they reload the list from the databases.
 
 use std::collections::HashSet;
 use std::sync::{Arc, RwLock};
@@ -16,7 +16,7 @@ use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{ColumnDef, Index, Table};
 use tokio::sync::Mutex;
 
-use crate::cache::{Cache, NearCache};
+use crate::cache::{Cache, Generation, NearCache};
 use crate::db::{CreateTables, Migration, statement};
 use crate::error::{Error, Result};
 use crate::id::Shard;
@@ -55,11 +55,13 @@ pub(super) struct Pulled {
 pub(crate) struct SharedVersion {
     pub(super) redis: Redis,
     pub(super) near: NearCache<String>,
+    pub(super) generation: Generation,
 }
 
 impl SharedVersion {
     pub(crate) fn new(redis: Redis, cache: &Cache) -> Self {
-        Self { redis, near: NearCache::new(cache, "pulled_authors") }
+        let near = NearCache::new(cache, "pulled_authors");
+        Self { redis, near, generation: cache.generation().clone() }
     }
 }
 
@@ -77,10 +79,14 @@ pub(super) fn get_version(key: &str) -> (&str, Vec<Cmd>) {
     (key, vec![cmd("GET").arg(key).take()])
 }
 
-/// The version in force together with the server that returned it; `None` if there is none.
-pub(super) fn version((identity, mut replies): (Arc<str>, Vec<Value>)) -> Result<Option<String>> {
+/// The version in force together with the server that returned it and the generation of the databases that
+/// authors are read from; `None` if there is none.
+pub(super) fn version(
+    (identity, mut replies): (Arc<str>, Vec<Value>),
+    generation: &str,
+) -> Result<Option<String>> {
     let version: Option<String> = read(replies.pop().unwrap_or(Value::Nil))?;
-    Ok(version.map(|version| version + &identity))
+    Ok(version.map(|version| version + &identity + generation))
 }
 
 impl Pulled {
@@ -116,7 +122,7 @@ impl Pulled {
 
     /// Reloads the authors if the version in force, `seen`, is not the loaded one.
     pub(super) async fn renew(&self, seen: Option<String>) -> Result<()> {
-        let Some(SharedVersion { redis, .. }) = &self.shared else { return Ok(()) };
+        let Some(SharedVersion { redis, generation, .. }) = &self.shared else { return Ok(()) };
         let is_current = || seen.is_some() && self.read().version == seen;
         if is_current() {
             return Ok(());
@@ -130,8 +136,9 @@ impl Pulled {
             redis.query::<()>(&cmd("SET").arg(&key).arg(new_version()).arg("NX").take()).await?;
         }
         // Read before the authors: a mark made in between changes the version.
+        let generation = generation.digits();
         let replies = redis.query_identified(&[], &[get_version(&key)]).await?.pop();
-        let version = replies.map(version).transpose()?.flatten();
+        let version = replies.map(|replies| version(replies, &generation)).transpose()?.flatten();
         let version = version.ok_or_else(|| Error::unavailable("Redis has dropped a key just written"))?;
         let authors = self.all().await?;
         self.change(|state| {
@@ -160,7 +167,7 @@ impl Pulled {
     /// does this once per author: the process that marked the author may have died before it announced
     /// it.
     pub(super) async fn announce(&self, timeline: &str, author: i64) -> Result<()> {
-        let Some(SharedVersion { redis, near }) = &self.shared else { return Ok(()) };
+        let Some(SharedVersion { redis, near, .. }) = &self.shared else { return Ok(()) };
         let entry = (timeline.to_owned(), author);
         if self.read().announced.contains(&entry) {
             return Ok(());

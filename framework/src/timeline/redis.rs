@@ -3,7 +3,7 @@
 //! Invariants: before a build reads the database it creates the list, marked as being built, so that
 //! items pushed meanwhile are kept. The result is stored only if that mark is still there, so that a
 //! list dropped meanwhile stays dropped. A list written on another server, or on this one before its
-//! restart, is ignored. If Redis is unavailable, timelines are read from the shards.
+//! restart, or built from databases that have failed over since, is ignored. If Redis is unavailable, timelines are read from the shards.
 //!
 //! Each process copies the newest items of the lists that it reads ([`NearCache`]), because a round trip
 //! to Redis costs more than the rest of a cached page. Every change of a list invalidates its copies.
@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use super::page::{Key, TimelinePage};
 use super::pulled::{SharedVersion, VERSION, VERSION_ID, get_version, version};
 use super::scripts::Scripts;
-use crate::cache::{Cache as ValueCache, NearCache};
+use crate::cache::{Cache as ValueCache, Generation, NearCache};
 use crate::error::{Error, Result};
 use crate::redis::{Cmd, Redis, Value, call, cmd, read};
 use crate::shard::Consistency;
@@ -33,9 +33,20 @@ const MAX_BUILDING: u64 = 10_000;
 /// The number of items in a process's copy of a list: the longest page that clients usually request.
 const NEAR_ITEMS: usize = 100;
 
+/// The length of a mark in a list's state.
+const MARK: usize = 16;
+
+/// A build that has begun.
+struct Build {
+    token: String,
+    /// The generation of the databases when it began.
+    generation: String,
+}
+
 #[derive(Clone)]
 pub(super) struct Shared {
     redis: Redis,
+    generation: Generation,
     length: usize,
     scripts: Arc<Scripts>,
     building: Cache<Key, Arc<Mutex<()>>>,
@@ -45,7 +56,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(
-        SharedVersion { redis, near }: SharedVersion,
+        SharedVersion { redis, near, generation }: SharedVersion,
         cache: &ValueCache,
         names: &[&'static str],
         length: usize,
@@ -55,7 +66,7 @@ impl Shared {
         let near_lists =
             names.iter().map(|name| (*name, NearCache::new(cache, &format!("timeline.{name}")))).collect();
         let (scripts, near_lists) = (Arc::new(Scripts::new()), Arc::new(near_lists));
-        Self { redis, length, scripts, building, near: near_lists, near_version: near }
+        Self { redis, generation, length, scripts, building, near: near_lists, near_version: near }
     }
 
     pub(super) async fn read(
@@ -77,15 +88,16 @@ impl Shared {
                 return Ok((Some(page), None));
             }
             let turn = self.building.get_with(key, Arc::default).lock_owned().await;
-            match self.begin(&name).await? {
-                Some(token) => Ok((None, Some((turn, token)))),
+            let generation = self.generation.digits();
+            match self.begin(&name, &generation).await? {
+                Some(token) => Ok((None, Some((turn, Build { token, generation })))),
                 // Another reader was quicker, or another process is building it.
                 None => Ok((self.find(key, before, limit).await?, None)),
             }
         };
         match shared.await {
             Ok((Some(page), _)) => Ok(page),
-            Ok((None, Some((_turn, token)))) => self.build(&name, &token, before, limit, build).await,
+            Ok((None, Some((_turn, begun)))) => self.build(&name, &begun, before, limit, build).await,
             Ok((None, None)) => Ok(TimelinePage::not_ready()),
             Err(error) => {
                 let error: Error = error;
@@ -130,25 +142,28 @@ impl Shared {
         count: usize,
     ) -> Result<Option<(TimelinePage, Option<String>)>> {
         let (script, name, pulled) = (&self.scripts.read, self.name(key), self.redis.key(VERSION));
+        let generation = self.generation.digits();
         let list = call(script, &name, &[&text(before), &count.to_string(), &EXPIRE_SECONDS.to_string()]);
         let groups = [(name.as_str(), vec![list]), get_version(&pulled)];
         let replies = self.redis.query_identified(&[script], &groups).await?;
         let [(identity, mut replies), pulled]: [_; 2] = replies.try_into().map_err(|_| foreign(&name))?;
         let list: Option<Vec<String>> = read(replies.pop().unwrap_or(Value::Nil))?;
         let Some([items @ .., last]) = list.as_deref() else { return Ok(None) };
-        let Some((mark, written)) = last.strip_prefix('m').and_then(|rest| rest.split_at_checked(16)) else {
+        let Some((mark, written)) = last.strip_prefix('m').and_then(|rest| rest.split_at_checked(MARK))
+        else {
             return Err(foreign(&name));
         };
-        if *written != *identity {
+        if written.strip_prefix(&*identity) != Some(generation.as_str()) {
             return Ok(None);
         }
         let page = parse_page(items, mark, before, count).ok_or_else(|| foreign(&name))?;
-        Ok(Some((page, version(pulled)?)))
+        Ok(Some((page, version(pulled, &generation)?)))
     }
 
-    async fn begin(&self, name: &str) -> Result<Option<String>> {
+    async fn begin(&self, name: &str, generation: &str) -> Result<Option<String>> {
         let token = text(rand::random_range(0..i64::MAX));
-        let begun: bool = self.redis.run(&self.scripts.begin, name, &[&token, BUILD_TIMEOUT_MS]).await?;
+        let begun: bool =
+            self.redis.run(&self.scripts.begin, name, &[&token, BUILD_TIMEOUT_MS, generation]).await?;
         Ok(begun.then_some(token))
     }
 
@@ -156,7 +171,7 @@ impl Shared {
     async fn build(
         &self,
         name: &str,
-        token: &str,
+        begun: &Build,
         before: i64,
         limit: usize,
         build: impl AsyncFnOnce(usize) -> Result<Vec<i64>>,
@@ -172,7 +187,8 @@ impl Shared {
         let full = newest.len() >= self.length;
         let mark = if full { newest.iter().min().map_or(0, |lowest| lowest - 1) } else { 0 };
         let mut arguments =
-            vec![token.to_owned(), self.length.to_string(), EXPIRE_SECONDS.to_string(), text(mark)];
+            vec![begun.token.clone(), self.length.to_string(), EXPIRE_SECONDS.to_string(), text(mark)];
+        arguments.push(begun.generation.clone());
         arguments.extend(newest.iter().copied().map(text));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let finished: Result<Option<Vec<String>>> =
@@ -185,7 +201,7 @@ impl Shared {
         });
         match list.as_deref() {
             Some([items @ .., last]) => {
-                let mark = last.get(1..17).ok_or_else(|| foreign(name))?;
+                let mark = last.get(1..=MARK).ok_or_else(|| foreign(name))?;
                 parse_page(items, mark, before, limit).ok_or_else(|| foreign(name))
             }
             _ => Ok(TimelinePage::from_items(newest, mark, before, limit)),

@@ -3,8 +3,9 @@
 //! A list holds distinct items as 16 hexadecimal digits, newest first whatever the order of arrival, so
 //! that one page can be read on its own. The last element is the list's state: `b` and a token while it
 //! is being built, or `m` and the mark above which it is complete. Either is followed by the identity of
-//! the server that it was written on ([`IDENTITY`]): on another server the list may have lost items, so
-//! it is ignored. Ids are compared as text of fixed width: Lua's numbers can't hold 64 bits.
+//! the server that it was written on ([`IDENTITY`]), and by the generation of the databases that it was
+//! built from: on another server the list may have lost items, and others of its items may exist in other
+//! databases, so it is ignored. Ids are compared as text of fixed width: Lua's numbers can't hold 64 bits.
 
 use crate::redis::{IDENTITY, Script};
 
@@ -71,23 +72,25 @@ return redis.call('LREM', KEYS[1], 0, ARGV[1])
 ";
 
 /// Begins to build a list, unless it exists or is being built. Returns 1 or 0. A build that does not
-/// finish in time expires. Arguments: a token, the milliseconds that the build may take.
+/// finish in time expires. Arguments: a token, the milliseconds that the build may take, the generation.
 const BEGIN: &str = "
 local last = redis.call('LINDEX', KEYS[1], -1)
-if last and string.sub(last, 18) == identity() then return 0 end
+local origin = identity() .. ARGV[3]
+if last and string.sub(last, 18) == origin then return 0 end
 redis.call('DEL', KEYS[1])
-redis.call('RPUSH', KEYS[1], 'b' .. ARGV[1] .. identity())
+redis.call('RPUSH', KEYS[1], 'b' .. ARGV[1] .. origin)
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 ";
 
 /// Finishes the build with this token, including the items pushed meanwhile, and returns the list: the
 /// newest items above the mark. If they don't all fit, the mark rises. Arguments: the token, the maximum
-/// number of items, the seconds until the list expires, the mark, and the items found.
+/// number of items, the seconds until the list expires, the mark, the generation, and the items found.
 const FINISH: &str = "
-if redis.call('LINDEX', KEYS[1], -1) ~= 'b' .. ARGV[1] .. identity() then return false end
+local origin = identity() .. ARGV[5]
+if redis.call('LINDEX', KEYS[1], -1) ~= 'b' .. ARGV[1] .. origin then return false end
 local items, mark, length = redis.call('LRANGE', KEYS[1], 0, -2), ARGV[4], tonumber(ARGV[2])
-for n = 5, #ARGV do items[#items + 1] = ARGV[n] end
+for n = 6, #ARGV do items[#items + 1] = ARGV[n] end
 table.sort(items, function(a, b) return a > b end)
 local kept = {}
 for _, item in ipairs(items) do
@@ -97,7 +100,7 @@ for _, item in ipairs(items) do
     kept[#kept + 1] = item
   end
 end
-kept[#kept + 1] = 'm' .. mark .. identity()
+kept[#kept + 1] = 'm' .. mark .. origin
 redis.call('DEL', KEYS[1])
 for first = 1, #kept, 1000 do
   redis.call('RPUSH', KEYS[1], unpack(kept, first, math.min(first + 999, #kept)))

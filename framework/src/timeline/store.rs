@@ -28,7 +28,7 @@ impl Store {
     ) -> Self {
         match shared {
             Some(shared) => Self(Backend::Shared(Shared::new(shared, cache, names, length))),
-            None => Self(Backend::Memory(Memory::new(length, cache_bytes))),
+            None => Self(Backend::Memory(Memory::new(length, cache_bytes, cache.generation().clone()))),
         }
     }
 

@@ -94,6 +94,33 @@ impl Postgres {
         Self::start_in(place, &settings, None, Some(certificate)).await
     }
 
+    /// Starts a standby that follows `primary` and can take its place: an exact copy, kept up to date.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn standby_of(primary: &Self) -> Self {
+        let place = Place::new();
+        let mut copy = as_user(User::unprivileged());
+        copy.arg(binaries().join("pg_basebackup"))
+            .args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync"])
+            .args(["--dbname", &primary.url("postgres")])
+            .arg("--pgdata")
+            .arg(place.path().join("data"))
+            .current_dir(place.path());
+        let copied = tokio::process::Command::from(copy).kill_on_drop(true).output().await;
+        let copied = copied.expect("pg_basebackup can be run");
+        assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+        Self::start_in(place, &[("fsync", "off")], None, None).await
+    }
+
+    /// Makes a standby the primary, and waits until it takes writes.
+    ///
+    /// # Panics
+    /// If it does not become one.
+    pub async fn promote(&self) {
+        assert_eq!(self.query("postgres", "SELECT pg_promote()").await, [["t"]]);
+    }
+
     async fn start_in(
         place: Place,
         settings: &[(&str, &str)],
@@ -247,7 +274,10 @@ async fn run(
         user: User::unprivileged(),
         end: "QUIT",
         directory: place.path(),
-        ready: "database system is ready to accept connections",
+        ready: match data.join("standby.signal").exists() {
+            true => "database system is ready to accept read-only connections",
+            false => "database system is ready to accept connections",
+        },
     };
     let mut arguments: Vec<OsString> = Vec::new();
     if let Some(mebibytes) = small_disk_mib {
@@ -298,12 +328,7 @@ fn template() -> PathBuf {
         let place = Place::new();
         let password = place.path().join("password");
         std::fs::write(&password, PASSWORD).expect("the directory is ours");
-        let mut command = Command::new("setpriv");
-        if let Some(User { uid, gid }) = user {
-            command.args([&format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"]);
-        }
-        let made = command
-            .arg("--")
+        let made = as_user(user)
             .arg(binaries().join("initdb"))
             .args(["-A", "scram-sha-256", "-U", USER, "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"])
             .arg("--pwfile")
@@ -318,6 +343,16 @@ fn template() -> PathBuf {
         std::fs::rename(copied, &template).expect("a directory can be renamed");
     }
     template
+}
+
+/// A command that runs the program given as its first argument as this user.
+fn as_user(user: Option<User>) -> Command {
+    let mut command = Command::new("setpriv");
+    if let Some(User { uid, gid }) = user {
+        command.args([&format!("--reuid={uid}"), &format!("--regid={gid}"), "--clear-groups"]);
+    }
+    command.arg("--");
+    command
 }
 
 /// Copies with owners and permissions, and without a second copy on disk if the file system supports

@@ -28,6 +28,8 @@ enum Mode {
 #[derive(Clone, Copy, Debug)]
 struct State {
     mode: Mode,
+    /// Where new connections lead.
+    server: SocketAddr,
     latency: Duration,
     /// Connections of earlier generations are cut.
     generation: u64,
@@ -47,7 +49,7 @@ impl Proxy {
     /// Listens on a free port of 127.0.0.1 and forwards to `server`, a host and port.
     ///
     /// # Panics
-    /// If no port is free.
+    /// If no port is free, or `server` is no IP address and port.
     pub async fn to(server: &str) -> Self {
         let socket = loop {
             if let Ok(socket) = bind(SocketAddr::from(([127, 0, 0, 1], free_port()))) {
@@ -55,10 +57,11 @@ impl Proxy {
             }
         };
         let address = socket.local_addr().expect("a bound socket has an address");
-        let start = State { mode: Mode::Pass, latency: Duration::ZERO, generation: 0 };
+        let server = server.parse().expect("an IP address and a port");
+        let start = State { mode: Mode::Pass, server, latency: Duration::ZERO, generation: 0 };
         let (state, states) = watch::channel(start);
         let (doing, mut done) = watch::channel(Mode::Refuse);
-        let task = tokio::spawn(serve(socket, server.to_owned(), states, doing));
+        let task = tokio::spawn(serve(socket, states, doing));
         done.wait_for(|mode| *mode == Mode::Pass).await.expect("the proxy runs");
         Self { address, state, done, task }
     }
@@ -81,6 +84,15 @@ impl Proxy {
     /// Accepts connections, and forwards nothing on any of them.
     pub async fn hang(&mut self) {
         self.be(Mode::Hang).await;
+    }
+
+    /// Forwards new connections to another server; open ones stay on theirs.
+    ///
+    /// # Panics
+    /// If `server` is no IP address and port.
+    pub fn redirect(&self, server: &str) {
+        let server = server.parse().expect("an IP address and a port");
+        self.state.send_modify(|state| state.server = server);
     }
 
     /// Closes every open connection.
@@ -114,12 +126,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 /// Accepts connections in one mode after another.
-async fn serve(
-    mut socket: TcpSocket,
-    server: String,
-    mut states: watch::Receiver<State>,
-    doing: watch::Sender<Mode>,
-) {
+async fn serve(mut socket: TcpSocket, mut states: watch::Receiver<State>, doing: watch::Sender<Mode>) {
     let mut connections = JoinSet::new();
     let address = socket.local_addr().expect("a bound socket has an address");
     loop {
@@ -138,7 +145,7 @@ async fn serve(
             doing.send_replace(states.borrow_and_update().mode);
             tokio::select! {
                 accepted = listener.accept() => if let Ok((client, _)) = accepted {
-                    connections.spawn(connection(client, server.clone(), states.clone()));
+                    connections.spawn(connection(client, states.clone()));
                 },
                 changed = states.changed() => if changed.is_err() { return },
                 Some(_) = connections.join_next() => {}
@@ -152,13 +159,13 @@ async fn serve(
     }
 }
 
-async fn connection(client: TcpStream, server: String, mut states: watch::Receiver<State>) {
+async fn connection(client: TcpStream, mut states: watch::Receiver<State>) {
     let generation = states.borrow().generation;
     let (held, to_server) = (states.clone(), states.clone());
     let forward = async {
         let mut waiting = held;
         // A hanging proxy does not reveal whether the server is up.
-        waiting.wait_for(|state| state.mode != Mode::Hang).await.ok()?;
+        let server = waiting.wait_for(|state| state.mode != Mode::Hang).await.ok()?.server;
         let server = TcpStream::connect(server).await.ok()?;
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
         let ((from_client, into_client), (from_server, into_server)) =
