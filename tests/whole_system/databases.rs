@@ -1,7 +1,10 @@
 //! PostgreSQL as an operator sets it up: mistakes in a list of databases are reported at start, and a
 //! server that goes down affects only its own shards.
 
+mod absence;
+mod clocks;
 mod commit;
+mod connections;
 mod disk_full;
 mod mistakes;
 mod outage;

@@ -241,3 +241,32 @@ async fn the_other_roles_print_what_they_are_asked_for() {
     let served = Setup::default().data(&place.path().join("data")).start().await;
     assert_eq!(served.api().get("~/openapi.json").await.expect(200), document);
 }
+
+/// A machine whose clock was set back three years would fail every post, one by one.
+#[tokio::test]
+async fn a_clock_far_behind_the_newest_row_is_refused_at_start() {
+    let place = directory();
+    let data = place.path().join("data");
+    let run = async |setup: Setup, arguments: &[&str]| setup.data(&data).run(place.path(), arguments).await;
+    assert!(run(Setup::embedded(), &["migrate"]).await.status.success());
+    // Of the year 2056.
+    let id = 1_000_000_000_000_i64 << 23;
+    let insert = format!(
+        "INSERT INTO tripod_job (id, name, payload, run_at_ms, attempt, dead) \
+         VALUES ({id}, 'erase_account', '{{}}', {}, 0, FALSE)",
+        i64::MAX / 2
+    );
+    Stored::execute(&data, 0, &insert).await;
+    let refused = run(Setup::embedded(), &[]).await;
+    assert!(!refused.status.success() && refused.stderr.contains("the newest row of"), "{refused:?}");
+    assert!(refused.stderr.contains("TRIPOD_TRUST_CLOCK=on"), "{refused:?}");
+    let server = Setup::embedded().data(&data).set("TRIPOD_TRUST_CLOCK", "on").start().await;
+    let kevin = loop {
+        let kevin = server.person("kevin").await;
+        if kevin.database() == 0 {
+            break kevin;
+        }
+    };
+    let post: i64 = kevin.post_photo("above").await["id"].as_str().unwrap().parse().unwrap();
+    assert!(post > id, "the post is below the newest row");
+}

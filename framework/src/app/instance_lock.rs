@@ -1,7 +1,7 @@
 //! Without shared stores, only one process may run; a second one is refused.
 //!
 //! If a database is a file, a file in the data directory is locked. If all are servers, a lock is taken
-//! in one of them and checked for as long as the process runs.
+//! in each that answers, and checked for as long as the process runs.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -24,8 +24,8 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) enum InstanceLock {
     /// A locked file in the data directory, for as long as this value lives.
     Directory { _lock: File },
-    /// A lock in a database.
-    Database { database: Database, lock: Lock },
+    /// A lock in each database; `None` where it could not be taken yet.
+    Databases(Vec<(Database, Option<Lock>)>),
     /// No lock: all state that processes have to agree on is in shared stores.
     NotNeeded,
 }
@@ -39,47 +39,60 @@ impl InstanceLock {
         }
     }
 
-    /// Takes a lock in a database if all databases are servers and nothing else is shared.
+    /// Takes a lock in the databases if all are servers and nothing else is shared.
     pub(super) async fn of_servers(self, config: &Config, databases: &[Database]) -> Result<Self> {
         if config.is_shared() {
             return Ok(self);
         }
-        // All processes use the same database, in whatever order the databases are listed.
-        let first = databases.iter().min_by_key(|database| database.name());
-        let (Self::NotNeeded, Some(first)) = (&self, first) else { return Ok(self) };
-        match first.try_lock(SERVING).await? {
-            Some(lock) => Ok(Self::Database { database: first.clone(), lock }),
-            None => Err(Error::configuration(format!(
-                "another process serves from {}: several need Redis, which they share feeds through; stop the \
-                 other one, or set redis (TRIPOD_REDIS) for both",
-                first.name()
-            ))),
+        let Self::NotNeeded = self else { return Ok(self) };
+        // In the same order in all processes, however the databases are listed.
+        let mut databases = databases.to_vec();
+        databases.sort_by(|a, b| a.name().cmp(b.name()));
+        let mut locks = Vec::new();
+        for database in databases {
+            if database.is_absent() {
+                locks.push((database, None));
+                continue;
+            }
+            let Some(lock) = database.try_lock(SERVING).await? else {
+                return Err(Error::configuration(format!(
+                    "another process serves from {}: several need Redis, which they share feeds through; stop the \
+                     other one, or set redis (TRIPOD_REDIS) for both",
+                    database.name()
+                )));
+            };
+            locks.push((database, Some(lock)));
         }
+        Ok(Self::Databases(locks))
     }
 
-    /// Stops this process when another one has taken the lock, which is lost with its connection.
+    /// Stops this process when another one has taken a lock, which is lost with its connection.
     pub(super) async fn watch(self, stop: CancellationToken) {
-        let Self::Database { database, mut lock } = self else { return stop.cancelled().await };
+        let Self::Databases(mut locks) = self else { return stop.cancelled().await };
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(WATCH_INTERVAL) => {}
             }
-            if lock.check().await.is_ok() {
-                continue;
-            }
-            match database.try_lock(SERVING).await {
-                Ok(Some(again)) => lock = again,
-                Ok(None) => {
-                    tracing::error!(
-                        database = database.name(),
-                        "another process serves from this database: stopping"
-                    );
-                    stop.cancel();
+            for (database, lock) in locks.iter_mut().filter(|(database, _)| !database.is_absent()) {
+                if let Some(held) = lock
+                    && held.check().await.is_ok()
+                {
+                    continue;
                 }
-                // While the database is away, other processes can't take the lock either.
-                Err(error) => {
-                    tracing::warn!(error = error.chain(), "the lock of this process can't be checked")
+                match database.try_lock(SERVING).await {
+                    Ok(Some(again)) => *lock = Some(again),
+                    Ok(None) => {
+                        tracing::error!(
+                            database = database.name(),
+                            "another process serves from this database: stopping"
+                        );
+                        stop.cancel();
+                    }
+                    // While the database is away, other processes can't take the lock either.
+                    Err(error) => {
+                        tracing::warn!(error = error.chain(), "the lock of this process can't be checked")
+                    }
                 }
             }
         }

@@ -4,8 +4,11 @@
 //! command line and the settings and runs the chosen role. [`App`] is the handle that handlers and jobs
 //! receive. Nothing here depends on a particular app.
 
+mod absent;
 mod builder;
 mod catalogue;
+pub(crate) mod clock_check;
+mod connection_check;
 mod context;
 mod demo;
 mod first_migration;

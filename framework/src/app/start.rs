@@ -10,7 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::absent;
 use super::builder::{AppBuilder, CloseState};
+use super::clock_check;
+use super::connection_check;
 use super::context::{App, Services};
 use super::demo::SeededDemo;
 use super::http;
@@ -110,25 +113,40 @@ pub(super) async fn open<S: Send + Sync + 'static>(
     clock: Clock,
     access: Access,
 ) -> Result<Services> {
-    let mut databases = Vec::new();
-    for url in config.database_urls() {
-        let database = Database::open(&url, &config.database).await?;
+    let databases = absent::open(&config).await?;
+    let answering: Vec<Database> =
+        databases.iter().filter(|database| !database.is_absent()).cloned().collect();
+    for database in &answering {
         // A file belongs to one process, which migrates it automatically. Migrating a server is the
         // operator's decision, as other processes may be using it.
         if database.is_embedded() && access == Access::Serve {
-            migrate(&database, &app.migrations).await?;
+            migrate(database, &app.migrations).await?;
         }
-        check_schema(&database, &app.migrations, app.name).await?;
-        databases.push(database);
+        check_schema(database, &app.migrations, app.name).await?;
     }
-    check_tables(&databases, &app.catalogue.tables).await?;
+    check_tables(&answering, &app.catalogue.tables).await?;
+    if access == Access::Serve {
+        connection_check::check(&answering, &config.database).await?;
+    }
     if access == Access::Serve && databases.iter().all(Database::is_embedded) {
         assign_shards(&databases).await?;
     }
+    let config = Arc::new(config);
     let redis = if config.redis.is_empty() { None } else { Some(Redis::open(&config.redis).await?) };
     let metrics = Metrics::default();
     let cache = Cache::open(redis.clone(), clock.clone(), &config.cache, &metrics)?;
     let shards = Shards::open(databases, clock, cache).await?;
+    if access == Access::Serve {
+        clock_check::check(&shards, &app.catalogue.tables, config.trust_clock).await?;
+        clock_check::watch(&shards);
+        let checks = absent::Checks {
+            app: app.name,
+            migrations: app.migrations.clone(),
+            tables: app.catalogue.tables.clone(),
+            config: config.clone(),
+        };
+        checks.admit_later(&shards);
+    }
     app.catalogue.cached.iter().for_each(|(_, cache_rows)| cache_rows(&shards));
     let queue = Queue::new(shards.clone(), &app.jobs, &config.queue);
     match queue.check_registered().await {
@@ -157,7 +175,7 @@ pub(super) async fn open<S: Send + Sync + 'static>(
         passwords: Passwords::new(shards.clone(), sessions.clone(), limits.clone())?,
         sessions,
         limits,
-        config: Arc::new(config),
+        config,
         shards,
         queue,
         graph,

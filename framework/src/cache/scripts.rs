@@ -45,13 +45,15 @@ return 1
 ";
 
 /// The active blocks of a key, except one writer's. Each block expires on its own, so the blocks of
-/// writers that died expire however many writers follow.
+/// writers that died expire however many writers follow. One that ends later than any can was made while its
+/// writer's clock was wrong.
 const BLOCKS: &str = "
 local there = redis.call('GET', KEYS[1]) or ''
-local function other_blocks(token, now)
+local function other_blocks(token, now, latest)
   local blocks = {}
   for at = 2, string.sub(there, 1, 1) == 'w' and #there or 0, 27 do
-    if string.sub(there, at, at + 15) ~= token and string.sub(there, at + 16, at + 26) > now then
+    local ends = string.sub(there, at + 16, at + 26)
+    if string.sub(there, at, at + 15) ~= token and ends > now and ends <= latest then
       blocks[#blocks + 1] = string.sub(there, at, at + 26)
     end
   end
@@ -60,18 +62,18 @@ end
 ";
 
 /// Blocks fills of a key for a change, in addition to other writers' blocks. Idempotent. Arguments: the
-/// writer's token, the time, when the block expires, milliseconds until then.
+/// writer's token, the time, the latest end of any block, when this one ends, milliseconds until then.
 const BLOCK_FILLS: &str = "
-redis.call('SET', KEYS[1], 'w' .. other_blocks(ARGV[1], ARGV[2]) .. ARGV[1] .. ARGV[3], 'PX', ARGV[4])
+redis.call('SET', KEYS[1], 'w' .. other_blocks(ARGV[1], ARGV[2], ARGV[3]) .. ARGV[1] .. ARGV[4], 'PX', ARGV[5])
 return 1
 ";
 
 /// Ends a change: values read from now on are cached, unless another writer blocks the key. Returns 1 if
 /// nothing can have been cached since the change began. Returns 0 if the block was lost, as in a
 /// server's restart, so that an old value may have been cached meanwhile. Arguments: the writer's token,
-/// the time.
+/// the time, the latest end of any block.
 const UNBLOCK_FILLS: &str = "
-local blocks = other_blocks(ARGV[1], ARGV[2])
+local blocks = other_blocks(ARGV[1], ARGV[2], ARGV[3])
 if blocks == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], 'w' .. blocks, 'KEEPTTL') end
 local is_held = string.sub(there, 1, 1) == 'w' and string.find(there, ARGV[1], 2, true)
 return is_held and 1 or 0

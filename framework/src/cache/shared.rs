@@ -225,12 +225,14 @@ impl Shared {
     fn block_one(&self, namespace: &Namespace, id: i64, token: &str, now_ms: u64) -> Cmd {
         let key = self.key(namespace, id);
         let (now, until) = (time(now_ms), time(now_ms + BLOCK_MS));
+        let latest = time(now_ms + 2 * BLOCK_MS);
         cmd("EVAL")
             .arg(&self.scripts.block_fills)
             .arg(1)
             .arg(key)
             .arg(token)
             .arg(now)
+            .arg(latest)
             .arg(until)
             .arg(BLOCK_MS)
             .take()
@@ -279,8 +281,8 @@ impl Shared {
         token: &str,
         now_ms: u64,
     ) -> Result<Vec<bool>> {
-        let now = time(now_ms);
-        let arguments = [token.as_bytes(), now.as_bytes()];
+        let (now, latest) = (time(now_ms), time(now_ms + 2 * BLOCK_MS));
+        let arguments = [token.as_bytes(), now.as_bytes(), latest.as_bytes()];
         let calls: Vec<_> =
             changed.iter().map(|(namespace, id)| (self.key(namespace, *id), arguments.to_vec())).collect();
         self.redis.run_each(&self.scripts.unblock_fills, &calls).await

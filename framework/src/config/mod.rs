@@ -28,6 +28,7 @@ pub struct Config {
     pub media: String,
     pub public_url: String,
     pub limits: bool,
+    pub trust_clock: bool,
     pub log: String,
     pub http: Http,
     pub database: Database,

@@ -17,7 +17,7 @@ use crate::id::{Clock, EPOCH_MS, Id, Shard};
 use crate::media::{MediaStore, Uploads};
 use crate::queue::{JobId, Queue, Registry, Run, Worker};
 use crate::redis::Redis;
-use crate::shard::{self, Consistency, Keyset, Read, Shards};
+use crate::shard::{self, Consistency, Keyset, Read, Shards, Table};
 use crate::telemetry::Metrics;
 use crate::testing::{Backing, eventually};
 use crate::timeline::{self, Timelines};
@@ -122,7 +122,16 @@ impl Stores {
     /// The stores of a process that starts after the machine's clock has been set to `now_ms`, such as
     /// back.
     pub async fn reopened_at(&self, now_ms: u64) -> Self {
-        Self::open(self.backing.clone(), Clock::manual(now_ms), |_| {}).await.expect("stores open again")
+        self.reopened_with_clock(Clock::manual(now_ms), |_| {}).await
+    }
+
+    /// The stores of a process with another clock, and with the test's own jobs.
+    pub async fn reopened_with_clock(
+        &self,
+        clock: Clock,
+        register: impl FnOnce(&mut Registry<Self>),
+    ) -> Self {
+        Self::open(self.backing.clone(), clock, register).await.expect("stores open again")
     }
 
     async fn open(
@@ -167,6 +176,17 @@ impl Stores {
             backing,
             registry,
         })
+    }
+
+    /// Checks the clock as a process does at start, and watches it from then on.
+    ///
+    /// # Errors
+    /// Configuration, if the clock is wrong.
+    pub async fn check_clock(&self, trusted: bool) -> Result<()> {
+        let tables = [Table::sharded::<author::Entity>(), Table::sharded::<note::Entity>()];
+        app::clock_check::check(&self.shards, &tables, trusted).await?;
+        app::clock_check::watch(&self.shards);
+        Ok(())
     }
 
     /// Starts a worker on its own threads. When the result is dropped, the worker and its jobs vanish in

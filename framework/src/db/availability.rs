@@ -11,7 +11,7 @@
 //! again, and whoever [follows](Availability::history) the history drops what was read from the old one.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::PgConnectOptions;
@@ -43,6 +43,8 @@ enum State {
     /// It answers, and takes no writes.
     ReadOnly,
     Down,
+    /// It did not answer at start, and what it holds has not been checked yet.
+    Absent,
 }
 
 /// What a server's address leads to, as far as is known.
@@ -56,6 +58,8 @@ struct Inner {
     deadline: Duration,
     state: watch::Sender<State>,
     history: watch::Sender<History>,
+    /// The server's clock when it was last read, in milliseconds since the Unix epoch, and when that was.
+    clock: Mutex<Option<(u64, Instant)>>,
     probing: AtomicBool,
     /// When connections were last retired, in milliseconds since `start()`, plus one; 0 is never.
     retired_ms: AtomicU64,
@@ -68,27 +72,45 @@ fn start() -> Instant {
 }
 
 impl Availability {
-    /// Watches the server with these options, which was found to be `primary`.
-    pub(super) fn new(name: &str, options: PgConnectOptions, deadline: Duration, primary: &Primary) -> Self {
+    /// Watches the server with these options. Until it is [admitted](Self::admit), every call is refused.
+    pub(super) fn new(name: &str, options: PgConnectOptions, deadline: Duration) -> Self {
         start();
         let this = Self(Arc::new(Inner {
             name: name.to_owned(),
             options,
             deadline,
-            state: watch::Sender::new(if primary.is_writable { State::Up } else { State::ReadOnly }),
-            history: watch::Sender::new(primary.history.clone()),
+            state: watch::Sender::new(State::Absent),
+            history: watch::Sender::new(None),
+            clock: Mutex::new(None),
             probing: AtomicBool::new(false),
             retired_ms: AtomicU64::new(0),
         }));
-        if !primary.is_writable {
-            this.probe();
-        }
         tokio::spawn(Self::watch(Arc::downgrade(&this.0)));
         this
     }
 
+    /// Lets calls reach the server, which was found to be `primary`.
+    pub(super) fn admit(&self, primary: Primary) {
+        let state = self.learn(primary);
+        self.0.state.send_replace(state);
+        if state != State::Up {
+            self.probe();
+        }
+    }
+
+    /// What is known about the server; `None` if it was not admitted.
+    pub(super) fn primary(&self) -> Option<Primary> {
+        let clock = (*self.0.clock.lock().unwrap_or_else(|broken| broken.into_inner()))?;
+        Some(Primary { is_writable: self.is_writable(), history: self.0.history.borrow().clone(), clock })
+    }
+
+    /// Whether the server was not [admitted](Self::admit) yet.
+    pub(super) fn is_absent(&self) -> bool {
+        *self.0.state.borrow() == State::Absent
+    }
+
     pub(super) fn is_down(&self) -> bool {
-        *self.0.state.borrow() == State::Down
+        matches!(*self.0.state.borrow(), State::Down | State::Absent)
     }
 
     /// Whether the server answers and takes writes.
@@ -99,6 +121,12 @@ impl Availability {
     /// The history that the server continues, and its changes.
     pub(super) fn history(&self) -> watch::Receiver<History> {
         self.0.history.subscribe()
+    }
+
+    /// The time by the server's clock, in milliseconds since the Unix epoch.
+    pub(super) fn clock_ms(&self) -> Option<u64> {
+        let (ms, read) = (*self.0.clock.lock().unwrap_or_else(|broken| broken.into_inner()))?;
+        Some(ms + read.elapsed().as_millis() as u64)
     }
 
     /// A number that rises whenever earlier connections are retired.
@@ -213,7 +241,8 @@ impl Availability {
             tokio::time::sleep(WATCH_INTERVAL).await;
             let Some(this) = inner.upgrade().map(Self) else { return };
             // If it does not answer, calls find out.
-            if !this.0.probing.load(Ordering::Acquire)
+            if !this.is_absent()
+                && !this.0.probing.load(Ordering::Acquire)
                 && let Ok(Some(primary)) = this.ask().await
                 && this.learn(primary) != State::Up
             {
@@ -224,6 +253,7 @@ impl Availability {
 
     /// Takes note of which server answers.
     fn learn(&self, primary: Primary) -> State {
+        *self.0.clock.lock().unwrap_or_else(|broken| broken.into_inner()) = Some(primary.clock);
         if !primary.is_writable {
             self.turn(State::ReadOnly, None);
             return State::ReadOnly;
@@ -251,7 +281,7 @@ impl Availability {
                 "the database takes no writes: its server is a standby, or read-only; writes are refused until \
                  its address leads to a primary"
             ),
-            (_, State::Down) => {
+            (_, State::Down | State::Absent) => {
                 let error = why.map(ToString::to_string).unwrap_or_default();
                 tracing::error!(
                     database,

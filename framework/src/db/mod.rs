@@ -39,6 +39,7 @@ use address::Address;
 use availability::Availability;
 use group_commit::GroupCommit;
 use pooled::Pooled;
+use primary::Primary;
 
 /// A handle on one physical database; clones share its connections.
 #[derive(Clone, Debug)]
@@ -48,6 +49,17 @@ pub struct Database {
     /// For migrations and locks; on SQLite, also the writing connection.
     connection: DatabaseConnection,
     writer: Writer,
+    /// Whether a pooler is known to be in front of its server.
+    is_pooled: bool,
+}
+
+/// What a server has of connections.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ServerConnections {
+    /// How many this user's processes and everyone else may have together.
+    pub(crate) usable: i64,
+    /// How many are open.
+    pub(crate) open: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -62,12 +74,14 @@ impl Database {
     ///
     /// # Errors
     /// Configuration, saying what to do: another scheme, a file that can't be opened, a server that is
-    /// unreachable, too old or refuses the login, or a pooler that can't keep prepared statements.
+    /// too old or refuses the login, or a pooler that can't keep prepared statements. Unavailable: a server
+    /// that does not answer, has no connection left, or takes no writes.
     pub async fn open(url: &str, settings: &config::Database) -> Result<Self> {
         if let Some(path) = url.strip_prefix("sqlite://") {
             let (reads, connection) = sqlite::open(path, settings).await?;
             let writer = Writer::Group(GroupCommit::start(path, connection.clone()));
-            return Ok(Self { name: path.to_owned(), reader: Reader::file(reads), connection, writer });
+            let (name, reader) = (path.to_owned(), Reader::file(reads));
+            return Ok(Self { name, reader, connection, writer, is_pooled: false });
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return Self::open_server(&Address::parse(url)?, settings).await;
@@ -79,11 +93,69 @@ impl Database {
     }
 
     async fn open_server(address: &Address, settings: &config::Database) -> Result<Self> {
-        let postgres::Opened { reads, writes, pool, server } = postgres::open(address, settings).await?;
+        let primary = postgres::check(address, settings).await?;
+        let database = Self::prepare_server(address, settings);
+        database.admit(primary);
+        Ok(database)
+    }
+
+    fn prepare_server(address: &Address, settings: &config::Database) -> Self {
+        let postgres::Opened { reads, writes, pool, server } = postgres::prepare(address, settings);
         let connection = DatabaseConnection::from(pool);
         let writer = Writer::Pool(Pooled::new(&address.name, writes, server.clone()));
         let reader = Reader::server(reads, server);
-        Ok(Self { name: address.name.clone(), reader, connection, writer })
+        let is_pooled = address.direct.is_some();
+        Self { name: address.name.clone(), reader, connection, writer, is_pooled }
+    }
+
+    /// A database on a server that does not answer yet: every call is refused until [`Self::admit_as`].
+    ///
+    /// # Errors
+    /// Configuration: the address can't be read.
+    pub(crate) fn absent(url: &str, settings: &config::Database) -> Result<Self> {
+        Ok(Self::prepare_server(&Address::parse(url)?, settings))
+    }
+
+    /// The connections of its server; `None` if it is a file, or a pooler has connections of its own.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub(crate) async fn server_connections(&self) -> Result<Option<ServerConnections>> {
+        if self.is_embedded() || self.is_pooled {
+            return Ok(None);
+        }
+        // `reserved_connections` exists from 16 on.
+        let sql = "SELECT current_setting('max_connections')::bigint \
+            - current_setting('superuser_reserved_connections')::bigint \
+            - COALESCE(current_setting('reserved_connections', true)::bigint, 0), \
+            (SELECT sum(numbackends)::bigint FROM pg_stat_database)";
+        let row = self.reader.query_one_raw(statement(&self.reader, sql, [])).await?;
+        let read = |row: sea_orm::QueryResult| {
+            Ok::<_, sea_orm::DbErr>(ServerConnections {
+                usable: row.try_get_by_index(0)?,
+                open: row.try_get_by_index(1)?,
+            })
+        };
+        Ok(row.map(read).transpose()?)
+    }
+
+    /// Whether its server has not answered since the start.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.reader.availability().is_some_and(Availability::is_absent)
+    }
+
+    /// Lets calls reach an absent database, once `checked`, a handle on the same server, shows that it is as
+    /// it should be.
+    pub(crate) fn admit_as(&self, checked: &Self) {
+        if let Some(primary) = checked.reader.availability().and_then(Availability::primary) {
+            self.admit(primary);
+        }
+    }
+
+    fn admit(&self, primary: Primary) {
+        if let Some(server) = self.reader.availability() {
+            server.admit(primary);
+        }
     }
 
     /// The same database without its pooler, if it has one, for operations that a pooler does not
@@ -191,6 +263,11 @@ impl Database {
     /// one, which may lack the last writes of the old one. `None` if the database is a file.
     pub(crate) fn history(&self) -> Option<watch::Receiver<Option<Arc<str>>>> {
         self.reader.availability().map(Availability::history)
+    }
+
+    /// The time by its server's clock, in milliseconds since the Unix epoch; `None` if the database is a file.
+    pub(crate) fn clock_ms(&self) -> Option<u64> {
+        self.reader.availability().and_then(Availability::clock_ms)
     }
 
     /// Checks that the database responds and takes writes.

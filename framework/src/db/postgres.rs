@@ -30,12 +30,10 @@ pub(super) struct Opened {
     pub(super) server: Availability,
 }
 
-pub(super) async fn open(address: &Address, settings: &config::Database) -> Result<Opened> {
-    let wait = settings.wait();
-    let options = address.pooled.clone().disable_statement_logging();
-    let primary = check_server(&address.name, &address.pooled, wait).await?;
-    check_pooler(&address.name, &address.pooled, wait).await?;
-    let server = Availability::new(&address.name, address.pooled.clone(), settings.statement(), &primary);
+/// The connections to a server that may not answer. Every call is refused until it is admitted.
+pub(super) fn prepare(address: &Address, settings: &config::Database) -> Opened {
+    let (wait, options) = (settings.wait(), address.pooled.clone().disable_statement_logging());
+    let server = Availability::new(&address.name, address.pooled.clone(), settings.statement());
     let connections =
         || Connections::new(options.clone(), Some(server.clone()), settings.connections as usize, wait);
     let (reads, writes) = (connections(), connections());
@@ -48,8 +46,16 @@ pub(super) async fn open(address: &Address, settings: &config::Database) -> Resu
         .idle_timeout(None)
         .max_lifetime(None)
         .after_release(|_, _| Box::pin(async { Ok(false) }))
-        .connect_lazy_with(options.clone());
-    Ok(Opened { reads, writes, pool, server })
+        .connect_lazy_with(options);
+    Opened { reads, writes, pool, server }
+}
+
+/// Checks a server, and what is in front of it.
+pub(super) async fn check(address: &Address, settings: &config::Database) -> Result<Primary> {
+    let wait = settings.wait();
+    let primary = check_server(&address.name, &address.pooled, wait).await?;
+    check_pooler(&address.name, &address.pooled, wait).await?;
+    Ok(primary)
 }
 
 /// One connection outside any pool, for checks.
@@ -82,7 +88,7 @@ async fn check_server(name: &str, options: &PgConnectOptions, wait: Duration) ->
         .map_err(|_| refused(name, sqlx::Error::PoolTimedOut))?
         .map_err(failed)?;
     if !primary.is_writable {
-        return Err(Error::configuration(format!(
+        return Err(Error::unavailable(format!(
             "the database {name} takes no writes: its server is a standby, or read-only; give the primary's \
              address, or promote the standby"
         )));
@@ -138,5 +144,13 @@ fn refused(name: &str, error: sqlx::Error) -> Error {
             _ => "can't be used: see the cause",
         },
     };
-    Error::configuration(format!("the database {name} {mend}")).because(error)
+    let sentence = format!("the database {name} {mend}");
+    let is_away = matches!(&error, sqlx::Error::Io(io) if !io.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()))
+        || matches!(error, sqlx::Error::PoolTimedOut)
+        || code == "53300"
+        || code.starts_with("57P");
+    match is_away {
+        true => Error::unavailable(sentence).because(error),
+        false => Error::configuration(sentence).because(error),
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sea_orm::sqlx::{self, PgConnection, Row as _};
+use tokio::time::Instant;
 
 /// What a server says about itself.
 #[derive(Clone, Debug)]
@@ -13,10 +14,12 @@ pub(super) struct Primary {
     /// Identifies the cluster, its timeline and the database: a promoted standby begins a new timeline, as
     /// does a restored backup. `None` if the server does not say, as a standby and some services.
     pub(super) history: Option<Arc<str>>,
+    /// Its clock, in milliseconds since the Unix epoch, and when it was read.
+    pub(super) clock: (u64, Instant),
 }
 
-const IS_WRITABLE: &str =
-    "SELECT NOT (pg_is_in_recovery() OR current_setting('transaction_read_only')::bool)";
+const STATE: &str = "SELECT NOT (pg_is_in_recovery() OR current_setting('transaction_read_only')::bool), \
+    (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 /// The timeline in the last checkpoint would be that from before the promotion.
 const HISTORY: &str = "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE \
     (SELECT system_identifier::text FROM pg_control_system()) || '/' || \
@@ -24,13 +27,14 @@ const HISTORY: &str = "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE \
 
 impl Primary {
     pub(super) async fn ask(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
-        let is_writable = sqlx::raw_sql(IS_WRITABLE).fetch_one(&mut *connection).await?.try_get(0)?;
+        let state = sqlx::raw_sql(STATE).fetch_one(&mut *connection).await?;
+        let clock = (state.try_get::<i64, _>(1)?.max(0) as u64, Instant::now());
         let history = match sqlx::raw_sql(HISTORY).fetch_one(&mut *connection).await {
             Ok(row) => row.try_get::<Option<String>, _>(0)?.map(Arc::from),
             // Some services that speak PostgreSQL's protocol have no write-ahead log to ask about.
             Err(sqlx::Error::Database(_)) => None,
             Err(error) => return Err(error),
         };
-        Ok(Self { is_writable, history })
+        Ok(Self { is_writable: state.try_get(0)?, history, clock })
     }
 }

@@ -28,12 +28,35 @@ use crate::error::{Error, Result};
 pub struct IdGenerator {
     clock: Clock,
     last: Arc<[AtomicU64]>,
+    limits: Arc<Limits>,
+}
+
+/// The times that ids may bear, in milliseconds since their epoch.
+#[derive(Debug)]
+struct Limits {
+    /// Ids bear this time or later, whatever the clock shows.
+    least: AtomicU64,
+    /// If the clock shows a later time, none is generated.
+    most: AtomicU64,
 }
 
 impl IdGenerator {
     /// A generator that reads `clock`.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, last: (0..SHARDS).map(|_| AtomicU64::new(0)).collect() }
+        let limits = Arc::new(Limits { least: AtomicU64::new(0), most: AtomicU64::new(u64::MAX) });
+        Self { clock, last: (0..SHARDS).map(|_| AtomicU64::new(0)).collect(), limits }
+    }
+
+    /// Generates only ids that are later than this time, in milliseconds since the Unix epoch. Until the clock
+    /// has passed it, ids bear the next milliseconds after it.
+    pub(crate) fn continue_after(&self, ms: u64) {
+        self.limits.least.fetch_max(ms.saturating_sub(EPOCH_MS) + 1, Relaxed);
+    }
+
+    /// Generates no id while the clock is past this time, in milliseconds since the Unix epoch; replaces an
+    /// earlier limit.
+    pub(crate) fn limit_to(&self, ms: u64) {
+        self.limits.most.store(ms.saturating_sub(EPOCH_MS), Relaxed);
     }
 
     /// The next id of a shard, greater than every id this generator has generated for it.
@@ -42,14 +65,22 @@ impl IdGenerator {
     /// on a shard that takes more than a million rows a second.
     ///
     /// # Errors
-    /// Internal, if the clock is before 2025 or past [`LAST_INSTANT_MS`].
+    /// Internal, if the clock is before 2025 or past [`LAST_INSTANT_MS`]; unavailable, while it disagrees with
+    /// the databases' clocks.
     pub fn generate<T>(&self, shard: Shard) -> Result<Id<T>> {
         let last = &self.last[usize::from(shard.number())];
         let mut now = since_epoch(self.clock.recent_ms())?;
+        if now > self.limits.most.load(Relaxed) {
+            return Err(Error::unavailable(
+                "no ids are generated while this machine's clock disagrees with the databases'",
+            ));
+        }
+        let least = self.limits.least.load(Relaxed);
         loop {
             let before = last.load(Relaxed);
-            let next = (now << SEQUENCE_BITS).max(before + 1);
-            if next >> SEQUENCE_BITS > now {
+            let next = (now.max(least) << SEQUENCE_BITS).max(before + 1);
+            // A clock that is behind passes its milliseconds in vain.
+            if next >> SEQUENCE_BITS > now && now >= least {
                 std::hint::spin_loop();
                 now = since_epoch(self.clock.now_ms())?;
                 continue;
@@ -114,6 +145,31 @@ mod tests {
             assert!(ids.iter().all(|id| timestamp_ms(id.raw()) == ms), "an id is not of {ms}");
             clock.advance(Duration::from_millis(1));
         }
+    }
+
+    #[test]
+    fn ids_continue_after_the_newest_one_while_the_clock_is_behind() {
+        let clock = Clock::manual(NOON);
+        let generator = IdGenerator::new(clock.clone());
+        generator.continue_after(NOON + 3);
+        let ids: Vec<Id<()>> = (0..3_000).map(|_| generator.generate(shard()).unwrap()).collect();
+        assert!(ids.is_sorted() && ids.iter().collect::<HashSet<_>>().len() == 3_000);
+        assert_eq!(timestamp_ms(ids[0].raw()), NOON + 4);
+        assert_eq!(timestamp_ms(ids[2_999].raw()), NOON + 6, "a full millisecond did not pass to the next");
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(timestamp_ms(generator.generate::<()>(shard()).unwrap().raw()), NOON + 1_000);
+    }
+
+    #[test]
+    fn no_id_is_generated_beyond_the_limit() {
+        let clock = Clock::manual(NOON);
+        let generator = IdGenerator::new(clock.clone());
+        generator.limit_to(NOON + 10);
+        generator.generate::<()>(shard()).unwrap();
+        clock.advance(Duration::from_millis(11));
+        assert!(generator.generate::<()>(shard()).unwrap_err().is_unavailable());
+        generator.limit_to(NOON + 20);
+        generator.generate::<()>(shard()).unwrap();
     }
 
     #[test]

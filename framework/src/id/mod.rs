@@ -12,6 +12,7 @@ mod sql;
 mod typed;
 
 pub use clock::Clock;
+pub(crate) use clock::date;
 pub use generator::IdGenerator;
 pub use layout::{EPOCH_MS, LAST_INSTANT_MS, SEQUENCES_PER_MS, SHARDS, Shard, shard_of_id_sql, timestamp_ms};
 pub use typed::{Id, IdMap, IdOf, IdSet};

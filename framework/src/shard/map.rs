@@ -97,12 +97,17 @@ impl ShardAssignment {
     }
 }
 
-/// The index of each shard's database.
+/// The index of each shard's database. Of databases that are [absent](Database::is_absent), the first one is
+/// taken to hold every shard that no other holds: none of these shards can be reached either way.
 pub(super) async fn read(databases: &[Database]) -> Result<Box<[u16]>> {
     if databases.is_empty() {
         return Err(Error::configuration("no database is configured; list at least one in `databases`"));
     }
-    check(databases, &assignments(databases).await?)
+    let assignments = databases.iter().map(async |database| match database.is_absent() {
+        true => Ok(None),
+        false => ShardAssignment::read(database).await,
+    });
+    check(databases, &try_join_all(assignments).await?)
 }
 
 async fn assignments(databases: &[Database]) -> Result<Vec<Option<ShardAssignment>>> {
@@ -202,12 +207,15 @@ fn check(databases: &[Database], assignments: &[Option<ShardAssignment>]) -> Res
     }
     let orphans: Vec<Shard> =
         Shard::all().filter(|shard| map[usize::from(shard.number())] == UNASSIGNED).collect();
+    let absent = databases.iter().position(Database::is_absent);
     if orphans.len() == usize::from(SHARDS) {
         return Err(Error::configuration(
             "the listed databases are new: their shards have not been assigned yet; run `migrate`",
         ));
     }
-    if !orphans.is_empty() {
+    if let Some(absent) = absent {
+        orphans.iter().for_each(|shard| map[usize::from(shard.number())] = absent as u16);
+    } else if !orphans.is_empty() {
         let listed: Vec<&str> = databases.iter().map(Database::name).collect();
         return Err(Error::configuration(format!(
             "no listed database holds the shards {}: list the database that does, beside {}",
@@ -216,7 +224,7 @@ fn check(databases: &[Database], assignments: &[Option<ShardAssignment>]) -> Res
         )));
     }
     if let Some((database, _)) =
-        databases.iter().zip(assignments).find(|(_, assignment)| assignment.is_none())
+        databases.iter().zip(assignments).find(|(database, held)| held.is_none() && !database.is_absent())
     {
         return Err(Error::configuration(format!(
             "the database {} is new, and the others hold every shard already: take it off the list",

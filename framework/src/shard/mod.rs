@@ -116,6 +116,11 @@ impl Shards {
         self.database(shard).reader()
     }
 
+    /// What generates the ids.
+    pub(crate) fn generator(&self) -> &IdGenerator {
+        &self.0.generator
+    }
+
     /// Generates an id without claiming it, for a row that is inserted later.
     ///
     /// # Errors
@@ -187,11 +192,30 @@ impl Shards {
     /// # Errors
     /// As for [`Self::open`]; the map then stays as it was.
     pub async fn reload_map(&self) -> Result<bool> {
-        let map: Arc<[u16]> = map::read(self.databases()).await?.into();
+        let map = map::read(self.databases()).await?;
+        Ok(self.replace_map(map))
+    }
+
+    /// Lets calls reach a database that was [absent](Database::is_absent) at start, once `checked`, a handle
+    /// on the same server, shows that it fits.
+    ///
+    /// # Errors
+    /// As for [`Self::open`]; the database then stays absent.
+    pub(crate) async fn admit(&self, index: usize, checked: &Database) -> Result<()> {
+        let mut databases = self.databases().to_vec();
+        databases[index] = checked.clone();
+        // First: a shard that another absent database holds must not be read here.
+        self.replace_map(map::read(&databases).await?);
+        self.databases()[index].admit_as(checked);
+        Ok(())
+    }
+
+    fn replace_map(&self, map: Box<[u16]>) -> bool {
+        let map: Arc<[u16]> = map.into();
         let mut current = self.0.map.write().unwrap_or_else(|broken| broken.into_inner());
         let has_changed = **current != *map;
         *current = map;
-        Ok(has_changed)
+        has_changed
     }
 
     fn database_index(&self, shard: Shard) -> usize {

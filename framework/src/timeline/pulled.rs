@@ -70,6 +70,8 @@ struct PulledState {
     authors: Authors,
     /// The version that was in force before the authors were read.
     version: Option<String>,
+    /// The generation of the databases before the authors were read.
+    generation: u64,
     /// The authors that this process has announced to the others.
     announced: Authors,
 }
@@ -92,13 +94,24 @@ pub(super) fn version(
 impl Pulled {
     pub(super) async fn load(shards: Shards, shared: Option<SharedVersion>) -> Result<Self> {
         let pulled = Self { shards, shared, state: Arc::default(), renewing: Arc::default() };
-        let authors = pulled.all().await?;
-        pulled.change(|state| state.authors = authors);
+        pulled.reload().await?;
         Ok(pulled)
     }
 
+    async fn reload(&self) -> Result<()> {
+        let generation = self.shards.cache().generation().number();
+        let authors = self.all().await?;
+        self.change(|state| {
+            state.authors.extend(authors);
+            state.generation = generation;
+        });
+        Ok(())
+    }
+
     async fn all(&self) -> Result<Authors> {
-        let queries = self.shards.databases().iter().map(async |database| {
+        // The items of authors on a database that is absent can't be read anyway.
+        let databases = self.shards.databases().iter().filter(|database| !database.is_absent());
+        let queries = databases.map(async |database| {
             let reader = database.reader();
             let sql = "SELECT timeline, author_id FROM tripod_pulled";
             reader.query_all_raw(statement(reader, sql, [])).await
@@ -122,7 +135,11 @@ impl Pulled {
 
     /// Reloads the authors if the version in force, `seen`, is not the loaded one.
     pub(super) async fn renew(&self, seen: Option<String>) -> Result<()> {
-        let Some(SharedVersion { redis, generation, .. }) = &self.shared else { return Ok(()) };
+        let Some(SharedVersion { redis, generation, .. }) = &self.shared else {
+            // There is no other process, but a database may have come back or failed over.
+            let is_current = self.read().generation == self.shards.cache().generation().number();
+            return if is_current { Ok(()) } else { self.reload().await };
+        };
         let is_current = || seen.is_some() && self.read().version == seen;
         if is_current() {
             return Ok(());
