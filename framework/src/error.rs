@@ -304,6 +304,24 @@ impl From<sea_orm::DbErr> for Error {
     }
 }
 
+/// Whether an error of the app's own code says that a store is away, so that the same call succeeds when it
+/// is back. A statement that the database gave up after too long may never succeed.
+pub(crate) fn is_store_away(error: &(dyn StdError + 'static)) -> bool {
+    let (mut is_away, mut next) = (None, Some(error));
+    while let Some(cause) = next {
+        next = cause.source();
+        if let Some(error) = cause.downcast_ref::<Error>() {
+            is_away.get_or_insert(error.is_unavailable() || error.is_unconfirmed() || error.is_overloaded());
+        }
+        if let Some(error) = cause.downcast_ref::<sea_orm::DbErr>()
+            && sql_state(error).as_deref() == Some("57014")
+        {
+            return false;
+        }
+    }
+    is_away == Some(true)
+}
+
 /// The underlying driver error, if there is one.
 fn driver_error(error: &sea_orm::DbErr) -> Option<&sea_orm::sqlx::Error> {
     use sea_orm::{DbErr, RuntimeErr};
@@ -334,6 +352,16 @@ pub(crate) fn is_broken(error: &sea_orm::DbErr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_that_is_away_is_told_from_other_failures() {
+        let away = || Error::unavailable("the database does not answer");
+        assert!(is_store_away(&away()));
+        assert!(is_store_away(&Error::shared(Arc::new(away()))));
+        assert!(is_store_away(&std::io::Error::other(away())), "an app's own error is in the way");
+        assert!(!is_store_away(&Error::internal("a fault").because(away())));
+        assert!(!is_store_away(&std::io::Error::other("disk on fire")));
+    }
 
     #[test]
     fn the_chain_names_every_cause_once() {

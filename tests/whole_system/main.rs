@@ -14,6 +14,7 @@ mod databases;
 mod demo;
 mod hang_up;
 mod idempotency;
+mod jobs;
 mod limits;
 mod object_store;
 mod pages;

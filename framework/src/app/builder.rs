@@ -62,6 +62,7 @@ pub(crate) fn migrations() -> Vec<Migration> {
     let mut migrations = vec![shard::MIGRATION, queue::MIGRATION, graph::MIGRATION, timeline::MIGRATION];
     migrations.extend(web::MIGRATIONS);
     migrations.extend([shard::NAME_MIGRATION, queue::SCHEDULE_MIGRATION, web::PASSWORD_MIGRATION]);
+    migrations.push(queue::WAITS_MIGRATION);
     migrations
 }
 

@@ -14,6 +14,7 @@ mod demo;
 mod first_migration;
 mod http;
 mod instance_lock;
+mod jobs;
 mod openapi;
 mod pages;
 mod role;

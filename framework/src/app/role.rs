@@ -7,11 +7,10 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::builder::AppBuilder;
 use super::start::{self, Access, Started};
-use super::{first_migration, openapi, serve_demo};
+use super::{first_migration, jobs, openapi, serve_demo};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::id::Clock;
-use crate::queue::JobId;
 use crate::shard::ShardAssignment;
 use crate::telemetry;
 
@@ -52,7 +51,7 @@ enum Role {
     Migrate,
     /// Show which database holds which logical shards.
     Shards,
-    /// Show the jobs that wait and those put aside as dead.
+    /// Show the jobs that wait or run, and those put aside as dead.
     Jobs {
         #[command(subcommand)]
         act: Option<Jobs>,
@@ -69,11 +68,19 @@ enum Role {
 }
 
 #[derive(Subcommand)]
-enum Jobs {
-    /// Give a dead job its attempts again.
+pub(super) enum Jobs {
+    /// Make waiting and dead jobs due now, with all their attempts.
+    #[command(group = clap::ArgGroup::new("which").required(true))]
     Retry {
-        /// The job's id, as `jobs` lists it.
-        id: i64,
+        /// The ids of jobs, as `jobs` lists them.
+        #[arg(group = "which")]
+        ids: Vec<i64>,
+        /// All jobs of this kind.
+        #[arg(long, group = "which", value_name = "KIND")]
+        name: Option<String>,
+        /// All jobs.
+        #[arg(long, group = "which")]
+        all: bool,
     },
     /// Delete a dead job.
     Discard {
@@ -146,8 +153,8 @@ async fn run_role<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result<()> {
         Role::Serve(Serve { no_work, .. }) => start::serve(started, !no_work, None).await,
         Role::Work => start::work(started).await,
         Role::Shards => shards(&started).await,
-        Role::Jobs { act: None } => jobs(&started).await,
-        Role::Jobs { act: Some(act) } => change_job(&started, act).await,
+        Role::Jobs { act: None } => print(&jobs::list(&started.app.queue).await?),
+        Role::Jobs { act: Some(act) } => print(&jobs::change(&started.app.queue, act).await?),
         Role::Migrate | Role::Migration { .. } | Role::Openapi | Role::Settings => {
             unreachable!("these were answered above")
         }
@@ -156,35 +163,15 @@ async fn run_role<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result<()> {
 
 async fn shards<S>(started: &Started<S>) -> Result<()> {
     for database in started.app.shards.databases() {
+        if database.is_absent() {
+            print(&format!("{}  does not answer\n", database.name()))?;
+            continue;
+        }
         let assignment = ShardAssignment::read(database).await?;
         let ranges = assignment.map_or_else(|| "none".to_owned(), |assignment| assignment.ranges());
         print(&format!("{}  shards {ranges}\n", database.name()))?;
     }
     Ok(())
-}
-
-async fn jobs<S>(started: &Started<S>) -> Result<()> {
-    let queue = &started.app.queue;
-    for (name, count) in queue.waiting().await? {
-        print(&format!("waiting  {count}  {name}\n"))?;
-    }
-    for job in queue.dead().await? {
-        let why = job.last_error.as_deref().unwrap_or("its process ended each time");
-        print(&format!(
-            "dead  {}  {}  {}  after {} attempts: {why}\n",
-            job.id, job.name, job.payload, job.attempts
-        ))?;
-    }
-    Ok(())
-}
-
-async fn change_job<S>(started: &Started<S>, act: Jobs) -> Result<()> {
-    let queue = &started.app.queue;
-    let (id, done) = match act {
-        Jobs::Retry { id } => (id, queue.retry(JobId::from_raw(id)).await?),
-        Jobs::Discard { id } => (id, queue.discard(JobId::from_raw(id)).await?),
-    };
-    if done { Ok(()) } else { Err(Error::invalid(format!("no dead job has the id {id}; `jobs` lists them"))) }
 }
 
 fn print(text: &str) -> Result<()> {

@@ -12,6 +12,7 @@ pub mod lanes;
 pub mod media;
 pub mod passwords;
 pub mod queue;
+pub mod queue_times;
 pub mod shards;
 mod stores;
 pub mod timeline_store;
@@ -142,6 +143,11 @@ macro_rules! conformance {
             a_vanished_worker_is_taken_over_in_the_middle,
             a_job_that_kills_its_process_ends_too,
             an_unregistered_job_is_an_error,
+        }
+        $crate::conformance! { on backing, $backing, queue_times:
+            a_job_waits_for_a_store_and_uses_up_no_attempt,
+            times_that_a_wrong_clock_set_are_void,
+            an_operator_retries_jobs_one_by_one_and_together,
         }
     };
     (on stores, $backing:expr, $suite:ident: $($test:ident),+ $(,)?) => {

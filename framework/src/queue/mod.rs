@@ -9,6 +9,7 @@
 
 mod job;
 mod lane;
+mod listing;
 mod outbox;
 mod registry;
 mod run;
@@ -18,9 +19,10 @@ mod worker;
 
 pub use job::{Job, Unique};
 pub use lane::{DEFAULT_LANE, Lane};
-pub use outbox::{DeadJob, JobId, Queue};
+pub use listing::{JobState, ListedJob};
+pub use outbox::{JobId, Queue};
 pub use registry::Registry;
 pub use run::{JobRun, Run};
 pub use schedule::SCHEDULE_MIGRATION;
-pub use store::{MIGRATION, Queued};
+pub use store::{MIGRATION, Queued, WAITS_MIGRATION};
 pub use worker::Worker;

@@ -1,6 +1,6 @@
-//! The handles that enqueue jobs and manage dead ones.
+//! The handles that enqueue and cancel jobs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,21 +67,6 @@ struct Inner {
     wake: Notify,
 }
 
-/// A job that failed or killed its process too often, and waits for an operator.
-#[derive(Clone, Debug)]
-pub struct DeadJob {
-    /// Its id, for [`Queue::retry`] and [`Queue::discard`].
-    pub id: JobId,
-    /// Its kind.
-    pub name: String,
-    /// Its payload, in JSON.
-    pub payload: String,
-    /// How many times it was tried.
-    pub attempts: u32,
-    /// Why the last attempt failed, if it survived to report an error.
-    pub last_error: Option<String>,
-}
-
 impl Queue {
     /// A queue for the jobs of this registry.
     pub fn new<C: Send + Sync + 'static>(
@@ -115,51 +100,6 @@ impl Queue {
         Ok(())
     }
 
-    /// The number of jobs that wait or run, by name.
-    ///
-    /// # Errors
-    /// Any database error.
-    pub async fn waiting(&self) -> Result<BTreeMap<String, i64>> {
-        let mut sums = BTreeMap::new();
-        for (name, count) in self.store().waiting().await? {
-            *sums.entry(name).or_default() += count;
-        }
-        Ok(sums)
-    }
-
-    /// The jobs set aside as dead.
-    ///
-    /// # Errors
-    /// Any database error.
-    pub async fn dead(&self) -> Result<Vec<DeadJob>> {
-        let dead = self.store().dead().await?.into_iter();
-        Ok(dead
-            .map(|job| DeadJob {
-                id: JobId::from_raw(job.id),
-                name: job.name,
-                payload: job.payload,
-                attempts: job.attempt,
-                last_error: job.last_error,
-            })
-            .collect())
-    }
-
-    /// Gives a dead job all its attempts again. `false` if there is no dead job with this id.
-    ///
-    /// # Errors
-    /// Any error of its database.
-    pub async fn retry(&self, job: JobId) -> Result<bool> {
-        self.store().retry(job.raw()).await
-    }
-
-    /// Deletes a dead job. `false` if there is no dead job with this id.
-    ///
-    /// # Errors
-    /// Any error of its database.
-    pub async fn discard(&self, job: JobId) -> Result<bool> {
-        self.store().discard(job.raw()).await
-    }
-
     /// Checks that this program knows every job in the outbox.
     ///
     /// # Errors
@@ -178,6 +118,11 @@ impl Queue {
 
     pub(super) fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// The lane of a kind of job; `None` if this program has none of that name.
+    pub(super) fn lane(&self, name: &str) -> Option<&'static str> {
+        self.0.kinds.get(name).map(|kind| kind.lane)
     }
 
     pub(super) fn retries(&self, name: &str) -> u32 {

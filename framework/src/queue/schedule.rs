@@ -1,8 +1,8 @@
 //! Scheduled jobs: a job is enqueued at the times of a cron pattern, by the first process to notice.
 //!
 //! A schedule's row holds the last time that was taken. The process that advances it enqueues the job in
-//! the same transaction. There is therefore one run per time, however many processes there are and
-//! whatever their clocks show. Times that passed while no process ran result in one run.
+//! the same transaction. There is therefore one run per time, however many processes there are. The time
+//! is the database's, whatever the clocks of processes show. Times that passed while no process ran result in one run.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use sea_orm::sea_query::{ColumnDef, Index, Table};
 use sea_orm::{ConnectionTrait, Value};
 
 use super::job::{Job, encode};
-use super::store::Store;
+use super::store::{NOW, Store};
 use crate::db::{CreateTables, Migration, statement};
 use crate::error::{Error, Result};
 use crate::id::Shard;
@@ -54,8 +54,8 @@ impl Schedule {
     }
 
     /// The latest time of the pattern that is not in the future, in milliseconds since the Unix epoch.
-    fn due_ms(&self, now_ms: u64) -> Result<Option<i64>> {
-        let now = DateTime::<Utc>::from_timestamp_millis(now_ms as i64).unwrap_or_default();
+    fn due_ms(&self, now_ms: i64) -> Result<Option<i64>> {
+        let now = DateTime::<Utc>::from_timestamp_millis(now_ms).unwrap_or_default();
         match self.pattern.find_previous_occurrence(&now, true) {
             Ok(due) => Ok(Some(due.timestamp_millis())),
             Err(croner::errors::CronError::TimeSearchLimitExceeded) => Ok(None),
@@ -76,13 +76,17 @@ impl Store {
         let shards = &self.shards;
         let mut begun = Vec::new();
         for schedule in schedules {
-            let Some(due_ms) = schedule.due_ms(shards.clock().now_ms())? else { continue };
             let shard = Shard::of_text(schedule.name);
             let key = [Value::from(shard.number() as i16), schedule.name.into()];
             let reader = shards.reader(shard);
-            let sql = "SELECT taken_ms FROM tripod_schedule WHERE shard = $1 AND name = $2";
-            let row = reader.query_one_raw(statement(reader, sql, key.clone())).await?;
-            let taken: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+            let sql = format!(
+                "SELECT {NOW}, (SELECT taken_ms FROM tripod_schedule WHERE shard = $1 AND name = $2) AS taken_ms"
+            );
+            let (sql, now) = self.at(reader.get_database_backend(), &sql, 3);
+            let values = key.clone().into_iter().chain([now]);
+            let Some(row) = reader.query_one_raw(statement(reader, &sql, values)).await? else { continue };
+            let (now_ms, taken): (i64, Option<i64>) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            let Some(due_ms) = schedule.due_ms(now_ms)? else { continue };
             if taken.is_some_and(|taken| taken >= due_ms) {
                 continue;
             }

@@ -3,6 +3,9 @@
 //! One column serves both waiting and leasing: a job may be claimed once `run_at_ms` has passed, and
 //! claiming it sets `run_at_ms` to the end of the lease. If a worker dies, its jobs become due at that
 //! time.
+//!
+//! Times are the database's, so that processes whose clocks differ agree on what is due. Beside each is the
+//! wait that it was made of: a time that is further ahead was set while the clock was wrong, and is void.
 
 use futures::future::try_join_all;
 use sea_orm::sea_query::{ColumnDef, Expr, Index, Query, Table};
@@ -30,6 +33,20 @@ pub const MIGRATION: Migration = || {
     CreateTables::new("m20261122_000002_tripod_job").table(job).index(due).boxed()
 };
 
+/// What tells a running job from a waiting one, a void time from a far one, and an attempt that a store
+/// prevented from one that failed.
+pub const WAITS_MIGRATION: Migration = || {
+    CreateTables::new("m20261128_000001_tripod_job_waits")
+        .sql("ALTER TABLE tripod_job ADD COLUMN wait_ms BIGINT")
+        .sql("ALTER TABLE tripod_job ADD COLUMN leased BOOLEAN NOT NULL DEFAULT FALSE")
+        .sql("ALTER TABLE tripod_job ADD COLUMN excused INTEGER NOT NULL DEFAULT 0")
+        .boxed()
+};
+
+/// A time may be this much further ahead than the wait it was made of: a transaction's time is that of its
+/// first statement, and a version without waits leases for less.
+const TOLERANCE_MS: i64 = 60_000;
+
 /// The type parameter of [`JobId`](super::JobId).
 #[derive(Debug)]
 pub struct Queued;
@@ -41,37 +58,39 @@ pub(super) struct Claim {
     pub(super) name: String,
     pub(super) payload: String,
     pub(super) attempt: u32,
+    /// How many of the attempts do not count.
+    pub(super) excused: u32,
 }
 
-/// A job that was set aside as dead.
-#[derive(Clone, Debug)]
-pub(super) struct Dead {
-    pub(super) id: i64,
-    pub(super) name: String,
-    pub(super) payload: String,
-    pub(super) attempt: u32,
-    pub(super) last_error: Option<String>,
+/// How an attempt that did not complete its job ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Failure {
+    /// The job runs again after this wait.
+    Retried { wait_ms: u64 },
+    /// A store was away: the job runs again after this wait, and the attempt does not count.
+    Excused { wait_ms: u64 },
+    /// It was the last attempt.
+    Final,
 }
 
 impl Claim {
     fn read(row: &QueryResult) -> Result<Self, DbErr> {
         let (id, name, payload) =
             (row.try_get("", "id")?, row.try_get("", "name")?, row.try_get("", "payload")?);
-        Ok(Self { id, name, payload, attempt: attempt(row)? })
+        let (attempt, excused) = (count(row, "attempt")?, count(row, "excused")?);
+        Ok(Self { id, name, payload, attempt, excused })
     }
-}
 
-impl Dead {
-    fn read(row: &QueryResult) -> Result<Self, DbErr> {
-        let Claim { id, name, payload, attempt } = Claim::read(row)?;
-        Ok(Self { id, name, payload, attempt, last_error: row.try_get("", "last_error")? })
+    /// The number of attempts that count.
+    pub(super) fn counted(&self) -> u32 {
+        self.attempt.saturating_sub(self.excused)
     }
 }
 
 /// Databases have no unsigned integers.
-fn attempt(row: &QueryResult) -> Result<u32, DbErr> {
-    let attempt: i32 = row.try_get("", "attempt")?;
-    u32::try_from(attempt).map_err(|_| DbErr::Type(format!("a job was tried {attempt} times")))
+pub(super) fn count(row: &QueryResult, column: &str) -> Result<u32, DbErr> {
+    let count: i32 = row.try_get("", column)?;
+    u32::try_from(count).map_err(|_| DbErr::Type(format!("a job's {column} is {count}")))
 }
 
 /// The statements, on the database that holds the job's shard.
@@ -96,13 +115,14 @@ impl Store {
         {
             return Ok(there);
         }
-        let run_at_ms = self.now_ms() + delay_ms;
-        let sql = "INSERT INTO tripod_job (id, name, payload, run_at_ms, attempt, dead, unique_key) \
-                   VALUES ($1, $2, $3, $4, 0, FALSE, $5)";
+        let sql = "INSERT INTO tripod_job (id, name, payload, run_at_ms, wait_ms, attempt, dead, unique_key) \
+                   VALUES ($1, $2, $3, :now + $4, $4, 0, FALSE, $5)";
+        let (sql, now) = self.at(tx.connection().get_database_backend(), sql, 6);
         let row = |id: Id<Queued>| {
-            vec![id.into(), name.into(), payload.clone().into(), int(run_at_ms), unique_key.clone().into()]
+            let (payload, unique_key) = (payload.clone().into(), unique_key.clone().into());
+            vec![id.into(), name.into(), payload, int(delay_ms), unique_key, now.clone()]
         };
-        tx.insert_raw(sql, row).await
+        tx.insert_raw(&sql, row).await
     }
 
     /// The job with this key. It is locked, so that it exists until this transaction ends; until then no
@@ -127,31 +147,30 @@ impl Store {
         names: &[&'static str],
         limit: usize,
     ) -> Result<Vec<Claim>> {
-        let (now, until) = (self.now_ms(), self.now_ms() + self.lease_ms);
         let names: Vec<Value> = names.iter().map(|name| Value::from(*name)).collect();
         let places: Vec<String> = (0..names.len()).map(|n| format!("${}", n + 4)).collect();
-        let places = places.join(", ");
+        let (store, places) = (self.clone(), places.join(", "));
         database
             .write(move |transaction| {
                 async move {
-                    let skip = match transaction.get_database_backend() {
-                        DbBackend::Postgres => "FOR UPDATE SKIP LOCKED",
-                        _ => "",
-                    };
+                    let backend = transaction.get_database_backend();
+                    let skip = if backend == DbBackend::Postgres { "FOR UPDATE SKIP LOCKED" } else { "" };
                     let shard = shard_of_id_sql("id");
                     // Materialized, so that the limit holds: PostgreSQL may run a plain subquery again
                     // for each row that it updates, and would lease jobs that no worker begins.
                     let sql = format!(
                         "WITH due AS MATERIALIZED (\
-                           SELECT id FROM tripod_job WHERE dead = FALSE AND run_at_ms <= $2 AND name IN ({places}) \
+                           SELECT id FROM tripod_job WHERE dead = FALSE AND run_at_ms <= :now AND name IN ({places}) \
                            AND {shard} IN (SELECT shard FROM tripod_shard WHERE state = 'active') \
-                           ORDER BY run_at_ms LIMIT $3 {skip}) \
-                         UPDATE tripod_job SET run_at_ms = $1, attempt = attempt + 1, \
+                           ORDER BY run_at_ms LIMIT $2 {skip}) \
+                         UPDATE tripod_job SET run_at_ms = :now + $1, wait_ms = $1, leased = TRUE, \
+                         attempt = attempt + 1, \
                          unique_key = CASE WHEN unique_key LIKE 'waiting:%' THEN NULL ELSE unique_key END \
-                         WHERE id IN (SELECT id FROM due) RETURNING id, name, payload, attempt"
+                         WHERE id IN (SELECT id FROM due) RETURNING id, name, payload, attempt, excused"
                     );
                     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-                    let values = [int(until), int(now), limit.into()].into_iter().chain(names);
+                    let (sql, now) = store.at(backend, &sql, 3);
+                    let values = [int(store.lease_ms), limit.into(), now].into_iter().chain(names);
                     let rows = transaction.query_all_raw(statement(&transaction, &sql, values)).await?;
                     Ok(rows.iter().map(Claim::read).collect::<Result<_, _>>()?)
                 }
@@ -161,19 +180,15 @@ impl Store {
 
     /// Renews the lease. `false` if it was lost.
     pub(super) async fn renew(&self, claim: &Claim) -> Result<bool> {
-        let until = int(self.now_ms() + self.lease_ms);
-        self.fenced(
-            claim,
-            "UPDATE tripod_job SET run_at_ms = $3 WHERE id = $1 AND attempt = $2 AND dead = FALSE",
-            [until],
-        )
-        .await
+        let sql = "UPDATE tripod_job SET run_at_ms = :now + $3, wait_ms = $3 \
+                   WHERE id = $1 AND attempt = $2 AND dead = FALSE";
+        self.fenced(claim, sql, [int(self.lease_ms)]).await
     }
 
     pub(super) async fn checkpoint(&self, claim: &Claim, payload: String) -> Result<()> {
-        let until = int(self.now_ms() + self.lease_ms);
-        let sql = "UPDATE tripod_job SET run_at_ms = $3, payload = $4 WHERE id = $1 AND attempt = $2 AND dead = FALSE";
-        match self.fenced(claim, sql, [until, payload.into()]).await? {
+        let sql = "UPDATE tripod_job SET run_at_ms = :now + $3, wait_ms = $3, payload = $4 \
+                   WHERE id = $1 AND attempt = $2 AND dead = FALSE";
+        match self.fenced(claim, sql, [int(self.lease_ms), payload.into()]).await? {
             true => Ok(()),
             false => Err(Error::conflict(format!("the lease of job {} ({}) was lost", claim.id, claim.name))),
         }
@@ -186,8 +201,7 @@ impl Store {
 
     /// Deletes a job that no worker has begun. `false` if one has, or the job is gone.
     pub(super) async fn cancel(&self, id: i64) -> Result<bool> {
-        let never_begun = Claim { id, name: String::new(), payload: String::new(), attempt: 0 };
-        self.complete(&never_begun).await
+        self.one_row(id, "DELETE FROM tripod_job WHERE id = $1 AND attempt = 0", vec![id.into()]).await
     }
 
     pub(super) async fn cancel_in(&self, tx: &Tx, id: i64) -> Result<bool> {
@@ -200,16 +214,35 @@ impl Store {
 
     /// Makes a waiting job due now. `false` if it has begun or is gone.
     pub(super) async fn run_now(&self, id: i64) -> Result<bool> {
-        let sql = "UPDATE tripod_job SET run_at_ms = $2 WHERE id = $1 AND attempt = 0";
-        self.by_id(id, sql, vec![int(self.now_ms())]).await
+        let sql = "UPDATE tripod_job SET run_at_ms = :now, wait_ms = 0 WHERE id = $1 AND attempt = 0";
+        self.one_row(id, sql, vec![id.into()]).await
     }
 
-    /// Records a failed attempt. The job runs again at `run_at_ms`, or never if `None`.
-    pub(super) async fn fail(&self, claim: &Claim, why: String, run_at_ms: Option<u64>) -> Result<bool> {
-        let sql = "UPDATE tripod_job SET last_error = $3, run_at_ms = $4, dead = $5, \
+    /// Records an attempt that did not complete its job. `false` if the lease was lost.
+    pub(super) async fn fail(&self, claim: &Claim, why: String, failure: Failure) -> Result<bool> {
+        let (wait_ms, excused, dead) = match failure {
+            Failure::Retried { wait_ms } => (wait_ms, 0, false),
+            Failure::Excused { wait_ms } => (wait_ms, 1, false),
+            Failure::Final => (0, 0, true),
+        };
+        let sql = "UPDATE tripod_job SET last_error = $3, run_at_ms = :now + $4, wait_ms = $4, leased = FALSE, \
+             dead = $5, excused = excused + $6, \
              unique_key = CASE WHEN $5 THEN NULL ELSE unique_key END WHERE id = $1 AND attempt = $2";
-        let values = [why.into(), int(run_at_ms.unwrap_or(self.now_ms())), run_at_ms.is_none().into()];
-        self.fenced(claim, sql, values).await
+        self.fenced(claim, sql, [why.into(), int(wait_ms), dead.into(), excused.into()]).await
+    }
+
+    /// Makes jobs due whose time is void: no lease, backoff or delay is as long.
+    pub(super) async fn void_times(&self, database: &Database) -> Result<u64> {
+        let store = self.clone();
+        let voided = database.write(move |transaction| async move {
+            // The first comparison is for the index.
+            let sql = "UPDATE tripod_job SET run_at_ms = :now, wait_ms = 0 \
+                       WHERE dead = FALSE AND run_at_ms > :now + $1 AND run_at_ms > :now + $1 + wait_ms";
+            let (sql, now) = store.at(transaction.get_database_backend(), sql, 2);
+            let voided = statement(&transaction, &sql, [TOLERANCE_MS.into(), now]);
+            Ok(transaction.execute_raw(voided).await?.rows_affected())
+        });
+        voided.await
     }
 
     /// Runs a statement that takes effect only while the claim's attempt is the current one.
@@ -219,51 +252,37 @@ impl Store {
         sql: &'static str,
         more: impl IntoIterator<Item = Value>,
     ) -> Result<bool> {
-        let values: Vec<Value> =
-            [claim.id.into(), i64::from(claim.attempt).into()].into_iter().chain(more).collect();
+        let values = [claim.id.into(), i64::from(claim.attempt).into()].into_iter().chain(more).collect();
         self.one_row(claim.id, sql, values).await
     }
 
-    pub(super) async fn dead(&self) -> Result<Vec<Dead>> {
-        let sql =
-            "SELECT id, name, payload, attempt, last_error FROM tripod_job WHERE dead = TRUE ORDER BY id";
-        self.everywhere(sql, Dead::read).await
-    }
-
-    /// The number of jobs that wait or run, by name.
-    pub(super) async fn waiting(&self) -> Result<Vec<(String, i64)>> {
-        let sql = "SELECT name, COUNT(*) FROM tripod_job WHERE dead = FALSE GROUP BY name";
-        self.everywhere(sql, |row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).await
-    }
-
-    /// Restores a dead job's attempts. `false` if there is no such job.
-    pub(super) async fn retry(&self, id: i64) -> Result<bool> {
-        let sql =
-            "UPDATE tripod_job SET dead = FALSE, attempt = 0, run_at_ms = $2 WHERE id = $1 AND dead = TRUE";
-        self.by_id(id, sql, vec![int(self.now_ms())]).await
-    }
-
-    /// Deletes a dead job. `false` if there is no such job.
-    pub(super) async fn discard(&self, id: i64) -> Result<bool> {
-        self.by_id(id, "DELETE FROM tripod_job WHERE id = $1 AND dead = TRUE", vec![]).await
-    }
-
-    async fn by_id(&self, id: i64, sql: &'static str, more: Vec<Value>) -> Result<bool> {
-        self.one_row(id, sql, std::iter::once(id.into()).chain(more).collect()).await
-    }
-
-    /// Runs a statement on the shard of a job's id; whether it found the job.
-    async fn one_row(&self, id: i64, sql: &'static str, values: Vec<Value>) -> Result<bool> {
-        let work = move |tx: Tx| async move { Ok(tx.execute(sql, values).await? == 1) };
+    /// Runs a statement on the shard of a job's id, in which `:now` is the time; whether it found the job.
+    pub(super) async fn one_row(
+        &self,
+        id: i64,
+        sql: impl Into<String>,
+        mut values: Vec<Value>,
+    ) -> Result<bool> {
+        let (store, sql) = (self.clone(), sql.into());
+        let work = move |tx: Tx| async move {
+            if sql.contains(NOW) {
+                let (sql, now) = store.at(tx.connection().get_database_backend(), &sql, values.len() + 1);
+                values.push(now);
+                return Ok(tx.execute(&sql, values).await? == 1);
+            }
+            Ok(tx.execute(&sql, values).await? == 1)
+        };
         self.shards.write(Shard::of_id(id), work).await
     }
 
-    async fn everywhere<T>(
+    /// The rows of a query on every database that has answered since the start.
+    pub(super) async fn everywhere<T>(
         &self,
         sql: &str,
-        read: impl Fn(&sea_orm::QueryResult) -> Result<T, sea_orm::DbErr>,
+        read: impl Fn(&QueryResult) -> Result<T, DbErr>,
     ) -> Result<Vec<T>> {
-        let queries = self.shards.databases().iter().map(async |database| {
+        let databases = self.shards.databases().iter().filter(|database| !database.is_absent());
+        let queries = databases.map(async |database| {
             let reader = database.reader();
             reader.query_all_raw(statement(reader, sql, [])).await
         });
@@ -271,10 +290,27 @@ impl Store {
         Ok(rows.map(|row| read(&row)).collect::<Result<_, _>>()?)
     }
 
-    fn now_ms(&self) -> u64 {
-        self.shards.clock().now_ms()
+    /// Puts the time into a statement, in place of `:now`, and returns the value of its parameter `$place`.
+    /// On a server the time is the server's, unless the clock is moved by hand; a file's process has no other
+    /// clock than its own.
+    pub(super) fn at(&self, backend: DbBackend, sql: &str, place: usize) -> (String, Value) {
+        let clock = self.shards.clock();
+        let own = || Value::BigInt(Some(clock.now_ms().try_into().unwrap_or(i64::MAX)));
+        match backend {
+            DbBackend::Postgres => {
+                // Stable, so that an index is used.
+                let servers = "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)";
+                let now = format!("COALESCE(CAST(${place} AS BIGINT), {servers})");
+                let value = if clock.is_manual() { own() } else { Value::BigInt(None) };
+                (sql.replace(NOW, &now), value)
+            }
+            _ => (sql.replace(NOW, &format!("${place}")), own()),
+        }
     }
 }
+
+/// The time, in statements.
+pub(super) const NOW: &str = ":now";
 
 /// A job's key, unique in its database. It contains the shard: uniqueness is per shard, and moves with
 /// it.

@@ -1,7 +1,7 @@
 //! Runs jobs: claims due jobs, renews their leases while they run, and records how they ended.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
@@ -11,16 +11,20 @@ use super::lane::{DEFAULT_LANE, Lane, Slots};
 use super::outbox::Queue;
 use super::registry::Registry;
 use super::run::JobRun;
-use super::store::Claim;
+use super::store::{Claim, Failure};
 use crate::config;
 use crate::db::Database;
-use crate::error::{Result, chain};
+use crate::error::{Result, chain, is_store_away};
 
 /// The pause before the next look at a database that had no due jobs, unless the worker is woken.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The first backoff after a failure; each further failure doubles it, with 50 % jitter.
 const FIRST_BACKOFF_MS: u64 = 1_000;
 const MAX_BACKOFF_MS: u64 = 3_600_000;
+/// The longest backoff of a job that waits for a store: it runs within seconds once the store is back.
+const MAX_STORE_BACKOFF_MS: u64 = 5_000;
+/// The pause between two looks for jobs whose time is void.
+const VOID_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Runs the jobs of all databases, with a limit per lane on how many run concurrently.
 pub struct Worker<C>(Arc<Inner<C>>);
@@ -34,6 +38,19 @@ struct Inner<C> {
     /// Notified when slots become free.
     freed: Notify,
     lease: Duration,
+}
+
+/// Why an attempt did not complete its job.
+struct Reason {
+    text: String,
+    /// Whether a store was away, so that the job is not to blame.
+    is_store_away: bool,
+}
+
+impl Reason {
+    fn of_job(text: impl Into<String>) -> Self {
+        Self { text: text.into(), is_store_away: false }
+    }
 }
 
 /// The result of one look at a database.
@@ -90,6 +107,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
             self.0.queue.store().run_schedules(&self.0.registry.schedules).await?;
             let mut begun = Vec::new();
             for database in self.0.queue.store().shards.databases() {
+                self.0.queue.store().void_times(database).await?;
                 begun.extend(self.claim(database).await?.jobs);
             }
             if begun.is_empty() {
@@ -122,7 +140,12 @@ impl<C: Send + Sync + 'static> Worker<C> {
     }
 
     async fn work(&self, database: Database, stop: CancellationToken, jobs: TaskTracker) {
+        let mut voided: Option<Instant> = None;
         while !stop.is_cancelled() {
+            if voided.is_none_or(|voided| voided.elapsed() >= VOID_INTERVAL) {
+                voided = Some(Instant::now());
+                self.void_times(&database).await;
+            }
             // Start listening before the claim; otherwise a job enqueued in between would wait.
             let mut woken = std::pin::pin!(self.0.queue.woken());
             woken.as_mut().enable();
@@ -155,6 +178,18 @@ impl<C: Send + Sync + 'static> Worker<C> {
         }
     }
 
+    async fn void_times(&self, database: &Database) {
+        match self.0.queue.store().void_times(database).await {
+            Ok(0) => {}
+            Ok(jobs) => tracing::warn!(
+                database = database.name(),
+                jobs,
+                "jobs are due whose times were set while a clock ran ahead"
+            ),
+            Err(error) => tracing::debug!(error = error.chain(), "void times are looked for later"),
+        }
+    }
+
     /// Claims as many due jobs of each lane as there are free slots.
     async fn claim(&self, database: &Database) -> Result<ClaimedJobs> {
         let mut claimed = ClaimedJobs { jobs: Vec::new(), pause: POLL_INTERVAL, is_limited: false };
@@ -183,23 +218,14 @@ impl<C: Send + Sync + 'static> Worker<C> {
 
     async fn attempt(&self, claim: Claim, stop: CancellationToken) {
         let retries = self.0.queue.retries(&claim.name);
-        let result = if claim.attempt > retries + 1 {
+        let result = if claim.counted() > retries + 1 {
             // All attempts are used up, and none survived to report an error.
-            Err(format!("it ended its process {} times", claim.attempt - 1))
+            Err(Reason::of_job(format!("it ended its process {} times", claim.counted() - 1)))
         } else {
             self.run_leased(&claim, stop).await
         };
-        let store = self.0.queue.store();
-        let recorded = match result {
-            Ok(()) => store.complete(&claim).await,
-            Err(why) => {
-                let last = claim.attempt > retries;
-                let (id, name, attempt) = (claim.id, claim.name.as_str(), claim.attempt);
-                tracing::warn!(job = id, name, attempt, last, why, "a job failed");
-                let again = (!last).then(|| store.shards.clock().now_ms() + backoff_ms(claim.attempt));
-                store.fail(&claim, why, again).await
-            }
-        };
+        let failure = result.err().map(|reason| self.failure(&claim, reason));
+        let recorded = self.record(&claim, failure).await;
         match recorded {
             Ok(true) => {}
             Ok(false) => tracing::warn!(
@@ -219,10 +245,44 @@ impl<C: Send + Sync + 'static> Worker<C> {
         }
     }
 
+    /// What follows from an attempt's failure.
+    fn failure(&self, claim: &Claim, Reason { text, is_store_away }: Reason) -> (String, Failure) {
+        let (id, name, attempt) = (claim.id, claim.name.as_str(), claim.counted());
+        if is_store_away {
+            tracing::warn!(job = id, name, excused = claim.excused, why = text, "a job waits for a store");
+            let wait_ms = backoff_ms(claim.excused + 1, MAX_STORE_BACKOFF_MS);
+            return (text, Failure::Excused { wait_ms });
+        }
+        let last = attempt > self.0.queue.retries(&claim.name);
+        tracing::warn!(job = id, name, attempt, last, why = text, "a job failed");
+        let failure = match last {
+            true => Failure::Final,
+            false => Failure::Retried { wait_ms: backoff_ms(attempt, MAX_BACKOFF_MS) },
+        };
+        (text, failure)
+    }
+
+    /// Records how an attempt ended. If the database is away, tries again for as long as the lease may last.
+    async fn record(&self, claim: &Claim, failure: Option<(String, Failure)>) -> Result<bool> {
+        let (store, begun) = (self.0.queue.store(), Instant::now());
+        loop {
+            let recorded = match failure.clone() {
+                None => store.complete(claim).await,
+                Some((text, failure)) => store.fail(claim, text, failure).await,
+            };
+            match recorded {
+                Err(error) if error.is_unavailable() && begun.elapsed() < self.0.lease => {
+                    tokio::time::sleep(POLL_INTERVAL).await;
+                }
+                recorded => return recorded,
+            }
+        }
+    }
+
     /// Runs the job while renewing its lease; stops it if the lease is lost.
-    async fn run_leased(&self, claim: &Claim, shutdown: CancellationToken) -> Result<(), String> {
+    async fn run_leased(&self, claim: &Claim, shutdown: CancellationToken) -> Result<(), Reason> {
         let Some(handler) = self.0.registry.handler(&claim.name) else {
-            return Err("no job of this name is registered".to_owned());
+            return Err(Reason::of_job("no job of this name is registered"));
         };
         let run = JobRun { store: self.0.queue.store().clone(), claim: claim.clone(), shutdown };
         // Spawned, so that a panic is an error of the job and not of the worker.
@@ -234,13 +294,16 @@ impl<C: Send + Sync + 'static> Worker<C> {
             tokio::select! {
                 ended = &mut job => {
                     return match ended {
-                        Ok(result) => result.map_err(|error| chain(&*error)),
-                        Err(error) => Err(format!("it panicked: {error}")),
+                        Ok(result) => result.map_err(|error| Reason {
+                            text: chain(&*error),
+                            is_store_away: is_store_away(&*error),
+                        }),
+                        Err(error) => Err(Reason::of_job(format!("it panicked: {error}"))),
                     };
                 }
                 _ = renewal.tick() => match self.0.queue.store().renew(claim).await {
                     Ok(true) => {}
-                    Ok(false) => return Err("its lease was lost".to_owned()),
+                    Ok(false) => return Err(Reason::of_job("its lease was lost")),
                     Err(error) => tracing::warn!(job = claim.id, error = error.chain(), "cannot renew a lease"),
                 },
             }
@@ -250,8 +313,8 @@ impl<C: Send + Sync + 'static> Worker<C> {
 
 /// The delay before the next attempt: doubling, with jitter so that jobs that failed together do not
 /// retry together.
-fn backoff_ms(attempt: u32) -> u64 {
-    let doubled = FIRST_BACKOFF_MS.saturating_mul(1 << attempt.saturating_sub(1).min(20)).min(MAX_BACKOFF_MS);
+fn backoff_ms(attempt: u32, max_ms: u64) -> u64 {
+    let doubled = FIRST_BACKOFF_MS.saturating_mul(1 << attempt.saturating_sub(1).min(20)).min(max_ms);
     doubled / 2 + rand::random_range(0..=doubled)
 }
 
@@ -263,7 +326,7 @@ mod tests {
     fn backoff_doubles_within_its_bounds() {
         for attempt in 1..=60 {
             let doubled = (FIRST_BACKOFF_MS << (attempt - 1).min(20)).min(MAX_BACKOFF_MS);
-            let waited = backoff_ms(attempt);
+            let waited = backoff_ms(attempt, MAX_BACKOFF_MS);
             assert!((doubled / 2..=doubled * 3 / 2).contains(&waited), "attempt {attempt}: {waited}");
         }
     }

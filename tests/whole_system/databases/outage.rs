@@ -183,3 +183,40 @@ async fn a_restarted_server_costs_no_read() {
         two.people[1].get("/me").await.expect(200);
     }
 }
+
+/// After a long outage, what had to wait for the server is done within seconds, however long it was down.
+#[tokio::test]
+async fn jobs_that_waited_for_a_server_run_within_seconds_of_its_return() {
+    const RETURNED: Duration = Duration::from_secs(12);
+    /// Attempts after which a backoff that doubles would be longer than that.
+    const ATTEMPTS: i64 = 6;
+    let mut two = two().await;
+    let [near, far] = two.people.each_ref();
+    near.follow(far).await;
+    let followers = async || {
+        let followers = far.get(&format!("/users/{}/followers", far.id)).await.expect(200);
+        followers["items"].as_array().map_or(0, Vec::len)
+    };
+    eventually("the far end is written", PATIENCE, async || (followers().await == 1).then_some(())).await;
+    two.servers[1].kill().await;
+    eventually("the server is known to be down", PATIENCE, async || {
+        (far.get("/me").await.status == 503).then_some(())
+    })
+    .await;
+    near.delete(&format!("/users/{}/follow", far.id)).await.expect(204);
+    let attempts =
+        "SELECT COALESCE(max(attempt), 0)::text FROM tripod_job WHERE name = 'tripod.write_far_end'";
+    eventually("the far end was tried often", 2 * PATIENCE, async || {
+        let tried = two.servers[0].query("app", attempts).await[0][0].parse::<i64>().unwrap();
+        (tried >= ATTEMPTS).then_some(())
+    })
+    .await;
+    two.servers[1].restart().await;
+    eventually("the server is used again", PATIENCE, async || {
+        (far.get("/me").await.status == 200).then_some(())
+    })
+    .await;
+    let begun = Instant::now();
+    eventually("the far end is written", RETURNED, async || (followers().await == 0).then_some(())).await;
+    println!("the far end was written {:?} after the server's return", begun.elapsed());
+}
