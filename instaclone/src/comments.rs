@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use sea_orm::ActiveValue::Set;
 use serde::Deserialize;
 use tripod::access::Viewer;
+use tripod::shard::Tx;
 use tripod::web::{
     IdempotencyKey, Json, Keyed, Once, Page, PageQuery, Path, Problem, RateLimit, SignedIn, text_field,
 };
@@ -53,24 +54,36 @@ pub async fn remove(app: &App, me: AccountId, once: &Once, id: CommentId) -> Res
     // A repeat finds no comment, and gets the same response as the first request.
     let removal = async {
         let post = removable(app, me, id).await?;
-        let remove = once.write(id, move |tx| async move {
-            if tx.delete(id).await? {
-                tx.update(post, |post| post.comment_count -= 1).await?;
-            }
-            Ok(())
-        });
-        remove.await
+        once.write(id, move |tx| delete(tx, id, post)).await
     };
     once.earlier_or(id, removal).await
 }
 
+/// Deletes a comment of an account that is deleted.
+pub async fn erase(app: &App, comment: &comment::Model) -> Result<()> {
+    let (id, post) = (comment.id, comment.post_id);
+    app.write(id, move |tx| delete(tx, id, post)).await
+}
+
+async fn delete(tx: Tx, id: CommentId, post: PostId) -> Result<()> {
+    if tx.delete(id).await? {
+        tx.update(post, |post| post.comment_count -= 1).await?;
+    }
+    Ok(())
+}
+
 /// The post of a comment, if the account may delete the comment.
 async fn removable(app: &App, me: AccountId, id: CommentId) -> Result<PostId> {
-    let viewer = Viewer::from(me);
-    let comment = find(app, viewer, id).await?;
-    let post = visibility::post(&app.cached(), viewer, comment.post_id).await;
+    let comment = app.primary().find(id).await?.ok_or_else(no_comment)?;
+    let (author, post) = (comment.peek().author_id, comment.peek().post_id);
+    let post = visibility::post(&app.cached(), Viewer::from(me), post).await;
     let post = post.map_err(|error| if error.is_absent() { no_comment() } else { error })?;
-    match comment.author.id == me || post.author_id == me {
+    // The post's author deletes any comment under it, also that of an account which is gone.
+    if post.author_id == me {
+        return Ok(post.id);
+    }
+    find(app, Viewer::from(me), id).await?;
+    match author == me {
         true => Ok(post.id),
         false => Err(Error::forbidden("It is neither your comment nor under your post.")),
     }

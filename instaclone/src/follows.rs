@@ -9,7 +9,7 @@ use tripod::{App, Error, Result};
 use crate::entity::account::Author;
 use crate::entity::{AccountId, Follow};
 use crate::views;
-use crate::visibility::{self, no_account};
+use crate::visibility;
 
 /// Maximum people that an account may follow. A feed is built from their lists, so the number must be
 /// bounded; Instagram has the same limit.
@@ -34,12 +34,7 @@ pub async fn set(app: &App, me: AccountId, them: AccountId, followed: bool) -> R
         let detail = format!("can't be followed: you follow {MOST_FOLLOWED} people already");
         return Err(Error::invalid_field("id", detail));
     }
-    app.connect::<Follow>(me, them).await?;
-    if !visibility::both_exist(&app.primary(), me, them).await? {
-        app.disconnect::<Follow>(me, them).await?;
-        return Err(no_account());
-    }
-    Ok(())
+    app.connect::<Follow>(me, them).await.map(drop)
 }
 
 /// The people who follow an account, newest first.

@@ -4,7 +4,7 @@ use sea_orm::sea_query::{ColumnDef, Index, Table, TableCreateStatement};
 use tripod::db::{CreateTables, Migration};
 
 /// All migrations, in order.
-pub const MIGRATIONS: [Migration; 4] = [PRODUCT_PATH, USERNAME_PREFIX, CREDENTIALS, PASSWORDS];
+pub const MIGRATIONS: [Migration; 5] = [PRODUCT_PATH, USERNAME_PREFIX, CREDENTIALS, PASSWORDS, ERASURE];
 
 const PRODUCT_PATH: Migration = || {
     let account = table("account")
@@ -78,6 +78,21 @@ const PASSWORDS: Migration = || {
     CreateTables::new("m20261127_000104_passwords")
         .sql("INSERT INTO tripod_password (account_id, hash) SELECT id, password_hash FROM credential")
         .sql("ALTER TABLE credential DROP COLUMN password_hash")
+        .boxed()
+};
+
+/// Deleted accounts leave no row, and their comments are found by their author. An account that was deleted
+/// before is erased once more, by a job under the account's own id, which is on its shard.
+const ERASURE: Migration = || {
+    CreateTables::new("m20261128_000105_erasure")
+        .index(Index::create().name("comment_by_author").table("comment").col("author_id").col("id").take())
+        .sql(
+            "INSERT INTO tripod_job (id, name, payload, run_at_ms, attempt, dead) \
+             SELECT id, 'erase_account', '{\"account\":\"' || id || '\"}', 0, 0, FALSE FROM account WHERE deleted \
+             ON CONFLICT DO NOTHING",
+        )
+        .sql("DELETE FROM account WHERE deleted")
+        .sql("ALTER TABLE account DROP COLUMN deleted")
         .boxed()
 };
 

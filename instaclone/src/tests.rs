@@ -104,6 +104,74 @@ async fn nothing_of_a_deleted_account_is_shown_before_its_erasure_has_run() {
     mike.get(&format!("/api/v1/users/{kevin_id}")).await.expect(404);
 }
 
+#[tokio::test]
+async fn the_comment_of_a_deleted_account_is_deleted_by_whose_post_it_is() {
+    let app = TestApp::start(super::app()).await;
+    let ((_, kevin), (_, mike)) = (sign_up(&app, "kevin").await, sign_up(&app, "mike").await);
+    let post = format!("/api/v1/posts/{}", text(&publish(&kevin, "talk").await["id"]));
+    let mut comments = Vec::new();
+    for words in ["first", "second"] {
+        let comment =
+            mike.post(&format!("{post}/comments"), &json!({"text": words})).await.expect(201).json();
+        comments.push(format!("/api/v1/comments/{}", text(&comment["id"])));
+    }
+    mike.delete("/api/v1/me").await.expect(204);
+    kevin.delete(&comments[0]).await.expect(204);
+    let count = async || kevin.get(&post).await.expect(200).json()["counts"]["comments"].clone();
+    assert_eq!(count().await, 1);
+    app.run_jobs().await;
+    assert_eq!(count().await, 0, "the erasure deletes the other");
+}
+
+#[tokio::test]
+async fn deleted_names_crowd_nobody_out_of_a_search() {
+    let app = TestApp::start(super::app()).await;
+    for n in 0..40 {
+        sign_up(&app, &format!("anna{n:02}")).await.1.delete("/api/v1/me").await.expect(204);
+    }
+    let (_, last) = sign_up(&app, "anna_z").await;
+    app.run_jobs().await;
+    let found = last.get("/search?q=anna").await.expect(200).text();
+    assert!(found.contains("anna_z"), "{found}");
+}
+
+#[tokio::test]
+async fn an_account_that_an_earlier_version_has_deleted_is_erased() {
+    let backing = Backing::embedded();
+    let before = App::builder("instaclone", "0.0.1").migrations(&MIGRATIONS[..4]);
+    let before = TestApp::start_on(before, backing.clone()).await;
+    let shard = Shard::of_text("kevin");
+    let [kevin, post, comment]: [i64; 3] =
+        [0; 3].map(|_| before.app().shards.generate_id::<Account>(shard).unwrap().raw());
+    let mike: i64 = before.app().shards.generate_id::<Account>(Shard::of_text("mike")).unwrap().raw();
+    let (number, other) = (shard.number(), Shard::of_text("mike").number());
+    for (account, sql) in [
+        (kevin, format!("INSERT INTO account VALUES ({kevin}, 'kevin', '', '', NULL, 1, FALSE)")),
+        (kevin, format!("INSERT INTO username VALUES ({number}, 'kevin', {kevin})")),
+        (kevin, format!("INSERT INTO post VALUES ({post}, {kevin}, '', NULL, '[]', 1)")),
+        (kevin, format!("INSERT INTO comment VALUES ({comment}, {post}, {mike}, 'left behind')")),
+        (mike, format!("INSERT INTO account VALUES ({mike}, 'mike', '', 'back again', NULL, 0, TRUE)")),
+        (mike, format!("INSERT INTO username VALUES ({other}, 'mike', {mike})")),
+    ] {
+        let write = before.app().write(Id::<Account>::from_raw(account), move |tx| async move {
+            Ok(tx.connection_without_invalidation().execute_unprepared(&sql).await.map(drop)?)
+        });
+        write.await.unwrap();
+    }
+    drop(before);
+
+    let app = TestApp::start_on(super::app(), backing).await;
+    app.run_jobs().await;
+    let post = format!("/api/v1/posts/{post}");
+    assert_eq!(app.client().get(&post).await.expect(200).json()["counts"]["comments"], 0);
+    assert_eq!(app.client().get(&format!("{post}/comments")).await.expect(200).json()["items"], json!([]));
+    app.client().get(&format!("/api/v1/users/{mike}")).await.expect(404);
+    let again = json!({"username": "mike", "password": "correct horse"});
+    app.client().post("/api/v1/accounts", &again).await.expect(409);
+    let names = app.app().primary().starting_with::<super::entity::username::Entity>("", 10).await.unwrap();
+    assert_eq!(names.iter().map(|name| name.peek().name.as_str()).collect::<Vec<_>>(), ["kevin"]);
+}
+
 /// The Argon2id hash of `correct horse`, as an earlier version stored it.
 const STORED_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$YJzjjmVk/jqKOA6Ux3h+sg$d9sdNU+7vTohZpHfdpMmVuY42dTkZrRtLshjc6PWB9M";

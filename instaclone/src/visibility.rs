@@ -1,6 +1,6 @@
 //! Visibility: all policies of the product. Lists, counts and pages all use them.
 
-use tripod::access::{Policy, Viewer, Visible};
+use tripod::access::{Everybody, Policy, Viewer, Visible};
 use tripod::id::IdMap;
 use tripod::shard::Read;
 use tripod::web::Rendered;
@@ -9,13 +9,9 @@ use tripod::{App, Error, Result};
 use crate::entity::account::Author;
 use crate::entity::{AccountId, PostId, account, comment, post};
 
-/// Deleted accounts are hidden from everyone.
-fn exists(_: Viewer, account: &account::Model) -> bool {
-    !account.deleted
-}
-
 /// The accounts of a set that one viewer may see: the facts that decide about the posts and comments of
-/// a page. An account's posts and comments are visible to everyone who may see the account.
+/// a page. An account's posts and comments are visible to everyone who may see the account; those of a
+/// deleted account are visible to no one.
 pub struct People {
     seen: IdMap<account::Entity, Visible<account::Model>>,
 }
@@ -27,7 +23,7 @@ impl People {
         ids.sort_unstable();
         ids.dedup();
         let accounts = read.find_many(&ids).await?;
-        let seen = accounts.into_iter().filter_map(|account| account.visible_to(viewer, &exists));
+        let seen = accounts.into_iter().filter_map(|account| account.visible_to(viewer, &Everybody));
         Ok(Self { seen: seen.map(|account| (account.id, account)).collect() })
     }
 
@@ -51,7 +47,7 @@ impl Policy<comment::Model> for People {
 
 /// The account with this id, if the viewer may see it.
 pub async fn account(read: &Read, viewer: Viewer, id: AccountId) -> Result<Visible<account::Model>> {
-    let account = read.find(id).await?.and_then(|account| account.visible_to(viewer, &exists));
+    let account = read.find(id).await?.and_then(|account| account.visible_to(viewer, &Everybody));
     account.ok_or_else(no_account)
 }
 
@@ -60,15 +56,6 @@ pub async fn post(read: &Read, viewer: Viewer, id: PostId) -> Result<Visible<pos
     let found = read.find(id).await?.ok_or_else(no_post)?;
     let author = People::load(read, viewer, [found.peek().author_id]).await?;
     found.visible_to(viewer, &author).ok_or_else(no_post)
-}
-
-/// Whether neither of two accounts has been deleted. Called after an edge between them was added: the
-/// mark of deletion commits before the erasure begins, so either the erasure finds the edge, or this
-/// finds the mark.
-pub async fn both_exist(read: &Read, one: AccountId, other: AccountId) -> Result<bool> {
-    let found = read.find_many(&[one, other]).await?;
-    let exist = |id| found.iter().any(|account| account.peek().id == id && !account.peek().deleted);
-    Ok(exist(one) && exist(other))
 }
 
 /// The error for an account that does not exist or is hidden from the viewer.

@@ -43,8 +43,8 @@ async fn main() {
     let url = notes.server.url(&notes.names[0]);
     let scripts = tempfile::tempdir().expect("a temporary directory");
     progress("writing rows to read");
-    let authors = Arc::new(authors(1_000));
     let shards = notes.shards.clone();
+    let authors = Arc::new(authors(&shards, 1_000).await);
     let mut ids: Vec<Id<Note>> = Vec::with_capacity(ROWS);
     for chunk in (0..ROWS).collect::<Vec<_>>().chunks(500) {
         let inserts = chunk.iter().map(|row| insert(&shards, authors[row % authors.len()]));

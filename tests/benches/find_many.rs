@@ -20,7 +20,7 @@ const CALLS: usize = 200;
 #[tokio::main]
 async fn main() {
     let notes = Notes::start(DATABASES).await;
-    let authors = authors(500);
+    let authors = authors(&notes.shards, 500).await;
     progress("writing rows to read");
     let inserts = (0..ROWS).map(|n| insert(&notes.shards, authors[n % authors.len()]));
     let ids = futures::future::try_join_all(inserts).await.expect("rows can be written");

@@ -32,7 +32,7 @@ async fn main() {
     options.max_connections(16).test_before_acquire(false).idle_timeout(None).max_lifetime(None);
     let bare =
         Database::connect(options.sqlx_logging(false).to_owned()).await.expect("a server that answers");
-    let authors = authors(500);
+    let authors = authors(&notes.shards, 500).await;
     let mut ids = Vec::new();
     for author in &authors {
         ids.push(insert(&notes.shards, *author).await.expect("a row is written"));

@@ -51,6 +51,14 @@ impl Stored {
         Self { tables, files: files(media) }
     }
 
+    /// What Redis holds of the service with this data directory, keys and values; `None` if it has none.
+    ///
+    /// # Panics
+    /// If Redis does not respond.
+    pub fn redis(data: &Path) -> Option<Vec<String>> {
+        installation(data).map(|installation| installation.redis_contents())
+    }
+
     /// The number of rows in a table.
     ///
     /// # Panics

@@ -186,7 +186,7 @@ async fn check_follows(followers: &[Person]) {
 }
 
 /// Checks that both ends of every edge exist, and that the stored counts match the live edges.
-fn check_edges(stored: &Stored) {
+pub(super) fn check_edges(stored: &Stored) {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let parts =
         |row: &str| row.split('|').map(|part| part.split_once('=').unwrap().1.to_owned()).collect::<Vec<_>>();

@@ -12,6 +12,7 @@ mod conformance;
 mod crash;
 mod databases;
 mod demo;
+mod erasure;
 mod hang_up;
 mod idempotency;
 mod jobs;

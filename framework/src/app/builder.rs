@@ -17,7 +17,7 @@ use crate::graph::{self, DeleteOwned, Edge, Graph, RemoveEdges, WriteInverse};
 use crate::media::{DEFAULT_WIDTHS, DeleteUpload, MediaStore};
 use crate::queue::{self, Lane, Registry, Run};
 use crate::timeline::{self, FanOut, Timelines};
-use crate::web::{ExpireKeys, RequestLimits};
+use crate::web::{ExpireKeys, ForgetKeys, RequestLimits};
 use crate::{shard, web};
 
 /// An app on Tripod, before it runs. `S` is its own state, which handlers and jobs find at
@@ -63,6 +63,7 @@ pub(crate) fn migrations() -> Vec<Migration> {
     migrations.extend(web::MIGRATIONS);
     migrations.extend([shard::NAME_MIGRATION, queue::SCHEDULE_MIGRATION, web::PASSWORD_MIGRATION]);
     migrations.push(queue::WAITS_MIGRATION);
+    migrations.push(shard::RETIRED_MIGRATION);
     migrations
 }
 
@@ -76,6 +77,7 @@ where
     jobs.register::<DeleteOwned>();
     jobs.register::<FanOut>();
     jobs.register::<DeleteUpload>();
+    jobs.register::<ForgetKeys>();
 }
 
 impl App {
@@ -314,7 +316,8 @@ mod tests {
     use utoipa_axum::routes;
 
     use super::*;
-    use crate::app::catalogue::EdgeKind;
+    use crate::graph::EdgeKind;
+    use crate::shard::RowTable;
 
     #[test]
     fn an_app_that_contradicts_itself_is_told_all_of_it_at_once() {
@@ -332,8 +335,9 @@ mod tests {
 
     #[test]
     fn names_that_become_parts_of_keys_are_single_words() {
+        const ROWS: RowTable = RowTable { name: "a", id: "id" };
         let mut app = App::<()>::builder("test", "1.0.0");
-        app.catalogue.edges.push(EdgeKind { name: "two words", from: "a", to: "a" });
+        app.catalogue.edges.push(EdgeKind { name: "two words", from: ROWS, to: ROWS });
         let error = app.check().unwrap_err().to_string();
         assert!(error.contains("the name of the edge \"two words\" is not one word"), "{error}");
 

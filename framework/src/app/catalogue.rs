@@ -1,9 +1,9 @@
 //! What an app consists of, according to its derives: tables, cached entities, timelines, edges.
 
-use sea_orm::{EntityName, EntityTrait};
+use sea_orm::EntityTrait;
 
 use crate::cache::{Cached, is_region_name};
-use crate::graph::{Edge, Graph};
+use crate::graph::{Edge, EdgeKind, Graph};
 use crate::shard::{Sharded, Shards, Table, TextSharded};
 use crate::timeline::{self, TimelineItem};
 
@@ -31,17 +31,6 @@ pub struct Catalogue {
     /// The entities whose rows live with their owners, by their tables.
     owned: Vec<(&'static str, RegisterOwned)>,
     pub(super) timelines: Vec<timeline::TimelineKind>,
-}
-
-/// A kind of edge, with the tables it connects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EdgeKind {
-    /// The name in the edge tables.
-    pub name: &'static str,
-    /// The table of the rows it starts at.
-    pub from: &'static str,
-    /// The table of the rows it points to.
-    pub to: &'static str,
 }
 
 impl Catalogue {
@@ -72,15 +61,14 @@ impl Catalogue {
 
     /// Adds a kind of edge.
     pub fn add_edge<E: Edge>(&mut self) {
-        let (from, to) = (E::From::default().table_name(), E::To::default().table_name());
-        self.edges.push(EdgeKind { name: E::NAME, from, to });
+        self.edges.push(EdgeKind::of::<E>());
     }
 
     /// Registers with the graph the entities whose rows [`Tx::delete_owned`](crate::shard::Tx::delete_owned)
     /// deletes.
     pub(crate) fn register_owned(&self, graph: &Graph) {
         for (table, register) in &self.owned {
-            register(graph, self.edges.iter().any(|edge| [edge.from, edge.to].contains(table)));
+            register(graph, self.edges.iter().any(|edge| [edge.from.name, edge.to.name].contains(table)));
         }
     }
 
@@ -119,7 +107,7 @@ impl Catalogue {
             }
         }
         for edge in &self.edges {
-            for end in [edge.from, edge.to] {
+            for end in [edge.from.name, edge.to.name] {
                 if !tables.contains(&end) {
                     mistakes.push(format!(
                         "the edge {:?} joins rows of {end:?}, and no entity of that table is registered: \

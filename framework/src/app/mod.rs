@@ -22,10 +22,11 @@ mod schema_check;
 mod serve_demo;
 pub(crate) mod start;
 
+pub use crate::graph::EdgeKind;
 pub use builder::AppBuilder;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use builder::{migrations, register_jobs};
-pub use catalogue::{Catalogue, EdgeKind, Registered};
+pub use catalogue::{Catalogue, Registered};
 pub use context::{App, Services};
 pub use demo::Demo;
 pub use pages::{RenderProblem, RequestHead, WebPages};

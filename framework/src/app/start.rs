@@ -154,8 +154,7 @@ pub(super) async fn open<S: Send + Sync + 'static>(
         Err(error) if config.is_shared() => tracing::warn!("{error}"),
         checked => checked?,
     }
-    let edges: Vec<&'static str> = app.catalogue.edges.iter().map(|edge| edge.name).collect();
-    let graph = Graph::new(shards.clone(), queue.clone(), &edges);
+    let graph = Graph::new(shards.clone(), queue.clone(), &app.catalogue.edges);
     app.catalogue.register_owned(&graph);
     let timelines = Timelines::open(
         &app.catalogue.timelines,

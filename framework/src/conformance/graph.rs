@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use sea_orm::ActiveValue::Set;
+use sea_orm::ConnectionTrait;
 
 use crate::conformance::{Author, Keeps, Note, Reads, Stores, note};
+use crate::db::statement;
 use crate::graph::{Edge, EdgePosition};
 use crate::id::{Id, IdSet};
 use crate::shard::{Keyset, Order};
+use crate::testing::eventually;
 
 /// More than any list holds.
 const ALL: u64 = 1_000;
@@ -119,13 +122,93 @@ pub async fn an_inverse_edge_that_was_not_written_is_made_up_for(stores: &Stores
     let again = graph.change_forward_only::<Reads>(a, b, true).await.unwrap().expect("a change");
     // The clock stands still: versions determine the order, not time.
     for job in [&again, &made, &removed, &again] {
-        graph.write_inverse(job).await.unwrap();
+        graph.write_inverse(job, None).await.unwrap();
         assert_eq!(both_counts(stores, a, b).await, (1, 1), "an older version overwrote a newer");
     }
     let _worker = stores.work();
     stores.clock.advance(Duration::from_secs(5));
     stores.idle().await;
     assert_eq!(both_counts(stores, a, b).await, (1, 1));
+}
+
+async fn delete(stores: &Stores, author: Id<Author>) {
+    stores.shards.write(author, move |tx| async move { tx.delete_with_edges(author).await }).await.unwrap();
+}
+
+/// The rows that the edge tables have for one end.
+async fn rows_at(stores: &Stores, end: Id<Author>) -> usize {
+    let mut rows = 0;
+    for database in stores.shards.databases() {
+        let reader = database.reader();
+        for sql in [
+            "SELECT 1 FROM tripod_edge WHERE near_id = $1 OR far_id = $1",
+            "SELECT 1 FROM tripod_edge_count WHERE near_id = $1",
+        ] {
+            rows += reader.query_all_raw(statement(reader, sql, [end.into()])).await.unwrap().len();
+        }
+    }
+    rows
+}
+
+/// An edge needs both of its ends.
+pub async fn there_is_no_edge_to_or_from_a_row_that_is_gone(stores: &Stores) {
+    let (staying, leaving) = super::on_two_databases(stores).await;
+    delete(stores, leaving).await;
+    let _worker = stores.work();
+    for (from, to) in [(staying, leaving), (leaving, staying)] {
+        let refused = stores.graph.connect::<Reads>(from, to).await.unwrap_err();
+        assert!(refused.is_absent(), "{refused}");
+        assert!(!stores.graph.disconnect::<Reads>(from, to).await.unwrap());
+        assert_eq!(both_counts(stores, from, to).await, (0, 0));
+    }
+    // In a transaction of the app, the far end is refused once it has committed.
+    let connect =
+        |from, to| stores.shards.write(from, move |tx| async move { tx.connect::<Reads>(from, to).await });
+    assert!(connect(leaving, staying).await.unwrap_err().is_absent());
+    assert!(connect(staying, leaving).await.unwrap());
+    assert_eq!(both_counts(stores, staying, leaving).await, (0, 0));
+    stores.idle().await;
+    assert_eq!(rows_at(stores, leaving).await, 0);
+}
+
+/// A process dies after it has committed the forward edge, and the row at its other end is deleted before
+/// the job for the inverse edge runs; or after the row was deleted.
+pub async fn an_edge_whose_end_goes_before_its_inverse_is_removed(stores: &Stores) {
+    let (staying, leaving) = super::on_two_databases(stores).await;
+    for (from, to) in [(staying, leaving), (leaving, staying)] {
+        stores.graph.change_forward_only::<Reads>(from, to, true).await.unwrap().expect("a change");
+    }
+    delete(stores, leaving).await;
+    stores.graph.change_forward_only::<Reads>(staying, leaving, false).await.unwrap().expect("a change");
+    stores.graph.change_forward_only::<Reads>(staying, leaving, true).await.unwrap().expect("a change");
+    let _worker = stores.work();
+    eventually("the edges are gone", async || {
+        // The inverse edges' jobs wait a moment, and a job that waits for them is tried again later.
+        stores.clock.advance(Duration::from_secs(5));
+        (rows_at(stores, leaving).await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(both_counts(stores, staying, leaving).await, (0, 0));
+    assert_eq!(both_counts(stores, leaving, staying).await, (0, 0));
+}
+
+/// Also the versions of removed edges go, at both ends.
+pub async fn a_deleted_row_leaves_no_trace_of_its_edges(stores: &Stores) {
+    let (staying, leaving) = super::on_two_databases(stores).await;
+    let note = stores.note(staying, "a note").await;
+    let graph = &stores.graph;
+    graph.connect::<Keeps>(leaving, note).await.unwrap();
+    for (from, to) in [(staying, leaving), (leaving, staying)] {
+        graph.connect::<Reads>(from, to).await.unwrap();
+        graph.disconnect::<Reads>(from, to).await.unwrap();
+    }
+    graph.connect::<Reads>(leaving, staying).await.unwrap();
+    assert_eq!(rows_at(stores, leaving).await, 6 + 3);
+    let _worker = stores.work();
+    delete(stores, leaving).await;
+    stores.idle().await;
+    assert_eq!(rows_at(stores, leaving).await, 0);
+    assert_eq!(stores.primary().source_counts::<Keeps>(&[note]).await.unwrap()[&note], 0);
 }
 
 /// Deleting a row removes its edges of every kind and in both directions, at both ends; edges between

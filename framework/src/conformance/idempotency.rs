@@ -13,6 +13,7 @@ use crate::db::statement;
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::shard::Keyset;
+use crate::web::once::Key;
 use crate::web::{Once, expire_keys};
 
 /// How long a key is remembered.
@@ -233,4 +234,46 @@ pub async fn keys_expire_and_only_when_their_day_is_over(stores: &Stores) {
     assert_eq!(make(&once(stores, account, "young", "a"), account, None).await.unwrap(), young);
     let again = make(&once(stores, account, "one", "b"), account, None).await.unwrap();
     assert_eq!((notes(stores, account).await.len(), notes(stores, account).await[0]), (5, again));
+}
+
+/// A session that was closed since the request began writes nothing, at home or elsewhere, with a key or
+/// without.
+pub async fn a_closed_session_writes_nothing(stores: &Stores) {
+    for (account, author) in places(stores).await {
+        let open =
+            stores.shards.write(account, move |tx| async move { tx.open_session(account, "phone").await });
+        let token = open.await.unwrap();
+        let session = stores.sessions.find(&token).await.unwrap().expect("it is open");
+        let with_key = Once::new(
+            stores.shards.clone(),
+            Some(session.id),
+            Some(Key::new(account.raw(), b"key", [account.raw() as u8; 32])),
+        );
+        let without = Once::of_session(stores.shards.clone(), session.id);
+        make(&without, author, None).await.unwrap();
+        let before = notes(stores, author).await;
+        stores.sessions.close(account.raw(), session.id).await.unwrap();
+        for once in [without, with_key] {
+            let refused = make(&once, author, None).await.unwrap_err();
+            assert!(refused.is_unauthenticated(), "{refused}");
+        }
+        assert_eq!(notes(stores, author).await, before);
+        assert_eq!(keys(stores).await, 0);
+    }
+}
+
+/// Wherever the account has written.
+pub async fn the_keys_of_a_forgotten_account_are_deleted(stores: &Stores) {
+    let [(account, own), (_, other)] = places(stores).await;
+    for author in [own, other] {
+        make(&once(stores, account, &author.to_string(), "x"), author, None).await.unwrap();
+        make(&once(stores, other, &format!("kept {author}"), "x"), author, None).await.unwrap();
+    }
+    let before = keys(stores).await;
+    let forget = stores.shards.write(account, move |tx| async move { tx.forget_account(account).await });
+    forget.await.unwrap();
+    let _worker = stores.work();
+    stores.idle().await;
+    // Its own at home and elsewhere, and the claim at home of the one elsewhere.
+    assert_eq!(keys(stores).await, before - 3);
 }

@@ -56,6 +56,9 @@ macro_rules! conformance {
             a_reserved_id_is_claimed_once,
             a_write_is_all_or_nothing_and_fenced,
             an_update_writes_what_differs,
+            nothing_is_written_for_an_owner_who_is_gone,
+            a_row_that_is_held_is_not_deleted,
+            a_retired_name_is_forgotten_and_not_given_away,
             updates_of_one_row_follow_each_other,
         }
         $crate::conformance! { on stores, $backing, cache:
@@ -76,6 +79,9 @@ macro_rules! conformance {
             concurrent_toggles_never_drift,
             an_inverse_edge_that_was_not_written_is_made_up_for,
             a_row_is_deleted_with_its_edges,
+            there_is_no_edge_to_or_from_a_row_that_is_gone,
+            an_edge_whose_end_goes_before_its_inverse_is_removed,
+            a_deleted_row_leaves_no_trace_of_its_edges,
             what_an_owner_leaves_behind_is_deleted,
             what_is_available_leaves_out_a_database_that_is_away,
         }
@@ -115,6 +121,8 @@ macro_rules! conformance {
             what_is_costly_is_done_by_one,
             other_content_under_a_key_is_refused,
             keys_of_different_accounts_do_not_collide,
+            a_closed_session_writes_nothing,
+            the_keys_of_a_forgotten_account_are_deleted,
             a_request_that_fails_leaves_no_key,
             what_may_succeed_later_is_repeated_under_its_key,
             a_key_is_free_after_a_day,

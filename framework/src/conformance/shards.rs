@@ -6,7 +6,7 @@ use std::time::Duration;
 use sea_orm::ActiveValue::Set;
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait};
 
-use crate::conformance::{Author, Note, Stores, note};
+use crate::conformance::{Author, Note, Stores, author, note};
 use crate::error::{Error, Result};
 use crate::id::{Id, Shard};
 use crate::shard::{Keyset, Order};
@@ -159,6 +159,72 @@ pub async fn a_row_on_the_wrong_shard_is_refused(stores: &Stores) {
         assert!(refused.unwrap_err().is_internal());
     }
     assert!(stores.primary().list::<Note>(author, Keyset::newest(9)).await.unwrap().items.is_empty());
+}
+
+async fn delete(stores: &Stores, author: Id<Author>) {
+    stores.shards.write(author, move |tx| async move { tx.delete(author).await }).await.unwrap();
+}
+
+/// A row needs its owner: nothing is written for one who is deleted, whoever writes it.
+pub async fn nothing_is_written_for_an_owner_who_is_gone(stores: &Stores) {
+    let (author, note) = (stores.author("leaving").await, stores.author("staying").await);
+    let kept = stores.note(note, "kept").await;
+    delete(stores, author).await;
+    let row = new_note(author, "late");
+    let refused = stores.shards.write(author, move |tx| async move { tx.insert(row).await });
+    assert!(refused.await.unwrap_err().is_absent());
+    let row = new_note(author, "late");
+    let undone = stores.shards.write(author, move |tx| async move {
+        let id =
+            tx.insert(author::ActiveModel { name: Set("again".to_owned()), ..Default::default() }).await?;
+        tx.delete(id).await?;
+        tx.insert(note::ActiveModel { author_id: Set(id), ..row }).await
+    });
+    assert!(undone.await.unwrap_err().is_absent(), "the transaction itself has deleted the owner");
+    let session = stores.shards.write(author, move |tx| async move { tx.open_session(author, "late").await });
+    assert!(session.await.unwrap_err().is_absent());
+    let all = stores.primary().list_all::<Note>(Keyset::newest(9)).await.unwrap();
+    assert_eq!(all.items.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [kept]);
+}
+
+/// A row that a transaction relies on is not deleted until it ends.
+pub async fn a_row_that_is_held_is_not_deleted(stores: &Stores) {
+    for round in 0..20 {
+        let author = stores.author(&format!("leaving {round}")).await;
+        let notes = (0..6).map(|n| {
+            let row = new_note(author, &format!("note {n}"));
+            stores.shards.write(author, move |tx| async move { tx.insert(row).await })
+        });
+        let (written, ()) =
+            futures::future::join(futures::future::join_all(notes), delete(stores, author)).await;
+        let written = written.into_iter().filter_map(Result::ok).count();
+        let left = stores.primary().list::<Note>(author, Keyset::newest(9)).await.unwrap().items.len();
+        assert_eq!(left, written, "who deletes the owner finds every row in round {round}");
+        let late = new_note(author, "late");
+        let late = stores.shards.write(author, move |tx| async move { tx.insert(late).await });
+        assert!(late.await.unwrap_err().is_absent());
+    }
+}
+
+/// Nobody gets the name of one who is gone, and the name itself is kept nowhere.
+pub async fn a_retired_name_is_forgotten_and_not_given_away(stores: &Stores) {
+    let name = "rosemary";
+    let author = stores.author(name).await;
+    let claim = || stores.shards.write(author, move |tx| async move { tx.claim_name(name, author).await });
+    claim().await.unwrap();
+    let retire = || stores.shards.write(author, move |tx| async move { tx.retire_name(name, author).await });
+    assert!(retire().await.unwrap());
+    assert!(!retire().await.unwrap());
+    assert!(claim().await.unwrap_err().is_conflict());
+    assert_eq!(stores.primary().find_by_name::<Author>(name).await.unwrap(), None);
+    // Another name of the same shard, and a name that is only released, may be claimed.
+    let release = stores.shards.write(author, move |tx| async move {
+        tx.connection().execute_unprepared("DELETE FROM tripod_retired_name").await?;
+        tx.claim_name(name, author).await?;
+        tx.release_name(name, author).await?;
+        tx.claim_name(name, author).await
+    });
+    release.await.unwrap();
 }
 
 /// Two processes whose clocks agree generate the same ids, but claim different ones.

@@ -12,7 +12,7 @@ use crate::cache::Cache;
 use crate::config;
 use crate::db::{Database, migrate};
 use crate::error::Result;
-use crate::graph::{Edge, Graph};
+use crate::graph::{EdgeKind, Graph};
 use crate::id::{Clock, EPOCH_MS, Id, Shard};
 use crate::media::{MediaStore, Uploads};
 use crate::queue::{JobId, Queue, Registry, Run, Worker};
@@ -152,7 +152,8 @@ impl Stores {
         app::register_jobs(&mut registry);
         register(&mut registry);
         let queue = Queue::new(shards.clone(), &registry, &QUEUE);
-        let graph = Graph::new(shards.clone(), queue.clone(), &[Reads::NAME, Keeps::NAME]);
+        let graph =
+            Graph::new(shards.clone(), queue.clone(), &[EdgeKind::of::<Reads>(), EdgeKind::of::<Keeps>()]);
         graph.add_owned::<note::Entity>(true);
         let settings = config::Timeline { length: 10, pull_above: 3, cache_bytes: 1 << 20 };
         let kinds = [timeline::TimelineKind::of::<note::Entity>()];

@@ -3,6 +3,9 @@
 //! One task owns the writing connection. It takes what is queued, runs each piece of work in its own
 //! savepoint, commits once, and only then replies to the callers. Failed work is also answered after the
 //! commit, because it may have read what earlier work in the same group wrote.
+//!
+//! The log (WAL) contains old versions of pages, with rows that were deleted since. The task empties it
+//! whenever nothing has been written for a second.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -10,11 +13,12 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Transaction, WORK_DEADLINE};
+use super::{Transaction, WORK_DEADLINE, statement};
 use crate::error::{Error, Result};
 
 /// Maximum writes per commit: bounds how long the first of them waits for the last.
@@ -22,6 +26,8 @@ const GROUP: usize = 64;
 /// Maximum waiting writes; one more waits [`QUEUE_WAIT`] for a place and is then refused.
 const QUEUE: usize = 1024;
 const QUEUE_WAIT: Duration = Duration::from_secs(5);
+/// How long nothing is written before the log is emptied.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// A handle on the task that owns the writing connection. The task ends with the last handle.
 #[derive(Clone, Debug)]
@@ -86,7 +92,24 @@ impl GroupCommit {
 
 async fn run(name: std::sync::Arc<str>, connection: DatabaseConnection, mut works: mpsc::Receiver<Work>) {
     let mut group = Vec::with_capacity(GROUP);
-    while works.recv_many(&mut group, GROUP).await > 0 {
+    // A process that was killed leaves its log behind.
+    let mut log_is_empty = false;
+    loop {
+        let received = works.recv_many(&mut group, GROUP);
+        let received = match log_is_empty {
+            true => received.await,
+            false => match tokio::time::timeout(IDLE, received).await {
+                Ok(received) => received,
+                Err(_) => {
+                    log_is_empty = empty_log(&name, &connection).await;
+                    continue;
+                }
+            },
+        };
+        if received == 0 {
+            return;
+        }
+        log_is_empty = false;
         let mut outcomes = Vec::with_capacity(group.len());
         let committed = commit(&connection, group.drain(..), &mut outcomes).await;
         if let Err(error) = &committed {
@@ -103,6 +126,25 @@ async fn run(name: std::sync::Arc<str>, connection: DatabaseConnection, mut work
             });
         }
     }
+}
+
+/// Copies the log into the file and empties it; returns whether it is empty. If a reader uses the log, it is
+/// left for later: writes do not wait for readers. After an error it is left until something is written.
+async fn empty_log(name: &str, connection: &DatabaseConnection) -> bool {
+    let emptied = async {
+        let wait = connection.query_one_raw(statement(connection, "PRAGMA busy_timeout", [])).await?;
+        let wait: i32 = wait.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default();
+        connection.execute_unprepared("PRAGMA busy_timeout = 0").await?;
+        let emptied =
+            connection.query_one_raw(statement(connection, "PRAGMA wal_checkpoint(TRUNCATE)", [])).await;
+        connection.execute_unprepared(&format!("PRAGMA busy_timeout = {wait}")).await?;
+        let is_busy: Option<i32> = emptied?.map(|row| row.try_get_by_index(0)).transpose()?;
+        Ok::<_, sea_orm::DbErr>(is_busy == Some(0))
+    };
+    emptied.await.unwrap_or_else(|error| {
+        tracing::warn!(database = name, %error, "the log of the database was not emptied");
+        true
+    })
 }
 
 /// Runs the group and commits it. Work that never began is dropped, which closes its caller's channel.

@@ -1,7 +1,8 @@
 //! Opens a SQLite file: one writing connection and a few read-only ones.
 //!
 //! WAL lets readers continue while the writer works. `synchronous=FULL` makes a commit wait for the
-//! disk; with NORMAL, WAL may lose acknowledged commits when the power fails.
+//! disk; with NORMAL, WAL may lose acknowledged commits when the power fails. `secure_delete` overwrites
+//! deleted rows in the file. The log may still contain them, until the writer empties it.
 
 use std::path::Path;
 
@@ -35,6 +36,7 @@ pub(super) async fn open(
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        .pragma("secure_delete", "on")
         .busy_timeout(settings.wait())
         .disable_statement_logging();
     // The writer opens first: it creates the file and turns WAL on, which readers can't.

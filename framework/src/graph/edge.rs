@@ -2,10 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use sea_orm::EntityTrait;
 
 use super::edge_cache::EdgeRegions;
 use super::inverse::WriteInverse;
@@ -14,21 +13,42 @@ use super::table::{self, Direction, End};
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::queue::{JobId, Queue};
-use crate::shard::{Shards, Tx};
+use crate::shard::{RowTable, Sharded, Shards, Tx};
 
 /// A kind of edge. Derived by [`crate::Edge`].
 pub trait Edge: Send + Sync + 'static {
     /// The entity it starts at; the shard of this end orders the changes of an edge.
-    type From: EntityTrait;
+    type From: Sharded;
     /// The entity it points to.
-    type To: EntityTrait;
+    type To: Sharded;
     /// Its name in the tables, written by hand so that renaming the type loses no edge.
     const NAME: &'static str;
 }
 
+/// A kind of edge, with the tables of the rows that it connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EdgeKind {
+    /// The name in the edge tables.
+    pub name: &'static str,
+    /// The table of the rows it starts at.
+    pub from: RowTable,
+    /// The table of the rows it points to.
+    pub to: RowTable,
+}
+
+impl EdgeKind {
+    /// A kind of edge, as its derive describes it.
+    pub fn of<E: Edge>() -> Self {
+        Self { name: E::NAME, from: RowTable::of::<E::From>(), to: RowTable::of::<E::To>() }
+    }
+}
+
 /// How long an inverse edge may be missing before its job writes it, after a crash or while its shard is
 /// unreachable. Normally it is written before the reply.
-const INVERSE_GRACE: Duration = Duration::from_secs(3);
+pub(super) const INVERSE_GRACE: Duration = Duration::from_secs(3);
+
+/// How long [`Graph::connect`] waits for the inverse edge.
+const INVERSE_WAIT: Duration = Duration::from_secs(2);
 
 /// The registered kinds of edges; clones share everything. [`Tx::connect`] and [`Tx::disconnect`] change
 /// edges, and [`Read`](crate::shard::Read) reads them.
@@ -38,7 +58,7 @@ pub struct Graph(Arc<Inner>);
 pub(super) struct Inner {
     shards: Shards,
     queue: Queue,
-    kinds: HashMap<&'static str, EdgeRegions>,
+    kinds: HashMap<&'static str, (EdgeKind, EdgeRegions)>,
     hooks: RwLock<HashMap<&'static str, Vec<Hook>>>,
     owned: OwnedEntities,
 }
@@ -49,11 +69,12 @@ type Hook = Arc<dyn Fn(i64) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 impl Tx {
     /// Adds the edge, if this transaction commits; returns whether it is new. Safe to repeat. The
     /// forward edge commits with this transaction. The inverse edge is written on the shard of `to`
-    /// right after, or by a job if that shard is unreachable.
+    /// right after, or by a job if that shard is unreachable. If there is no row at `to`, the edge is
+    /// removed again; [`Graph::connect`] reports that.
     ///
     /// # Errors
-    /// Internal, if `from` lives on another shard than this transaction; configuration, if the kind of
-    /// edge is not registered.
+    /// Absent, if there is no row at `from`; internal, if `from` lives on another shard than this
+    /// transaction; configuration, if the kind of edge is not registered.
     pub async fn connect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
         let graph = Graph(self.shards().service::<Inner>()?);
         graph.change_in(self, E::NAME, (from.raw(), to.raw()), true).await
@@ -63,7 +84,8 @@ impl Tx {
     /// [`Self::connect`].
     ///
     /// # Errors
-    /// As for [`Self::connect`].
+    /// Internal, if `from` lives on another shard than this transaction; configuration, if the kind of
+    /// edge is not registered.
     pub async fn disconnect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
         let graph = Graph(self.shards().service::<Inner>()?);
         graph.change_in(self, E::NAME, (from.raw(), to.raw()), false).await
@@ -76,11 +98,11 @@ impl Graph {
     ///
     /// # Panics
     /// If two kinds have the same name: this mistake must show at the first start.
-    pub fn new(shards: Shards, queue: Queue, kinds: &[&'static str]) -> Self {
-        let names: HashSet<&str> = kinds.iter().copied().collect();
+    pub fn new(shards: Shards, queue: Queue, kinds: &[EdgeKind]) -> Self {
+        let names: HashSet<&str> = kinds.iter().map(|kind| kind.name).collect();
         assert_eq!(names.len(), kinds.len(), "two kinds of edge have the same name in {kinds:?}");
-        let kinds = kinds.iter().map(|name| (*name, EdgeRegions::new(&shards, name))).collect();
-        let (hooks, owned) = (RwLock::default(), OwnedEntities::default());
+        let kinds = kinds.iter().map(|kind| (kind.name, (*kind, EdgeRegions::new(&shards, kind.name))));
+        let (kinds, hooks, owned) = (kinds.collect(), RwLock::default(), OwnedEntities::default());
         let inner = Arc::new(Inner { shards: shards.clone(), queue, kinds, hooks, owned });
         shards.provide(&inner);
         Self(inner)
@@ -94,51 +116,64 @@ impl Graph {
     /// Adds the edge in its own transaction; see [`Tx::connect`].
     ///
     /// # Errors
-    /// Any error of the database of `from`. An error on the inverse edge only delays it.
+    /// Absent, if there is no row at one of the ends; any error of the database of `from`. An error of the
+    /// other database only delays the inverse edge.
     pub async fn connect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
-        self.0.shards.write(from, move |tx| async move { tx.connect::<E>(from, to).await }).await
+        self.change(E::NAME, (from.raw(), to.raw()), true).await
     }
 
     /// Removes the edge in its own transaction; see [`Tx::disconnect`].
     ///
     /// # Errors
-    /// As for [`Self::connect`].
+    /// Any error of the database of `from`.
     pub async fn disconnect<E: Edge>(&self, from: Id<E::From>, to: Id<E::To>) -> Result<bool> {
-        self.0.shards.write(from, move |tx| async move { tx.disconnect::<E>(from, to).await }).await
+        self.change(E::NAME, (from.raw(), to.raw()), false).await
     }
 
-    /// Removes an edge, given the name of its kind, for jobs.
-    pub(super) async fn disconnect_named(&self, kind: &str, from: i64, to: i64) -> Result<bool> {
-        let (graph, kind) = (self.clone(), self.registered(kind)?);
-        let shard = Id::<()>::from_raw(from);
-        self.0
-            .shards
-            .write(shard, move |tx| async move { graph.change_in(&tx, kind, (from, to), false).await })
-            .await
+    /// Changes an edge, given the name of its kind, in its own transaction.
+    pub(super) async fn change(&self, kind: &str, (from, to): (i64, i64), live: bool) -> Result<bool> {
+        let (graph, kind) = (self.clone(), self.kind(kind)?);
+        let change = self.0.shards.write(Id::<()>::from_raw(from), move |tx| async move {
+            graph.change_forward(&tx, kind.name, (from, to), live).await
+        });
+        let Some((job, queued)) = change.await? else { return Ok(false) };
+        let graph = self.clone();
+        // Spawned, because the caller may be dropped meanwhile by a client that hangs up.
+        let follow_up = tokio::spawn(async move { graph.follow_up(job, queued).await });
+        match tokio::time::timeout(INVERSE_WAIT, follow_up).await {
+            Ok(Ok(Some(FarEnd::Gone))) if live => Err(absent(kind.to)),
+            _ => Ok(true),
+        }
     }
 
     async fn change_in(&self, tx: &Tx, kind: &str, ends: (i64, i64), live: bool) -> Result<bool> {
         let Some((job, queued)) = self.change_forward(tx, kind, ends, live).await? else { return Ok(false) };
         let graph = self.clone();
-        tx.after_commit(async move { graph.follow_up(job, queued).await });
+        tx.after_commit(async move { graph.follow_up(job, queued).await.map_or((), drop) });
         Ok(true)
     }
 
-    /// Runs after the forward edge is committed; what fails here is left to the job.
-    async fn follow_up(&self, job: WriteInverse, queued: JobId) {
-        let written = self.write_inverse(&job).await;
-        let told = self.changed(&job).await;
-        match written.and(told) {
-            Ok(()) => {
-                if let Err(error) = self.0.queue.cancel(queued).await {
-                    tracing::warn!(
-                        error = error.chain(),
-                        "an inverse edge is written, but its job could not be cancelled"
-                    );
-                }
+    /// Runs after the forward edge is committed; what fails here is left to the job, and `None` is returned.
+    async fn follow_up(&self, job: WriteInverse, queued: JobId) -> Option<FarEnd> {
+        let written = self.write_inverse(&job, Some(Instant::now())).await;
+        let far = match (written, self.changed(&job).await) {
+            (Ok(far), Ok(())) => far,
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::warn!(error = error.chain(), "an inverse edge is left to its job");
+                return None;
             }
-            Err(error) => tracing::warn!(error = error.chain(), "an inverse edge is left to its job"),
+        };
+        let done = match far {
+            FarEnd::Written => self.0.queue.cancel(queued).await,
+            FarEnd::Gone => self.forget(job.near(self.kind(&job.kind).ok()?), Some(queued)).await,
+        };
+        if let Err(error) = done {
+            tracing::warn!(
+                error = error.chain(),
+                "an inverse edge is written, but its job could not be cancelled"
+            );
         }
+        Some(far)
     }
 
     /// Changes the forward edge, and queues the job for the inverse edge in the same transaction. `None`
@@ -150,19 +185,23 @@ impl Graph {
         (from, to): (i64, i64),
         live: bool,
     ) -> Result<Option<(WriteInverse, JobId)>> {
-        let (kind, regions) = (self.registered(kind)?, self.regions(kind)?);
+        let kind = self.kind(kind)?;
         let shard = Id::<()>::from_raw(from).shard();
         if shard != tx.shard() {
             return Err(Error::internal(format!(
-                "an edge {kind:?} from {from}, which lives on {shard}, can't be changed on {}",
+                "an edge {:?} from {from}, which lives on {shard}, can't be changed on {}",
+                kind.name,
                 tx.shard()
             )));
         }
-        let near = End { near: from, kind, direction: Direction::Out, far: to };
+        if live && !tx.hold_raw(kind.from, from).await? {
+            return Err(absent(kind.from));
+        }
+        let near = End { near: from, kind: kind.name, direction: Direction::Out, far: to };
         let generated = tx.generate_id::<()>()?.raw();
         let Some(version) = table::change_forward(tx, near, live, generated).await? else { return Ok(None) };
-        regions.changed(near.direction, near.near).for_each(|changed| tx.changes(changed));
-        let job = WriteInverse { kind: kind.to_owned(), from, to, version, live };
+        self.end_changes(tx, near)?;
+        let job = WriteInverse { kind: kind.name.to_owned(), from, to, version, live };
         let queued = tx.enqueue_after(job.clone(), INVERSE_GRACE).await?;
         Ok(Some((job, queued)))
     }
@@ -194,7 +233,7 @@ impl Graph {
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        let kind = self.registered(kind)?;
+        let kind = self.kind(kind)?.name;
         let mut hooks = self.0.hooks.write().unwrap_or_else(|broken| broken.into_inner());
         hooks.entry(kind).or_default().push(Arc::new(move |from| Box::pin(hook(from))));
         Ok(())
@@ -211,19 +250,10 @@ impl Graph {
         Ok(())
     }
 
-    pub(crate) async fn write_inverse(&self, job: &WriteInverse) -> Result<()> {
-        let (kind, regions) = (self.registered(&job.kind)?, self.regions(&job.kind)?.clone());
-        let far = End { near: job.to, kind, direction: Direction::In, far: job.from };
-        let (live, version) = (job.live, job.version);
-        self.0
-            .shards
-            .write(Id::<()>::from_raw(job.to), move |tx| async move {
-                if table::write_inverse(&tx, far, live, version).await? {
-                    regions.changed(far.direction, far.near).for_each(|changed| tx.changes(changed));
-                }
-                Ok(())
-            })
-            .await
+    /// Reports that what is cached about this end changes in this transaction.
+    pub(super) fn end_changes(&self, tx: &Tx, end: End) -> Result<()> {
+        self.regions(end.kind)?.changed(end.direction, end.near).for_each(|changed| tx.changes(changed));
+        Ok(())
     }
 
     pub(super) fn shards(&self) -> &Shards {
@@ -235,12 +265,33 @@ impl Graph {
     }
 
     pub(super) fn regions(&self, name: &str) -> Result<&EdgeRegions> {
-        self.0.kinds.get(name).ok_or_else(|| unregistered(name))
+        self.0.kinds.get(name).map(|(_, regions)| regions).ok_or_else(|| unregistered(name))
     }
 
-    fn registered(&self, name: &str) -> Result<&'static str> {
-        self.0.kinds.get_key_value(name).map(|(name, _)| *name).ok_or_else(|| unregistered(name))
+    pub(super) fn kind(&self, name: &str) -> Result<EdgeKind> {
+        self.0.kinds.get(name).map(|(kind, _)| *kind).ok_or_else(|| unregistered(name))
     }
+
+    pub(super) fn kinds(&self) -> impl Iterator<Item = EdgeKind> {
+        self.0.kinds.values().map(|(kind, _)| *kind)
+    }
+
+    pub(super) fn queue(&self) -> &Queue {
+        &self.0.queue
+    }
+}
+
+/// The row at an edge's far end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FarEnd {
+    /// It exists, and the inverse edge is written.
+    Written,
+    /// It does not exist, so there can't be an edge to it.
+    Gone,
+}
+
+fn absent(rows: RowTable) -> Error {
+    Error::absent(format!("There is no {} with this id.", rows.name))
 }
 
 fn unregistered(name: &str) -> Error {

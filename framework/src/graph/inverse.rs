@@ -1,15 +1,18 @@
-//! Jobs for edges: one writes an inverse edge that the process which added the forward edge could not
-//! write, one removes all edges of a deleted row.
+//! The inverse edge, and the job that writes it if the process which added the forward edge could not.
+
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use super::Graph;
-use crate::error::{BoxError, Result};
+use super::edge::{EdgeKind, FarEnd, INVERSE_GRACE};
+use super::table::{self, Direction, End};
+use crate::error::{BoxError, Error, Result};
 use crate::id::Id;
-use crate::queue::{Job, JobRun, Run};
-use crate::shard::{Sharded, Tx};
+use crate::queue::{Job, JobId, JobRun, Run};
 
-/// Brings an inverse edge to a version of its forward edge.
+/// Brings an inverse edge to the current version of its forward edge. If there is no row to point to, the
+/// forward edge is removed instead.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WriteInverse {
     pub(super) kind: String,
@@ -25,68 +28,68 @@ impl Job for WriteInverse {
     const RETRIES: u32 = 30;
 }
 
+impl WriteInverse {
+    /// The edge's end at `from`.
+    pub(super) fn near(&self, kind: EdgeKind) -> End {
+        End { near: self.from, kind: kind.name, direction: Direction::Out, far: self.to }
+    }
+}
+
 impl<C: AsRef<Graph> + Send + Sync + 'static> Run<C> for WriteInverse {
     async fn run(&mut self, context: &C, _: &JobRun) -> Result<(), BoxError> {
         let graph = context.as_ref();
-        graph.write_inverse(self).await?;
+        let near = self.near(graph.kind(&self.kind)?);
+        match table::find(graph.shards().reader(Id::<()>::from_raw(self.from).shard()), near).await? {
+            // The edge may have changed since.
+            Some((version, live)) => {
+                (self.version, self.live) = (version, live);
+                if graph.write_inverse(self, None).await? == FarEnd::Gone {
+                    graph.forget(near, None).await?;
+                }
+            }
+            // One of the ends is gone, and all its edges with it.
+            None => graph.forget(near.other(), None).await?,
+        }
         graph.changed(self).await?;
         Ok(())
     }
 }
 
-/// Edges that are removed between two queries for the rest.
-const PAGE: u64 = 200;
-
-/// Removes every edge of a row, of every kind and in both directions. The remaining edges are queried
-/// anew each time, so a repeated run simply continues.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct RemoveEdges {
-    row: i64,
-}
-
-impl Job for RemoveEdges {
-    const NAME: &'static str = "tripod.remove_edges";
-    const RETRIES: u32 = 20;
-}
-
-impl<C: AsRef<Graph> + Send + Sync + 'static> Run<C> for RemoveEdges {
-    async fn run(&mut self, context: &C, _: &JobRun) -> Result<(), BoxError> {
-        let graph = context.as_ref();
-        loop {
-            let edges = graph.any_edges(Id::from_raw(self.row), PAGE).await?;
-            if edges.is_empty() {
-                return Ok(());
+impl Graph {
+    /// Writes the inverse edge, if there is a row to point to. `begun` is when the forward edge was
+    /// committed: once the job may have begun, the process that committed leaves the edge to it.
+    pub(crate) async fn write_inverse(&self, job: &WriteInverse, begun: Option<Instant>) -> Result<FarEnd> {
+        let (graph, kind) = (self.clone(), self.kind(&job.kind)?);
+        let (far, live, version) = (job.near(kind).other(), job.live, job.version);
+        let write = self.shards().write(Id::<()>::from_raw(far.near), move |tx| async move {
+            if begun.is_some_and(|begun| begun.elapsed() >= INVERSE_GRACE) {
+                return Err(Error::unavailable("an inverse edge took too long"));
             }
-            let mut changed = false;
-            for (kind, from, to) in edges {
-                changed |= graph.disconnect_named(&kind, from, to).await?;
+            let exists = tx.hold_raw(kind.to, far.near).await?;
+            let changed = match exists {
+                true => table::write_inverse(&tx, far, live, version).await?,
+                false => table::forget(&tx, far).await?,
+            };
+            if changed {
+                graph.end_changes(&tx, far)?;
             }
-            if !changed {
-                return Err("these edges are removed, and the jobs of their inverses come first".into());
-            }
-        }
-    }
-}
-
-impl Tx {
-    /// Enqueues a job that removes every edge of this row, of every kind and in both directions.
-    ///
-    /// # Errors
-    /// As for [`Tx::enqueue`].
-    pub async fn remove_edges<T>(&self, row: Id<T>) -> Result<()> {
-        self.enqueue(RemoveEdges { row: row.raw() }).await.map(drop)
+            Ok(if exists { FarEnd::Written } else { FarEnd::Gone })
+        });
+        write.await
     }
 
-    /// Deletes the row with this id, as [`Tx::delete`] does, and enqueues a job that removes its edges;
-    /// returns whether the row existed.
-    ///
-    /// # Errors
-    /// As for [`Tx::delete`] and [`Tx::enqueue`].
-    pub async fn delete_with_edges<E: Sharded>(&self, id: Id<E>) -> Result<bool> {
-        let deleted = self.delete(id).await?;
-        if deleted {
-            self.remove_edges(id).await?;
-        }
-        Ok(deleted)
+    /// Deletes the row of an edge that one of whose ends is gone, and cancels the job for its other end.
+    pub(super) async fn forget(&self, end: End, job: Option<JobId>) -> Result<()> {
+        let graph = self.clone();
+        let forget = self.shards().write(Id::<()>::from_raw(end.near), move |tx| async move {
+            if table::forget(&tx, end).await? {
+                graph.end_changes(&tx, end)?;
+            }
+            if let Some(job) = job {
+                tx.cancel(job).await?;
+            }
+            Ok(())
+        });
+        forget.await
     }
 }

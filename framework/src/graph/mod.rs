@@ -5,18 +5,24 @@
 //! together with a job that writes the inverse. The inverse is also written at once if its shard is
 //! reachable, so the job matters only after a crash. Changes of one edge apply in order: each carries a
 //! version, kept for removed edges too, and an older version never overwrites a newer one.
+//!
+//! There are no edges to or from rows that do not exist. Each end's shard checks its own row in the
+//! transaction that writes the end, and the row can't be deleted until that commits. If there is no row to
+//! point to, the forward edge is removed again: before the reply, or by the same job.
 
 mod edge;
 mod edge_cache;
 mod inverse;
 mod owned;
 mod read;
+mod remove;
 mod table;
 mod walk;
 
-pub use edge::{Edge, Graph};
-pub use inverse::{RemoveEdges, WriteInverse};
+pub use edge::{Edge, EdgeKind, Graph};
+pub use inverse::WriteInverse;
 pub use owned::DeleteOwned;
 pub use read::{EdgePosition, Ends};
+pub use remove::RemoveEdges;
 pub use table::MIGRATION;
 pub use walk::SourceWalk;

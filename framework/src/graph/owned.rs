@@ -86,8 +86,7 @@ async fn delete_some<E: Sharded>(tx: Tx, owner: Id<E::Owner>, has_edges: bool) -
 impl Tx {
     /// Enqueues a job that deletes every row of this entity that lives with `owner`, with its edges.
     /// Call it when the owner is deleted, and hide its rows from then on: they are there until the job
-    /// has run. A row that is inserted later stays, so check in its transaction that its owner exists
-    /// ([`Self::find_for_update`]).
+    /// has run. No row can be inserted later ([`Self::insert`]).
     ///
     /// ```
     /// # use tripod::conformance::{author, note};

@@ -74,7 +74,6 @@ impl Read {
     ) -> Result<List<EdgePosition, Unchecked<<E::To as sea_orm::EntityTrait>::Model>>>
     where
         E: Edge,
-        E::To: Sharded,
     {
         let ends = self.targets::<E>(from, keyset).await?;
         self.rows_of(ends).await
@@ -91,7 +90,6 @@ impl Read {
     ) -> Result<List<EdgePosition, Unchecked<<E::From as sea_orm::EntityTrait>::Model>>>
     where
         E: Edge,
-        E::From: Sharded,
     {
         let ends = self.sources::<E>(to, keyset).await?;
         self.rows_of(ends).await
@@ -241,17 +239,22 @@ impl Graph {
         Ok(counted.first().map_or(0, |(_, count)| *count))
     }
 
-    /// Some of the edges at this row, of any kind: kind, `from` and `to`.
-    pub(super) async fn any_edges(&self, row: Id<()>, limit: u64) -> Result<Vec<(String, i64, i64)>> {
-        let sql =
-            "SELECT kind, direction, far_id FROM tripod_edge WHERE near_id = $1 AND live = TRUE LIMIT $2";
+    /// Some of the edges at this row, of any kind, live or removed: kind, direction and far end.
+    pub(super) async fn ends_at(
+        &self,
+        row: Id<()>,
+        live: bool,
+        limit: u64,
+    ) -> Result<Vec<(String, Direction, i64)>> {
+        let sql = "SELECT kind, direction, far_id FROM tripod_edge WHERE near_id = $1 AND live = $2 LIMIT $3";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = query(self.shards().reader(row.shard()), sql, [row.into(), limit.into()]).await?;
+        let values = [row.into(), live.into(), limit.into()];
+        let rows = query(self.shards().reader(row.shard()), sql, values).await?;
         let edges = rows.iter().map(|edge| {
             let (kind, direction, far): (String, i16, i64) =
                 (edge.try_get_by_index(0)?, edge.try_get_by_index(1)?, edge.try_get_by_index(2)?);
             let is_forward = direction == Direction::Out as i16;
-            Ok(if is_forward { (kind, row.raw(), far) } else { (kind, far, row.raw()) })
+            Ok((kind, if is_forward { Direction::Out } else { Direction::In }, far))
         });
         edges.collect()
     }

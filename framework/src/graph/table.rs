@@ -3,7 +3,7 @@
 use sea_orm::sea_query::{ColumnDef, Index, Table};
 use sea_orm::{ConnectionTrait, Value};
 
-use crate::db::{CreateTables, Migration, statement};
+use crate::db::{CreateTables, Migration, Reader, statement};
 use crate::error::Result;
 use crate::shard::Tx;
 
@@ -61,6 +61,23 @@ pub(super) struct End {
 }
 
 impl End {
+    /// The edge's `from` and `to`.
+    pub(super) fn ends(&self) -> (i64, i64) {
+        match self.direction {
+            Direction::Out => (self.near, self.far),
+            Direction::In => (self.far, self.near),
+        }
+    }
+
+    /// The same edge, seen from its other end.
+    pub(super) fn other(&self) -> Self {
+        let direction = match self.direction {
+            Direction::Out => Direction::In,
+            Direction::In => Direction::Out,
+        };
+        Self { near: self.far, kind: self.kind, direction, far: self.near }
+    }
+
     fn key(&self) -> [Value; 4] {
         [self.near.into(), self.kind.into(), (self.direction as i16).into(), self.far.into()]
     }
@@ -100,6 +117,31 @@ pub(super) async fn write_inverse(tx: &Tx, end: End, live: bool, version: i64) -
     let renew = format!("UPDATE tripod_edge SET version = $6 WHERE {KEY} AND version < $6 AND live = $5");
     tx.execute(&renew, values()).await?;
     Ok(false)
+}
+
+/// Deletes the row of an edge that one of whose ends is gone; returns whether the count changed.
+pub(super) async fn forget(tx: &Tx, end: End) -> Result<bool> {
+    let sql = format!("DELETE FROM tripod_edge WHERE {KEY} RETURNING live");
+    let row = tx.connection().query_one_raw(statement(tx.connection(), &sql, end.key())).await?;
+    let was_live = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(false);
+    if was_live {
+        count(tx, end, false).await?;
+    }
+    Ok(was_live)
+}
+
+/// Deletes the counts at an end without edges.
+pub(super) async fn forget_counts(tx: &Tx, near: i64) -> Result<()> {
+    let sql = "DELETE FROM tripod_edge_count WHERE near_id = $1 \
+               AND NOT EXISTS (SELECT 1 FROM tripod_edge WHERE near_id = $1)";
+    tx.execute(sql, [near.into()]).await.map(drop)
+}
+
+/// The version of a forward edge, and whether it is live; `None` if it never existed or is forgotten.
+pub(super) async fn find(reader: &Reader, end: End) -> Result<Option<(i64, bool)>> {
+    let sql = format!("SELECT version, live FROM tripod_edge WHERE {KEY}");
+    let row = reader.query_one_raw(statement(reader, &sql, end.key())).await?;
+    row.map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).transpose()
 }
 
 /// Ensures that there is a row to lock; a new row stands for an edge that never existed.

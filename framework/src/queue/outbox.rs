@@ -12,7 +12,7 @@ use super::registry::{Kind, Registry};
 use super::store::{Queued, Store};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::id::Id;
+use crate::id::{Id, Shard};
 use crate::shard::{Shards, Tx};
 
 /// The id of a queued job. It encodes the shard that the job was enqueued on.
@@ -98,6 +98,11 @@ impl Queue {
             self.0.wake.notify_waiters();
         }
         Ok(())
+    }
+
+    /// Whether a job of this kind and shard waits or runs whose payload matches a pattern of SQL's LIKE.
+    pub(crate) async fn is_waiting<J: Job>(&self, shard: Shard, payload: &str) -> Result<bool> {
+        self.store().is_waiting(shard, J::NAME, payload).await
     }
 
     /// Checks that this program knows every job in the outbox.

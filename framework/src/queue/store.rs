@@ -256,6 +256,14 @@ impl Store {
         self.one_row(claim.id, sql, values).await
     }
 
+    /// Whether a job with this name waits or runs whose payload matches.
+    pub(super) async fn is_waiting(&self, shard: Shard, name: &str, payload: &str) -> Result<bool> {
+        let sql = "SELECT 1 FROM tripod_job WHERE name = $1 AND payload LIKE $2 AND dead = FALSE LIMIT 1";
+        let reader = self.shards.reader(shard);
+        let found = reader.query_one_raw(statement(reader, sql, [name.into(), payload.into()])).await?;
+        Ok(found.is_some())
+    }
+
     /// Runs a statement on the shard of a job's id, in which `:now` is the time; whether it found the job.
     pub(super) async fn one_row(
         &self,

@@ -10,12 +10,15 @@
 mod catalogue;
 mod extensions;
 mod failover;
+mod hold;
+mod insert_raw;
 mod list;
 mod map;
 mod name;
 mod read;
 mod row_cache;
 mod row_observer;
+mod settle;
 mod sharded;
 mod tx;
 
@@ -28,10 +31,10 @@ use sea_orm::ConnectionTrait;
 pub use catalogue::{Column, Placement, Table};
 pub use list::{Keyset, List, Order, Position};
 pub use map::{MIGRATION, ShardAssignment, assign_shards};
-pub use name::NAME_MIGRATION;
+pub use name::{NAME_MIGRATION, RETIRED_MIGRATION};
 pub use read::{Completeness, Consistency, Read, Rows};
 pub(crate) use row_observer::RowObserver;
-pub use sharded::{Sharded, TextSharded};
+pub use sharded::{RowTable, Sharded, TextSharded};
 pub use tx::Tx;
 
 use crate::cache::Cache;

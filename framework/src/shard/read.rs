@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
-use sea_orm::sea_query::{Expr, SimpleExpr};
+use sea_orm::sea_query::{Expr, IntoCondition, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, ExprTrait, IdenStatic, ModelTrait, QueryFilter, QueryOrder, QuerySelect,
-    Select,
+    ColumnTrait, Condition, ConnectionTrait, ExprTrait, IdenStatic, ModelTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select,
 };
 
 use super::{Keyset, List, Order, Sharded, Shards, TextSharded, map};
@@ -201,9 +201,25 @@ impl Read {
     /// # Errors
     /// Any database error; see [`Completeness`].
     pub async fn list_all<E: Sharded>(&self, keyset: Keyset<Id<E>>) -> Result<Rows<E>> {
-        let held = held(&shard_of_id_sql(E::ID.as_str()));
+        self.list_matching(Condition::all(), keyset).await
+    }
+
+    /// The rows of all owners that match a filter, such as those by an author who is not their owner. Costs
+    /// a query on every database, and the filter should have an index. Leaves out what [`Self::list_all`]
+    /// leaves out.
+    ///
+    /// # Errors
+    /// Any database error; see [`Completeness`].
+    pub async fn list_matching<E: Sharded>(
+        &self,
+        filter: impl IntoCondition,
+        keyset: Keyset<Id<E>>,
+    ) -> Result<Rows<E>> {
+        let filter =
+            Condition::all().add(held(&shard_of_id_sql(E::ID.as_str()))).add(filter.into_condition());
         let queries = self.shards.databases().iter().map(async |database| {
-            page::<E>(E::find().filter(held.clone()), keyset).all(database.reader()).await
+            let rows = E::find().filter(filter.clone());
+            page::<E>(rows, keyset).all(database.reader()).await
         });
         Ok(merge::<E>(self.answered(join_all(queries).await)?, keyset))
     }

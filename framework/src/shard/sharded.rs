@@ -1,13 +1,13 @@
 //! The traits that the derives implement: which column of an entity determines a row's shard.
 
-use sea_orm::EntityTrait;
+use sea_orm::{EntityTrait, IdenStatic};
 
 use crate::id::{Id, Shard};
 
 /// An entity whose rows live on their owner's shard. Derived by [`crate::Sharded`].
 pub trait Sharded: EntityTrait {
     /// The entity whose shard a row lives on; the entity itself, if its own id decides.
-    type Owner: EntityTrait;
+    type Owner: Sharded;
     /// The primary key, an `Id` of this entity.
     const ID: Self::Column;
     /// The column that holds the owner's id.
@@ -15,6 +15,22 @@ pub trait Sharded: EntityTrait {
 
     /// A row's id.
     fn id(row: &Self::Model) -> Id<Self>;
+}
+
+/// Where rows are found by their ids: a table, and the column of its ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RowTable {
+    /// The table's name.
+    pub name: &'static str,
+    /// The column of the ids.
+    pub id: &'static str,
+}
+
+impl RowTable {
+    /// The table of an entity.
+    pub fn of<E: Sharded>() -> Self {
+        Self { name: E::default().table_name(), id: E::ID.as_str() }
+    }
 }
 
 /// An entity found by a text, such as a name: its rows live on the shard of the text's hash, and its

@@ -3,12 +3,15 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::future::BoxFuture;
+use sea_orm::sea_query::LockType;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel,
-    Iterable, ModelTrait, QueryFilter, QuerySelect, Select, TryInsertResult, UpdateMany, Value,
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IdenStatic,
+    IntoActiveModel, Iterable, ModelTrait, QueryFilter, QuerySelect, Select, TryInsertResult, UpdateMany,
+    Value,
 };
 
-use super::{Sharded, Shards, TextSharded};
+use super::hold::HeldRows;
+use super::{RowTable, Sharded, Shards};
 use crate::access::Unchecked;
 use crate::cache::Changed;
 use crate::db::{Transaction, statement};
@@ -17,7 +20,7 @@ use crate::id::{Id, Shard};
 
 /// Ids tried before giving up. A second try means that another process generated the same id in the same
 /// millisecond; ten in a row mean another fault.
-const MAX_ATTEMPTS: usize = 10;
+pub(super) const MAX_ATTEMPTS: usize = 10;
 
 pub(super) type Hook = BoxFuture<'static, ()>;
 
@@ -35,6 +38,7 @@ struct Inner {
     shards: Shards,
     hooks: Mutex<Vec<Hook>>,
     changed: Mutex<Vec<Changed>>,
+    held: Mutex<HeldRows>,
 }
 
 impl Tx {
@@ -60,8 +64,8 @@ impl Tx {
                 "{shard} is not held by this database (any more); try again"
             )));
         }
-        let (hooks, changed) = (Mutex::default(), Mutex::default());
-        Ok(Self(Arc::new(Inner { transaction, shard, shards, hooks, changed })))
+        let (hooks, changed, held) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Ok(Self(Arc::new(Inner { transaction, shard, shards, hooks, changed, held })))
     }
 
     /// The shard that this transaction writes to.
@@ -95,11 +99,13 @@ impl Tx {
     /// insert retries with a new id; only the final id is ever visible. A row whose id is already set,
     /// such as one that shares another row's id, is inserted under that.
     ///
-    /// The row appears in the timelines of its owner's audience, if its entity has timelines.
+    /// The row appears in the timelines of its owner's audience, if its entity has timelines. Its owner's
+    /// row must exist, and can't be deleted until this transaction ends ([`Self::hold`]): nothing is
+    /// written for an owner who is gone.
     ///
     /// # Errors
-    /// Internal, if the row's owner lives on another shard; conflict, if the row's own id or the value
-    /// of a unique column is taken.
+    /// Absent, if there is no such owner; internal, if the owner lives on another shard; conflict, if the
+    /// row's own id or the value of a unique column is taken.
     pub async fn insert<A>(&self, row: A) -> Result<Id<A::Entity>>
     where
         A: ActiveModelTrait,
@@ -144,8 +150,12 @@ impl Tx {
                 self.shard()
             )));
         }
-        let inserted = self.insert_row(row, [E::ID]).await?;
+        let inserted = match E::ID.as_str() == E::OWNER.as_str() {
+            true => self.insert_row(row, [E::ID]).await?,
+            false => self.insert_owned(row, Id::from_raw(owner)).await?,
+        };
         if inserted {
+            self.holds(RowTable::of::<E>(), id.raw());
             // If the id was read before, its absence may be cached.
             self.row_changes(id);
             for observer in self.shards().observers::<E>() {
@@ -163,12 +173,22 @@ impl Tx {
         Ok(self.find_row(id, |row| row).await?.map(Unchecked::new))
     }
 
-    /// The same, and locks the row until this transaction ends.
+    /// The same, and locks the row until this transaction ends: no other may change or delete it.
     ///
     /// # Errors
     /// As for [`Self::find`].
     pub async fn find_for_update<E: Sharded>(&self, id: Id<E>) -> Result<Option<Unchecked<E::Model>>> {
-        Ok(self.find_row(id, QuerySelect::lock_exclusive).await?.map(Unchecked::new))
+        Ok(self.find_for_change(id).await?.map(Unchecked::new))
+    }
+
+    /// The row, locked. It is not locked against those who only need it to exist ([`Self::hold`]): two who
+    /// hold it and then change it would wait for each other.
+    async fn find_for_change<E: Sharded>(&self, id: Id<E>) -> Result<Option<E::Model>> {
+        let row = self.find_row(id, |rows| rows.lock(LockType::NoKeyUpdate)).await?;
+        if row.is_some() {
+            self.holds(RowTable::of::<E>(), id.raw());
+        }
+        Ok(row)
     }
 
     async fn find_row<E: Sharded>(
@@ -191,7 +211,7 @@ impl Tx {
         E: Sharded,
         E::Model: IntoActiveModel<E::ActiveModel>,
     {
-        let Some(before) = self.find_row(id, QuerySelect::lock_exclusive).await? else { return Ok(None) };
+        let Some(before) = self.find_for_change(id).await? else { return Ok(None) };
         let mut after = before.clone();
         change(&mut after);
         let mut row = before.clone().into_active_model();
@@ -253,6 +273,7 @@ impl Tx {
         let deleted = delete.exec(self.connection()).await?.rows_affected > 0;
         if deleted {
             self.row_changes(id);
+            self.holds_no_more(RowTable::of::<E>(), id.raw());
         }
         if let Some(owner) = owner.filter(|_| deleted) {
             for observer in observers {
@@ -277,6 +298,7 @@ impl Tx {
         for id in ids {
             self.check_home(*id)?;
             self.row_changes(*id);
+            self.holds_no_more(RowTable::of::<E>(), id.raw());
         }
         let delete = E::delete_many().filter(E::ID.is_in(ids.iter().copied()));
         delete.exec(self.connection()).await?;
@@ -295,7 +317,7 @@ impl Tx {
         }
     }
 
-    fn check_home<E: Sharded>(&self, id: Id<E>) -> Result<()> {
+    pub(super) fn check_home<E: Sharded>(&self, id: Id<E>) -> Result<()> {
         if id.shard() == self.shard() {
             return Ok(());
         }
@@ -307,33 +329,11 @@ impl Tx {
         )))
     }
 
-    /// Claims a text, such as a name, with a row that says who owns it; `false` if it is taken. Fills in
-    /// the row's shard and text.
-    ///
-    /// # Errors
-    /// Internal, if the text belongs to another shard.
-    pub async fn claim_text<A>(&self, text: &str, mut row: A) -> Result<bool>
-    where
-        A: ActiveModelTrait + IntoActiveModel<A>,
-        A::Entity: TextSharded,
-    {
-        let (shard_column, text_column) =
-            (<A::Entity as TextSharded>::SHARD, <A::Entity as TextSharded>::TEXT);
-        let shard = <A::Entity as TextSharded>::shard(text);
-        if shard != self.shard() {
-            return Err(Error::internal(format!(
-                "the text {text:?} of {} belongs to {shard} and can't be claimed on {}",
-                table::<A::Entity>(),
-                self.shard()
-            )));
-        }
-        // The cast is safe, because a shard's number is below 8,192.
-        row.set(shard_column, (shard.number() as i16).into());
-        row.set(text_column, text.into());
-        self.insert_row(row, [shard_column, text_column]).await
-    }
-
-    async fn insert_row<E, A>(&self, row: A, key: impl IntoIterator<Item = E::Column>) -> Result<bool>
+    pub(super) async fn insert_row<E, A>(
+        &self,
+        row: A,
+        key: impl IntoIterator<Item = E::Column>,
+    ) -> Result<bool>
     where
         E: EntityTrait,
         A: ActiveModelTrait<Entity = E> + IntoActiveModel<A>,
@@ -343,21 +343,7 @@ impl Tx {
         Ok(matches!(inserted, TryInsertResult::Inserted(rows) if rows > 0))
     }
 
-    /// As [`Self::insert`], for the framework's own tables: `sql` inserts a row whose primary key is the
-    /// column `id`, and `row` returns its values for an id.
-    pub(crate) async fn insert_raw<T>(&self, sql: &str, row: impl Fn(Id<T>) -> Vec<Value>) -> Result<Id<T>> {
-        let sql = format!("{sql} ON CONFLICT (id) DO NOTHING");
-        for _ in 0..MAX_ATTEMPTS {
-            let id = self.generate_id()?;
-            let insert = statement(self.connection(), &sql, row(id));
-            if self.connection().execute_raw(insert).await?.rows_affected() == 1 {
-                return Ok(id);
-            }
-        }
-        Err(self.every_id_taken())
-    }
-
-    fn every_id_taken(&self) -> Error {
+    pub(super) fn every_id_taken(&self) -> Error {
         Error::internal(format!(
             "{MAX_ATTEMPTS} ids in a row were taken on {}: is a clock wrong?",
             self.shard()
@@ -379,6 +365,11 @@ impl Tx {
         lock(&self.0.hooks).push(Box::pin(hook));
     }
 
+    /// The rows that this transaction holds.
+    pub(super) fn held(&self) -> MutexGuard<'_, HeldRows> {
+        lock(&self.0.held)
+    }
+
     /// Blocks cache fills of what was changed, and returns what is left to do after the commit.
     pub(super) async fn finish(self) -> Vec<Hook> {
         let mut hooks = std::mem::take(&mut *lock(&self.0.hooks));
@@ -391,8 +382,8 @@ impl Tx {
     }
 }
 
-fn table<E: EntityTrait>() -> String {
-    E::default().table_name().to_owned()
+pub(super) fn table<E: EntityTrait>() -> &'static str {
+    E::default().table_name()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -17,7 +17,7 @@ use utoipa::openapi::{ObjectBuilder, Required};
 
 use super::body::BodyBytes;
 use super::once::{Key, Once};
-use super::{Form, Json, Problem, SignedIn};
+use super::{Form, Json, Problem, Session, SignedIn};
 use crate::shard::Shards;
 
 /// Maximum length of a key, in characters.
@@ -35,7 +35,7 @@ const QUERY_KEY: &str = "idempotency_key";
 #[must_use = "a key is honoured by the write that is made with it"]
 pub struct IdempotencyKey {
     shards: Shards,
-    account: Option<i64>,
+    session: Option<Session>,
     key: Option<Vec<u8>>,
     operation: (Method, String),
 }
@@ -56,8 +56,10 @@ impl IdempotencyKey {
     pub fn with_content<'p>(self, parts: impl IntoIterator<Item = &'p [u8]>) -> Once {
         let (method, path) = &self.operation;
         let content = content_hash(method, path, parts);
-        let key = self.key.zip(self.account).map(|(key, account)| Key::new(account, &key, content));
-        Once::new(self.shards, key)
+        let session = self.session;
+        let key =
+            self.key.zip(session.as_ref()).map(|(key, session)| Key::new(session.account, &key, content));
+        Once::new(self.shards, session.map(|session| session.id), key)
     }
 }
 
@@ -72,7 +74,7 @@ where
             parts.extensions.get::<axum::extract::OriginalUri>().map_or(&parts.uri, |uri| &uri.0).path();
         Ok(Self {
             shards: Shards::from_ref(state),
-            account: parts.extensions.get::<SignedIn>().map(|SignedIn(session)| session.account),
+            session: parts.extensions.get::<SignedIn>().map(|SignedIn(session)| session.clone()),
             key: key_of(&parts.headers, parts.uri.query())?,
             operation: (parts.method.clone(), path.to_owned()),
         })

@@ -3,32 +3,32 @@
 //! If the effect lives on another shard than the account, the key is first stored on the account's
 //! shard, so that another request under the same key is refused wherever its effect would live. A
 //! refused request leaves no key behind.
+//!
+//! A request's session is a condition of its write: a session that is closed meanwhile, such as by the
+//! deletion of its account, has written before, or not at all.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use sea_orm::sea_query::{ColumnDef, Index, Table};
 use sea_orm::{ConnectionTrait, Value};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::session::{SESSIONS, Session};
 use crate::db::{CreateTables, Migration, statement};
-use crate::error::{BoxError, Error, Result};
-use crate::id::Shard;
-use crate::queue::{Job, JobRun, Run};
+use crate::error::{Error, Result};
+use crate::id::{Id, Shard};
 use crate::shard::{Shards, Tx};
 
 /// How long a key is retained, as the API promises.
-const RETENTION_MS: i64 = 24 * 3_600 * 1_000;
+pub(super) const RETENTION_MS: i64 = 24 * 3_600 * 1_000;
 /// Maximum number of keys per account, give or take one percent.
 const MAX_KEYS: i64 = 100_000;
 /// One in this many keys triggers a count of its account's keys, which takes time proportional to the
 /// count.
 const COUNT_INTERVAL: u16 = 1_024;
-/// Keys deleted per transaction.
-const EXPIRE_BATCH: i64 = 1_000;
-
 /// The original table of keys, which held whole replies; `RESULTS_MIGRATION` replaces it.
 pub(super) const MIGRATION: Migration = || {
     let key = Table::create()
@@ -93,31 +93,39 @@ pub(super) const RESULTS_MIGRATION: Migration = || {
 #[derive(Clone, Debug)]
 pub struct Once {
     shards: Shards,
+    session: Option<Id<Session>>,
     key: Option<Key>,
 }
 
 /// An account's key and the content it was used with.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Key {
+pub(crate) struct Key {
     account: i64,
     key_hash: [u8; 32],
     content_hash: [u8; 32],
 }
 
 impl Once {
-    pub(super) fn new(shards: Shards, key: Option<Key>) -> Self {
-        Self { shards, key }
+    pub(crate) fn new(shards: Shards, session: Option<Id<Session>>, key: Option<Key>) -> Self {
+        Self { shards, session, key }
     }
 
     /// For writes outside a request, such as in a job: `Once::without_key(&app.shards)`.
     pub fn without_key(shards: &Shards) -> Self {
-        Self { shards: shards.clone(), key: None }
+        Self { shards: shards.clone(), session: None, key: None }
     }
 
     /// Stands in for a request of this account with this key and content.
     #[cfg(any(test, feature = "testing"))]
     pub fn for_testing(shards: Shards, account: i64, key: &str, content: &[u8]) -> Self {
-        Self { shards, key: Some(Key::new(account, key.as_bytes(), Sha256::digest(content).into())) }
+        let key = Key::new(account, key.as_bytes(), Sha256::digest(content).into());
+        Self { shards, session: None, key: Some(key) }
+    }
+
+    /// Stands in for a request with this session and without a key.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn of_session(shards: Shards, session: Id<Session>) -> Self {
+        Self { shards, session: Some(session), key: None }
     }
 
     /// Runs `work` in one transaction on a shard, as [`Shards::write`] does. If an earlier request with
@@ -127,7 +135,8 @@ impl Once {
     /// not be a secret.
     ///
     /// # Errors
-    /// Those of [`Shards::write`]; invalid, when the key was used with other content; limited, when the
+    /// Those of [`Shards::write`]; unauthenticated, if the request's session has been closed meanwhile, such
+    /// as by the deletion of its account, and then nothing is written; invalid, when the key was used with other content; limited, when the
     /// account has used too many keys.
     pub async fn write<R, F, Done>(&self, shard: impl Into<Shard>, work: F) -> Result<R>
     where
@@ -136,18 +145,31 @@ impl Once {
         R: Serialize + DeserializeOwned + Send + 'static,
     {
         let shard = shard.into();
-        let Some(key) = self.key else { return self.shards.write(shard, work).await };
+        let session = self.session;
+        let Some(key) = self.key else {
+            let write = self.shards.write(shard, move |tx| async move {
+                hold_session(&tx, session).await?;
+                let result = work(tx.clone()).await?;
+                check_session(&tx, session).await.map(|()| result)
+            });
+            return write.await;
+        };
         let home = Shard::of_id(key.account);
         if home != shard {
-            self.shards.write(home, move |tx| async move { key.claim(&tx).await.map(drop) }).await?;
+            let claim = self.shards.write(home, move |tx| async move {
+                hold_session(&tx, session).await?;
+                key.claim(&tx).await.map(drop)
+            });
+            claim.await?;
         }
         let result = self.shards.write(shard, move |tx| async move {
+            hold_session(&tx, session).await?;
             if let Some(earlier) = key.claim(&tx).await? {
                 return decode(&earlier);
             }
             let result = work(tx.clone()).await?;
             key.finish(&tx, encode(&result)?).await?;
-            Ok(result)
+            check_session(&tx, session).await.map(|()| result)
         });
         match result.await {
             Err(error) if home != shard && is_refusal(&error) => {
@@ -213,7 +235,7 @@ type KeyLock = Arc<tokio::sync::Mutex<()>>;
 type KeyLocks = HashMap<(i64, [u8; 32]), KeyLock>;
 
 impl Key {
-    pub(super) fn new(account: i64, key: &[u8], content_hash: [u8; 32]) -> Self {
+    pub(crate) fn new(account: i64, key: &[u8], content_hash: [u8; 32]) -> Self {
         Self { account, key_hash: Sha256::digest(key).into(), content_hash }
     }
 
@@ -314,45 +336,26 @@ fn decode<R: DeserializeOwned>(result: &str) -> Result<R> {
         .map_err(|error| Error::internal("the stored result of a request can't be read").because(error))
 }
 
-/// Deletes keys past their retention from every database; returns how many. Expired keys have no effect
-/// any more, so this only frees space.
-///
-/// # Errors
-/// Those of the databases.
-pub async fn expire_keys(shards: &Shards) -> Result<u64> {
-    let oldest_ms = shards.clock().now_ms() as i64 - RETENTION_MS;
-    let mut expired = 0;
-    for database in shards.databases() {
-        loop {
-            let deleted = database.write(move |transaction| async move {
-                let sql = "DELETE FROM tripod_idempotency_key WHERE (shard, account_id, key_hash) IN \
-                           (SELECT shard, account_id, key_hash FROM tripod_idempotency_key \
-                            WHERE created_at_ms <= $1 ORDER BY created_at_ms LIMIT $2)";
-                let values = [oldest_ms.into(), EXPIRE_BATCH.into()];
-                Ok(transaction.execute_raw(statement(&transaction, sql, values)).await?.rows_affected())
-            });
-            let deleted = deleted.await?;
-            expired += deleted;
-            if deleted < EXPIRE_BATCH as u64 {
-                break;
-            }
-        }
+/// Before a write on its account's shard: the session is open, and stays so until the transaction ends.
+async fn hold_session(tx: &Tx, session: Option<Id<Session>>) -> Result<()> {
+    match session.filter(|session| session.shard() == tx.shard()) {
+        Some(session) if !tx.hold_raw(SESSIONS, session.raw()).await? => Err(closed()),
+        _ => Ok(()),
     }
-    Ok(expired)
 }
 
-/// The job that deletes expired keys; every app runs it hourly.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct ExpireKeys {}
-
-impl Job for ExpireKeys {
-    const NAME: &'static str = "tripod.expire_keys";
-    const RETRIES: u32 = 3;
+/// After a write on another shard: the session is still open. Who closes it and looks for what it has
+/// written waits for writes like this one first ([`Shards::settle`]).
+async fn check_session(tx: &Tx, session: Option<Id<Session>>) -> Result<()> {
+    let Some(session) = session.filter(|session| session.shard() != tx.shard()) else { return Ok(()) };
+    let reader = tx.shards().reader(session.shard());
+    let sql = "SELECT 1 FROM tripod_session WHERE id = $1";
+    match reader.query_one_raw(statement(reader, sql, [session.into()])).await? {
+        Some(_) => Ok(()),
+        None => Err(closed()),
+    }
 }
 
-impl<C: Send + Sync + 'static> Run<C> for ExpireKeys {
-    async fn run(&mut self, _: &C, run: &JobRun) -> Result<(), BoxError> {
-        expire_keys(run.shards()).await?;
-        Ok(())
-    }
+fn closed() -> Error {
+    Error::unauthenticated("The session has been closed meanwhile: log in again.")
 }

@@ -24,7 +24,7 @@ use crate::cache::{Batch, Region, RegionConfig};
 use crate::db::{CreateTables, Database, Migration, statement};
 use crate::error::Result;
 use crate::id::Id;
-use crate::shard::{Shards, Tx};
+use crate::shard::{RowTable, Sharded, Shards, Tx};
 
 /// The sessions, on their accounts' shards.
 pub(super) const MIGRATION: Migration = || {
@@ -43,6 +43,9 @@ pub(super) const MIGRATION: Migration = || {
         .take();
     CreateTables::new("m20261122_000005_tripod_session").table(session).index(of_account).boxed()
 };
+
+/// Where sessions are found by their ids.
+pub(super) const SESSIONS: RowTable = RowTable { name: "tripod_session", id: "id" };
 
 /// The prefix of tokens, so that a leaked one can be recognised.
 const PREFIX: &str = "tri_";
@@ -81,8 +84,9 @@ impl Tx {
     /// Opens a session for an account in this transaction and returns its token; see [`Sessions::open`].
     ///
     /// # Errors
-    /// Those of [`Sessions::open`].
-    pub async fn open_session<A>(&self, account: Id<A>, device: &str) -> Result<String> {
+    /// Absent, if there is no such account; those of [`Sessions::open`].
+    pub async fn open_session<A: Sharded>(&self, account: Id<A>, device: &str) -> Result<String> {
+        self.require(account).await?;
         Sessions(self.shards().service::<Inner>()?).open(self, account, device).await
     }
 

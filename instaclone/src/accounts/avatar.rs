@@ -20,7 +20,7 @@ pub async fn change_avatar(app: &App, me: AccountId, once: &Once, bytes: Bytes, 
         let change = once.write(me, move |tx| async move {
             let mut old = None;
             let account = tx.update(me, |account| old = account.avatar.replace(picture));
-            account.await?.filter(|account| !account.deleted).ok_or_else(no_account)?;
+            account.await?.ok_or_else(no_account)?;
             tx.keep(upload).await?;
             if let Some(old) = old {
                 tx.delete_files(old.keys()?).await?;

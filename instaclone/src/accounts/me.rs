@@ -61,17 +61,12 @@ pub async fn change_profile(me: AccountId, once: &Once, change: ProfileChange) -
 /// Deletes an account: it disappears for everyone at once, and a job erases its data.
 pub async fn delete(app: &App, me: AccountId) -> Result<()> {
     let delete = app.write(me, move |tx| async move {
-        let mut avatar = None;
-        let deleted = tx.update(me, |account| {
-            account.deleted = true;
-            account.full_name.clear();
-            account.bio.clear();
-            avatar = account.avatar.take();
-        });
-        deleted.await?;
+        tx.forget_account(me).await?;
+        // Deleted by another request.
+        let Some(account) = tx.find_for_update(me).await? else { return Ok(()) };
+        tx.delete(me).await?;
         tx.delete(credential::of(me)).await?;
-        tx.delete_password(me).await?;
-        if let Some(avatar) = avatar {
+        if let Some(avatar) = &account.peek().avatar {
             tx.delete_files(avatar.keys()?).await?;
         }
         tx.enqueue(EraseAccount::new(me)).await?;

@@ -61,7 +61,6 @@ pub async fn sign_up_as(
         bio: Set(String::new()),
         avatar: Set(None),
         post_count: Set(0),
-        deleted: Set(false),
         ..Default::default()
     };
     let credential = credential::ActiveModel {

@@ -96,7 +96,6 @@ async fn sign_up(demo: &Demo, progress: &Progress) -> Result<Vec<AccountId>, Box
             bio: Set(person.bio.to_owned()),
             avatar: Set(Some(avatar)),
             post_count: Set(0),
-            deleted: Set(false),
             ..Default::default()
         };
         let credential =

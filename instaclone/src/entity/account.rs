@@ -27,9 +27,6 @@ pub struct Model {
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub avatar: Option<Picture>,
     pub post_count: i64,
-    /// Deleted accounts are hidden from everyone, and a job erases their data. The row stays, so that no
-    /// one can take the name and be mistaken for its first owner.
-    pub deleted: bool,
 }
 
 /// An account as the author of an item: the same for every viewer.

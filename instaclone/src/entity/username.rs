@@ -1,4 +1,5 @@
-//! A user name and its owner. Found by the name itself.
+//! A user name and its owner. Found by the name itself. The name of a deleted account is retired, so that
+//! no one can take it and be mistaken for its first owner.
 
 use sea_orm::entity::prelude::*;
 use tripod::{NoRelations, Sharded};

@@ -5,7 +5,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use sea_orm::ActiveValue::Set;
 use tripod::web::{Once, Problem, RateLimit, SignedIn};
-use tripod::{App, Error, Result};
+use tripod::{App, Result};
 
 use super::draft::{NewPost, Texts};
 use crate::entity::post::{self, Photos};
@@ -43,10 +43,7 @@ pub async fn publish(app: &App, me: AccountId, once: &Once, new: &NewPost) -> Re
             ..Default::default()
         };
         let publish = once.write(me, move |tx| async move {
-            let author = tx.update(me, |author| author.post_count += 1).await?;
-            if author.is_none_or(|author| author.deleted) {
-                return Err(Error::unauthenticated("The account has been deleted."));
-            }
+            tx.update(me, |author| author.post_count += 1).await?;
             tx.keep(upload).await?;
             tx.insert(row).await
         });

@@ -9,7 +9,7 @@ use sea_orm::ActiveValue::Set;
 use tripod::Error;
 use tripod::cache::Cache;
 use tripod::config;
-use tripod::conformance::{Author, Note, Stores, note};
+use tripod::conformance::{Author, Note, Stores, author, note};
 use tripod::id::{Clock, Id, Shard};
 use tripod::shard::{Consistency, Read, Shards};
 use tripod::telemetry::Metrics;
@@ -48,7 +48,7 @@ impl Notes {
     }
 }
 
-/// A new note by an author of this shard, who need not exist.
+/// A new note by an author of this shard.
 pub async fn insert(shards: &Shards, author: Id<Author>) -> Result<Id<Note>, Error> {
     let row = note::ActiveModel {
         author_id: Set(author),
@@ -58,14 +58,16 @@ pub async fn insert(shards: &Shards, author: Id<Author>) -> Result<Id<Note>, Err
     shards.write(author, move |tx| async move { tx.insert(row).await }).await
 }
 
-/// Authors on shards all over the place.
-pub fn authors(count: u16) -> Vec<Id<Author>> {
-    (0..count)
-        .map(|n| {
-            let shard = Shard::new(n.wrapping_mul(811) % 8_192).expect("below 8,192");
-            Id::from_raw(i64::from(shard.number()) << 10)
-        })
-        .collect()
+/// New authors, on shards all over the place.
+pub async fn authors(shards: &Shards, count: u16) -> Vec<Id<Author>> {
+    let mut authors = Vec::new();
+    for n in 0..count {
+        let shard = Shard::new(n.wrapping_mul(811) % 8_192).expect("below 8,192");
+        let row = author::ActiveModel { name: Set(format!("author {n}")), ..Default::default() };
+        let made = shards.write(shard, move |tx| async move { tx.insert(row).await });
+        authors.push(made.await.expect("an author is written"));
+    }
+    authors
 }
 
 /// How often a second `clients` tasks, each going on at once, get through `work`.

@@ -92,12 +92,47 @@ impl Installation {
         self.forget_keys().expect("Redis answers");
     }
 
-    fn forget_keys(&self) -> RedisResult<()> {
-        let mut redis = Client::open(self.shared.redis.as_str())?.get_connection()?;
+    /// This installation's keys in Redis, and their values.
+    ///
+    /// # Panics
+    /// If Redis does not respond.
+    pub fn redis_contents(&self) -> Vec<String> {
+        let mut redis = self.redis_connection().expect("Redis answers");
+        let keys = self.keys(&mut redis).expect("Redis lists its keys");
+        let values = keys.iter().map(|key| {
+            let kind: String = ::redis::cmd("TYPE").arg(key).query(&mut redis).expect("a key's type");
+            let read = match kind.as_str() {
+                "list" => ::redis::cmd("LRANGE").arg(key).arg(0).arg(-1).query(&mut redis),
+                "hash" => ::redis::cmd("HGETALL").arg(key).query(&mut redis),
+                "set" => ::redis::cmd("SMEMBERS").arg(key).query(&mut redis),
+                "zset" => ::redis::cmd("ZRANGE").arg(key).arg(0).arg(-1).query(&mut redis),
+                _ => ::redis::cmd("MGET").arg(key).query(&mut redis),
+            };
+            // A key may have expired since.
+            let values: Vec<Option<Vec<u8>>> = read.expect("a key's value");
+            values
+                .iter()
+                .flatten()
+                .map(|value| String::from_utf8_lossy(value).into_owned())
+                .collect::<String>()
+        });
+        let values: Vec<String> = values.collect();
+        keys.into_iter().chain(values).collect()
+    }
+
+    fn redis_connection(&self) -> RedisResult<::redis::Connection> {
+        Client::open(self.shared.redis.as_str())?.get_connection()
+    }
+
+    fn keys(&self, redis: &mut ::redis::Connection) -> RedisResult<Vec<String>> {
         let mut scan = ::redis::cmd("SCAN");
         scan.cursor_arg(0).arg("MATCH").arg(format!("{}:*", self.name)).arg("COUNT").arg(1_000);
-        let keys: RedisResult<Vec<String>> = scan.iter(&mut redis)?.collect();
-        for keys in keys?.chunks(1_000) {
+        scan.iter(redis)?.collect()
+    }
+
+    fn forget_keys(&self) -> RedisResult<()> {
+        let mut redis = self.redis_connection()?;
+        for keys in self.keys(&mut redis)?.chunks(1_000) {
             ::redis::cmd("UNLINK").arg(keys).exec(&mut redis)?;
         }
         Ok(())

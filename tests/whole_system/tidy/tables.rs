@@ -7,7 +7,7 @@ const OF_THE_DATABASE: [&str; 2] = ["tripod_database", "tripod_shard"];
 
 /// The framework's tables, each with the column that determines the shard, by an id or by its number:
 /// the first column of its key. A later migration drops the first table of idempotency keys.
-const BY_COLUMN: [(&str, &str); 10] = [
+const BY_COLUMN: [(&str, &str); 11] = [
     ("tripod_job", "id"),
     ("tripod_edge", "near_id"),
     ("tripod_edge_count", "near_id"),
@@ -17,6 +17,7 @@ const BY_COLUMN: [(&str, &str); 10] = [
     ("tripod_idempotency", "account_id"),
     ("tripod_idempotency_key", "shard"),
     ("tripod_name", "shard"),
+    ("tripod_retired_name", "shard"),
     ("tripod_schedule", "shard"),
 ];
 

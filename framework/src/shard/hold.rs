@@ -1,0 +1,103 @@
+//! Rows that a transaction relies on: they exist, and can't be deleted until it ends.
+
+use std::collections::HashSet;
+
+use sea_orm::sea_query::{Expr, LockType, OnConflict, Query};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, IntoActiveModel, Iterable,
+};
+
+use super::tx::table;
+use super::{RowTable, Sharded, Tx};
+use crate::db::statement;
+use crate::error::{Error, Result};
+use crate::id::Id;
+
+/// The rows that a transaction has locked or inserted itself: they need not be looked up again.
+pub(super) type HeldRows = HashSet<(RowTable, i64)>;
+
+impl Tx {
+    /// Whether the row with this id exists. If so, nobody deletes it until this transaction ends; others may
+    /// change it meanwhile. [`Self::insert`] does this for a row's owner, and [`Self::connect`] for both ends
+    /// of an edge, so that nothing refers to a row that is gone.
+    ///
+    /// # Errors
+    /// Internal, if the row is on another shard; any database error.
+    pub async fn hold<E: Sharded>(&self, id: Id<E>) -> Result<bool> {
+        self.check_home(id)?;
+        self.hold_raw(RowTable::of::<E>(), id.raw()).await
+    }
+
+    /// The same, as an error if there is no such row.
+    pub(crate) async fn require<E: Sharded>(&self, id: Id<E>) -> Result<()> {
+        match self.hold(id).await? {
+            true => Ok(()),
+            false => Err(Error::absent(format!("There is no {} with this id.", table::<E>()))),
+        }
+    }
+
+    /// Inserts a row if its owner exists, and holds the owner. Returns whether the row's id was free. Owner and
+    /// row are one statement, because the owner of most rows is not yet known to the transaction.
+    pub(super) async fn insert_owned<E, A>(&self, row: A, owner: Id<E::Owner>) -> Result<bool>
+    where
+        E: Sharded,
+        A: ActiveModelTrait<Entity = E> + IntoActiveModel<A>,
+    {
+        if self.held().contains(&(RowTable::of::<E::Owner>(), owner.raw())) {
+            return self.insert_row(row, [E::ID]).await;
+        }
+        let (mut columns, mut values) = (Vec::new(), Query::select());
+        for column in E::Column::iter() {
+            if let ActiveValue::Set(value) | ActiveValue::Unchanged(value) = row.get(column) {
+                columns.push(column);
+                values.expr(column.save_as(Expr::val(value)));
+            }
+        }
+        values
+            .from(E::Owner::default())
+            .and_where(<E::Owner as Sharded>::ID.eq(owner))
+            .lock(LockType::KeyShare);
+        let mut insert = Query::insert();
+        insert.into_table(E::default()).columns(columns);
+        insert
+            .select_from(values)
+            .map_err(|error| Error::internal("a row can't be inserted").because(error))?;
+        insert.on_conflict(OnConflict::column(E::ID).do_nothing().to_owned());
+        let inserted = self.connection().execute(&insert).await?.rows_affected() > 0;
+        match inserted {
+            true => self.holds(RowTable::of::<E::Owner>(), owner.raw()),
+            false => self.require(owner).await?,
+        }
+        Ok(inserted)
+    }
+
+    /// [`Self::hold`] for a row of any table of this shard.
+    pub(crate) async fn hold_raw(&self, rows: RowTable, id: i64) -> Result<bool> {
+        if self.held().contains(&(rows, id)) {
+            return Ok(true);
+        }
+        let RowTable { name, id: column } = rows;
+        // SQLite has a single writer, so no lock is needed. On a server, this lock conflicts with deletion
+        // only.
+        let lock = match self.connection().get_database_backend() {
+            DbBackend::Postgres => " FOR KEY SHARE",
+            _ => "",
+        };
+        let sql = format!("SELECT 1 FROM \"{name}\" WHERE \"{column}\" = $1{lock}");
+        let row = self.connection().query_one_raw(statement(self.connection(), &sql, [id.into()])).await?;
+        if row.is_some() {
+            self.holds(rows, id);
+        }
+        Ok(row.is_some())
+    }
+
+    /// Records that this transaction has locked or inserted a row.
+    pub(super) fn holds(&self, rows: RowTable, id: i64) {
+        self.held().insert((rows, id));
+    }
+
+    /// Records that this transaction has deleted a row.
+    pub(super) fn holds_no_more(&self, rows: RowTable, id: i64) {
+        self.held().remove(&(rows, id));
+    }
+}
