@@ -26,8 +26,8 @@ use crate::media::MediaKey;
 use crate::telemetry::Metrics;
 use crate::web::body::UploadBudget;
 use crate::web::{
-    IDEMPOTENCY_KEY, Path, Problem, authenticate, body, fallback, method_not_allowed, observe, panicked,
-    refuse_unproven,
+    IDEMPOTENCY_KEY, Path, Problem, authenticate, body, check_head, fallback, method_not_allowed, observe,
+    panicked, refuse_unproven,
 };
 
 /// The parts of an app that its router consists of.
@@ -71,6 +71,7 @@ pub(super) fn router<S: Send + Sync + 'static>(parts: Parts<S>, app: App<S>) -> 
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(body::limit(body::DEFAULT_LIMIT_BYTES))
+        .layer(from_fn(check_head))
         .layer(from_fn(observe))
         .with_state(app);
     Ok(router)

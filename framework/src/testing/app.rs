@@ -270,7 +270,7 @@ impl TestClient {
         content_type: Option<&str>,
         body: Body,
     ) -> TestReply {
-        let mut request = Request::builder().method(method).uri(path);
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, "localhost");
         if let Some(content_type) = content_type {
             request = request.header(header::CONTENT_TYPE, content_type);
         }

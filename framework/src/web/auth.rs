@@ -4,8 +4,9 @@
 use std::net::SocketAddr;
 
 use axum::extract::{ConnectInfo, FromRequestParts, OptionalFromRequestParts, Request, State};
-use axum::http::HeaderMap;
+use axum::http::header::{CACHE_CONTROL, VARY};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use headers::HeaderMapExt;
@@ -23,7 +24,8 @@ pub(super) struct ByCookie;
 
 /// Middleware: finds the session of the request's token, and counts the request against the limits for
 /// all requests. An invalid bearer token is answered 401 even where none is required, so that its owner
-/// notices. Invalid cookies are ignored, so that their owners can log in again.
+/// notices. Invalid cookies are ignored, so that their owners can log in again. Replies to an account are
+/// marked as private.
 pub async fn authenticate(
     State(sessions): State<Sessions>,
     State(cookie): State<SessionCookie>,
@@ -32,10 +34,21 @@ pub async fn authenticate(
     next: Next,
 ) -> Response {
     // One middleware for both, because each layer clones the inner service for every request.
-    match identify(&sessions, cookie, &limits, &mut request).await {
-        Ok(()) => next.run(request).await,
+    let mut response = match identify(&sessions, cookie, &limits, &mut request).await {
+        Ok(is_signed_in) => {
+            let response = next.run(request).await;
+            if is_signed_in { private(response) } else { response }
+        }
         Err(problem) => problem.into_response(),
-    }
+    };
+    response.headers_mut().append(VARY, HeaderValue::from_static("cookie, authorization"));
+    response
+}
+
+/// A reply to one account: no cache may keep it, not even the browser's, which another person may use next.
+fn private(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    response
 }
 
 async fn identify(
@@ -43,7 +56,7 @@ async fn identify(
     cookie: SessionCookie,
     limits: &RateLimits,
     request: &mut Request,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
     let network = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
     let bearer = bearer(request.headers());
     let by_cookie = cookie.read(request.headers()).map(str::to_owned);
@@ -64,10 +77,11 @@ async fn identify(
         (None, None) => None,
     };
     limits.check_request(session.as_ref().map(|session| session.account), network).await?;
+    let is_signed_in = session.is_some();
     if let Some(session) = session {
         request.extensions_mut().insert(SignedIn(session));
     }
-    Ok(())
+    Ok(is_signed_in)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<Authorization<Bearer>>, Problem> {

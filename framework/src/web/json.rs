@@ -14,6 +14,7 @@ use serde_json::error::Category;
 use std::error::Error as StdError;
 
 use super::body::BodyBytes;
+use super::objects_only::ObjectsOnly;
 use super::problem::Problem;
 use crate::error::{Error, FieldError};
 
@@ -81,7 +82,7 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 /// The value, or the path of the field at fault and its error.
 fn deserialize<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, (String, serde_json::Error)> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json)
+    let value = serde_path_to_error::deserialize(ObjectsOnly::new(&mut json))
         .map_err(|error| (field_path(error.path()), error.into_inner()))?;
     json.end().map_err(|error| (String::new(), error))?;
     Ok(value)

@@ -25,9 +25,13 @@ pub struct TextFields {
 
 impl TextFields {
     /// A text of several lines: trimmed, in Unicode form NFC, with a length within `characters`. Line
-    /// breaks and tabs are allowed; other control characters are refused.
+    /// breaks and tabs are allowed; other control characters are refused. A text in which nothing can be
+    /// seen is empty.
     pub fn text(&mut self, field: &str, text: &str, characters: RangeInclusive<usize>) -> String {
-        let text: String = text.trim().nfc().collect();
+        let mut text: String = text.trim().nfc().collect();
+        if text.chars().all(|c| c.is_whitespace() || is_invisible(c)) {
+            text.clear();
+        }
         let count = text.chars().count();
         if !characters.contains(&count) {
             self.refuse(field, length(&characters, count));
@@ -47,9 +51,9 @@ impl TextFields {
         text
     }
 
-    /// A new password: 8 to 200 characters of any kind.
+    /// A new password: 8 to 200 characters of any kind, as [`Passwords`](super::Passwords) normalizes it.
     pub fn password(&mut self, field: &str, password: &str) {
-        let (characters, count) = (8..=200, password.chars().count());
+        let (characters, count) = (8..=200, normalized_password(password).chars().count());
         if !characters.contains(&count) {
             self.refuse(field, length(&characters, count));
         }
@@ -67,6 +71,26 @@ impl TextFields {
     pub fn check(self) -> Result<()> {
         if self.errors.is_empty() { Ok(()) } else { Err(Error::invalid_fields(self.errors)) }
     }
+}
+
+/// Whether a character is drawn as nothing: Unicode's `Default_Ignorable_Code_Point`, and the empty braille
+/// pattern.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// A password as RFC 8265 prepares it (`OpaqueString`): other spaces become the ASCII space, and characters
+/// have their composed form (NFC), so that a password is the same from every keyboard. The profile's list of
+/// characters is not enforced: it would refuse those that Unicode has added since the list was made.
+pub(super) fn normalized_password(password: &str) -> String {
+    let is_space = |c| {
+        matches!(c, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
+    };
+    password.chars().map(|c| if is_space(c) { ' ' } else { c }).nfc().collect()
 }
 
 /// Checks one text field that may have several lines; see [`TextFields::text`].
@@ -123,6 +147,38 @@ mod tests {
             let error = text_field("a", bad, 1..=3).unwrap_err();
             assert_eq!(error.to_string(), format!("a {says}"), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_text_in_which_nothing_can_be_seen_is_empty() {
+        for unseen in
+            ["\u{200b}", " \u{200b} \u{feff}\n\u{2060}", "\u{3164}\u{2800}", "\u{e0041}", "\u{ad}\u{fe0f}"]
+        {
+            assert_eq!(
+                text_field("a", unseen, 1..=9).unwrap_err().to_string(),
+                "a must not be empty",
+                "{unseen:?}"
+            );
+            assert_eq!(text_field("a", unseen, 0..=9).unwrap(), "");
+        }
+        // Among others they have their uses: in emoji of families, between letters of Persian.
+        for seen in ["\u{1f468}\u{200d}\u{1f469}", "\u{645}\u{6cc}\u{200c}\u{62e}", "a\u{200b}"] {
+            assert_eq!(text_field("a", seen, 1..=9).unwrap(), seen);
+        }
+    }
+
+    #[test]
+    fn a_password_is_the_same_from_every_keyboard() {
+        // RFC 8265, section 4.3, examples 2 and 4; then an e with its accent apart, as a Mac sends it.
+        assert_eq!(normalized_password("correct\u{a0}horse\u{3000}battery"), "correct horse battery");
+        assert_eq!(normalized_password("\u{3c0}\u{df}\u{e5} Jack"), "\u{3c0}\u{df}\u{e5} Jack");
+        assert_eq!(normalized_password("cafe\u{301} A\u{30a}"), "caf\u{e9} \u{c5}");
+        for kept in ["Correct Horse", " spaces stay ", "\u{fb01} is a ligature", "\u{1f9ff}\u{1faf6}"] {
+            assert_eq!(normalized_password(kept), kept);
+        }
+        let mut fields = TextFields::default();
+        fields.password("password", &"e\u{301}".repeat(7));
+        assert!(fields.check().is_err(), "14 code points are 7 characters");
     }
 
     #[test]

@@ -12,9 +12,7 @@ use crate::entity::username;
 use crate::views;
 
 /// Maximum people shown; typing more of the name finds the others.
-const MOST: usize = 30;
-/// Maximum names read for them: the names of deleted accounts are kept, but not shown.
-const LOOKED_AT: u64 = 120;
+const MOST: u64 = 30;
 
 /// The search text.
 #[derive(Deserialize)]
@@ -46,8 +44,8 @@ async fn beginning_with(cx: &PageContext, start: &str) -> Result<Vec<Author>, Pr
         return Ok(Vec::new());
     }
     let read = cx.app.cached().available();
-    let names = read.starting_with::<username::Entity>(start, LOOKED_AT).await?;
+    let names = read.starting_with::<username::Entity>(start, MOST).await?;
     let ids = names.iter().map(|name| name.peek().account_id).collect();
     let people = views::authors(&cx.app, &read, cx.viewer(), ids).await?;
-    Ok(people.into_iter().flatten().take(MOST).collect())
+    Ok(people.into_iter().flatten().collect())
 }

@@ -1,5 +1,8 @@
 //! Bodies that an operation does not accept: wrong types, wrong syntax, wrong sizes.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use tripod_tests::{Api, Reply, Server};
@@ -205,4 +208,75 @@ async fn heads_that_are_too_large_or_malformed_are_refused() {
     for query in ["limit=1&limit=2", "limit=%zz", "limit"] {
         api.get(&format!("/explore?{query}")).await.problem(422);
     }
+}
+
+#[tokio::test]
+async fn a_list_is_no_object() {
+    let server = Server::start().await;
+    let operations = operations(&server).await;
+    let unchanged = Unchanged::from_now(&server).await;
+    for (api, method, path, good) in &operations {
+        let values: Vec<&Value> = good.as_object().unwrap().values().collect();
+        let reply = Reply::to(api.request(method.clone(), path).json(&values)).await;
+        let problem = reply.problem(422);
+        assert_eq!(problem["errors"][0]["detail"], "must be an object", "{path}: {problem}");
+    }
+    let (kevin, method, path, _) = &operations[2];
+    Reply::to(kevin.request(method.clone(), path).json(&json!(["Name", "bio", false]))).await.problem(422);
+    unchanged.check("a list").await;
+}
+
+#[tokio::test]
+async fn a_body_with_a_content_coding_is_415() {
+    let server = Server::start().await;
+    let operations = operations(&server).await;
+    let unchanged = Unchanged::from_now(&server).await;
+    for (api, method, path, good) in &operations {
+        for coding in ["gzip", "br", "identity, gzip", "made-up"] {
+            let request = api.request(method.clone(), path).json(good).header("content-encoding", coding);
+            let reply = Reply::to(request).await;
+            assert_eq!(reply.header("accept-encoding"), "identity", "{coding}");
+            reply.problem(415);
+        }
+    }
+    unchanged.check("a coded body").await;
+    let (api, method, path, good) = &operations[4];
+    let request = api.request(method.clone(), path).json(good).header("content-encoding", "identity");
+    Reply::to(request).await.expect(201);
+}
+
+/// The status line of the reply to a request as it is written here.
+fn status_of(server: &Server, request: &str) -> String {
+    let mut connection = TcpStream::connect(server.address()).unwrap();
+    connection.write_all(request.as_bytes()).unwrap();
+    let mut reply = String::new();
+    BufReader::new(connection).read_line(&mut reply).unwrap();
+    reply.trim_end().to_owned()
+}
+
+#[tokio::test]
+async fn a_request_names_one_host() {
+    let server = Server::start().await;
+    for path in ["/", "/healthz", "/api/v1/explore", "/nothing"] {
+        let request = |hosts: &str| {
+            status_of(&server, &format!("GET {path} HTTP/1.1\r\n{hosts}connection: close\r\n\r\n"))
+        };
+        assert!(!request("host: a\r\n").contains(" 400 "), "{path}");
+        assert!(request("").contains(" 400 "), "{path} without a host: {}", request(""));
+        assert!(request("host: a\r\nhost: b\r\n").contains(" 400 "), "{path} with two hosts");
+        assert!(request("host: a\r\nHost: a\r\n").contains(" 400 "), "{path} with one host twice");
+    }
+}
+
+#[tokio::test]
+async fn a_text_in_which_nothing_can_be_seen_is_no_comment() {
+    let server = Server::start().await;
+    let kevin = server.person("kevin").await;
+    let post = kevin.post_photo("x").await;
+    let path = format!("/posts/{}/comments", post["id"].as_str().unwrap());
+    for unseen in ["\u{200b}", " \u{2060}\u{feff} ", "\u{3164}", "\u{ad}"] {
+        let problem = kevin.post(&path, &json!({"text": unseen})).await.problem(422);
+        assert_eq!(problem["errors"][0], json!({"field": "text", "detail": "must not be empty"}));
+    }
+    assert_eq!(kevin.get(&path).await.expect(200)["items"], json!([]));
 }
