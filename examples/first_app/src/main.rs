@@ -16,7 +16,9 @@ use tripod::access::{Everybody, Unchecked, Viewer, visible};
 use tripod::app::AppBuilder;
 use tripod::id::Shard;
 use tripod::shard::Read;
-use tripod::web::{ClientInfo, IdempotencyKey, Json, Keyed, MultipartForm, NoStore, Once, Page, PageQuery};
+use tripod::web::{
+    ClientInfo, IdempotencyKey, Json, Keyed, LoggedIn, MultipartForm, NoStore, Once, Page, PageQuery,
+};
 use tripod::web::{Path, SignedIn, TextFields, line_field, text_field};
 use tripod::{App, Result};
 use utoipa::ToSchema;
@@ -65,8 +67,8 @@ async fn join(
 async fn enter(app: &App, client: ClientInfo, given: Credentials) -> Result<Member> {
     let name = line_field("name", &given.name.to_lowercase(), 1..=30)?;
     let id = app.primary().find_by_name::<gardener::Entity>(&name).await?;
-    let (id, token) = app.passwords.log_in(client, &name, id, given.password).await?;
-    Ok(Member { id, token })
+    let LoggedIn { account, token, .. } = app.passwords.log_in(client, &name, id, given.password).await?;
+    Ok(Member { id: account, token })
 }
 
 /// Log in.

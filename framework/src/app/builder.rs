@@ -63,7 +63,7 @@ pub(crate) fn migrations() -> Vec<Migration> {
     migrations.extend(web::MIGRATIONS);
     migrations.extend([shard::NAME_MIGRATION, queue::SCHEDULE_MIGRATION, web::PASSWORD_MIGRATION]);
     migrations.push(queue::WAITS_MIGRATION);
-    migrations.push(shard::RETIRED_MIGRATION);
+    migrations.extend([shard::RETIRED_MIGRATION, web::KNOWN_DEVICE_MIGRATION]);
     migrations
 }
 

@@ -131,6 +131,8 @@ macro_rules! conformance {
         $crate::conformance! { on stores, $backing, passwords:
             only_the_right_password_opens_a_session,
             attempts_are_limited_by_name_and_by_network,
+            guesses_of_others_do_not_lock_the_owner_out,
+            a_password_does_not_depend_on_the_keyboard,
             a_changed_password_closes_the_other_sessions,
             a_log_in_that_comes_too_late_leaves_no_session,
         }

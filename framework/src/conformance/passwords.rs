@@ -7,7 +7,7 @@ use futures::future::{join, join_all};
 use crate::conformance::{Author, Stores};
 use crate::error::Result;
 use crate::id::Id;
-use crate::web::{ClientInfo, PasswordChange, Passwords, RateLimits, SignedIn};
+use crate::web::{ClientInfo, PasswordChange, PasswordHash, Passwords, RateLimits, SignedIn};
 
 const PASSWORD: &str = "correct horse";
 
@@ -25,12 +25,12 @@ async fn member(stores: &Stores, passwords: &Passwords) -> Id<Author> {
 }
 
 fn client(last_byte: u8) -> ClientInfo {
-    ClientInfo { address: [10, 0, 0, last_byte].into(), device: "a phone".to_owned() }
+    ClientInfo { address: [10, 0, 0, last_byte].into(), known_device: None, device: "a phone".to_owned() }
 }
 
 async fn log_in(passwords: &Passwords, account: Id<Author>, password: &str) -> Result<String> {
     let opened = passwords.log_in(client(1), "member", Some(account), password.to_owned()).await;
-    opened.map(|(_, token)| token)
+    opened.map(|opened| opened.token)
 }
 
 async fn is_open(stores: &Stores, token: &str) -> bool {
@@ -57,21 +57,81 @@ pub async fn only_the_right_password_opens_a_session(stores: &Stores) {
     assert!(astray.unwrap_err().is_internal(), "a password was stored on another shard than its account's");
 }
 
-/// Attempts are limited on one name from many networks, and from one network on many names.
+/// Attempts are limited on one name from one network and from many, and from one network on many names.
 pub async fn attempts_are_limited_by_name_and_by_network(stores: &Stores) {
     let passwords = passwords(stores, true);
     let attempt = async |network: u8, name: &str| {
         passwords.log_in::<Author>(client(network), name, None, "x".to_owned()).await.unwrap_err()
     };
-    for network in 0..20 {
-        assert!(attempt(network, "rose").await.is_unauthenticated());
+    for n in 0..20 {
+        assert!(attempt(1, "rose").await.is_unauthenticated(), "{n}");
     }
-    assert!(attempt(20, "rose").await.is_limited());
+    assert!(attempt(1, "rose").await.is_limited());
+    for network in 2..82 {
+        assert!(attempt(network, "rose").await.is_unauthenticated(), "{network}");
+    }
+    assert!(attempt(82, "rose").await.is_limited(), "a hundred guesses from everywhere");
     let names: Vec<String> = (0..60).map(|n| format!("name {n}")).collect();
     let refused = join_all(names.iter().map(|name| attempt(100, name))).await;
     assert!(refused.iter().all(|error| error.is_unauthenticated()), "{refused:?}");
     assert!(attempt(100, "another").await.is_limited());
     assert!(attempt(101, "another").await.is_unauthenticated());
+}
+
+/// Whatever others guess, the owner logs in from a device or a network where they have done so before.
+pub async fn guesses_of_others_do_not_lock_the_owner_out(stores: &Stores) {
+    let passwords = passwords(stores, true);
+    let member = member(stores, &passwords).await;
+    let log_in = async |client: ClientInfo, password: &str| {
+        passwords.log_in(client, "member", Some(member), password.to_owned()).await
+    };
+    let device = log_in(client(1), PASSWORD).await.unwrap().device;
+    let guesses = (2..200).map(|network| log_in(client(network), "a wrong guess"));
+    let refused = join_all(guesses).await;
+    let tried = refused.iter().filter(|guess| guess.as_ref().unwrap_err().is_unauthenticated()).count();
+    assert_eq!(tried, 99, "guesses from everywhere are bounded, with the first log-in");
+    assert!(log_in(client(200), PASSWORD).await.unwrap_err().is_limited(), "also for the right password");
+    log_in(client(1), PASSWORD).await.unwrap();
+    for _ in 0..20 {
+        // Others on the owner's own network.
+        let _refused = log_in(client(1), "a wrong guess").await.unwrap_err();
+    }
+    assert!(log_in(client(1), PASSWORD).await.unwrap_err().is_limited());
+    for network in [1, 201] {
+        let known = ClientInfo { known_device: Some(device.clone()), ..client(network) };
+        log_in(known, PASSWORD).await.unwrap();
+    }
+    let other = ClientInfo { known_device: Some("made up".to_owned()), ..client(202) };
+    assert!(log_in(other, PASSWORD).await.unwrap_err().is_limited());
+    // A device is known for a while.
+    stores.clock.advance(Duration::from_secs(100 * 24 * 3_600));
+    let known = ClientInfo { known_device: Some(device), ..client(203) };
+    assert!(log_in(known, PASSWORD).await.unwrap_err().is_limited(), "a device is known for ever");
+}
+
+/// A password is the same however its characters are composed; a hash of the text as it was typed, from
+/// before passwords were normalized, is replaced at the next log-in.
+pub async fn a_password_does_not_depend_on_the_keyboard(stores: &Stores) {
+    let passwords = passwords(stores, false);
+    let member = member(stores, &passwords).await;
+    let (composed, apart) = ("caf\u{e9} au\u{a0}lait", "cafe\u{301} au lait");
+    let set = async |hash: PasswordHash| {
+        let set = stores.shards.write(member, move |tx| async move { tx.set_password(member, hash).await });
+        set.await.unwrap();
+    };
+    for (chosen, typed) in [(composed, apart), (apart, composed)] {
+        set(passwords.hash(chosen.to_owned()).await.unwrap()).await;
+        log_in(&passwords, member, typed).await.unwrap();
+        log_in(&passwords, member, chosen).await.unwrap();
+        assert!(log_in(&passwords, member, "cafe au lait").await.unwrap_err().is_unauthenticated());
+    }
+    set(passwords.hash_as_typed(apart.to_owned()).await.unwrap()).await;
+    assert!(log_in(&passwords, member, composed).await.unwrap_err().is_unauthenticated());
+    // Both at once: the second finds the hash replaced.
+    for logged_in in join_all((0..2).map(|_| log_in(&passwords, member, apart))).await {
+        logged_in.unwrap();
+    }
+    log_in(&passwords, member, composed).await.unwrap();
 }
 
 /// After a change of password only the device that made it is still signed in.

@@ -6,7 +6,7 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header::USER_AGENT;
 use axum::http::request::Parts;
 
-use super::Problem;
+use super::{Problem, SessionCookie};
 use crate::error::Error;
 
 /// Extractor: the network address of a request, and the device it names.
@@ -14,6 +14,9 @@ use crate::error::Error;
 pub struct ClientInfo {
     /// The peer address of the connection.
     pub address: IpAddr,
+    /// The token in the cookie of a device that has logged in before; see
+    /// [`Tx::remember_device`](crate::shard::Tx::remember_device).
+    pub known_device: Option<String>,
     /// The `User-Agent`, for [`Tx::open_session`](crate::shard::Tx::open_session); `unknown` without
     /// one.
     pub device: String,
@@ -27,6 +30,10 @@ impl<S: Sync> FromRequestParts<S> for ClientInfo {
         let ConnectInfo(peer) =
             peer.ok_or_else(|| Error::internal("the server does not tell who connects"))?;
         let device = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
-        Ok(Self { address: peer.ip(), device: device.unwrap_or("unknown").to_owned() })
+        Ok(Self {
+            address: peer.ip(),
+            known_device: SessionCookie::read_device(&parts.headers).map(str::to_owned),
+            device: device.unwrap_or("unknown").to_owned(),
+        })
     }
 }

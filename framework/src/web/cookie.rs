@@ -14,7 +14,10 @@ use crate::error::{Error, Result};
 /// lasts until it is closed.
 const MAX_AGE: Duration = Duration::days(400);
 
-/// Writes and reads the session cookie.
+/// Maximum length of a device's token, in bytes: ours have 43.
+const DEVICE_TOKEN: usize = 64;
+
+/// Writes and reads the session cookie, and the cookie of a known device.
 ///
 /// ```
 /// use axum::http::{HeaderMap, header::COOKIE};
@@ -58,8 +61,32 @@ impl SessionCookie {
         self.set("", Duration::ZERO)
     }
 
+    /// The `Set-Cookie` value by which a browser is known as a device that has logged in before
+    /// ([`Tx::remember_device`](crate::shard::Tx::remember_device)). It outlasts the session.
+    ///
+    /// # Errors
+    /// Internal, when the token is not a valid cookie value.
+    pub fn of_device(self, token: &str) -> Result<HeaderValue> {
+        self.set_named(self.device_name(), token, MAX_AGE)
+    }
+
+    /// The device's token sent by the browser, under either name.
+    pub(super) fn read_device(headers: &HeaderMap) -> Option<&str> {
+        let names = [true, false].map(|secure| Self { secure }.device_name());
+        let token = names.into_iter().find_map(|name| read_cookie(headers, name));
+        token.filter(|token| (1..=DEVICE_TOKEN).contains(&token.len()))
+    }
+
+    fn device_name(self) -> &'static str {
+        if self.secure { "__Host-device" } else { "device" }
+    }
+
     fn set(self, token: &str, max_age: Duration) -> Result<HeaderValue> {
-        let cookie = Cookie::build((self.name(), token)).path("/").max_age(max_age);
+        self.set_named(self.name(), token, max_age)
+    }
+
+    fn set_named(self, name: &'static str, token: &str, max_age: Duration) -> Result<HeaderValue> {
+        let cookie = Cookie::build((name, token)).path("/").max_age(max_age);
         let cookie = cookie.http_only(true).same_site(SameSite::Lax).secure(self.secure);
         HeaderValue::from_str(&cookie.to_string())
             .map_err(|error| Error::internal("a session's token is no cookie value").because(error))

@@ -12,6 +12,7 @@ mod form;
 mod idempotency;
 mod json;
 mod key_expiry;
+mod known_device;
 mod multipart;
 mod no_store;
 mod objects_only;
@@ -42,7 +43,7 @@ pub use no_store::NoStore;
 pub use once::Once;
 pub use origin::{RefuseCrossSite, refuse_cross_site, refuse_unproven};
 pub use page::{Page, PageBuilder, PageQuery};
-pub use password::{PasswordChange, Passwords};
+pub use password::{LoggedIn, PasswordChange, Passwords};
 pub use password_hash::PasswordHash;
 pub use problem::{PROBLEM_JSON, Problem, fallback, method_not_allowed, panicked};
 pub use rate::{RateLimit, RateLimitKey, RateLimits, RequestLimits};
@@ -59,3 +60,5 @@ use crate::db::Migration;
 pub const MIGRATIONS: [Migration; 3] = [session::MIGRATION, once::MIGRATION, once::RESULTS_MIGRATION];
 /// The table of passwords.
 pub const PASSWORD_MIGRATION: Migration = password::MIGRATION;
+/// The table of the devices and networks where accounts have logged in.
+pub const KNOWN_DEVICE_MIGRATION: Migration = known_device::MIGRATION;

@@ -4,20 +4,26 @@
 //! cached and shown. A log-in takes as long for an unknown name as for a wrong password. A session is
 //! opened in a transaction that has locked the hash: after a password was changed or deleted, no session
 //! from an earlier log-in remains.
+//!
+//! Passwords are normalized before they are hashed, so that they don't depend on the keyboard. Hashes from
+//! before that are replaced at the next log-in.
 
 use sea_orm::sea_query::{ColumnDef, Table};
 use sea_orm::{ConnectionTrait, DbBackend};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::known_device::{self, Origin};
 use super::password_hash::Hasher;
+use super::rate::network_of;
+use super::text::normalized_password;
 use super::{
     ClientInfo, PasswordHash, RateLimitKey, RateLimits, Session, Sessions, SignedIn, TextFields, hash_text,
 };
 use crate::db::{CreateTables, Migration, statement};
 use crate::error::{Error, Result};
 use crate::id::{Id, Shard};
-use crate::shard::{Shards, Tx};
+use crate::shard::{Sharded, Shards, Tx};
 
 /// The table of passwords, on their accounts' shards.
 pub(super) const MIGRATION: Migration = || {
@@ -53,8 +59,7 @@ pub(super) const MIGRATION: Migration = || {
 ///
 /// async fn log_in(app: &App, client: ClientInfo, name: &str, password: String) -> Result<String> {
 ///     let id = app.primary().find_by_name::<author::Entity>(name).await?;
-///     let (_, token) = app.passwords.log_in(client, name, id, password).await?;
-///     Ok(token)
+///     Ok(app.passwords.log_in(client, name, id, password).await?.token)
 /// }
 /// ```
 #[derive(Clone)]
@@ -63,6 +68,18 @@ pub struct Passwords {
     shards: Shards,
     sessions: Sessions,
     limits: RateLimits,
+}
+
+/// A successful log-in.
+#[derive(Clone, Debug)]
+pub struct LoggedIn<A> {
+    /// The account.
+    pub account: Id<A>,
+    /// The token of the session.
+    pub token: String,
+    /// The token by which the device is known from now on, for
+    /// [`SessionCookie::of_device`](super::SessionCookie::of_device). Clients without cookies need none.
+    pub device: String,
 }
 
 /// The request body to change a password; see [`Passwords::change`].
@@ -92,13 +109,21 @@ impl Passwords {
     /// # Errors
     /// Internal, if hashing fails.
     pub async fn hash(&self, password: String) -> Result<PasswordHash> {
+        self.hasher.hash(normalized_password(&password)).await
+    }
+
+    /// A hash of the text as it is, as it was made before passwords were normalized, for tests.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) async fn hash_as_typed(&self, password: String) -> Result<PasswordHash> {
         self.hasher.hash(password).await
     }
 
-    /// Opens a session for an account if the password is right. Returns the account and the session's
-    /// token. `account` is the account with this `name`, or `None` if there is none, which is answered
-    /// like a wrong password and takes as long. Attempts are limited by name and by network
-    /// ([`RequestLimits`](super::RequestLimits)).
+    /// Opens a session for an account if the password is right. `account` is the account with this `name`,
+    /// or `None` if there is none, which is answered like a wrong password and takes as long.
+    ///
+    /// Attempts are limited ([`RequestLimits`](super::RequestLimits)): by name and network, or else by
+    /// device, if it has logged in to the account before; by name, from all networks where the account has
+    /// not logged in before; and by network. So nobody is locked out at home by others' guesses.
     ///
     /// # Errors
     /// Unauthenticated, when there is no account or the password is wrong; limited, after too many
@@ -109,24 +134,77 @@ impl Passwords {
         name: &str,
         account: Option<Id<A>>,
         password: String,
-    ) -> Result<(Id<A>, String)> {
+    ) -> Result<LoggedIn<A>> {
+        let place = account.map_or_else(|| Shard::of_text(name), Id::shard);
+        self.check_attempt(&client, name, place, account.map(Id::raw)).await?;
+        let wrong = || Error::unauthenticated("The name or the password is wrong.");
+        // Once more, if the hash is replaced meanwhile.
+        for _ in 0..2 {
+            let stored = self.stored(place, account.map(Id::raw)).await?;
+            let matched = self.verify(&password, stored.clone()).await?;
+            let (Some(account), Some(verified), Some(matched)) = (account, stored, matched) else {
+                return Err(wrong());
+            };
+            let replacement = match matched {
+                Match::Normalized => None,
+                Match::AsTyped => Some(self.hash(password.clone()).await?),
+            };
+            let (sessions, client) = (self.sessions.clone(), client.clone());
+            let logged_in = self.shards.write(account, move |tx| async move {
+                if !tx.lock_password(account, &verified).await? {
+                    return Ok(None);
+                }
+                if let Some(hash) = replacement {
+                    tx.store_password(account.raw(), hash).await?;
+                }
+                let token = sessions.open(&tx, account, &client.device).await?;
+                let device = tx.remember_device(account, &client).await?;
+                Ok(Some(LoggedIn { account, token, device }))
+            });
+            if let Some(logged_in) = logged_in.await? {
+                return Ok(logged_in);
+            }
+        }
+        Err(wrong())
+    }
+
+    /// Counts an attempt to log in against its limits.
+    async fn check_attempt(
+        &self,
+        client: &ClientInfo,
+        name: &str,
+        place: Shard,
+        account: Option<i64>,
+    ) -> Result<()> {
         let limits = self.limits.of_requests();
         self.limits.check(limits.log_ins_of_network, client.address).await?;
+        let origin = known_device::origin(&self.shards, place, account, client).await?;
+        if let (Origin::Device(device), Some(account)) = (origin, account) {
+            return self.limits.check(limits.log_ins_by_name, RateLimitKey::Device(account, device)).await;
+        }
         // A name is untrusted text of any length.
-        let key = RateLimitKey::Name(hash_text(name.as_bytes()));
-        self.limits.check(limits.log_ins_by_name, key).await?;
-        let wrong = || Error::unauthenticated("The name or the password is wrong.");
-        let place = account.map_or_else(|| Shard::of_text(name), Id::shard);
-        let stored = self.stored(place, account.map(Id::raw)).await?;
-        let is_right = self.hasher.verify(password, stored.clone()).await?;
-        let (Some(account), Some(verified), true) = (account, stored, is_right) else { return Err(wrong()) };
-        let token = self.shards.write(account, move |tx| async move {
-            match tx.lock_password(account, &verified).await? {
-                true => tx.open_session(account, &client.device).await,
-                false => Err(wrong()),
+        let name = hash_text(name.as_bytes());
+        let here = RateLimitKey::NameOnNetwork(name.clone(), network_of(client.address));
+        self.limits.check(limits.log_ins_by_name, here).await?;
+        match origin {
+            Origin::Elsewhere => {
+                self.limits.check(limits.log_ins_from_elsewhere, RateLimitKey::Name(name)).await
             }
-        });
-        Ok((account, token.await?))
+            _ => Ok(()),
+        }
+    }
+
+    /// How a password matches a hash, if it does. Without a hash this takes as long.
+    async fn verify(&self, password: &str, stored: Option<PasswordHash>) -> Result<Option<Match>> {
+        let normalized = normalized_password(password);
+        let is_normalized = normalized == password;
+        if self.hasher.verify(normalized, stored.clone()).await? {
+            return Ok(Some(Match::Normalized));
+        }
+        if !is_normalized && self.hasher.verify(password.to_owned(), stored).await? {
+            return Ok(Some(Match::AsTyped));
+        }
+        Ok(None)
     }
 
     /// Changes the password of the signed-in account, and closes its other sessions.
@@ -142,14 +220,14 @@ impl Passwords {
         fields.check()?;
         let wrong = || Error::invalid_field("current", "is not your password");
         let stored = self.stored(account.shard(), Some(account.raw())).await?;
-        let is_right = self.hasher.verify(change.current, stored.clone()).await?;
-        let (Some(verified), true) = (stored, is_right) else { return Err(wrong()) };
+        let matched = self.verify(&change.current, stored.clone()).await?;
+        let (Some(verified), Some(_)) = (stored, matched) else { return Err(wrong()) };
         let (new, sessions) = (self.hash(change.new).await?, self.sessions.clone());
         let change = self.shards.write(account, move |tx| async move {
             if !tx.lock_password(account, &verified).await? {
                 return Err(wrong());
             }
-            tx.set_password(account, new).await?;
+            tx.store_password(account.raw(), new).await?;
             sessions.close_others(&tx, account.raw(), this).await
         });
         change.await
@@ -167,20 +245,28 @@ impl Passwords {
     }
 }
 
+/// How a password matches its hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Match {
+    /// In its normalized form.
+    Normalized,
+    /// As it was typed: the hash is from before passwords were normalized.
+    AsTyped,
+}
+
 impl Tx {
     /// Sets the password of an account on this shard, replacing the old one, if any. Its sessions stay
     /// open: see [`Self::close_sessions`].
     ///
     /// # Errors
-    /// Internal, if the account is on another shard; any error of the database.
-    pub async fn set_password<A>(&self, account: Id<A>, hash: PasswordHash) -> Result<()> {
-        if account.shard() != self.shard() {
-            return Err(Error::internal(format!(
-                "the password of an account on {} can't be written on {}",
-                account.shard(),
-                self.shard()
-            )));
-        }
+    /// Absent, if there is no such account; internal, if it is on another shard; any error of the
+    /// database.
+    pub async fn set_password<A: Sharded>(&self, account: Id<A>, hash: PasswordHash) -> Result<()> {
+        self.require(account).await?;
+        self.store_password(account.raw(), hash).await
+    }
+
+    async fn store_password(&self, account: i64, hash: PasswordHash) -> Result<()> {
         let sql = "INSERT INTO tripod_password (account_id, hash) VALUES ($1, $2) \
                    ON CONFLICT (account_id) DO UPDATE SET hash = excluded.hash";
         let values = [account.into(), hash.0.into()];
@@ -188,13 +274,15 @@ impl Tx {
         Ok(())
     }
 
-    /// Deletes an account's password and closes its sessions, so that no one can log in to it any more.
+    /// Deletes an account's password, closes its sessions and forgets its devices, so that no one can log in
+    /// to it any more.
     ///
     /// # Errors
     /// Any error of the database.
     pub async fn delete_password<A>(&self, account: Id<A>) -> Result<()> {
         let sql = "DELETE FROM tripod_password WHERE account_id = $1";
         self.connection().execute_raw(statement(self.connection(), sql, [account.into()])).await?;
+        self.forget_devices(account).await?;
         // After the deletion: a log-in that had locked the password has opened its session by now.
         self.close_sessions(account).await
     }

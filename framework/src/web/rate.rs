@@ -56,9 +56,13 @@ pub struct RequestLimits {
     /// Requests from one network with a token, valid or not, because looking it up costs a read. By
     /// default 6,000 a minute, as many people may share a network.
     pub tokens: RateLimit,
-    /// Attempts to log in to one account, from anywhere, or to change its password. By default 20 in ten
-    /// minutes.
+    /// Attempts to log in to one account from one network or from one known device, or to change its
+    /// password. By default 20 in ten minutes.
     pub log_ins_by_name: RateLimit,
+    /// Attempts to log in to one account from all networks and devices together that it has not logged in
+    /// from before. It bounds guessing from many networks, and never concerns the owner at home. By default
+    /// 100 an hour.
+    pub log_ins_from_elsewhere: RateLimit,
     /// Attempts to log in from one network, to any account. By default 60 in ten minutes.
     pub log_ins_of_network: RateLimit,
 }
@@ -69,6 +73,7 @@ impl Default for RequestLimits {
             requests: RateLimit::new("requests", 1_200, 60),
             tokens: RateLimit::new("tokens", 6_000, 60),
             log_ins_by_name: RateLimit::new("log_ins_by_name", 20, 600),
+            log_ins_from_elsewhere: RateLimit::new("log_ins_from_elsewhere", 100, 3_600),
             log_ins_of_network: RateLimit::new("log_ins_of_network", 60, 600),
         }
     }
@@ -84,6 +89,10 @@ pub enum RateLimitKey {
     Network([u8; 8]),
     /// A name, such as the one given to log in.
     Name(String),
+    /// A name on one network.
+    NameOnNetwork(String, [u8; 8]),
+    /// A device of one account.
+    Device(i64, [u8; 32]),
 }
 
 impl<T> From<Id<T>> for RateLimitKey {
@@ -94,13 +103,18 @@ impl<T> From<Id<T>> for RateLimitKey {
 
 impl From<IpAddr> for RateLimitKey {
     fn from(address: IpAddr) -> Self {
-        let mut network = [0; 8];
-        match address.to_canonical() {
-            IpAddr::V4(address) => network[..4].copy_from_slice(&address.octets()),
-            IpAddr::V6(address) => network.copy_from_slice(&address.octets()[..8]),
-        }
-        Self::Network(network)
+        Self::Network(network_of(address))
     }
+}
+
+/// The network of an address; see [`RateLimitKey::Network`].
+pub(super) fn network_of(address: IpAddr) -> [u8; 8] {
+    let mut network = [0; 8];
+    match address.to_canonical() {
+        IpAddr::V4(address) => network[..4].copy_from_slice(&address.octets()),
+        IpAddr::V6(address) => network.copy_from_slice(&address.octets()[..8]),
+    }
+    network
 }
 
 impl RateLimitKey {
@@ -111,6 +125,10 @@ impl RateLimitKey {
             Self::Account(id) => format!("a{id}"),
             Self::Network(bytes) => format!("n{:016x}", u64::from_be_bytes(*bytes)),
             Self::Name(name) => format!("h{}", hash_text(name.as_bytes())),
+            Self::NameOnNetwork(name, network) => {
+                format!("p{}{:016x}", hash_text(name.as_bytes()), u64::from_be_bytes(*network))
+            }
+            Self::Device(account, hash) => format!("d{account}:{}", hash_text(hash)),
         }
     }
 }

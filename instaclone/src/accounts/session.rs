@@ -2,16 +2,15 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use tripod::access::Viewer;
 use tripod::id::Id;
-use tripod::web::{ClientInfo, Json, NoStore, Page, PasswordChange, Path, Session, SignedIn, TextFields};
+use tripod::web::{ClientInfo, Json, Page, PasswordChange, Path, Session, SignedIn, TextFields};
 use tripod::{App, Error, Result};
 use utoipa::ToSchema;
 
-use super::users::{SignedInUser, by_username, username};
-use crate::views;
+use super::users::{Entered, SignedInUser, by_username, username};
 
 /// The id of a session.
 pub type SessionId = Id<Session>;
@@ -37,7 +36,7 @@ pub struct Device {
 }
 
 /// Logs in with a name and a password.
-pub async fn log_in_as(app: &App, client: ClientInfo, credentials: Credentials) -> Result<SignedInUser> {
+pub async fn log_in_as(app: &App, client: ClientInfo, credentials: Credentials) -> Result<Entered> {
     let read = app.cached();
     let mut fields = TextFields::default();
     let name = username(&mut fields, &credentials.username);
@@ -46,8 +45,8 @@ pub async fn log_in_as(app: &App, client: ClientInfo, credentials: Credentials) 
         Ok(()) => by_username(&read, &name).await?.map(|account| account.peek().id),
         Err(_) => None,
     };
-    let (id, token) = app.passwords.log_in(client, &name, account, credentials.password).await?;
-    Ok(SignedInUser { user: views::account(app, &read, Viewer::from(id), id).await?, token })
+    let logged_in = app.passwords.log_in(client, &name, account, credentials.password).await?;
+    Entered::new(app, &read, logged_in).await
 }
 
 /// The signed-in devices of an account, newest first.
@@ -77,9 +76,8 @@ pub async fn log_in(
     State(app): State<App>,
     client: ClientInfo,
     Json(credentials): Json<Credentials>,
-) -> Result<NoStore<(StatusCode, Json<SignedInUser>)>> {
-    let signed_in = log_in_as(&app, client, credentials).await?;
-    Ok(NoStore((StatusCode::CREATED, Json(signed_in))))
+) -> Result<impl IntoResponse> {
+    log_in_as(&app, client, credentials).await?.reply(&app)
 }
 
 /// The signed-in devices, newest first.

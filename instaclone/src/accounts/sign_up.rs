@@ -1,21 +1,19 @@
 //! Sign-up: the account and its user name commit together on the name's shard.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use sea_orm::ActiveValue::Set;
 use serde::Deserialize;
-use tripod::access::Viewer;
 use tripod::id::Shard;
 use tripod::shard::Tx;
 use tripod::web::{
-    ClientInfo, IdempotencyKey, Json, NoStore, PasswordHash, Problem, RateLimit, TextFields, hash_text,
+    ClientInfo, IdempotencyKey, Json, LoggedIn, PasswordHash, Problem, RateLimit, TextFields, hash_text,
 };
 use tripod::{App, Error, Result};
 use utoipa::ToSchema;
 
-use super::users::{SignedInUser, by_username, username};
+use super::users::{Entered, SignedInUser, by_username, username};
 use crate::entity::{AccountId, account, credential, username as name_entity};
-use crate::views;
 
 /// New accounts per network.
 const SIGN_UPS: RateLimit = RateLimit::new("sign_up", 10, 3_600);
@@ -43,7 +41,7 @@ pub async fn sign_up_as(
     client: ClientInfo,
     key: Option<&[u8]>,
     new: NewAccount,
-) -> Result<SignedInUser> {
+) -> Result<Entered> {
     app.limits.check(SIGN_UPS, client.address).await?;
     let mut fields = TextFields::default();
     let name = username(&mut fields, &new.username);
@@ -69,12 +67,13 @@ pub async fn sign_up_as(
         ..Default::default()
     };
     let password = app.passwords.hash(new.password.clone()).await?;
-    let (device, claimed) = (client.device.clone(), name.clone());
+    let (here, claimed) = (client.clone(), name.clone());
     let made = app.write(Shard::of_text(&name), move |tx| async move {
-        let id = claim(&tx, &claimed, row, credential, password).await?;
-        Ok((id, tx.open_session(id, &device).await?))
+        let account = claim(&tx, &claimed, row, credential, password).await?;
+        let token = tx.open_session(account, &here.device).await?;
+        Ok(LoggedIn { account, token, device: tx.remember_device(account, &here).await? })
     });
-    let (id, token) = match made.await {
+    let entered = match made.await {
         Err(error) if error.is_conflict() => match repeated(app, key, &name).await? {
             Some(id) => match app.passwords.log_in(client, &name, Some(id), new.password).await {
                 Err(wrong) if wrong.is_unauthenticated() => return Err(error),
@@ -84,8 +83,7 @@ pub async fn sign_up_as(
         },
         made => made?,
     };
-    let user = views::account(app, &app.primary(), Viewer::from(id), id).await?;
-    Ok(SignedInUser { user, token })
+    Entered::new(app, &app.primary(), entered).await
 }
 
 /// Inserts the account, its credentials, its password and its user name.
@@ -135,7 +133,6 @@ pub async fn sign_up(
     client: ClientInfo,
     key: IdempotencyKey,
     Json(new): Json<NewAccount>,
-) -> Result<NoStore<(StatusCode, Json<SignedInUser>)>> {
-    let signed_in = sign_up_as(&app, client, key.as_bytes(), new).await?;
-    Ok(NoStore((StatusCode::CREATED, Json(signed_in))))
+) -> Result<impl IntoResponse> {
+    sign_up_as(&app, client, key.as_bytes(), new).await?.reply(&app)
 }

@@ -1,10 +1,13 @@
 //! Other people: by id and by user name.
 
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::SET_COOKIE;
+use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use tripod::access::{Unchecked, Viewer};
 use tripod::shard::Read;
-use tripod::web::{Json, Path, Problem, Query, TextFields};
+use tripod::web::{Json, LoggedIn, NoStore, Path, Problem, Query, SessionCookie, TextFields};
 use tripod::{App, Result};
 use utoipa::{IntoParams, ToSchema};
 
@@ -20,11 +23,36 @@ pub struct SignedInUser {
     pub token: String,
 }
 
-/// A user name as it is stored: lower-cased, `[a-z0-9._]{1,30}`.
+/// A person who has just signed up or logged in.
+pub struct Entered {
+    pub signed_in: SignedInUser,
+    /// The token by which their device is known from now on.
+    pub device: String,
+}
+
+impl Entered {
+    pub async fn new(app: &App, read: &Read, logged_in: LoggedIn<account::Entity>) -> Result<Self> {
+        let LoggedIn { account, token, device } = logged_in;
+        let user = views::account(app, read, Viewer::from(account), account).await?;
+        Ok(Self { signed_in: SignedInUser { user, token }, device })
+    }
+
+    /// The API's reply. The cookie is for clients that keep cookies; others need none.
+    pub fn reply(self, app: &App) -> Result<NoStore<impl IntoResponse + use<>>> {
+        let device = SessionCookie::new(&app.config.public_url).of_device(&self.device)?;
+        Ok(NoStore((StatusCode::CREATED, [(SET_COOKIE, device)], Json(self.signed_in))))
+    }
+}
+
+/// A user name as it is stored: lower-cased, `[a-z0-9._]{1,30}`, and neither `.` nor `..`, which addresses
+/// can't contain.
 pub fn username(fields: &mut TextFields, text: &str) -> String {
     let name = text.trim().to_ascii_lowercase();
     let fits = (1..=30).contains(&name.len())
         && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_'));
+    if matches!(name.as_str(), "." | "..") {
+        fields.refuse("username", "must not be '.' or '..'");
+    }
     if !fits {
         fields.refuse("username", "must have 1 to 30 of the characters a-z, 0-9, '.' and '_'");
     }
@@ -95,8 +123,20 @@ mod tests {
             fields.check().unwrap();
         }
         // The Kelvin sign lower-cases to k, and the dotless i looks like an i: both must be refused.
-        for bad in ["", " ", "a b", "ä", "\u{212A}evin", "kev\u{131}n", "a\0", "a\u{200b}b", &"x".repeat(31)]
-        {
+        for bad in [
+            ".",
+            "..",
+            " . ",
+            "",
+            " ",
+            "a b",
+            "ä",
+            "\u{212A}evin",
+            "kev\u{131}n",
+            "a\0",
+            "a\u{200b}b",
+            &"x".repeat(31),
+        ] {
             let mut fields = TextFields::default();
             username(&mut fields, bad);
             assert!(fields.check().unwrap_err().is_invalid(), "{bad:?} was taken");

@@ -2,14 +2,14 @@
 
 use askama::Template;
 use axum::http::header::SET_COOKIE;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use tripod::App;
 use tripod::web::{ClientInfo, FieldError, Form, IdempotencyKey, Problem, Query, SessionCookie};
 
 use super::context::{PageContext, local};
 use super::frame::{FormErrors, page, page_of};
-use crate::accounts::{self, Credentials, NewAccount};
+use crate::accounts::{self, Credentials, Entered, NewAccount};
 
 /// Where to go after logging in.
 #[derive(Deserialize)]
@@ -67,7 +67,7 @@ pub async fn log_in(
 ) -> Result<Response, Problem> {
     let credentials = Credentials { username: typed.username.clone(), password: typed.password };
     match accounts::log_in_as(&cx.app, client, credentials).await {
-        Ok(signed_in) => enter(&cx.app, &signed_in.token, typed.next.as_deref()),
+        Ok(entered) => enter(&cx.app, &entered, typed.next.as_deref()),
         Err(error) => {
             let form_errors = FormErrors::of(error)?;
             page_of(
@@ -103,7 +103,7 @@ pub async fn sign_up(
         full_name: Some(typed.full_name.clone()),
     };
     match accounts::sign_up_as(&cx.app, client, key.as_bytes(), new).await {
-        Ok(signed_in) => enter(&cx.app, &signed_in.token, None),
+        Ok(entered) => enter(&cx.app, &entered, None),
         Err(error) => {
             let mut problem = Problem::from(error);
             if problem.status == 409 {
@@ -131,9 +131,10 @@ pub fn leave(app: &App) -> Result<Response, Problem> {
     Ok(([(SET_COOKIE, cookie)], Redirect::to("/")).into_response())
 }
 
-fn enter(app: &App, token: &str, next: Option<&str>) -> Result<Response, Problem> {
-    let cookie = SessionCookie::new(&app.config.public_url).holding(token)?;
-    Ok(([(SET_COOKIE, cookie)], go_on(next)).into_response())
+fn enter(app: &App, entered: &Entered, next: Option<&str>) -> Result<Response, Problem> {
+    let cookie = SessionCookie::new(&app.config.public_url);
+    let cookies = [cookie.holding(&entered.signed_in.token)?, cookie.of_device(&entered.device)?];
+    Ok((AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie))), go_on(next)).into_response())
 }
 
 fn go_on(next: Option<&str>) -> Response {

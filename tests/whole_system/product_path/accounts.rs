@@ -42,7 +42,7 @@ async fn a_name_is_lower_cased_and_has_one_owner() {
     for taken in ["kevin.s_1", "KEVIN.S_1"] {
         api.post("/accounts", &account(taken)).await.problem(409);
     }
-    for bad in ["", "a b", "käse", "kev\u{131}n", "a/b", "a\u{0}b", &"x".repeat(31)] {
+    for bad in [".", "..", "", "a b", "käse", "kev\u{131}n", "a/b", "a\u{0}b", &"x".repeat(31)] {
         let problem = api.post("/accounts", &account(bad)).await.problem(422);
         assert_eq!(problem["errors"][0]["field"], "username", "{problem}");
     }
@@ -128,6 +128,47 @@ async fn a_new_password_logs_out_all_other_devices() {
     let log_in = |password: &str| json!({"username": phone.username, "password": password});
     api.post("/sessions", &log_in(old)).await.problem(401);
     api.post("/sessions", &log_in(new)).await.expect(201);
+}
+
+#[tokio::test]
+async fn replies_to_an_account_are_kept_by_no_cache() {
+    let server = Server::start().await;
+    let kevin = server.person("kevin").await;
+    let cookie = format!("session={}", kevin.token().unwrap());
+    let anonymous = server.api();
+    let by_cookie = |path: &str| anonymous.request(Method::GET, path).header("cookie", &cookie);
+    for path in ["/me", "/feed", "/sessions", "/explore", "/users/1", "~/", "~/settings", "~/search?q=a"] {
+        for reply in [Reply::to(by_cookie(path)).await, kevin.get(path).await] {
+            assert_eq!(reply.header("cache-control"), "private, no-store", "{path}");
+            assert!(
+                reply.header("vary").contains("cookie, authorization"),
+                "{path}: {}",
+                reply.header("vary")
+            );
+        }
+    }
+    let reply = anonymous.get("/explore").await;
+    assert_eq!((reply.header("cache-control"), reply.status), ("", 200), "the same for everyone");
+    assert!(reply.header("vary").contains("cookie"), "but not for who is signed in");
+}
+
+#[tokio::test]
+async fn a_password_typed_on_a_mac_logs_in_on_a_phone() {
+    let server = Server::start().await;
+    let api = server.api();
+    // An e with its accent apart and a no-break space, as one keyboard sends them; then composed.
+    let (mac, phone) = ("cafe\u{301} au\u{a0}lait", "caf\u{e9} au lait");
+    for (chosen, typed) in [(mac, phone), (phone, mac)] {
+        let username = unique("renee");
+        let account = |password: &str| json!({"username": username, "password": password});
+        let person = Person::of(&api, &api.post("/accounts", &account(chosen)).await.expect(201));
+        let other = Person::of(&api, &api.post("/sessions", &account(typed)).await.expect(201));
+        api.post("/sessions", &account("cafe au lait")).await.problem(401);
+        let change = json!({"current": typed, "new": format!("{typed} 2")});
+        Reply::to(person.request(Method::PUT, "/me/password").json(&change)).await.expect(204);
+        other.get("/me").await.problem(401);
+        api.post("/sessions", &account(&format!("{chosen} 2"))).await.expect(201);
+    }
 }
 
 #[tokio::test]

@@ -7,13 +7,14 @@ const OF_THE_DATABASE: [&str; 2] = ["tripod_database", "tripod_shard"];
 
 /// The framework's tables, each with the column that determines the shard, by an id or by its number:
 /// the first column of its key. A later migration drops the first table of idempotency keys.
-const BY_COLUMN: [(&str, &str); 11] = [
+const BY_COLUMN: [(&str, &str); 12] = [
     ("tripod_job", "id"),
     ("tripod_edge", "near_id"),
     ("tripod_edge_count", "near_id"),
     ("tripod_pulled", "author_id"),
     ("tripod_session", "id"),
     ("tripod_password", "account_id"),
+    ("tripod_known_device", "account_id"),
     ("tripod_idempotency", "account_id"),
     ("tripod_idempotency_key", "shard"),
     ("tripod_name", "shard"),
