@@ -140,16 +140,16 @@ async fn replies_to_an_account_are_kept_by_no_cache() {
     for path in ["/me", "/feed", "/sessions", "/explore", "/users/1", "~/", "~/settings", "~/search?q=a"] {
         for reply in [Reply::to(by_cookie(path)).await, kevin.get(path).await] {
             assert_eq!(reply.header("cache-control"), "private, no-store", "{path}");
-            assert!(
-                reply.header("vary").contains("cookie, authorization"),
-                "{path}: {}",
-                reply.header("vary")
-            );
+            let vary: Vec<_> = reply.headers.get_all("vary").iter().collect();
+            assert!(vary.iter().any(|vary| *vary == "cookie, authorization"), "{path}: {vary:?}");
         }
     }
     let reply = anonymous.get("/explore").await;
     assert_eq!((reply.header("cache-control"), reply.status), ("", 200), "the same for everyone");
-    assert!(reply.header("vary").contains("cookie"), "but not for who is signed in");
+    assert!(
+        reply.headers.get_all("vary").iter().any(|vary| vary == "cookie, authorization"),
+        "but not for who is signed in"
+    );
 }
 
 #[tokio::test]
