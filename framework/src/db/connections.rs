@@ -25,7 +25,8 @@ struct Opener<DB: sqlx::Database> {
 
 /// Connections to a server that are idle for this long are closed, so that others can have them.
 const IDLE: Duration = Duration::from_secs(60);
-/// How many idle connections are kept, so that the next request after a quiet minute need not open one.
+/// How many connections are kept, however idle, so that the next request after a quiet minute need not open
+/// one.
 const KEPT: usize = 1;
 /// The pause between two looks at the idle connections.
 const RELEASE_INTERVAL: Duration = Duration::from_secs(5);
@@ -124,11 +125,11 @@ async fn release_idle<DB: sqlx::Database>(pool: WeakPool<Opener<DB>>) {
     loop {
         tokio::time::sleep(RELEASE_INTERVAL).await;
         let Some(pool) = pool.upgrade() else { return };
-        let mut kept = 0;
+        let mut size = pool.status().size;
         let released = pool.retain(|_, metrics| {
             let is_fresh = pool.manager().server.as_ref().is_none_or(|server| server.is_fresh(metrics.age()));
-            let is_kept = is_fresh && (metrics.last_used() < IDLE || kept < KEPT);
-            kept += usize::from(is_kept);
+            let is_kept = is_fresh && (metrics.last_used() < IDLE || size <= KEPT);
+            size -= usize::from(!is_kept);
             is_kept
         });
         for connection in released.removed {

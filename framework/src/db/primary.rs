@@ -27,8 +27,10 @@ const HISTORY: &str = "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE \
 
 impl Primary {
     pub(super) async fn ask(connection: &mut PgConnection) -> Result<Self, sqlx::Error> {
+        let asked = Instant::now();
         let state = sqlx::raw_sql(STATE).fetch_one(&mut *connection).await?;
-        let clock = (state.try_get::<i64, _>(1)?.max(0) as u64, Instant::now());
+        // It read its clock at some time in between.
+        let clock = (state.try_get::<i64, _>(1)?.max(0) as u64, asked + asked.elapsed() / 2);
         let history = match sqlx::raw_sql(HISTORY).fetch_one(&mut *connection).await {
             Ok(row) => row.try_get::<Option<String>, _>(0)?.map(Arc::from),
             // Some services that speak PostgreSQL's protocol have no write-ahead log to ask about.
