@@ -46,7 +46,7 @@ pub use region::{Batch, Region};
 use crate::config;
 use crate::error::Result;
 use crate::id::Clock;
-use crate::redis::Redis;
+use crate::redis::{Redis, cmd};
 use crate::telemetry::Metrics;
 use entry::Key;
 use local::Local;
@@ -57,6 +57,9 @@ use stats::AllStats;
 mod sync {
     pub(super) use std::sync::{Arc, Mutex, MutexGuard};
 }
+
+/// The hash in Redis that holds the databases' histories.
+const HISTORIES: &str = "c:histories";
 
 /// The handle on all cached values; clones share everything.
 #[derive(Clone)]
@@ -127,9 +130,27 @@ impl Cache {
     /// Begins another generation, after a database's server was replaced by one that may lack its last
     /// writes: what was read before, in any process, is not used again.
     pub(crate) fn begin_generation(&self, number: u64) {
+        if self.0.generation.number() == number {
+            return;
+        }
         // First: a value that is read from now on belongs to this generation.
         self.0.generation.set(number);
         self.0.local.clear();
+    }
+
+    /// The history that a database's server had when a process last saw it; `None` if Redis does not know.
+    pub(crate) async fn recall_history(&self, database: &str) -> Option<String> {
+        let redis = self.0.redis.as_ref()?;
+        redis.query(&cmd("HGET").arg(redis.key(HISTORIES)).arg(database).take()).await.ok()?
+    }
+
+    /// Tells later processes the history of a database's server, for when it does not answer them.
+    pub(crate) async fn note_history(&self, database: &str, history: &str) {
+        let Some(redis) = &self.0.redis else { return };
+        let note = cmd("HSET").arg(redis.key(HISTORIES)).arg(database).arg(history).take();
+        if let Err(error) = redis.query::<()>(&note).await {
+            tracing::debug!(error = error.chain(), "the history of a database is not noted in Redis");
+        }
     }
 
     /// Whether changes made here could not yet be published to other processes.

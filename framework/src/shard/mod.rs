@@ -88,7 +88,7 @@ impl Shards {
             extensions: Extensions::default(),
             observers: RowObservers::default(),
         }));
-        failover::follow(&shards);
+        failover::follow(&shards).await;
         Ok(shards)
     }
 

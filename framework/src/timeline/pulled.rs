@@ -70,8 +70,8 @@ struct PulledState {
     authors: Authors,
     /// The version that was in force before the authors were read.
     version: Option<String>,
-    /// The generation of the databases before the authors were read.
-    generation: u64,
+    /// The number of databases that had answered before the authors were read.
+    answering: usize,
     /// The authors that this process has announced to the others.
     announced: Authors,
 }
@@ -99,13 +99,18 @@ impl Pulled {
     }
 
     async fn reload(&self) -> Result<()> {
-        let generation = self.shards.cache().generation().number();
+        let answering = self.answering();
         let authors = self.all().await?;
         self.change(|state| {
             state.authors.extend(authors);
-            state.generation = generation;
+            state.answering = answering;
         });
         Ok(())
+    }
+
+    /// The number of databases that have answered since the start.
+    fn answering(&self) -> usize {
+        self.shards.databases().iter().filter(|database| !database.is_absent()).count()
     }
 
     async fn all(&self) -> Result<Authors> {
@@ -136,11 +141,14 @@ impl Pulled {
     /// Reloads the authors if the version in force, `seen`, is not the loaded one.
     pub(super) async fn renew(&self, seen: Option<String>) -> Result<()> {
         let Some(SharedVersion { redis, generation, .. }) = &self.shared else {
-            // There is no other process, but a database may have come back or failed over.
-            let is_current = self.read().generation == self.shards.cache().generation().number();
+            // There is no other process, but a database may have come back.
+            let is_current = self.read().answering == self.answering();
             return if is_current { Ok(()) } else { self.reload().await };
         };
-        let is_current = || seen.is_some() && self.read().version == seen;
+        let is_current = || {
+            let state = self.read();
+            seen.is_some() && state.version == seen && state.answering == self.answering()
+        };
         if is_current() {
             return Ok(());
         }
@@ -157,11 +165,8 @@ impl Pulled {
         let replies = redis.query_identified(&[], &[get_version(&key)]).await?.pop();
         let version = replies.map(|replies| version(replies, &generation)).transpose()?.flatten();
         let version = version.ok_or_else(|| Error::unavailable("Redis has dropped a key just written"))?;
-        let authors = self.all().await?;
-        self.change(|state| {
-            state.authors.extend(authors);
-            state.version = Some(version);
-        });
+        self.reload().await?;
+        self.change(|state| state.version = Some(version));
         Ok(())
     }
 

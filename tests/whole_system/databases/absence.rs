@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tripod_tests::servers::{Postgres, Proxy};
+use tripod_tests::servers::{Postgres, Proxy, Redis};
 use tripod_tests::{Person, Server, Stored, eventually};
 
 use super::{migrated, on};
@@ -123,4 +123,46 @@ async fn without_any_server_a_process_ends_with_a_message() {
     let directory = tempfile::tempdir().unwrap();
     let exit = on(&list).run(directory.path(), &[]).await;
     assert!(!exit.status.success() && exit.stderr.contains("does not answer: start it"), "{exit:?}");
+}
+
+/// A process that starts without a server uses the same timelines and cached rows as those that have known it:
+/// it destroys none of them.
+#[tokio::test]
+async fn a_process_without_a_server_leaves_the_feeds_of_others_as_they_are() {
+    let mut servers = [server().await, server().await];
+    let list: Vec<String> = servers.iter().map(|server| server.url("app")).collect();
+    let (redis, data) = (Redis::start().await, tempfile::tempdir().unwrap());
+    let setup = migrated(&list).await.set("TRIPOD_REDIS", redis.url()).data(data.path());
+    let first = setup.start().await;
+    let (here, there) = (somebody(&first, 0).await, somebody(&first, 1).await);
+    here.follow(&there).await;
+    here.post_photo("here").await;
+    there.post_photo("there").await;
+    eventually("both posts are in the feed", PATIENCE, async || {
+        (captions(&here).await == ["there", "here"]).then_some(())
+    })
+    .await;
+    servers[1].kill().await;
+    eventually("the server is known to be down", PATIENCE, async || {
+        (there.get("/sessions").await.status == 503).then_some(())
+    })
+    .await;
+    let second = on(&list).set("TRIPOD_REDIS", redis.url()).data(data.path()).start().await;
+    let here_there = here.at(&second.api());
+    assert_eq!(captions(&here_there).await, ["there", "here"], "the process does not know what is cached");
+    assert_eq!(captions(&here).await, ["there", "here"], "the feed was destroyed");
+
+    servers[1].restart().await;
+    eventually("the server is used by both", PATIENCE, async || {
+        let statuses = (there.get("/me").await.status, there.at(&second.api()).get("/me").await.status);
+        (statuses == (200, 200)).then_some(())
+    })
+    .await;
+    there.at(&second.api()).post_photo("back again").await;
+    for person in [&here, &here_there] {
+        eventually("the feed is whole", PATIENCE, async || {
+            (captions(person).await == ["back again", "there", "here"]).then_some(())
+        })
+        .await;
+    }
 }
