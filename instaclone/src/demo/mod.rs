@@ -251,7 +251,7 @@ impl Progress {
             self.bar.set_length(steps as u64);
             self.bar.set_message(what);
         } else {
-            eprintln!("demo: {what} ({steps})");
+            tracing::info!(what, steps, "filling the demo");
         }
     }
 
