@@ -68,6 +68,7 @@ pub mod error;
 
 pub mod config;
 pub mod id;
+mod permissions;
 
 pub mod telemetry;
 

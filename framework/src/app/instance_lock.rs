@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::db::{Database, Lock};
 use crate::error::{Error, Result};
+use crate::permissions::{restrict_directory, restrict_file};
 
 /// The key of the lock in the database.
 const SERVING: i32 = 3;
@@ -103,6 +104,7 @@ fn lock_directory(directory: &Path) -> Result<File> {
     let cannot = |what: &str, error| cannot(what, directory, error);
     create_directory(directory)?;
     let path = directory.join("lock");
+    restrict_file(&path).map_err(|error| cannot("restrict", error))?;
     let mut file = File::options()
         .read(true)
         .write(true)
@@ -132,9 +134,10 @@ fn lock_directory(directory: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// Creates the data directory if it is missing.
+/// Creates the data directory if it is missing, and makes it private if it is not.
 pub(super) fn create_directory(directory: &Path) -> Result<()> {
-    std::fs::create_dir_all(directory).map_err(|error| cannot("create", directory, error))
+    std::fs::create_dir_all(directory).map_err(|error| cannot("create", directory, error))?;
+    restrict_directory(directory).map_err(|error| cannot("restrict", directory, error))
 }
 
 fn cannot(what: &str, directory: &Path, error: std::io::Error) -> Error {

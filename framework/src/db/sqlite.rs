@@ -13,6 +13,7 @@ use sea_orm::{DatabaseConnection, SqlxSqliteConnector};
 use super::connections::Connections;
 use crate::config;
 use crate::error::{Error, Result};
+use crate::permissions::restrict_file;
 
 /// The read connections, and the writing one.
 pub(super) async fn open(
@@ -31,6 +32,10 @@ pub(super) async fn open(
     let cannot = format!(
         "cannot open the database {path}: it must be a SQLite file that this user can read and write"
     );
+    for suffix in ["", "-wal", "-shm"] {
+        restrict_file(Path::new(&format!("{path}{suffix}")))
+            .map_err(|error| Error::configuration(cannot.clone()).because(error))?;
+    }
     let options = SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)

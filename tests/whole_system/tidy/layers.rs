@@ -8,7 +8,7 @@ pub(super) const MEND: &str = "a module imports only from the rows above its own
 /// In order; modules in the same row do not import each other.
 const ROWS: [&[&str]; 15] = [
     &["error"],
-    &["config", "id"],
+    &["config", "id", "permissions"],
     &["telemetry"],
     &["db", "redis"],
     &["cache"],

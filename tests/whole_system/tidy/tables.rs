@@ -3,7 +3,7 @@
 use super::source::{Source, sources};
 
 /// Tables about a database itself: its identity, its shards and its migrations.
-const OF_THE_DATABASE: [&str; 2] = ["tripod_database", "tripod_shard"];
+const OF_THE_DATABASE: [&str; 3] = ["tripod_database", "tripod_shard", "tripod_store"];
 
 /// The framework's tables, each with the column that determines the shard, by an id or by its number:
 /// the first column of its key. A later migration drops the first table of idempotency keys.
