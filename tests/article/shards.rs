@@ -70,7 +70,7 @@ async fn prove() -> String {
 
     // The databases say themselves what they hold, so the order in which they are listed is nothing.
     databases.reverse();
-    let again = setup(&databases).start().await;
+    let again = setup(&databases).data(server.data()).start().await;
     assert_eq!(seen(&again, &people).await, before, "the same databases in another order");
     format!(
         "8,192 logical shards on {DATABASES} databases of {} PostgreSQL servers, {} each; all {rows} rows of {PEOPLE} people stood in \

@@ -153,7 +153,12 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+        // The mark of the store is no media file.
+        match path.is_dir() {
+            true => found.extend(files(&path)),
+            false if path.ends_with("tripod-store") => {}
+            false => found.push(path),
+        }
     }
     found.sort();
     found

@@ -2,6 +2,7 @@
 //! server that goes down affects only its own shards.
 
 mod absence;
+mod agreement;
 mod clocks;
 mod commit;
 mod connections;

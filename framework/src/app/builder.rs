@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use utoipa_axum::router::OpenApiRouter;
 
+use super::agreement;
 use super::catalogue::{Catalogue, Registered};
 use super::context::{App, Services};
 use super::demo::{Demo, DemoSeeder};
@@ -64,6 +65,7 @@ pub(crate) fn migrations() -> Vec<Migration> {
     migrations.extend([shard::NAME_MIGRATION, queue::SCHEDULE_MIGRATION, web::PASSWORD_MIGRATION]);
     migrations.push(queue::WAITS_MIGRATION);
     migrations.extend([shard::RETIRED_MIGRATION, web::KNOWN_DEVICE_MIGRATION]);
+    migrations.push(agreement::MIGRATION);
     migrations
 }
 

@@ -27,7 +27,7 @@ use crate::telemetry::Metrics;
 use crate::web::body::UploadBudget;
 use crate::web::{
     IDEMPOTENCY_KEY, Path, Problem, authenticate, body, check_head, fallback, method_not_allowed, observe,
-    panicked, refuse_unproven,
+    panicked, refuse_cross_site, refuse_unproven,
 };
 
 /// The parts of an app that its router consists of.
@@ -50,12 +50,13 @@ pub(super) fn router<S: Send + Sync + 'static>(parts: Parts<S>, app: App<S>) -> 
     let document = openapi::finish(document.merge_from(more), parts.about);
     let api = routes.merge(large(uploads));
     let known = |router: Router<App<S>>| router.layer(from_fn_with_state(app.clone(), authenticate));
-    let mut all = known(api.layer(from_fn(refuse_unproven)));
+    let cross_site = refuse_cross_site(&app.config.public_url)?;
+    let mut all = known(api.layer(from_fn_with_state(cross_site.clone(), refuse_unproven)));
     if let Some(cors) = cors(&app.config.http.cors_origins)? {
         all = all.layer(cors);
     }
     if let Some(pages) = parts.pages {
-        let WebPages { routes, files, uploads, problem } = pages.guarded();
+        let WebPages { routes, files, uploads, problem } = pages.guarded(&cross_site);
         all = all.merge(with_problem_pages(known(routes.merge(large(uploads))).merge(files), problem));
     } else {
         all = all.fallback(fallback);

@@ -18,6 +18,9 @@ pub(super) async fn list(queue: &Queue) -> Result<String> {
         let _ = writeln!(text, "waiting or running  {count}  {name}");
     }
     jobs.iter().for_each(|job| text.push_str(&line(job)));
+    if text.is_empty() {
+        text.push_str("no job is waiting or running, and none is dead\n");
+    }
     Ok(text)
 }
 

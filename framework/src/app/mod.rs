@@ -5,6 +5,7 @@
 //! receive. Nothing here depends on a particular app.
 
 mod absent;
+mod agreement;
 mod builder;
 mod catalogue;
 pub(crate) mod clock_check;

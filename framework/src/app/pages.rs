@@ -10,7 +10,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::context::App;
-use crate::web::{Problem, fallback, method_not_allowed, panicked, refuse_cross_site};
+use crate::web::{Problem, RefuseCrossSite, fallback, method_not_allowed, panicked};
 
 /// An app's web pages, for [`super::AppBuilder::pages`].
 ///
@@ -81,8 +81,8 @@ pub struct RequestHead {
 
 impl<S: Send + Sync + 'static> WebPages<S> {
     /// The same pages behind a layer that refuses cross-site requests.
-    pub(super) fn guarded(self) -> Self {
-        let guarded = |router: Router<App<S>>| router.layer(refuse_cross_site());
+    pub(super) fn guarded(self, cross_site: &RefuseCrossSite) -> Self {
+        let guarded = |router: Router<App<S>>| router.layer(cross_site.clone());
         Self { routes: guarded(self.routes), uploads: guarded(self.uploads), ..self }
     }
 }

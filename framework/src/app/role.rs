@@ -11,6 +11,7 @@ use super::{first_migration, jobs, openapi, serve_demo};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::id::Clock;
+use crate::permissions;
 use crate::shard::ShardAssignment;
 use crate::telemetry;
 
@@ -48,7 +49,12 @@ enum Role {
     /// Work the queue, without serving requests.
     Work,
     /// Bring the databases to this version's schema.
-    Migrate,
+    Migrate {
+        /// Make the configured Redis and media store the installation's, in place of those it used.
+        /// Stop its other processes first.
+        #[arg(long)]
+        adopt: bool,
+    },
     /// Show which database holds which logical shards.
     Shards,
     /// Show the jobs that wait or run, and those put aside as dead.
@@ -58,7 +64,7 @@ enum Role {
     },
     /// Print the OpenAPI document.
     Openapi,
-    /// Print every setting with its default.
+    /// Print the settings in effect, with their documentation and where each comes from.
     Settings,
     /// Print the source of a first migration, made of the app's entities.
     Migration {
@@ -92,13 +98,17 @@ pub(super) enum Jobs {
 impl<S: Send + Sync + 'static> AppBuilder<S> {
     /// Runs the role given on the command line, `serve` by default. Failures are printed as sentences.
     pub async fn run(self) -> std::process::ExitCode {
-        match run_role(self).await {
+        permissions::make_new_files_private();
+        let code = match run_role(self).await {
             Ok(()) => std::process::ExitCode::SUCCESS,
             Err(error) => {
-                eprintln!("error: {}", error.chain());
+                telemetry::stderr().send(format!("error: {}\n", error.chain()).as_bytes());
                 std::process::ExitCode::FAILURE
             }
-        }
+        };
+        telemetry::stdout().flush();
+        telemetry::stderr().flush();
+        code
     }
 }
 
@@ -123,7 +133,7 @@ async fn run_role<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result<()> {
     app.check()?;
     let role = match role {
         Role::Openapi => return print(&openapi::document(app)?),
-        Role::Settings => return print(crate::config::DEFAULTS),
+        Role::Settings => return print(&Config::effective(arguments.config.as_deref())?),
         Role::Migration { name } => return print(&first_migration::source(&app.catalogue, &name)),
         role => role,
     };
@@ -132,9 +142,9 @@ async fn run_role<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result<()> {
     if let Role::Serve(Serve { demo: true, .. }) = role {
         return serve_demo::serve(app, config).await;
     }
-    if let Role::Migrate = role {
-        start::migrate_all(&app, &config).await?;
-        return print("the databases are at this version's schema\n");
+    if let Role::Migrate { adopt } = role {
+        let done = start::migrate_all(&app, &config, adopt).await?;
+        return print(&format!("{}\nthe databases are at this version's schema\n", done.join("\n")));
     }
     if let Role::Serve(Serve { no_work: true, .. }) = role
         && !config.is_shared()
@@ -155,7 +165,7 @@ async fn run_role<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result<()> {
         Role::Shards => shards(&started).await,
         Role::Jobs { act: None } => print(&jobs::list(&started.app.queue).await?),
         Role::Jobs { act: Some(act) } => print(&jobs::change(&started.app.queue, act).await?),
-        Role::Migrate | Role::Migration { .. } | Role::Openapi | Role::Settings => {
+        Role::Migrate { .. } | Role::Migration { .. } | Role::Openapi | Role::Settings => {
             unreachable!("these were answered above")
         }
     }

@@ -33,7 +33,8 @@ pub(super) async fn serve<S: Send + Sync + 'static>(
     let marker = UnfinishedMarker::of(&config);
     let end_ms = Clock::system().now_ms();
     let clock = Clock::manual(end_ms.saturating_sub(seeder.span.as_millis() as u64));
-    let services = start::open(&builder, config.clone(), clock, Access::Serve).await?;
+    let (services, mut agreement) = start::open(&builder, config.clone(), clock, Access::Serve).await?;
+    agreement.check(builder.name).await?;
     require_empty(&builder.catalogue, &services, &marker).await?;
     // Report an address that is in use before the seeding, not after it.
     drop(start::bind(&config).await?);

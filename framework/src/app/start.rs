@@ -1,7 +1,6 @@
 //! Starting and stopping: opens every store, checks that nothing is missing, and serves until a signal
 //! to stop.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::absent;
+use super::agreement::Agreement;
 use super::builder::{AppBuilder, CloseState};
 use super::clock_check;
 use super::connection_check;
@@ -29,7 +29,7 @@ use crate::media::{Bounds, MediaStore, Processor, Uploads};
 use crate::queue::{Queue, Worker};
 use crate::redis::Redis;
 use crate::shard::{Shards, assign_shards};
-use crate::telemetry::Metrics;
+use crate::telemetry::{DroppedLines, Metrics, stdout};
 use crate::timeline::Timelines;
 use crate::web::{Passwords, RateLimits, Sessions, server};
 
@@ -40,6 +40,7 @@ pub(crate) struct Started<S> {
     pub(crate) worker: Worker<App<S>>,
     name: &'static str,
     instance_lock: InstanceLock,
+    agreement: Agreement,
     close: Option<CloseState<S>>,
 }
 
@@ -74,25 +75,33 @@ pub(super) async fn start_locked<S: Send + Sync + 'static>(
     access: Access,
     mut instance_lock: InstanceLock,
 ) -> Result<Started<S>> {
-    let services = open(&builder, config, clock, access).await?;
+    let (services, mut agreement) = open(&builder, config, clock, access).await?;
     if access == Access::Serve {
         instance_lock = instance_lock.of_servers(&services.config, services.shards.databases()).await?;
+        agreement.check(builder.name).await?;
     }
     let about = builder.about();
     let app = App::new(services.clone(), (builder.open)(services).await?);
     let worker = Worker::new(app.queue.clone(), builder.jobs, app.clone(), &app.config.queue);
     let AppBuilder { name, routes, uploads, pages, close, .. } = builder;
     let router = http::router(http::Parts { about, routes, uploads, pages }, app.clone())?;
-    Ok(Started { app, router, worker, name, instance_lock, close })
+    Ok(Started { app, router, worker, name, instance_lock, agreement, close })
 }
 
-/// Migrates all databases to this version's schema, and divides a new installation among them.
-pub(crate) async fn migrate_all<S>(app: &AppBuilder<S>, config: &Config) -> Result<()> {
+/// Migrates all databases to this version's schema, and divides a new installation among them. With
+/// `adopt`, makes the configured Redis and media store the installation's. Returns a line about each
+/// thing done.
+pub(crate) async fn migrate_all<S>(app: &AppBuilder<S>, config: &Config, adopt: bool) -> Result<Vec<String>> {
     let _lock = InstanceLock::of_files(config)?;
-    let mut databases = Vec::new();
+    let (mut databases, mut done) = (Vec::new(), Vec::new());
     for url in config.database_urls() {
         let database = Database::open_direct(&url, &config.database).await?;
-        migrate(&database, &app.migrations).await?;
+        let applied = migrate(&database, &app.migrations).await?;
+        let name = database.name();
+        done.push(match applied.len() {
+            0 => format!("{name}: nothing to migrate"),
+            _ => format!("{name}: migrated: {}", applied.join(", ")),
+        });
         databases.push(database);
     }
     assign_shards(&databases).await?;
@@ -100,19 +109,31 @@ pub(crate) async fn migrate_all<S>(app: &AppBuilder<S>, config: &Config) -> Resu
     let clock = Clock::system();
     let cache = Cache::open(None, clock.clone(), &config.cache, &Metrics::default())?;
     Shards::open(databases.clone(), clock, cache).await?;
+    if adopt {
+        let (redis, media) = open_stores(config).await?;
+        let changes = Agreement::new(&databases, redis.as_ref(), &media).adopt().await?;
+        let nothing = || vec!["Redis and the media store are the installation's already".to_owned()];
+        done.extend(if changes.is_empty() { nothing() } else { changes });
+    }
     for database in databases {
         database.close().await?;
     }
-    Ok(())
+    Ok(done)
 }
 
-/// Opens the services of an app.
+/// Opens Redis, if there is one, and the media store.
+async fn open_stores(config: &Config) -> Result<(Option<Redis>, MediaStore)> {
+    let redis = if config.redis.is_empty() { None } else { Some(Redis::open(&config.redis).await?) };
+    Ok((redis, MediaStore::open(&config.media_location()).await?))
+}
+
+/// Opens the services of an app. Before it writes to them, their agreement has to be checked.
 pub(super) async fn open<S: Send + Sync + 'static>(
     app: &AppBuilder<S>,
     config: Config,
     clock: Clock,
     access: Access,
-) -> Result<Services> {
+) -> Result<(Services, Agreement)> {
     let databases = absent::open(&config).await?;
     let answering: Vec<Database> =
         databases.iter().filter(|database| !database.is_absent()).cloned().collect();
@@ -132,8 +153,10 @@ pub(super) async fn open<S: Send + Sync + 'static>(
         assign_shards(&databases).await?;
     }
     let config = Arc::new(config);
-    let redis = if config.redis.is_empty() { None } else { Some(Redis::open(&config.redis).await?) };
+    let (redis, media) = open_stores(&config).await?;
+    let agreement = Agreement::new(&databases, redis.as_ref(), &media);
     let metrics = Metrics::default();
+    metrics.register(DroppedLines);
     let cache = Cache::open(redis.clone(), clock.clone(), &config.cache, &metrics)?;
     let shards = Shards::open(databases, clock, cache).await?;
     if access == Access::Serve {
@@ -167,9 +190,9 @@ pub(super) async fn open<S: Send + Sync + 'static>(
     let abandoned_after = Duration::from_secs(config.uploads.abandoned_seconds.into());
     let sessions = Sessions::new(shards.clone(), app.sessions_per_account);
     let limits = RateLimits::new(config.limits, redis.clone()).with_request_limits(app.request_limits);
-    Ok(Services {
+    let services = Services {
         uploads: Uploads::new(shards.clone(), queue.clone(), abandoned_after),
-        media: MediaStore::open(&config.media_location()).await?,
+        media,
         pictures: Processor::new(Bounds::default()).with_widths(&app.rendition_widths),
         passwords: Passwords::new(shards.clone(), sessions.clone(), limits.clone())?,
         sessions,
@@ -182,7 +205,8 @@ pub(super) async fn open<S: Send + Sync + 'static>(
         redis,
         metrics,
         shutdown: CancellationToken::new(),
-    })
+    };
+    Ok((services, agreement))
 }
 
 /// Serves, and works the queue if asked to, until Ctrl-C or SIGTERM, then finishes open requests and
@@ -192,7 +216,7 @@ pub(super) async fn serve<S: Send + Sync + 'static>(
     work: bool,
     seeded: Option<SeededDemo>,
 ) -> Result<()> {
-    let Started { app, router, worker, name, instance_lock, close } = started;
+    let Started { app, router, worker, name, instance_lock, agreement, close } = started;
     let config = &app.config;
     let listener = bind(config).await?;
     let address = listener
@@ -200,7 +224,7 @@ pub(super) async fn serve<S: Send + Sync + 'static>(
         .map_err(|error| Error::internal("the listener has no address").because(error))?;
     let stop = app.shutdown.clone();
     stop_on_signal(stop.clone())?;
-    let watching = tokio::spawn(instance_lock.watch(stop.clone()));
+    let watching = tokio::spawn(watch(instance_lock, agreement, stop.clone()));
     let working = match work {
         true => tokio::spawn(worker.run(stop.clone())),
         false => tokio::spawn(async {}),
@@ -212,7 +236,7 @@ pub(super) async fn serve<S: Send + Sync + 'static>(
             () = stop.cancelled() => return Ok(()),
         }
     }
-    announce(name, address, config, seeded.as_ref())?;
+    announce(name, address, &app, seeded.as_ref());
     server::serve(listener, router, limits(config), stop.cancelled()).await?;
     stop.cancel();
     finish(&app, working, watching, close).await
@@ -220,14 +244,19 @@ pub(super) async fn serve<S: Send + Sync + 'static>(
 
 /// Works the queue until Ctrl-C or SIGTERM.
 pub(super) async fn work<S: Send + Sync + 'static>(started: Started<S>) -> Result<()> {
-    let Started { app, worker, name, instance_lock, close, .. } = started;
+    let Started { app, worker, name, instance_lock, agreement, close, .. } = started;
     let stop = app.shutdown.clone();
     stop_on_signal(stop.clone())?;
-    let watching = tokio::spawn(instance_lock.watch(stop.clone()));
+    let watching = tokio::spawn(watch(instance_lock, agreement, stop.clone()));
     let working = tokio::spawn(worker.run(stop.clone()));
-    say(&format!("{name} works the queue\n"))?;
+    stdout().send(format!("{name} works the queue\n").as_bytes());
     stop.cancelled().await;
     finish(&app, working, watching, close).await
+}
+
+/// Stops this process when it may no longer run beside others.
+async fn watch(instance_lock: InstanceLock, agreement: Agreement, stop: CancellationToken) {
+    tokio::join!(instance_lock.watch(stop.clone()), agreement.watch(stop));
 }
 
 /// Waits for open work for up to the drain time, and closes the databases.
@@ -269,25 +298,15 @@ pub(super) async fn bind(config: &Config) -> Result<TcpListener> {
     })
 }
 
-fn announce(
-    name: &str,
-    address: std::net::SocketAddr,
-    config: &Config,
-    seeded: Option<&SeededDemo>,
-) -> Result<()> {
-    let mut text = format!(
-        "{name} is ready\n  http  http://{address}/\n  docs  http://{address}/docs\n  data  {}\n",
-        config.data_dir.display()
-    );
+fn announce(name: &str, address: std::net::SocketAddr, services: &Services, seeded: Option<&SeededDemo>) {
+    let mut text = format!("{name} is ready\n  http  http://{address}/\n  docs  http://{address}/docs\n");
+    let databases = services.shards.databases().iter().map(|database| ("data", database.name().to_owned()));
+    let redis = services.redis.iter().map(|redis| ("redis", redis.address().to_owned()));
+    let stores = databases.chain(redis).chain([("media", services.media.address())]);
+    text.extend(stores.map(|(what, place)| format!("  {what:5} {place}\n")));
     let more = seeded.iter().flat_map(|seeded| &seeded.lines);
     text.extend(more.map(|(what, value)| format!("  {what}  {value}\n")));
-    say(&text)
-}
-
-fn say(text: &str) -> Result<()> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|error| Error::unavailable("cannot write to standard output").because(error))
+    stdout().send(text.as_bytes());
 }
 
 fn limits(config: &Config) -> server::Limits {

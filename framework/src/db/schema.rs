@@ -169,12 +169,12 @@ pub(crate) fn by_code_point(backend: DbBackend, column: &str) -> String {
 }
 
 /// Applies all missing migrations to a database, or none. Several processes may try at once: one applies
-/// them, and the others find them applied.
+/// them, and the others find them applied. Returns the names of those that this call applied.
 ///
 /// # Errors
 /// Configuration, if the database has migrations that are not in the list: a newer version or another
 /// app created it.
-pub async fn migrate(database: &Database, migrations: &[Migration]) -> Result<()> {
+pub async fn migrate(database: &Database, migrations: &[Migration]) -> Result<Vec<String>> {
     let failed = |error: DbErr| {
         Error::configuration(format!(
             "the database {} could not be migrated and is as it was",
@@ -183,8 +183,9 @@ pub async fn migrate(database: &Database, migrations: &[Migration]) -> Result<()
         .because(error)
     };
     let lock = database.lock(MIGRATING).await?;
-    if !pending(database, migrations).await? {
-        return Ok(());
+    let missing = missing(database, migrations).await?;
+    if missing.is_empty() {
+        return Ok(missing);
     }
     // On PostgreSQL the migrations run in the transaction that holds the lock.
     let transaction = match lock.into_transaction() {
@@ -192,7 +193,8 @@ pub async fn migrate(database: &Database, migrations: &[Migration]) -> Result<()
         None => database.connection.begin().await.map_err(failed)?,
     };
     History(migrations.to_vec()).up(&transaction, None).await.map_err(failed)?;
-    transaction.commit().await.map_err(failed)
+    transaction.commit().await.map_err(failed)?;
+    Ok(missing)
 }
 
 /// Checks that a database has exactly the schema of these migrations.
@@ -200,17 +202,17 @@ pub async fn migrate(database: &Database, migrations: &[Migration]) -> Result<()
 /// # Errors
 /// Configuration, with the command that fixes it: migrations are missing, or unknown ones are applied.
 pub async fn check_schema(database: &Database, migrations: &[Migration], app: &str) -> Result<()> {
-    match pending(database, migrations).await? {
-        false => Ok(()),
-        true => Err(Error::configuration(format!(
+    match missing(database, migrations).await?.as_slice() {
+        [] => Ok(()),
+        _ => Err(Error::configuration(format!(
             "the database {} has not been migrated to this version's schema: run `{app} migrate`",
             database.name()
         ))),
     }
 }
 
-/// Whether any of these migrations has not been applied.
-async fn pending(database: &Database, migrations: &[Migration]) -> Result<bool> {
+/// The names of these migrations that have not been applied.
+async fn missing(database: &Database, migrations: &[Migration]) -> Result<Vec<String>> {
     let known: Vec<String> = migrations.iter().map(|make| make().name().to_owned()).collect();
     let applied = applied(database).await?;
     let foreign: Vec<&str> =
@@ -223,7 +225,7 @@ async fn pending(database: &Database, migrations: &[Migration]) -> Result<bool> 
             foreign.join(", ")
         )));
     }
-    Ok(applied.len() < known.len())
+    Ok(known.into_iter().filter(|name| !applied.contains(name)).collect())
 }
 
 /// The names of the applied migrations; none, if the database was never migrated.

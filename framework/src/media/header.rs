@@ -89,10 +89,50 @@ pub(super) fn broken(what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::samples;
+    use crate::testing::fuzz::fuzz;
 
     fn header(width: u32, height: u32, bytes_per_pixel: u64) -> Header {
         let decode_bytes = u64::from(width) * u64::from(height) * bytes_per_pixel;
         Header { format: Format::Png, width, height, decode_bytes }
+    }
+
+    #[test]
+    fn a_header_of_any_bytes_is_read_or_refused() {
+        let photos = [
+            samples::with_segments(
+                &samples::jpeg(40, 30, false),
+                &[samples::exif(6), samples::icc(b"profile")],
+            ),
+            samples::jpeg(40, 30, true),
+            samples::jpeg_cmyk(16, 16, 9),
+            samples::png_rgba(30, 20),
+            samples::png_rgb16(8, 8),
+            samples::webp_lossless(30, 20),
+        ];
+        let corpus: Vec<&[u8]> = photos.iter().map(Vec::as_slice).collect();
+        let words: [&[u8]; 12] = [
+            b"\xff\xd8",
+            b"\xff\xc0",
+            b"\xff\xc2",
+            b"\xff\xda",
+            b"\xff\xd9",
+            b"IHDR",
+            b"IDAT",
+            b"IEND",
+            b"RIFF",
+            b"WEBPVP8 ",
+            b"VP8X",
+            b"ANMF",
+        ];
+        fuzz(&corpus, &words, |input| match Header::read(input) {
+            Ok(header) => {
+                assert!((1..=MAX_SIDE_PIXELS).contains(&header.width));
+                assert!((1..=MAX_SIDE_PIXELS).contains(&header.height));
+                assert!(header.decode_bytes <= MAX_DECODE_BYTES);
+            }
+            Err(error) => assert!(error.is_invalid() || error.is_unsupported(), "{error:?}"),
+        });
     }
 
     #[test]

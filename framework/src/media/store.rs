@@ -116,6 +116,31 @@ impl MediaStore {
             Backend::Bucket(bucket) => bucket.check().await,
         }
     }
+
+    /// Its address, without credentials: the directory's path, or the bucket and its server.
+    pub fn address(&self) -> String {
+        match &self.backend {
+            Backend::Directory(directory) => directory.address(),
+            Backend::Bucket(bucket) => format!("{bucket:?}"),
+        }
+    }
+
+    /// The text that identifies this store, whatever its address, if it was marked.
+    pub(crate) async fn mark(&self) -> Result<Option<String>> {
+        match &self.backend {
+            Backend::Directory(directory) => directory.mark().await,
+            Backend::Bucket(bucket) => bucket.mark().await,
+        }
+    }
+
+    /// Marks a store that has no mark yet.
+    pub(crate) async fn set_mark(&self, mark: &str) -> Result<()> {
+        match &self.backend {
+            Backend::Directory(directory) => directory.set_mark(mark.to_owned()).await,
+            Backend::Bucket(bucket) => bucket.set_mark(mark).await,
+        }
+    }
+
     /// A presigned URL that lets anyone who has it read the file under `key` until `expires` has passed.
     ///
     /// # Errors

@@ -16,8 +16,11 @@ use bytes::Bytes;
 
 use super::key::MediaKey;
 use crate::error::{Error, Result};
+use crate::permissions::restrict_tree;
 
 const INCOMING: &str = "incoming";
+/// The file that holds the store's mark.
+const MARK: &str = "tripod-store";
 
 /// A write takes seconds, so an older file was left by a crash. A younger one may be another process's
 /// current write.
@@ -53,6 +56,33 @@ impl Directory {
             })
             .await?;
         Ok(directory)
+    }
+
+    pub(super) fn address(&self) -> String {
+        self.inner.root.display().to_string()
+    }
+
+    pub(super) async fn mark(&self) -> Result<Option<String>> {
+        let read = |inner: &Inner| match fs::read_to_string(inner.root.join(MARK)) {
+            Ok(mark) => Ok(Some(mark.trim().to_owned())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(unavailable("read", error)),
+        };
+        self.run(read).await
+    }
+
+    pub(super) async fn set_mark(&self, mark: String) -> Result<()> {
+        let write = move |inner: &Inner| {
+            let incoming = inner.write_incoming(mark.as_bytes())?;
+            // A link, unlike a rename, replaces nothing.
+            let linked = fs::hard_link(&incoming, inner.root.join(MARK));
+            fs::remove_file(&incoming)?;
+            match linked {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+                linked => linked.and_then(|()| sync_directory(&inner.root)),
+            }
+        };
+        self.run(move |inner| write(inner).map_err(|error| unavailable("written to", error))).await
     }
 
     pub(super) async fn put(&self, key: &MediaKey, bytes: Bytes) -> Result<()> {
@@ -99,6 +129,7 @@ impl Inner {
     fn open(&self) -> io::Result<()> {
         let incoming = self.root.join(INCOMING);
         fs::create_dir_all(&incoming)?;
+        restrict_tree(&self.root)?;
         if let Some(parent) = self.root.canonicalize()?.parent() {
             // Best effort: another user may own the parent, such as /var/lib.
             let _ = sync_directory(parent);

@@ -6,6 +6,7 @@
 
 mod address;
 mod failure;
+mod mark;
 mod multipart;
 mod presigned;
 mod probe;

@@ -51,6 +51,11 @@ impl Redis {
         self.0.is_up()
     }
 
+    /// Its address, as in the setting `redis`, without user and password.
+    pub fn address(&self) -> &str {
+        &self.0.address().redacted
+    }
+
     /// The current server's identity, as in [`IDENTITY`], or one for all masters of a cluster: it
     /// changes when a server is restarted or replaced. `None` without a connection.
     pub fn identity(&self) -> Option<Arc<str>> {

@@ -80,7 +80,7 @@ impl<S: Send + Sync + 'static> TestApp<S> {
         ])?;
         app.check()?;
         let (clock, databases) = (Clock::manual(BEGIN_MS), config.database_urls());
-        start::migrate_all(&app, &config).await?;
+        start::migrate_all(&app, &config, false).await?;
         let Started { app, router, worker, .. } =
             start::start(app, config, clock.clone(), Access::Serve).await?;
         Ok(Self { app, router, worker, clock, backing, databases })

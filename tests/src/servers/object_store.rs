@@ -123,11 +123,12 @@ impl ObjectStore {
         self.root.path()
     }
 
-    /// The keys in its bucket.
+    /// The keys in its bucket, without the store's mark.
     pub fn keys(&self) -> BTreeSet<String> {
         let bucket = self.root.path().join(BUCKET);
         let mut keys = BTreeSet::new();
         collect(&bucket, "", &mut keys);
+        keys.retain(|key| !key.ends_with("tripod-store"));
         keys
     }
 

@@ -143,7 +143,9 @@ async fn certificates_are_checked() {
 async fn without_redis_there_is_one_process_and_the_lock_goes_with_it() {
     let server = quick().await;
     let [app] = databases(&server, ["app"]).await;
-    let setup = || on(std::slice::from_ref(&app));
+    // The media are files, and those of the service's machine.
+    let data = tempfile::tempdir().unwrap();
+    let setup = || on(std::slice::from_ref(&app)).data(data.path());
     migrated(std::slice::from_ref(&app)).await;
     let mut first = setup().start().await;
     refused(std::slice::from_ref(&app), &["another process serves from", "Redis", "TRIPOD_REDIS"]).await;

@@ -142,7 +142,8 @@ async fn what_the_cache_has_is_shown_while_its_server_is_down() {
     eventually("the post is in the feed", PATIENCE, async || (feed().await == ["there"]).then_some(())).await;
     two.servers[1].kill().await;
     assert_eq!(feed().await, ["there"]);
-    two.people[1].get("/sessions").await.problem(503);
+    let problem = two.people[1].get("/sessions").await.problem(503).to_string();
+    assert!(problem.contains("is down") && !problem.contains("busy"), "{problem}");
 }
 
 #[tokio::test]

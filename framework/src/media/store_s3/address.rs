@@ -31,10 +31,11 @@ impl Address {
     pub(super) fn parse(location: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         let wrong = |what: &str| Error::configuration(format!("the address of the bucket {what}: {FORM}"));
         let rest = location.strip_prefix(SCHEME).ok_or_else(|| wrong("does not begin with s3://"))?;
-        if rest.contains('@') {
+        let name = rest.split(['/', '?']).next().unwrap_or_default();
+        if rest.contains('@') || name.contains(':') {
             // Not repeated here: the part before an @ may be a secret, and errors are logged.
             return Err(Error::configuration(
-                "the address of the bucket has an @ in it: take credentials out of it and set \
+                "the address of the bucket has an @ or a : in it: take credentials out of it and set \
                  AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             ));
         }
