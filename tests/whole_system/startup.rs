@@ -57,6 +57,15 @@ async fn a_setting_that_does_not_exist_or_fit_is_named_with_the_nearest() {
     )
     .await;
     refused(set("TRIPOD_LOG", "a=b=c"), empty.path(), &["log", "a=b=c"]).await;
+    refused(set("TRIPOD_LOG", "inffo"), empty.path(), &["TRIPOD_LOG", "inffo", "info"]).await;
+    refused(set("TRIPOD_MEDIA", "s3:/photos"), empty.path(), &["s3:/photos", "s3://BUCKET"]).await;
+    refused(set("TRIPOD_DATA_DIR", "s3://photos"), empty.path(), &["data_dir", "s3://photos"]).await;
+    refused(set("TRIPOD_REDIS", "redis:/cache"), empty.path(), &["TRIPOD_REDIS", "redis:/cache"]).await;
+    refused(set("TRIPOD_X", "1"), empty.path(), &["TRIPOD_X", "`instaclone settings` lists them"]).await;
+    for database in ["sqlite:x.db", "sqlite:/x.db", "sqlite://", "sqlite://:memory:", "sqlite://x.db?mode=ro"]
+    {
+        refused(set("TRIPOD_DATABASES", database), empty.path(), &[database, "sqlite://PATH"]).await;
+    }
     refused(set("TRIPOD_DATABASES", "mysql://db/app"), empty.path(), &["mysql://db/app", "sqlite://"]).await;
     for (file, says) in [
         ("# one\n# two\nlimits = perhaps\n", ["tripod.toml", "line 3"]),
@@ -223,6 +232,49 @@ async fn a_start_is_measured() {
 }
 
 #[tokio::test]
+async fn migrate_says_what_it_did() {
+    let place = directory();
+    let migrate = async || {
+        let exit = Setup::embedded().run(place.path(), &["migrate"]).await;
+        assert!(exit.status.success(), "{exit:?}");
+        exit.stdout
+    };
+    let at_this_version = "the databases are at this version's schema";
+    let first = migrate().await;
+    let applied = "shard-1.db: migrated: m20261122_000001_tripod_shard, ";
+    assert!(first.contains(applied) && first.ends_with(&format!("{at_this_version}\n")), "{first}");
+    let again = migrate().await;
+    assert!(again.contains("shard-1.db: nothing to migrate\n") && again.contains(at_this_version), "{again}");
+}
+
+#[tokio::test]
+async fn a_password_is_not_shown_however_it_is_written() {
+    let empty = directory();
+    for (setting, value) in [
+        ("TRIPOD_DATABASES", "postgres://tripod:Secr3t@p/ss@host"),
+        ("TRIPOD_DATABASES", "postgres://tripod:Secr3t?p@host/ss"),
+        ("TRIPOD_DATABASES", "postgres://tripod:Secr3t#p@host/ss"),
+        ("TRIPOD_REDIS", "redis://:Secr3t@p/ss@host:6379/0"),
+        ("TRIPOD_REDIS", "redis-sentinel://:Secr3t/p@ss@host/main"),
+    ] {
+        let exit = Setup::embedded().set(setting, value).run(empty.path(), &[]).await;
+        let shown = exit.stderr + &exit.stdout;
+        assert!(!exit.status.success() && shown.contains("percent-encode"), "{value}: {shown}");
+        assert!(
+            !shown.contains("Secr3t") && !shown.contains("p/ss") && !shown.contains("ss@"),
+            "{value}: {shown}"
+        );
+    }
+    for value in ["s3://key:Secr3t/photos", "s3://key:Secr3t@photos", "https://key:Secr3t@photos.example"] {
+        let exit = Setup::embedded().set("TRIPOD_MEDIA", value).run(empty.path(), &[]).await;
+        assert!(
+            !exit.status.success() && !(exit.stderr.clone() + &exit.stdout).contains("Secr3t"),
+            "{exit:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_other_roles_print_what_they_are_asked_for() {
     let place = directory();
     let run = async |arguments: &[&str]| {
@@ -232,14 +284,25 @@ async fn the_other_roles_print_what_they_are_asked_for() {
     };
     let document: serde_json::Value = serde_json::from_str(&run(&["openapi"]).await).unwrap();
     assert!(document["paths"]["/api/v1/posts"]["post"].is_object());
-    assert!(run(&["settings"]).await.contains("listen = \"127.0.0.1:3000\""));
+    let settings = run(&["settings"]).await;
+    for line in [
+        "listen = \"127.0.0.1:0\"  # from TRIPOD_LISTEN",
+        "length = 800",
+        "limits = false  # from TRIPOD_LIMITS",
+    ] {
+        assert!(settings.lines().any(|shown| shown == line), "{line} is not in {settings}");
+    }
     assert!(!place.path().join("data").exists(), "the subcommands opened a store");
     run(&["migrate"]).await;
     let shards = run(&["shards"]).await;
     assert!(shards.contains("shards 0-4095") && shards.contains("shards 4096-8191"), "{shards}");
-    assert_eq!(run(&["jobs"]).await, "");
+    assert_eq!(run(&["jobs"]).await, "no job is waiting or running, and none is dead\n");
     let served = Setup::default().data(&place.path().join("data")).start().await;
     assert_eq!(served.api().get("~/openapi.json").await.expect(200), document);
+    let banner = served.printed();
+    for database in shards.lines().map(|line| line.split("  ").next().unwrap()) {
+        assert!(banner.contains(&format!("data  {database}\n")), "{banner}");
+    }
 }
 
 /// A machine whose clock was set back three years would fail every post, one by one.

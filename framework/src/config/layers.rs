@@ -1,33 +1,80 @@
 //! Merges the file and the environment over the defaults, checking keys and types against them.
 
+use std::collections::BTreeMap;
+
 use toml::{Table, Value};
 
+use super::DEFAULTS;
 use crate::error::{Error, Result};
 
 /// The prefix of Tripod's environment variables.
 pub(super) const PREFIX: &str = "TRIPOD_";
 
+/// The merged settings.
+pub(super) struct Layers {
+    pub(super) table: Table,
+    /// Where each setting that is not the default comes from, by its path: `timeline.length`.
+    pub(super) sources: BTreeMap<String, String>,
+}
+
+impl Layers {
+    /// The value at a path.
+    pub(super) fn get(&self, path: &str) -> Option<&Value> {
+        let mut segments = path.split('.');
+        let first = self.table.get(segments.next()?)?;
+        segments.try_fold(first, |value, segment| value.get(segment))
+    }
+}
+
+/// The built-in defaults, parsed.
+pub(super) fn defaults() -> Result<Table> {
+    DEFAULTS.parse().map_err(|error| Error::internal("the built-in defaults do not parse").because(error))
+}
+
 /// The defaults with the other layers merged over them.
 pub(super) fn merge(
-    defaults: &str,
+    mut table: Table,
     file: Option<(&str, &str)>,
     environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<Table> {
-    let mut table: Table = defaults
-        .parse()
-        .map_err(|error| Error::internal("the built-in defaults do not parse").because(error))?;
+) -> Result<Layers> {
+    let mut sources = BTreeMap::new();
     if let Some((source, text)) = file {
         let over: Table = text.parse().map_err(|error: toml::de::Error| {
             let line =
                 error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
             Error::configuration(format!("{source}, line {line}: {}", error.message()))
         })?;
+        sources.extend(leaves(&over, "").into_iter().map(|path| (path, source.to_owned())));
         overlay(&mut table, over, source, "")?;
     }
     for (name, text) in environment {
-        set_from_environment(&mut table, &name, &text)?;
+        if !is_of_kubernetes(&name, &text) {
+            set_from_environment(&mut table, &name, &text)?;
+            sources.insert(path_of(&name), name);
+        }
     }
-    Ok(table)
+    Ok(Layers { table, sources })
+}
+
+/// Whether a variable is one of those by which Kubernetes describes a service named `tripod` or
+/// `tripod-...` to every container beside it: `TRIPOD_SERVICE_HOST`, `TRIPOD_SERVICE_PORT_HTTP`,
+/// `TRIPOD_PORT_80_TCP_ADDR`. No setting has such a name.
+fn is_of_kubernetes(name: &str, text: &str) -> bool {
+    let is_url = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.starts_with(scheme));
+    let is_port = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let of_port = |(_, rest): (&str, &str)| {
+        let mut parts = rest.split('_');
+        parts.next().is_some_and(is_port) && matches!(parts.next(), Some("TCP" | "UDP" | "SCTP"))
+    };
+    name.ends_with("_SERVICE_HOST")
+        || (name.contains("_SERVICE_PORT") && is_port(text))
+        || (name.ends_with("_PORT") && is_url)
+        || name.rsplit_once("_PORT_").is_some_and(of_port)
+}
+
+/// The path of the setting that a variable sets.
+fn path_of(name: &str) -> String {
+    name[PREFIX.len()..].to_lowercase().replace("__", ".")
 }
 
 fn overlay(table: &mut Table, over: Table, source: &str, prefix: &str) -> Result<()> {
@@ -73,10 +120,10 @@ fn check_range(value: &Value, path: &str, source: &str) -> Result<()> {
 }
 
 /// The app's own section, whose keys and types the framework does not know.
-const APP: &str = "app";
+pub(super) const APP: &str = "app";
 
 fn set_from_environment(table: &mut Table, name: &str, text: &str) -> Result<()> {
-    let path = name[PREFIX.len()..].to_lowercase().replace("__", ".");
+    let path = path_of(name);
     if let Some(own) = path.strip_prefix("app.") {
         let mut inner = table;
         let (key, sections) = own
@@ -167,9 +214,16 @@ pub(super) fn variable(path: &str) -> String {
 fn unknown(what: &str, hint: Option<String>) -> Error {
     let remedy = match hint {
         Some(near) => format!("did you mean {near}?"),
-        None => "the settings are listed in default.toml".to_owned(),
+        None => format!("`{} settings` lists them", program()),
     };
     Error::configuration(format!("{what} is not a setting; {remedy}"))
+}
+
+/// The name by which this program was called.
+fn program() -> String {
+    let path = std::env::args_os().next().unwrap_or_default();
+    let name = std::path::Path::new(&path).file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// The known name with the fewest edits, if a typo could explain the difference.

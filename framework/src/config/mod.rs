@@ -3,6 +3,8 @@
 //! `default.toml` is the reference: any other key is an error that names the key, its source and the
 //! nearest valid key. `config` opens nothing and connects to nothing.
 
+pub(crate) mod credentials;
+mod effective;
 mod layers;
 
 use std::net::SocketAddr;
@@ -12,6 +14,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use credentials::without_credentials;
+use layers::Layers;
 
 /// The default settings, with a comment on each.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -110,30 +114,18 @@ impl Config {
     /// # Errors
     /// Configuration, naming the key, its source and the fix.
     pub fn load(file: Option<&Path>) -> Result<Self> {
-        let (path, required) = match file {
-            Some(path) => (path, true),
-            None => (Path::new("tripod.toml"), false),
-        };
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => None,
-            Err(error) => {
-                return Err(Error::configuration(format!("cannot read {}", path.display())).because(error));
-            }
-        };
-        let source = path.display().to_string();
-        // A variable whose name is not UTF-8 can't be one of ours, but may be another program's.
-        let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .filter(|(name, _)| name.starts_with(layers::PREFIX))
-            .map(|(name, value)| {
-                let value = value.into_string().map_err(|_| {
-                    Error::configuration(format!("{name}: the value is not UTF-8; set it to UTF-8 text"))
-                })?;
-                Ok((name, value))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        Self::from_layers(text.as_deref().map(|text| (source.as_str(), text)), environment)
+        Self::of_layers(read_layers(file)?)
+    }
+
+    /// The settings in effect, as the text of [`DEFAULTS`] with their values, and the source of each that
+    /// is not the default. Passwords are masked.
+    ///
+    /// # Errors
+    /// As for [`Self::load`].
+    pub fn effective(file: Option<&Path>) -> Result<String> {
+        let layers = read_layers(file)?;
+        let text = effective::text(&layers);
+        Self::of_layers(layers).map(|_| text)
     }
 
     /// The defaults with these environment variables merged over them, without a file; for tests.
@@ -144,7 +136,8 @@ impl Config {
     pub(crate) fn of_environment(
         environment: impl IntoIterator<Item = (&'static str, String)>,
     ) -> Result<Self> {
-        Self::from_layers(None, environment.into_iter().map(|(name, value)| (name.to_owned(), value)))
+        let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value));
+        Self::of_layers(layers::merge(layers::defaults()?, None, environment)?)
     }
 
     /// The section `[app]`, as the app's own type.
@@ -159,12 +152,9 @@ impl Config {
         })
     }
 
-    fn from_layers(
-        file: Option<(&str, &str)>,
-        environment: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self> {
-        let table = layers::merge(DEFAULTS, file, environment)?;
-        let config: Self = serde_path_to_error::deserialize(toml::Value::Table(table)).map_err(|error| {
+    fn of_layers(layers: Layers) -> Result<Self> {
+        let table = toml::Value::Table(layers.table);
+        let config: Self = serde_path_to_error::deserialize(table).map_err(|error| {
             let path = error.path().to_string();
             let variable = layers::variable(&path);
             Error::configuration(format!("{path} (or {variable}): {}", error.inner().message()))
@@ -201,6 +191,16 @@ impl Config {
             if host.is_none_or(|host| host.is_empty() || host.contains('/')) {
                 return Err(Error::configuration(format!(
                     "http.cors_origins has \"{origin}\"; write it like \"https://app.example\", with the scheme and without a path"
+                )));
+            }
+        }
+        for (key, location) in [("media", &self.media), ("data_dir", &self.data_dir.display().to_string())] {
+            if let Some(form) = mistaken_for_directory(key, location) {
+                let is_plain = !location.contains('@') && location.matches(':').count() == 1;
+                let shown = if is_plain { location.clone() } else { without_credentials(location) };
+                return Err(Error::configuration(format!(
+                    "{key} is \"{shown}\", which looks like a URL and is none: write {form}, or a directory as \
+                     ./DIRECTORY"
                 )));
             }
         }
@@ -243,6 +243,43 @@ impl Config {
     }
 }
 
+/// The right way to write a location that begins like a URL's scheme, and is not the URL of a bucket.
+fn mistaken_for_directory(key: &str, location: &str) -> Option<&'static str> {
+    let (scheme, rest) = location.split_once(':')?;
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    let is_bucket = key == "media" && scheme == "s3" && rest.starts_with("//");
+    (is_scheme && !is_bucket).then_some(if key == "media" { "s3://BUCKET" } else { "a directory's path" })
+}
+
+/// Reads the three layers.
+fn read_layers(file: Option<&Path>) -> Result<Layers> {
+    let (path, required) = match file {
+        Some(path) => (path, true),
+        None => (Path::new("tripod.toml"), false),
+    };
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => None,
+        Err(error) => {
+            return Err(Error::configuration(format!("cannot read {}", path.display())).because(error));
+        }
+    };
+    let source = path.display().to_string();
+    // A variable whose name is not UTF-8 can't be one of ours, but may be another program's.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| name.starts_with(layers::PREFIX))
+        .map(|(name, value)| {
+            let value = value.into_string().map_err(|_| {
+                Error::configuration(format!("{name}: the value is not UTF-8; set it to UTF-8 text"))
+            })?;
+            Ok((name, value))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    layers::merge(layers::defaults()?, text.as_deref().map(|text| (source.as_str(), text)), environment)
+}
+
 impl Database {
     /// How long to wait for a place in the pool.
     pub fn wait(&self) -> Duration {
@@ -256,81 +293,4 @@ impl Database {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(file: &str, environment: &[(&str, &str)]) -> Result<Config> {
-        let environment = environment.iter().map(|(k, v)| (k.to_string(), v.to_string()));
-        Config::from_layers(Some(("tripod.toml", file)), environment)
-    }
-
-    #[test]
-    fn the_environment_wins_over_the_file_over_the_defaults() {
-        let config = load(
-            "listen = \"127.0.0.1:1\"\n[timeline]\nlength = 5",
-            &[
-                ("TRIPOD_LISTEN", "127.0.0.1:2"),
-                ("TRIPOD_LIMITS", "off"),
-                ("TRIPOD_DATABASES", "sqlite://a.db, sqlite://b.db"),
-                ("TRIPOD_QUEUE__WORKERS", "9"),
-            ],
-        )
-        .unwrap();
-        assert_eq!(config.listen, "127.0.0.1:2".parse().unwrap());
-        assert_eq!((config.timeline.length, config.queue.workers), (5, 9));
-        assert!(!config.limits);
-        assert_eq!(config.databases, ["sqlite://a.db", "sqlite://b.db"]);
-        assert_eq!(config.data_dir, Path::new("data"));
-    }
-
-    #[test]
-    fn the_apps_section_is_the_apps_to_read() {
-        #[derive(Debug, Deserialize, PartialEq)]
-        #[serde(default, deny_unknown_fields)]
-        struct Section {
-            greeting: String,
-            most: u32,
-        }
-        impl Default for Section {
-            fn default() -> Self {
-                Self { greeting: "hello".to_owned(), most: 3 }
-            }
-        }
-        let config = load("[app]\ngreeting = \"hi\"", &[("TRIPOD_APP__MOST", "7")]).unwrap();
-        assert_eq!(config.app_section::<Section>().unwrap(), Section { greeting: "hi".to_owned(), most: 7 });
-        let nothing = load("", &[]).unwrap();
-        assert_eq!(nothing.app_section::<Section>().unwrap(), Section::default());
-        for (file, says) in [("[app]\ngreting = \"hi\"", "greting"), ("[app]\nmost = \"many\"", "app.most")] {
-            let error = load(file, &[]).unwrap().app_section::<Section>().unwrap_err();
-            assert!(error.is_configuration() && error.chain().contains(says), "{}", error.chain());
-        }
-    }
-
-    #[test]
-    fn a_wrong_key_or_value_is_named_with_its_source_and_the_remedy() {
-        for (file, environment, says) in [
-            ("", vec![("TRIPOD_LISTN", "x")], vec!["TRIPOD_LISTN", "TRIPOD_LISTEN"]),
-            ("", vec![("TRIPOD_TIMELINE__LENGHT", "1")], vec!["TRIPOD_TIMELINE__LENGTH"]),
-            ("[timeline]\nlenght = 1", vec![], vec!["tripod.toml", "timeline.lenght", "timeline.length"]),
-            ("timeline = 3", vec![], vec!["tripod.toml", "timeline", "section"]),
-            ("", vec![("TRIPOD_TIMELINE__LENGTH", "many")], vec!["TRIPOD_TIMELINE__LENGTH", "whole number"]),
-            ("", vec![("TRIPOD_LIMITS", "maybe")], vec!["TRIPOD_LIMITS", "on or off"]),
-            ("limits = \"off\"", vec![], vec!["tripod.toml", "limits", "true or false"]),
-            ("listen = 3000", vec![], vec!["tripod.toml", "listen", "string"]),
-            ("listen = \"here\"", vec![], vec!["listen"]),
-            ("[queue]\nworkers = 0", vec![], vec!["queue.workers", "1 or more"]),
-            ("[database]\nconnections = 1", vec![], vec!["database.connections", "2 or more"]),
-            ("public_url = \"photos.example/\"", vec![], vec!["public_url", "https://"]),
-            ("[http]\ncors_origins = [\"app.example\"]", vec![], vec!["http.cors_origins", "https://"]),
-            ("[http]\ncors_origins = [\"https://app.example/\"]", vec![], vec!["without a path"]),
-            ("listen = ", vec![], vec!["tripod.toml", "line 1"]),
-            ("[timeline]\nlength = -1", vec![], vec!["timeline.length"]),
-        ] {
-            let error = load(file, &environment).unwrap_err();
-            assert!(error.is_configuration());
-            for word in says {
-                assert!(error.chain().contains(word), "{word:?} is not in: {}", error.chain());
-            }
-        }
-    }
-}
+mod tests;

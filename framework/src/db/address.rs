@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use sea_orm::sqlx::postgres::PgConnectOptions;
 
+use crate::config::credentials::{ENCODE, need_encoding, without_credentials};
 use crate::error::{Error, Result};
 
 /// Our addition to libpq's parameters.
@@ -38,8 +39,11 @@ impl Address {
     pub(super) fn parse(url: &str) -> Result<Self> {
         let form = "postgres://USER:PASSWORD@HOST:PORT/NAME";
         let wrong = |what: String| {
-            Error::configuration(format!("the database {}: {what}; write {form}", redact(url)))
+            Error::configuration(format!("the database {}: {what}; write {form}", without_credentials(url)))
         };
+        if need_encoding(url) {
+            return Err(wrong(ENCODE.to_owned()));
+        }
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let (mut kept, mut direct) = (Vec::new(), None);
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -77,23 +81,12 @@ impl Address {
     }
 }
 
-/// A URL without its user, password and parameters.
-pub(super) fn redact(url: &str) -> String {
-    let url = url.split('?').next().unwrap_or(url);
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://…@{rest}"),
-        _ => url.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_password_is_never_named() {
-        assert_eq!(redact("postgres://tripod:s3cret@db1/app"), "postgres://…@db1/app");
-        assert_eq!(redact("mysql://db1/app?password=s3cret"), "mysql://db1/app");
         let address = Address::parse("postgres://tripod:s3cret@db1:5433/app").unwrap();
         assert_eq!(address.name, "db1:5433/app");
     }
@@ -114,6 +107,8 @@ mod tests {
             ("postgres://u:s3cret@db1/app?sslmod=verify-full", "\"sslmod\" is not known"),
             ("postgres://u:s3cret@db1/app?sslmode=strict", "can't be read"),
             ("postgres://u:s3cret@db1:port/app", "can't be read"),
+            ("postgres://u:s3cret@p/ss@host", "@ is %40"),
+            ("postgres://u:s3cret?x@host/app", "? is %3F"),
             ("postgres://u:s3cret@db1/app?direct=db2:many", "no HOST:PORT"),
         ] {
             let error = Address::parse(url).unwrap_err();

@@ -34,6 +34,7 @@ pub use table::TableDef;
 pub use transaction::Transaction;
 
 use crate::config;
+use crate::config::credentials::without_credentials;
 use crate::error::{Error, Result};
 use address::Address;
 use availability::Availability;
@@ -77,7 +78,11 @@ impl Database {
     /// too old or refuses the login, or a pooler that can't keep prepared statements. Unavailable: a server
     /// that does not answer, has no connection left, or takes no writes.
     pub async fn open(url: &str, settings: &config::Database) -> Result<Self> {
-        if let Some(path) = url.strip_prefix("sqlite://") {
+        let file = url.strip_prefix("sqlite://");
+        // SQLite's names for databases in memory, and parameters, which SQLite would take for the name.
+        if let Some(path) =
+            file.filter(|path| !path.is_empty() && !path.contains(['?', '#']) && *path != ":memory:")
+        {
             let (reads, connection) = sqlite::open(path, settings).await?;
             let writer = Writer::Group(GroupCommit::start(path, connection.clone()));
             let (name, reader) = (path.to_owned(), Reader::file(reads));
@@ -86,9 +91,10 @@ impl Database {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return Self::open_server(&Address::parse(url)?, settings).await;
         }
+        // A file's address has no password.
+        let shown = if url.starts_with("sqlite:") { url.to_owned() } else { without_credentials(url) };
         Err(Error::configuration(format!(
-            "the database {} is neither postgres://USER:PASSWORD@HOST:PORT/NAME nor sqlite://PATH",
-            address::redact(url)
+            "the database {shown} is neither postgres://USER:PASSWORD@HOST:PORT/NAME nor sqlite://PATH"
         )))
     }
 

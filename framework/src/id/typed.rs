@@ -158,8 +158,24 @@ impl<T> utoipa::ToSchema for Id<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::fuzz::fuzz;
 
     struct Thing;
+
+    #[test]
+    fn an_id_of_any_text_has_one_spelling_or_is_refused() {
+        let corpus: [&[u8]; 5] = [b"9223372036854775807", b"0", b"493847561029384192", b"-1", b"\"12\""];
+        fuzz(&corpus, &[b"+", b"-", b"00", b" ", b"\\u0031", b"e3", "١".as_bytes()], |input| {
+            let Ok(text) = std::str::from_utf8(input) else { return };
+            if let Ok(id) = text.parse::<Id<Thing>>() {
+                assert!(id.raw() >= 0 && id.to_string() == text);
+                assert!(id.shard().number() < crate::id::SHARDS && id.created_at() > DateTime::UNIX_EPOCH);
+            }
+            if let Ok(id) = serde_json::from_slice::<Id<Thing>>(input) {
+                assert!(id.raw() >= 0);
+            }
+        });
+    }
 
     #[test]
     fn json_carries_a_string_and_refuses_the_rest() {

@@ -7,6 +7,7 @@ use redis::sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServer
 use redis::{Client, RedisConnectionInfo, RedisResult};
 use tokio::sync::Mutex;
 
+use crate::config::credentials::{ENCODE, need_encoding, without_credentials};
 use crate::error::{Error, Result};
 
 /// How long to wait for a reply.
@@ -45,6 +46,9 @@ pub(super) struct Address {
 impl Address {
     pub(super) fn parse(url: &str) -> Result<Self> {
         let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong(url, "it has no scheme"))?;
+        if need_encoding(url) {
+            return Err(wrong(url, ENCODE));
+        }
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let prefix = prefix(query).map_err(|why| wrong(url, why))?;
         let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(user, rest)| (user, rest));
@@ -74,7 +78,7 @@ impl Address {
             _ => return Err(wrong(url, "its scheme is not known")),
         };
         let topology = topology.map_err(|error| wrong(url, "it can't be read").because(error))?;
-        Ok(Self { topology, prefix, redacted: redacted(url) })
+        Ok(Self { topology, prefix, redacted: redacted(scheme, rest, query) })
     }
 }
 
@@ -119,17 +123,14 @@ fn prefix(query: &str) -> Result<String, &'static str> {
 fn wrong(url: &str, why: &str) -> Error {
     Error::configuration(format!(
         "the setting redis (TRIPOD_REDIS) is \"{}\", and {why}: {FORMS}",
-        redacted(url)
+        without_credentials(url)
     ))
 }
 
-/// The address without user name and password.
-fn redacted(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
-        (None, Some((_, rest))) => rest.to_owned(),
-        _ => url.to_owned(),
-    }
+/// The address without user name and password, which are not needed to tell one from another.
+fn redacted(scheme: &str, rest: &str, query: &str) -> String {
+    let query = if query.is_empty() { String::new() } else { format!("?{query}") };
+    format!("{scheme}://{rest}{query}")
 }
 
 #[cfg(test)]
@@ -168,6 +169,9 @@ mod tests {
             "redis://a:1/three",
             "redis://:secret@a:1?db=3",
             "redis://a:1?prefix={x}",
+            "redis://:secret@/secret@a:1",
+            "redis://:secret?secret@a:1",
+            "redis://:secret",
             "redis-cluster://a:1/3",
             "redis-cluster://a:1,,b:2",
             "redis-sentinel://a:1",

@@ -5,6 +5,8 @@
 
 mod app;
 mod backing;
+#[cfg(test)]
+pub(crate) mod fuzz;
 
 pub use app::{LONG, TestApp, TestClient, TestReply, sample_photo};
 pub use backing::Backing;

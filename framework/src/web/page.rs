@@ -213,6 +213,7 @@ mod tests {
     use super::*;
     use crate::graph::EdgePosition;
     use crate::id::Id;
+    use crate::testing::fuzz::fuzz;
 
     fn page(limit: Option<u16>, cursor: Option<&str>) -> PageQuery {
         PageQuery { limit, cursor: cursor.map(str::to_owned), order: Order::NewestFirst }
@@ -224,6 +225,24 @@ mod tests {
         assert_eq!(page(None, Some(&encode(id))).keyset().unwrap().after, Some(id));
         let edge = EdgePosition { version: 7, id: id.raw() };
         assert_eq!(page(None, Some(&encode(edge))).keyset().unwrap().after, Some(edge));
+    }
+
+    #[test]
+    fn a_cursor_of_any_text_has_one_spelling_or_is_refused() {
+        let places =
+            [encode(Id::<()>::from_raw(i64::MAX)), encode(EdgePosition { version: 7, id: 1 }), String::new()];
+        let corpus: Vec<&[u8]> = places.iter().map(String::as_bytes).collect();
+        fuzz(&corpus, &[b"A", b"_-", b"=", b"%00", "é".as_bytes(), b"AAAAAAAAAAA"], |input| {
+            let Ok(text) = std::str::from_utf8(input) else { return };
+            if let Some(id) = decode::<Id<()>>(text) {
+                assert_eq!(encode(id), text);
+            }
+            if let Some(edge) = decode::<EdgePosition>(text) {
+                assert_eq!(encode(edge), text);
+            }
+            let keyset = page(None, Some(text)).keyset::<Id<()>>();
+            assert!(keyset.is_ok() || keyset.is_err_and(|error| error.is_invalid()));
+        });
     }
 
     #[test]

@@ -126,9 +126,16 @@ impl Problem {
         Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after_seconds)
     }
 
-    /// 503: not possible now; retry after `retry_after_seconds`.
+    /// 503: too much to do now; retry after `retry_after_seconds`.
     pub fn unavailable(retry_after_seconds: u64) -> Self {
         let detail = format!("The service is busy; try again in {retry_after_seconds} s.");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_after_seconds)
+    }
+
+    /// 503: something that this needs is down; retry after `retry_after_seconds`.
+    pub fn down(retry_after_seconds: u64) -> Self {
+        let detail =
+            format!("Part of the service is down for the moment; try again in {retry_after_seconds} s.");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(retry_after_seconds)
     }
 
@@ -215,7 +222,7 @@ impl From<Error> for Problem {
         }
         if error.is_unavailable() {
             tracing::warn!(error = error.chain(), "a store is unavailable");
-            return Self::unavailable(RETRY_SECONDS);
+            return Self::down(RETRY_SECONDS);
         }
         tracing::error!(error = error.chain(), "a request failed");
         Self::internal()

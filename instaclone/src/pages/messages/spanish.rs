@@ -125,6 +125,10 @@ pub static SPANISH: Messages = Messages {
         ("The name or the password is wrong.", "El nombre de usuario o la contraseña no son correctos."),
         ("Too many requests; try again in {} s.", "Demasiadas peticiones; inténtalo de nuevo en {} s."),
         ("The service is busy; try again in {} s.", "El servicio está ocupado; inténtalo de nuevo en {} s."),
+        (
+            "Part of the service is down for the moment; try again in {} s.",
+            "Una parte del servicio no está disponible por el momento; inténtalo de nuevo en {} s.",
+        ),
         ("must be sent at least once, as a file", "falta: elige al menos una foto"),
         ("may be sent {} times at most", "se admiten {} como máximo"),
         (
