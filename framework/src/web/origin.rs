@@ -5,8 +5,11 @@
 //! unsafe request. Scripts can't forge either, so no form tokens and no server state are needed. The
 //! rule is the one of Go's `http.CrossOriginProtection` (<https://words.filippo.io/csrf>), but stricter
 //! for cookies on the API.
+//!
+//! Without `Sec-Fetch-Site`, the origin is compared with `Host`, which a proxy may have replaced by the name
+//! of its upstream: nginx does by default. The setting `public_url` says what it was.
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::header::ORIGIN;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
@@ -16,14 +19,31 @@ use tower_http::csrf::{CsrfLayer, ProtectionError};
 
 use super::Problem;
 use super::auth::ByCookie;
+use crate::error::{Error, Result};
 
 /// The layer returned by [`refuse_cross_site`].
 pub type RefuseCrossSite = CsrfLayer<fn(ProtectionError) -> Response>;
 
 /// A layer for pages: refuses unsafe requests from other sites. That includes requests without a
-/// session, such as a forged log-in to the attacker's account.
-pub fn refuse_cross_site() -> RefuseCrossSite {
-    CsrfLayer::new().with_rejection_response(|_| refusal())
+/// session, such as a forged log-in to the attacker's account. `public_url` is the setting: the service's
+/// own origin, whatever `Host` says, or empty.
+///
+/// # Errors
+/// Configuration, if `public_url` is no URL.
+pub fn refuse_cross_site(public_url: &str) -> Result<RefuseCrossSite> {
+    let refuse: fn(ProtectionError) -> Response = |_| refusal();
+    let mut layer = CsrfLayer::new();
+    if let Some((scheme, rest)) = public_url.split_once("://") {
+        let host = rest.split('/').next().unwrap_or_default().to_lowercase();
+        // Browsers leave out a scheme's own port.
+        let port = if scheme == "https" { ":443" } else { ":80" };
+        let origin = format!("{scheme}://{}", host.strip_suffix(port).unwrap_or(&host));
+        layer = layer.add_trusted_origin(&origin).map_err(|error| {
+            Error::configuration(format!("public_url has the origin \"{origin}\", which is none"))
+                .because(error)
+        })?;
+    }
+    Ok(layer.with_rejection_response(refuse))
 }
 
 fn refusal() -> Response {
@@ -31,8 +51,13 @@ fn refusal() -> Response {
 }
 
 /// Middleware for an API: an unsafe request whose session comes from a cookie must prove that one of our
-/// own pages sent it. A bearer token is proof in itself, as browsers never add one.
-pub async fn refuse_unproven(request: Request, next: Next) -> Response {
+/// own pages sent it. A bearer token is proof in itself, as browsers never add one. For
+/// `axum::middleware::from_fn_with_state`, with the layer of the pages.
+pub async fn refuse_unproven(
+    State(cross_site): State<RefuseCrossSite>,
+    request: Request,
+    next: Next,
+) -> Response {
     if request.extensions().get::<ByCookie>().is_none() {
         return next.run(request).await;
     }
@@ -41,7 +66,7 @@ pub async fn refuse_unproven(request: Request, next: Next) -> Response {
     if is_unsafe(&request) && is_silent(request.headers()) {
         return refusal();
     }
-    let guarded = refuse_cross_site().layer(next);
+    let guarded = cross_site.layer(next);
     let Ok(response) = guarded.oneshot(request).await;
     response
 }
@@ -60,14 +85,25 @@ fn is_silent(headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
     use axum::body::Body;
-    use axum::middleware::from_fn;
+    use axum::middleware::from_fn_with_state;
     use axum::{Router, routing::any};
     use tower::ServiceExt;
 
     async fn statuses(method: &str, headers: &[(&str, &str)], by_cookie: bool) -> (u16, u16) {
+        statuses_at("", method, headers, by_cookie).await
+    }
+
+    async fn statuses_at(
+        public_url: &str,
+        method: &str,
+        headers: &[(&str, &str)],
+        by_cookie: bool,
+    ) -> (u16, u16) {
+        let cross_site = refuse_cross_site(public_url).unwrap();
+        let unproven = from_fn_with_state(cross_site.clone(), refuse_unproven);
         let router: Router = Router::new()
-            .route("/page", any(|| async {}).layer(refuse_cross_site()))
-            .route("/api", any(|| async {}).layer(from_fn(refuse_unproven)));
+            .route("/page", any(|| async {}).layer(cross_site))
+            .route("/api", any(|| async {}).layer(unproven));
         let ask = async |path: &str| {
             let mut request = axum::http::Request::builder().method(method).uri(path);
             for (name, value) in headers {
@@ -96,6 +132,21 @@ mod tests {
             assert_eq!(statuses("POST", forged, false).await, (403, 200), "{forged:?} without a cookie");
             assert_eq!(statuses("GET", forged, true).await, (200, 200), "{forged:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn behind_a_proxy_that_replaces_the_host_the_public_url_is_our_own() {
+        let proxied = |origin| [("host", "upstream"), ("origin", origin)];
+        for public_url in ["https://a.example", "https://A.example:443", "https://a.example/photos"] {
+            let own = statuses_at(public_url, "POST", &proxied("https://a.example"), true).await;
+            assert_eq!(own, (200, 200), "{public_url}");
+            for other in ["https://b.example", "http://a.example", "https://a.example:444", "null"] {
+                let forged = statuses_at(public_url, "POST", &proxied(other), true).await;
+                assert_eq!(forged, (403, 403), "{other}");
+            }
+        }
+        assert_eq!(statuses("POST", &proxied("https://a.example"), true).await, (403, 403));
+        assert!(refuse_cross_site("https://").unwrap_err().is_configuration());
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@
 
 mod installation;
 mod memcached;
+mod nginx;
 mod object_store;
 mod old_postgres;
 mod pgbouncer;
@@ -22,6 +23,7 @@ mod tls_front;
 
 pub use installation::Installation;
 pub use memcached::Memcached;
+pub use nginx::Nginx;
 pub use object_store::{Asked, Fault, ObjectStore};
 pub use old_postgres::OldPostgres;
 pub use pgbouncer::{PgBouncer, PgBouncerSetup};
