@@ -61,7 +61,7 @@ async fn a_setting_that_does_not_exist_or_fit_is_named_with_the_nearest() {
     refused(set("TRIPOD_MEDIA", "s3:/photos"), empty.path(), &["s3:/photos", "s3://BUCKET"]).await;
     refused(set("TRIPOD_DATA_DIR", "s3://photos"), empty.path(), &["data_dir", "s3://photos"]).await;
     refused(set("TRIPOD_REDIS", "redis:/cache"), empty.path(), &["TRIPOD_REDIS", "redis:/cache"]).await;
-    refused(set("TRIPOD_X", "1"), empty.path(), &["TRIPOD_X", "`instaclone settings` lists them"]).await;
+    refused(set("TRIPOD_X", "1"), empty.path(), &["TRIPOD_X", "settings` lists them"]).await;
     for database in ["sqlite:x.db", "sqlite:/x.db", "sqlite://", "sqlite://:memory:", "sqlite://x.db?mode=ro"]
     {
         refused(set("TRIPOD_DATABASES", database), empty.path(), &[database, "sqlite://PATH"]).await;

@@ -108,7 +108,7 @@ impl Agreement {
     /// # Errors
     /// Configuration, naming both stores, if they are not the recorded ones.
     pub(super) async fn check(&mut self, app: &str) -> Result<()> {
-        let _lock = self.lock().await?;
+        let lock = self.lock().await?;
         for kind in Kind::ALL {
             let address = self.address(kind);
             let found = self.mark(kind).await?;
@@ -137,7 +137,11 @@ impl Agreement {
             self.write(kind, &record).await?;
             self.agreed.push(record);
         }
-        Ok(())
+        // The lock for as long as this process runs is about to need the connection.
+        match lock {
+            Some(lock) => lock.release().await,
+            None => Ok(()),
+        }
     }
 
     /// Makes the stores of this process the installation's. Returns a line about each change.

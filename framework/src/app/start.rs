@@ -77,8 +77,8 @@ pub(super) async fn start_locked<S: Send + Sync + 'static>(
 ) -> Result<Started<S>> {
     let (services, mut agreement) = open(&builder, config, clock, access).await?;
     if access == Access::Serve {
-        instance_lock = instance_lock.of_servers(&services.config, services.shards.databases()).await?;
         agreement.check(builder.name).await?;
+        instance_lock = instance_lock.of_servers(&services.config, services.shards.databases()).await?;
     }
     let about = builder.about();
     let app = App::new(services.clone(), (builder.open)(services).await?);

@@ -68,6 +68,17 @@ impl Lock {
         self.held
     }
 
+    /// Gives the lock back, and its connection: dropping it does so a little later.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub async fn release(self) -> Result<()> {
+        if let Some(held) = self.held {
+            held.rollback().await?;
+        }
+        Ok(())
+    }
+
     /// Checks that the lock is still held: it is lost with its connection, or when another server takes
     /// the place of the one that it is held on.
     ///

@@ -9,6 +9,8 @@ pub mod body;
 mod client_info;
 mod cookie;
 mod form;
+#[cfg(test)]
+mod fuzz_tests;
 mod idempotency;
 mod json;
 mod key_expiry;
