@@ -51,8 +51,9 @@ async fn connections_of_a_peak_are_given_back() {
     join_all(asked).await;
     let at_peak = open().await;
     assert!(at_peak > 4, "{at_peak} connections at the peak");
-    // One for each of reads and writes, the lock of the only process, and now and then the watch's.
-    eventually("idle connections are given back", RELEASED, async || (open().await <= 4).then_some(())).await;
+    // One for writes, one or two for reads, as the queue and the comparison of stores read now and then, the lock
+    // of the only process, and now and then the watch's.
+    eventually("idle connections are given back", RELEASED, async || (open().await <= 5).then_some(())).await;
     println!("{at_peak} connections at the peak, {} a minute later", open().await);
     person.get("/me").await.expect(200);
 }
