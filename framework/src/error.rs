@@ -60,10 +60,20 @@ pub struct FieldError {
     pub detail: String,
 }
 
+/// The text, or the start of it and an ellipsis if it has more than so many bytes.
+pub(crate) fn shortened(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('\u{2026}');
+    }
+    text
+}
+
 impl FieldError {
-    /// An error about `field`.
+    /// An error about `field`. Both are shortened if they are very long: they may contain what a client
+    /// sent.
     pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { field: field.into(), detail: detail.into() }
+        Self { field: shortened(field.into(), 200), detail: shortened(detail.into(), 500) }
     }
 }
 

@@ -39,6 +39,7 @@ const SESSIONS_PER_ACCOUNT: u32 = 100;
 const REQUEST_LIMITS: RequestLimits = RequestLimits {
     requests: RateLimit::new("requests", 1_200, 60),
     tokens: RateLimit::new("tokens", 6_000, 60),
+    public: RateLimit::new("public", 6_000, 60),
     log_ins_by_name: RateLimit::new("log_ins_by_name", 20, 600),
     log_ins_from_elsewhere: RateLimit::new("log_ins_from_elsewhere", 100, 3_600),
     log_ins_of_network: RateLimit::new("log_ins_of_network", 60, 600),

@@ -32,6 +32,16 @@ impl Api {
         Self { http: Client::new(), origin, token: None }
     }
 
+    /// The same client, connecting from this address of this machine, such as 127.0.0.2.
+    ///
+    /// # Panics
+    /// If it can't be.
+    pub fn from_address(&self, address: &str) -> Self {
+        let address: std::net::IpAddr = address.parse().expect("an address");
+        let http = Client::builder().local_address(address).build().expect("a client");
+        Self { http, ..self.clone() }
+    }
+
     /// The same client with this token.
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }

@@ -27,6 +27,21 @@ pub fn webp(width: u32, height: u32) -> Vec<u8> {
     encode(width, height, 0, ImageFormat::WebP)
 }
 
+/// A JPEG of noise, which compresses badly: its renditions have megabytes.
+pub fn noise(width: u32, height: u32) -> Vec<u8> {
+    // Xorshift: any fixed sequence will do.
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let pixels: Vec<u8> = (0..width as usize * height as usize * 3)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state as u8
+        })
+        .collect();
+    write(&pixels, width, height, ImageFormat::Jpeg)
+}
+
 /// A phone's photo: 4,000 x 3,000 pixels, to be rotated right (EXIF orientation 6), with a location
 /// (EXIF GPS), XMP, a colour profile's segment and a comment. Its stored top left quarter is red, which
 /// is the top right one when upright; the rest is blue.

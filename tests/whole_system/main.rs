@@ -14,6 +14,7 @@ mod databases;
 mod demo;
 mod erasure;
 mod hang_up;
+mod hostile;
 mod idempotency;
 mod jobs;
 mod limits;

@@ -3,15 +3,14 @@
 
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::State;
-use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
-};
+use axum::handler::Handler;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::http::{HeaderMap, Method};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -21,13 +20,14 @@ use utoipa_axum::router::OpenApiRouter;
 use super::context::App;
 use super::openapi;
 use super::pages::{WebPages, with_problem_pages};
+use super::readiness::Readiness;
 use crate::error::{Error, Result};
 use crate::media::MediaKey;
 use crate::telemetry::Metrics;
-use crate::web::body::UploadBudget;
+use crate::web::body::Spool;
 use crate::web::{
-    IDEMPOTENCY_KEY, Path, Problem, authenticate, body, check_head, fallback, method_not_allowed, observe,
-    panicked, refuse_cross_site, refuse_unproven,
+    IDEMPOTENCY_KEY, Path, Problem, authenticate, body, check_head, fallback, limit_public,
+    method_not_allowed, observe, panicked, refuse_cross_site, refuse_unproven, stored_file,
 };
 
 /// The parts of an app that its router consists of.
@@ -39,10 +39,10 @@ pub(super) struct Parts<S> {
 }
 
 pub(super) fn router<S: Send + Sync + 'static>(parts: Parts<S>, app: App<S>) -> Result<Router> {
-    let budget = UploadBudget::default();
+    let spool = Spool::of(&app.config);
     let large = |router: Router<App<S>>| {
         router
-            .layer(from_fn_with_state(budget.clone(), body::budgeted))
+            .layer(from_fn_with_state(spool.clone(), body::spooled))
             .layer(body::limit(body::UPLOAD_LIMIT_BYTES))
     };
     let (routes, document) = parts.routes.split_for_parts();
@@ -50,6 +50,8 @@ pub(super) fn router<S: Send + Sync + 'static>(parts: Parts<S>, app: App<S>) -> 
     let document = openapi::finish(document.merge_from(more), parts.about);
     let api = routes.merge(large(uploads));
     let known = |router: Router<App<S>>| router.layer(from_fn_with_state(app.clone(), authenticate));
+    let limited = |router: Router<App<S>>| router.layer(from_fn_with_state(app.limits.clone(), limit_public));
+    let unknown = fallback.layer(from_fn_with_state(app.limits.clone(), limit_public));
     let cross_site = refuse_cross_site(&app.config.public_url)?;
     let mut all = known(api.layer(from_fn_with_state(cross_site.clone(), refuse_unproven)));
     if let Some(cors) = cors(&app.config.http.cors_origins)? {
@@ -57,19 +59,23 @@ pub(super) fn router<S: Send + Sync + 'static>(parts: Parts<S>, app: App<S>) -> 
     }
     if let Some(pages) = parts.pages {
         let WebPages { routes, files, uploads, problem } = pages.guarded(&cross_site);
-        all = all.merge(with_problem_pages(known(routes.merge(large(uploads))).merge(files), problem));
+        let pages = known(routes.merge(large(uploads))).merge(files).fallback(unknown);
+        all = all.merge(with_problem_pages(pages, problem));
     } else {
-        all = all.fallback(fallback);
+        all = all.fallback(unknown);
     }
-    let router = Router::new()
-        .merge(all)
+    let readiness = Readiness::default();
+    let public = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready::<S>))
+        .route("/readyz", get(async move |State(app): State<App<S>>| readiness.of(&app).await))
         .route("/metrics", get(metrics::<S>))
-        .route("/media/{key}", get(media::<S>))
-        .merge(openapi::pages(document)?)
+        .merge(openapi::pages(document)?);
+    let compressed =
+        all.merge(limited(public)).layer(CompressionLayer::new().quality(CompressionLevel::Fastest));
+    let router = compressed
+        // Pictures are compressed, and a compressed file would have no ranges.
+        .merge(limited(Router::new().route("/media/{key}", get(media::<S>))))
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(body::limit(body::DEFAULT_LIMIT_BYTES))
         .layer(from_fn(check_head))
@@ -98,52 +104,16 @@ fn cors(origins: &[String]) -> Result<Option<CorsLayer>> {
     Ok(Some(cors))
 }
 
-/// Whether requests can be served: the media store and at least one database must be available. A
-/// database that is down is named, but the process stays ready while others work. Redis is reported and
-/// not required.
-async fn ready<S>(State(app): State<App<S>>) -> Response {
-    let (databases, media) = futures::future::join(app.shards.ping(), app.media.check()).await;
-    let mut down = Vec::new();
-    for (database, error) in
-        databases.iter().filter_map(|(database, answer)| Some((database, answer.as_ref().err()?)))
-    {
-        tracing::warn!(database = database.name(), error = error.chain(), "a database does not answer");
-        down.push(format!("database: {error}"));
-    }
-    let mut ready = down.len() < databases.len();
-    if let Err(error) = media {
-        tracing::warn!(error = error.chain(), "the media store does not answer");
-        down.push(format!("media: {error}"));
-        ready = false;
-    }
-    if !ready {
-        let mut problem = Problem::unavailable(1);
-        problem.detail = down.join("; ");
-        return problem.into_response();
-    }
-    let mut state = serde_json::json!({"ready": true});
-    if !down.is_empty() {
-        state["down"] = down.into();
-    }
-    if let Some(redis) = &app.redis {
-        state["redis"] = redis.is_up().into();
-    }
-    Json(state).into_response()
-}
-
 /// The metrics of this process for Prometheus: counts and sizes, no personal data.
 async fn metrics<S>(State(app): State<App<S>>) -> Result<Response, Problem> {
     Ok(([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], app.metrics.text()?).into_response())
 }
 
-async fn media<S>(State(app): State<App<S>>, Path(key): Path<String>) -> Result<Response, Problem> {
-    let absent = || Problem::absent("There is no such file.");
-    let key = MediaKey::parse(&key).map_err(|_| absent())?;
-    let bytes = app.media.get(&key).await?.ok_or_else(absent)?;
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(key.content_type()));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(MediaKey::CACHE_CONTROL));
-    // If a browser ever renders a file as a page, this disables everything in it.
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
-    Ok((headers, bytes).into_response())
+async fn media<S>(
+    State(app): State<App<S>>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let key = MediaKey::parse(&key).map_err(|_| Problem::absent("There is no such file."))?;
+    stored_file(&app.media, key, &headers).await
 }

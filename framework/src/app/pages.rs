@@ -10,7 +10,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::context::App;
-use crate::web::{Problem, RefuseCrossSite, fallback, method_not_allowed, panicked};
+use crate::web::{Problem, RefuseCrossSite, method_not_allowed, panicked};
 
 /// An app's web pages, for [`super::AppBuilder::pages`].
 ///
@@ -93,7 +93,6 @@ pub(super) fn with_problem_pages<S: Send + Sync + 'static>(
     render: RenderProblem,
 ) -> Router<App<S>> {
     router
-        .fallback(fallback)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(render, render_problem))

@@ -18,6 +18,7 @@ use super::context::{App, Services};
 use super::demo::SeededDemo;
 use super::http;
 use super::instance_lock::InstanceLock;
+use super::open_files;
 use super::schema_check::check_tables;
 use crate::cache::Cache;
 use crate::config::Config;
@@ -31,7 +32,8 @@ use crate::redis::Redis;
 use crate::shard::{Shards, assign_shards};
 use crate::telemetry::{DroppedLines, Metrics, stdout};
 use crate::timeline::Timelines;
-use crate::web::{Passwords, RateLimits, Sessions, server};
+use crate::web::server::{self, Limits};
+use crate::web::{Passwords, RateLimits, Sessions, TrustedProxies};
 
 /// An app with all its stores open.
 pub(crate) struct Started<S> {
@@ -218,6 +220,7 @@ pub(super) async fn serve<S: Send + Sync + 'static>(
 ) -> Result<()> {
     let Started { app, router, worker, name, instance_lock, agreement, close } = started;
     let config = &app.config;
+    open_files::raise(config);
     let listener = bind(config).await?;
     let address = listener
         .local_addr()
@@ -237,7 +240,8 @@ pub(super) async fn serve<S: Send + Sync + 'static>(
         }
     }
     announce(name, address, &app, seeded.as_ref());
-    server::serve(listener, router, limits(config), stop.cancelled()).await?;
+    let (limits, proxies) = (Limits::of(config), TrustedProxies::of(config));
+    server::serve(listener, router, limits, proxies, stop.cancelled()).await?;
     stop.cancel();
     finish(&app, working, watching, close).await
 }
@@ -307,20 +311,6 @@ fn announce(name: &str, address: std::net::SocketAddr, services: &Services, seed
     let more = seeded.iter().flat_map(|seeded| &seeded.lines);
     text.extend(more.map(|(what, value)| format!("  {what}  {value}\n")));
     stdout().send(text.as_bytes());
-}
-
-fn limits(config: &Config) -> server::Limits {
-    let http = &config.http;
-    server::Limits {
-        connections: http.connections as usize,
-        header_seconds: http.header_seconds.into(),
-        body_grace_seconds: http.body_grace_seconds.into(),
-        body_min_bytes_per_second: http.body_min_bytes_per_second.into(),
-        response_seconds: http.response_seconds.into(),
-        write_seconds: http.write_seconds.into(),
-        drain_seconds: http.drain_seconds.into(),
-        ..server::Limits::default()
-    }
 }
 
 /// Cancels `stop` at the first Ctrl-C or SIGTERM; at the second the process ends at once.

@@ -6,6 +6,7 @@
 pub(crate) mod credentials;
 mod effective;
 mod layers;
+mod network;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 use credentials::without_credentials;
 use layers::Layers;
+pub use network::Network;
 
 /// The default settings, with a comment on each.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -33,6 +35,8 @@ pub struct Config {
     pub public_url: String,
     pub limits: bool,
     pub trust_clock: bool,
+    pub trusted_proxies: Vec<Network>,
+    pub proxy_protocol: bool,
     pub log: String,
     pub http: Http,
     pub database: Database,
@@ -56,6 +60,9 @@ pub struct Http {
     pub write_seconds: u32,
     pub response_seconds: u32,
     pub connections: u32,
+    pub connections_per_address: u32,
+    pub handlers: u32,
+    pub unsent_bytes: u64,
     pub drain_seconds: u32,
     pub cors_origins: Vec<String>,
 }
@@ -104,6 +111,8 @@ pub struct Queue {
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "default.toml documents them")]
 pub struct Uploads {
+    pub arriving_bytes: u64,
+    pub memory_bytes: u64,
     pub abandoned_seconds: u32,
 }
 
@@ -169,6 +178,8 @@ impl Config {
             ("http.write_seconds", self.http.write_seconds),
             ("http.response_seconds", self.http.response_seconds),
             ("http.connections", self.http.connections),
+            ("http.connections_per_address", self.http.connections_per_address),
+            ("http.handlers", self.http.handlers),
             ("database.readers", self.database.readers),
             ("database.connections", self.database.connections),
             ("database.wait_seconds", self.database.wait_seconds),
@@ -180,6 +191,19 @@ impl Config {
         ];
         if let Some((key, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::configuration(format!("{key} is 0; set it to 1 or more")));
+        }
+        let bytes = [
+            ("http.unsent_bytes", self.http.unsent_bytes, 1 << 20),
+            ("uploads.arriving_bytes", self.uploads.arriving_bytes, 1 << 28),
+            ("uploads.memory_bytes", self.uploads.memory_bytes, 1 << 28),
+        ];
+        if let Some((key, _, least)) = bytes.iter().find(|(_, value, least)| value < least) {
+            return Err(Error::configuration(format!("{key} is too small; set it to {least} or more")));
+        }
+        if self.proxy_protocol && self.trusted_proxies.is_empty() {
+            return Err(Error::configuration(
+                "proxy_protocol is on, but trusted_proxies is empty; list the proxies that speak it",
+            ));
         }
         if self.database.connections == 1 {
             return Err(Error::configuration(

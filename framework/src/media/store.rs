@@ -3,11 +3,13 @@
 //! Invariants: a file that `put` acknowledged survives a loss of power; nothing is ever overwritten by
 //! different bytes, because keys are random. Callers never see which backend is in use.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::Stream;
 
 use super::key::MediaKey;
 use super::store_directory::Directory;
@@ -90,6 +92,49 @@ impl MediaStore {
             Backend::Directory(directory) => directory.get(key).await,
             Backend::Bucket(bucket) => bucket.get(key).await,
         }
+    }
+
+    /// The length in bytes of the file stored under `key`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// `is_unavailable` if the store does not respond.
+    pub async fn length(&self, key: &MediaKey) -> Result<Option<u64>> {
+        match &self.backend {
+            Backend::Directory(directory) => directory.length(key).await,
+            Backend::Bucket(bucket) => bucket.known_length(key).await,
+        }
+    }
+
+    /// The size of the pieces of [`MediaStore::stream`], in bytes: few requests to a bucket, and little
+    /// memory while a client is slow.
+    pub(crate) const PIECE_BYTES: u64 = 256 * 1024;
+
+    /// A range of the file under `key`, in pieces. Each is read when it is polled, and between them
+    /// neither a file nor a connection is held open, because a slow client may take its time.
+    ///
+    /// Errors of the stream are `is_unavailable`: the store does not respond, or the file is shorter or
+    /// was deleted.
+    pub(crate) fn stream(
+        &self,
+        key: MediaKey,
+        range: Range<u64>,
+    ) -> impl Stream<Item = Result<Bytes>> + Send + 'static {
+        let store = self.clone();
+        futures::stream::try_unfold(range, move |range| {
+            let (store, key) = (store.clone(), key.clone());
+            async move {
+                if range.is_empty() {
+                    return Ok(None);
+                }
+                let next = range.end.min(range.start + Self::PIECE_BYTES);
+                let piece = match &store.backend {
+                    Backend::Directory(directory) => directory.read(&key, range.start..next).await?,
+                    Backend::Bucket(bucket) => bucket.read(&key, range.start..next).await?,
+                };
+                Ok(Some((piece, next..range.end)))
+            }
+        })
     }
 
     /// Deletes the file under `key`. A missing file is not an error.

@@ -8,6 +8,8 @@
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -96,6 +98,29 @@ impl Directory {
             Ok(bytes) => Ok(Some(bytes.into())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(unavailable("read", error)),
+        })
+        .await
+    }
+
+    pub(super) async fn length(&self, key: &MediaKey) -> Result<Option<u64>> {
+        let key = key.clone();
+        self.run(move |inner| match fs::metadata(inner.path(&key)) {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(unavailable("read", error)),
+        })
+        .await
+    }
+
+    /// These bytes of the file under `key`.
+    pub(super) async fn read(&self, key: &MediaKey, range: Range<u64>) -> Result<Bytes> {
+        let key = key.clone();
+        self.run(move |inner| {
+            let mut bytes = vec![0; (range.end - range.start) as usize];
+            File::open(inner.path(&key))
+                .and_then(|file| file.read_exact_at(&mut bytes, range.start))
+                .map_err(|error| unavailable("read", error))?;
+            Ok(bytes.into())
         })
         .await
     }

@@ -12,6 +12,7 @@ mod presigned;
 mod probe;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,16 +124,36 @@ impl Bucket {
     }
 
     pub(super) async fn get(&self, key: &MediaKey) -> Result<Option<Bytes>> {
-        match self.fetch(key).await {
+        match self.fetch(key, None).await {
             Ok(object) => read(object).await.map(Some),
             Err(failure) if failure.is_no_such_key() => Ok(None),
             Err(failure) => Err(failure.unavailable("read")),
         }
     }
 
-    async fn fetch(&self, key: &MediaKey) -> Result<GetObjectOutput, Failure> {
+    async fn fetch(&self, key: &MediaKey, range: Option<String>) -> Result<GetObjectOutput, Failure> {
         let request = self.client.get_object().bucket(&self.address.bucket).key(self.object(key));
-        Ok(request.send().await?)
+        Ok(request.set_range(range).send().await?)
+    }
+
+    /// The length of the file under `key`, if it exists; an error if the bucket does not.
+    pub(super) async fn known_length(&self, key: &MediaKey) -> Result<Option<u64>> {
+        match self.length(key).await? {
+            Some(length) => Ok(Some(length)),
+            // Only the reply to GET says which of them is missing.
+            None => self.get(key).await.map(|bytes| bytes.map(|bytes| bytes.len() as u64)),
+        }
+    }
+
+    /// These bytes of the file under `key`.
+    pub(super) async fn read(&self, key: &MediaKey, range: Range<u64>) -> Result<Bytes> {
+        let asked = format!("bytes={}-{}", range.start, range.end - 1);
+        let object = self.fetch(key, Some(asked)).await.map_err(|failure| failure.unavailable("read"))?;
+        let bytes = read(object).await?;
+        match bytes.len() as u64 == range.end - range.start {
+            true => Ok(bytes),
+            false => Err(Error::unavailable("the media store cannot be read: a file is shorter than it was")),
+        }
     }
 
     pub(super) async fn delete(&self, key: &MediaKey) -> Result<()> {

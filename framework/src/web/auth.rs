@@ -1,7 +1,7 @@
 //! Authentication: the session of a bearer token or cookie is looked up once per request, before
 //! anything else.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts, OptionalFromRequestParts, Request, State};
 use axum::http::header::{CACHE_CONTROL, VARY};
@@ -51,13 +51,26 @@ fn private(mut response: Response) -> Response {
     response
 }
 
+/// Middleware for what needs no session: counts the request against the network's limit.
+pub async fn limit_public(State(limits): State<RateLimits>, request: Request, next: Next) -> Response {
+    match limits.check_public(network(&request)) {
+        Ok(()) => next.run(request).await,
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+/// The address of the client, if the server tells it.
+pub(super) fn network(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(client)| client.ip())
+}
+
 async fn identify(
     sessions: &Sessions,
     cookie: SessionCookie,
     limits: &RateLimits,
     request: &mut Request,
 ) -> Result<bool, Problem> {
-    let network = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    let network = network(request);
     let bearer = bearer(request.headers());
     let by_cookie = cookie.read(request.headers()).map(str::to_owned);
     // A malformed header counts too: it may be a guess.

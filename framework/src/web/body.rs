@@ -4,32 +4,34 @@
 //! 413, before the first byte if `Content-Length` is already too large. Time: the server ends every body
 //! that comes too slowly, and the extractors answer 408.
 
-mod delayed_eof;
 mod min_rate;
+mod paced;
+mod spool;
 
 use std::error::Error as StdError;
-use std::sync::Arc;
 
 use axum::RequestExt;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request, State, multipart::MultipartError};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::extract::multipart::{Field, MultipartError};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use bytes::Bytes;
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError};
-use tokio::sync::Semaphore;
 use tower::util::MapRequestLayer;
 
+use super::Exhausted;
 use super::problem::Problem;
 pub use min_rate::Stalled;
 pub(crate) use min_rate::{MinRate, MinRateBody, Upload};
+use paced::{HeadLimit, HeadTooLong, Paced};
+use spool::NotKept;
+pub use spool::{Spool, spooled};
 
 /// The maximum size of a body in bytes, if no [`limit`] is set.
 pub const DEFAULT_LIMIT_BYTES: usize = 64 * 1024;
 
 /// The maximum size of a body in bytes on a route that takes files, if no [`limit`] is set: enough for
-/// ten photos from a phone.
-pub const UPLOAD_LIMIT_BYTES: usize = 64 << 20;
+/// ten photos of 10 MB, and a little more.
+pub const UPLOAD_LIMIT_BYTES: usize = 128 << 20;
 
 #[derive(Clone, Copy)]
 struct Limit(usize);
@@ -47,40 +49,14 @@ pub fn limit(bytes: usize) -> MapRequestLayer<impl Fn(Request) -> Request + Clon
     })
 }
 
-/// The memory that all uploads of a process may use while they arrive.
-#[derive(Clone, Debug)]
-pub struct UploadBudget(Arc<Semaphore>);
-
-/// Mebibytes for all uploads together, and for one without `Content-Length`.
-const BUDGET_MIB: usize = 1_024;
-const UNANNOUNCED_MIB: u64 = 64;
-
-impl Default for UploadBudget {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(BUDGET_MIB)))
-    }
-}
-
-/// Middleware for routes that take large bodies: reserves the announced size from the budget until the
-/// reply is made, and answers 503 if the budget is exhausted.
-pub async fn budgeted(
-    State(UploadBudget(budget)): State<UploadBudget>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let announced = request.body().size_hint().upper();
-    let mib = announced.map_or(UNANNOUNCED_MIB, |bytes| bytes.div_ceil(1 << 20).max(1));
-    // More than the whole budget is left to the size limit to refuse.
-    let mib = mib.min(BUDGET_MIB as u64) as u32;
-    match budget.try_acquire_many_owned(mib) {
-        Ok(_held) => next.run(request).await,
-        Err(_) => Problem::unavailable(5).into_response(),
-    }
+/// The limit of this request's body, in bytes.
+fn limit_of(request: &Request) -> usize {
+    request.extensions().get().map_or(DEFAULT_LIMIT_BYTES, |Limit(bytes)| *bytes)
 }
 
 /// The request with its limit applied to its body; 413 if the announced size is larger.
 fn bounded(mut request: Request) -> Result<Request, Problem> {
-    let limit = request.extensions().get().map_or(DEFAULT_LIMIT_BYTES, |Limit(bytes)| *bytes);
+    let limit = limit_of(&request);
     if request.body().size_hint().lower() > limit as u64 {
         return Err(too_large(limit));
     }
@@ -113,17 +89,32 @@ impl<S: Send + Sync> FromRequest<S> for BodyBytes {
 }
 
 /// Extractor: the parts of a form with files, read one by one with axum's extractor, but with problems
-/// for errors. `?` turns errors of its fields into problems.
+/// for errors, and with a bound on the head of a part.
 #[derive(Debug)]
-pub struct Multipart(pub axum::extract::Multipart);
+pub(crate) struct Multipart {
+    form: axum::extract::Multipart,
+    head: HeadLimit,
+}
+
+impl Multipart {
+    /// The next part, once the previous one has been read to its end.
+    pub(crate) async fn next_part(&mut self) -> Result<Option<Field<'_>>, Problem> {
+        self.head.begin();
+        let part = self.form.next_field().await;
+        self.head.end();
+        Ok(part?)
+    }
+}
 
 impl<S: Send + Sync> FromRequest<S> for Multipart {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let request = bounded(request)?.map(delayed_eof::DelayedEof::wrap);
+        let (parts, body) = bounded(request)?.into_parts();
+        let (body, head) = Paced::wrap(body);
+        let request = Request::from_parts(parts, body);
         let form = axum::extract::Multipart::from_request(request, state).await;
-        form.map(Self)
+        form.map(|form| Self { form, head })
             .map_err(|_| Problem::unsupported("The body must be multipart/form-data with a boundary."))
     }
 }
@@ -148,6 +139,18 @@ fn unread(error: &(dyn StdError + 'static)) -> Problem {
         if error.is::<Stalled>() {
             return stalled();
         }
+        if error.is::<HeadTooLong>() {
+            return Problem::malformed(
+                "A part of the form has no content after 16 KiB, or no name that fits.",
+            );
+        }
+        if let Some(exhausted) = error.downcast_ref::<Exhausted>() {
+            return (*exhausted).into();
+        }
+        if let Some(failure) = error.downcast_ref::<NotKept>() {
+            tracing::warn!(%failure, cause = failure.source(), "an upload was refused");
+            return Problem::unavailable(5);
+        }
         cause = error.source();
     }
     Problem::malformed("The body ended early.")
@@ -171,19 +174,6 @@ mod tests {
         router.clone().oneshot(request.body(body).unwrap()).await.unwrap().status().as_u16()
     }
 
-    #[tokio::test]
-    async fn uploads_past_the_budget_are_told_to_come_back() {
-        let budget = UploadBudget(Arc::new(Semaphore::new(3)));
-        let _held = budget.0.clone().try_acquire_many_owned(2).unwrap();
-        let router: Router = Router::new()
-            .route("/up", post(|BodyBytes(body): BodyBytes| async move { body.len().to_string() }))
-            .layer(axum::middleware::from_fn_with_state(budget.clone(), budgeted))
-            .layer(limit(4 << 20));
-        assert_eq!(status(&router, "/up", vec![0; 1 << 20].into()).await, 200);
-        assert_eq!(status(&router, "/up", vec![0; (1 << 20) + 1].into()).await, 503);
-        assert_eq!(budget.0.available_permits(), 1, "the budget was not returned");
-    }
-
     /// The form's bytes and its end arrive together at the second poll. It happens when they come from
     /// another thread between the handler's first poll and its next.
     #[tokio::test]
@@ -201,8 +191,8 @@ mod tests {
         });
         let router: Router = Router::new().route(
             "/form",
-            post(async |Multipart(mut form): Multipart| -> Result<String, Problem> {
-                Ok(form.next_field().await?.unwrap().text().await?)
+            post(async |mut form: Multipart| -> Result<String, Problem> {
+                Ok(form.next_part().await?.unwrap().text().await?)
             }),
         );
         assert_eq!(status(&router, "/form", axum::body::Body::new(StreamBody::new(late))).await, 200);
@@ -210,9 +200,9 @@ mod tests {
 
     #[tokio::test]
     async fn the_innermost_limit_holds_for_every_extractor_and_both_framings() {
-        let parts = async |Multipart(mut form): Multipart| -> Result<String, Problem> {
+        let parts = async |mut form: Multipart| -> Result<String, Problem> {
             let mut text = String::new();
-            while let Some(field) = form.next_field().await? {
+            while let Some(field) = form.next_part().await? {
                 text = field.text().await?;
             }
             Ok(text)

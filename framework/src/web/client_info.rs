@@ -12,7 +12,7 @@ use crate::error::Error;
 /// Extractor: the network address of a request, and the device it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientInfo {
-    /// The peer address of the connection.
+    /// The client's address: the connection's other end, or what a trusted proxy there says.
     pub address: IpAddr,
     /// The token in the cookie of a device that has logged in before; see
     /// [`Tx::remember_device`](crate::shard::Tx::remember_device).

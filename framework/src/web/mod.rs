@@ -6,8 +6,10 @@
 
 mod auth;
 pub mod body;
+mod budget;
 mod client_info;
 mod cookie;
+mod file;
 mod form;
 #[cfg(test)]
 mod fuzz_tests;
@@ -24,6 +26,7 @@ mod page;
 mod password;
 mod password_hash;
 mod problem;
+mod proxies;
 mod rate;
 mod rendered;
 mod request_head;
@@ -33,9 +36,11 @@ mod session;
 mod text;
 
 pub use crate::error::FieldError;
-pub use auth::{SignedIn, authenticate};
+pub use auth::{SignedIn, authenticate, limit_public};
+pub(crate) use budget::{Budget, Exhausted, Held};
 pub use client_info::ClientInfo;
 pub use cookie::{SessionCookie, read_cookie};
+pub(crate) use file::stored_file;
 pub use form::Form;
 pub use idempotency::{IDEMPOTENCY_KEY, IdempotencyKey, Keyed, KeyedBody, hash_text, idempotency_key};
 pub use json::{Json, Path, Query};
@@ -48,6 +53,7 @@ pub use page::{Page, PageBuilder, PageQuery};
 pub use password::{LoggedIn, PasswordChange, Passwords};
 pub use password_hash::PasswordHash;
 pub use problem::{PROBLEM_JSON, Problem, fallback, method_not_allowed, panicked};
+pub use proxies::TrustedProxies;
 pub use rate::{RateLimit, RateLimitKey, RateLimits, RequestLimits};
 pub use rendered::Rendered;
 pub use request_head::check_head;

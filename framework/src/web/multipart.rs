@@ -15,6 +15,8 @@ use super::{IdempotencyKey, KeyedBody, Once, Problem};
 
 /// Maximum number of parts in a form.
 const MOST_PARTS: usize = 100;
+/// Maximum length of a part's name, in bytes.
+const NAME_BYTES: usize = 256;
 
 /// The fields of a form with files, which a client sends as `multipart/form-data`. Register its route
 /// with [`AppBuilder::uploads`](crate::app::AppBuilder::uploads); elsewhere only small bodies are
@@ -77,13 +79,16 @@ struct FormParts(Vec<(String, Bytes)>);
 
 impl FormParts {
     async fn read(request: Request) -> Result<Self, Problem> {
-        let Multipart(mut form) = Multipart::from_request(request, &()).await?;
+        let mut form = Multipart::from_request(request, &()).await?;
         let mut parts = Vec::new();
-        while let Some(part) = form.next_field().await? {
+        while let Some(part) = form.next_part().await? {
             if parts.len() == MOST_PARTS {
                 return Err(Problem::invalid("", format!("the form may have {MOST_PARTS} parts at most")));
             }
             let name = part.name().unwrap_or_default().to_owned();
+            if name.len() > NAME_BYTES {
+                return Err(Problem::malformed(format!("The name of a part may have {NAME_BYTES} bytes.")));
+            }
             let is_unnamed = part.file_name() == Some("");
             let bytes = part.bytes().await?;
             // This is how browsers send a file field without a file.
@@ -275,13 +280,16 @@ mod tests {
     }
 
     async fn send_to(path: &str, parts: &[Vec<u8>]) -> (u16, String) {
-        let body = [parts.concat(), b"--b--\r\n".to_vec()].concat();
+        send_body(path, Body::from([parts.concat(), b"--b--\r\n".to_vec()].concat())).await
+    }
+
+    async fn send_body(path: &str, body: Body) -> (u16, String) {
         let router: Router = Router::new()
             .route("/", post(async |MultipartForm(note): MultipartForm<Note>| format!("{note:?}")))
             .route("/required", post(async |MultipartForm(Required { text }): MultipartForm<Required>| text))
             .layer(super::super::body::limit(1 << 20));
         let request = Request::post(path).header(CONTENT_TYPE, "Multipart/form-data; boundary=b");
-        let response = router.oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let response = router.oneshot(request.body(body).unwrap()).await.unwrap();
         let status = response.status().as_u16();
         let text = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(text.to_vec()).unwrap())
@@ -326,6 +334,34 @@ mod tests {
             assert_eq!(named, field, "{text}");
         }
     }
+
+    #[tokio::test]
+    async fn the_head_of_a_part_is_bounded_and_its_name_not_echoed() {
+        for bytes in [300, 20_000, 900_000] {
+            let (status, text) = send(&[part(&"n".repeat(bytes), None, b"x")]).await;
+            assert!(status == 400 && text.len() < 300, "{status} {text}");
+        }
+        let (status, text) = send(&[part(&"n".repeat(200), None, b"x")]).await;
+        assert!(status == 422 && text.contains("is not known here"), "{text}");
+    }
+
+    /// A parser that searches from the start for each frame reads hundreds of gigabytes here.
+    #[tokio::test]
+    async fn a_head_that_never_ends_is_refused_early() {
+        let frames = (0..1_000_000).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(&[b'n'; 16])));
+        let start = Ok(Bytes::from_static(b"--b\r\nContent-Disposition: form-data; name=\""));
+        let taken = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = taken.clone();
+        let frames = std::iter::once(start).chain(frames).inspect(move |_| {
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        });
+        let (status, text) = send_body("/", Body::from_stream(futures::stream::iter(frames))).await;
+        assert_eq!(status, 400, "{text}");
+        assert!(text.contains("16 KiB"), "{text}");
+        let taken = taken.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(taken < 1_100, "{taken} frames of 16 bytes were read");
+    }
+
     #[tokio::test]
     async fn a_missing_part_is_an_error_of_its_field() {
         assert_eq!(send_to("/required", &[part("text", None, b"x")]).await, (200, "x".to_owned()));

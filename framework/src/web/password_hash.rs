@@ -10,6 +10,9 @@ use tokio::sync::Semaphore;
 
 use crate::error::{Error, Result};
 
+/// How many hashes may wait for each core: about half a second's work.
+const WAITING_PER_CORE: usize = 24;
+
 /// The hash of a password with its salt and parameters, in the PHC string format.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(pub(super) String);
@@ -25,6 +28,8 @@ impl fmt::Debug for PasswordHash {
 #[derive(Clone)]
 pub(super) struct Hasher {
     at_once: Arc<Semaphore>,
+    /// The hashes that run or wait; further ones are refused at once.
+    places: Arc<Semaphore>,
     /// Checked if there is no account, so that the time taken reveals nothing.
     decoy: PasswordHash,
 }
@@ -34,7 +39,8 @@ impl Hasher {
     pub(super) fn new() -> Result<Self> {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let decoy = hash(&format!("{:032x}", rand::random::<u128>()))?;
-        Ok(Self { at_once: Arc::new(Semaphore::new(cores)), decoy })
+        let semaphore = |permits| Arc::new(Semaphore::new(permits));
+        Ok(Self { at_once: semaphore(cores), places: semaphore(cores * (1 + WAITING_PER_CORE)), decoy })
     }
 
     pub(super) async fn hash(&self, password: String) -> Result<PasswordHash> {
@@ -56,11 +62,20 @@ impl Hasher {
     }
 
     async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let _place = self
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            return Err(Error::overloaded("too many passwords are being checked"));
+        };
+        let turn = self
             .at_once
-            .acquire()
+            .clone()
+            .acquire_owned()
             .await
             .map_err(|closed| Error::internal("no more hashing").because(closed))?;
+        // The thread keeps them: it goes on if the caller is gone.
+        let work = move || {
+            let _kept = (place, turn);
+            work()
+        };
         tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| Error::internal("hashing a password failed").because(error))?
@@ -90,6 +105,18 @@ mod tests {
         assert!(!hasher.verify("correct horse".to_owned(), None).await.unwrap());
         let none = PasswordHash("not a hash".to_owned());
         assert!(hasher.verify("x".to_owned(), Some(none)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn more_than_can_be_hashed_soon_is_refused_at_once() {
+        let hasher = Hasher::new().unwrap();
+        let most = hasher.places.available_permits();
+        let hashes = (0..most * 2).map(|_| hasher.hash("correct horse".to_owned()));
+        let (done, refused): (Vec<_>, Vec<_>) =
+            futures::future::join_all(hashes).await.into_iter().partition(Result::is_ok);
+        assert_eq!((done.len(), refused.len()), (most, most));
+        assert!(refused.into_iter().all(|error| error.unwrap_err().is_overloaded()));
+        assert_eq!(hasher.places.available_permits(), most);
     }
 
     #[tokio::test]

@@ -10,13 +10,16 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::error::{Error, FieldError};
+use crate::error::{Error, FieldError, shortened};
 
 /// The media type of a problem.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// `Retry-After` in seconds for a request that was refused because a store is unavailable.
 const RETRY_SECONDS: u64 = 1;
+
+/// The maximum length of a problem's detail, in bytes; the rest is cut off.
+const DETAIL_BYTES: usize = 1_000;
 
 /// An error reply: a status, and sentences for people.
 ///
@@ -48,7 +51,8 @@ impl Problem {
             kind: Cow::Borrowed("about:blank"),
             title: Cow::Borrowed(status.canonical_reason().unwrap_or("Error")),
             status: status.as_u16(),
-            detail: detail.into(),
+            // It may contain what the client sent.
+            detail: shortened(detail.into(), DETAIL_BYTES),
             errors: Vec::new(),
             retry_after_seconds: None,
         }
@@ -123,6 +127,15 @@ impl Problem {
     /// 429: the client has used up its limit; it may retry after `retry_after_seconds`.
     pub fn too_many(retry_after_seconds: u64) -> Self {
         let detail = format!("Too many requests; try again in {retry_after_seconds} s.");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after_seconds)
+    }
+
+    /// 429: the client makes the process hold all that one client may; it may retry after
+    /// `retry_after_seconds`, or once its other requests are answered.
+    pub fn too_many_at_once(retry_after_seconds: u64) -> Self {
+        let detail = format!(
+            "Your account or network has too much open at once; let it finish, or try again in {retry_after_seconds} s."
+        );
         Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(retry_after_seconds)
     }
 

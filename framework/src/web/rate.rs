@@ -56,6 +56,10 @@ pub struct RequestLimits {
     /// Requests from one network with a token, valid or not, because looking it up costs a read. By
     /// default 6,000 a minute, as many people may share a network.
     pub tokens: RateLimit,
+    /// Requests from one network to what needs no session: media files, probes, metrics, documents and
+    /// unknown addresses. By default 6,000 a minute. Each process counts for itself, so that these need
+    /// no Redis.
+    pub public: RateLimit,
     /// Attempts to log in to one account from one network or from one known device, or to change its
     /// password. By default 20 in ten minutes.
     pub log_ins_by_name: RateLimit,
@@ -72,6 +76,7 @@ impl Default for RequestLimits {
         Self {
             requests: RateLimit::new("requests", 1_200, 60),
             tokens: RateLimit::new("tokens", 6_000, 60),
+            public: RateLimit::new("public", 6_000, 60),
             log_ins_by_name: RateLimit::new("log_ins_by_name", 20, 600),
             log_ins_from_elsewhere: RateLimit::new("log_ins_from_elsewhere", 100, 3_600),
             log_ins_of_network: RateLimit::new("log_ins_of_network", 60, 600),
@@ -188,7 +193,7 @@ impl RateLimits {
             Some(wait) => wait,
             None => self.take_here(limit, &key),
         };
-        if wait.is_zero() { Ok(()) } else { Err(Error::limited(wait.as_secs() + 1)) }
+        refuse_until(wait)
     }
 
     /// Counts a request with a token of this network, before the token is looked up.
@@ -210,6 +215,19 @@ impl RateLimits {
         match account.map(RateLimitKey::Account).or(network.map(RateLimitKey::from)) {
             Some(key) => self.check(self.of_requests.requests, key).await,
             None => Ok(()),
+        }
+    }
+
+    /// Counts a request of this network to what needs no session.
+    ///
+    /// # Errors
+    /// Limited, when it sends too many.
+    pub(super) fn check_public(&self, network: Option<IpAddr>) -> Result<()> {
+        match network {
+            Some(network) if self.enabled => {
+                refuse_until(self.take_here(self.of_requests.public, &network.into()))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -249,6 +267,10 @@ impl RateLimits {
             limiters.entry(limit.name).or_insert_with(|| Arc::new(Limiter::keyed(quota))).clone()
         })
     }
+}
+
+fn refuse_until(wait: Duration) -> Result<()> {
+    if wait.is_zero() { Ok(()) } else { Err(Error::limited(wait.as_secs() + 1)) }
 }
 
 #[cfg(test)]

@@ -163,13 +163,13 @@ async fn a_body_past_the_bound_is_413_wherever_it_goes() {
     for (api, method, path, kind) in all.chain(uploads) {
         for announced in [true, false] {
             let chunk = bytes(kind);
-            let chunks = (0..100).map(move |n| {
+            let chunks = (0..140).map(move |n| {
                 Ok::<_, std::io::Error>(if n == 0 { chunk.clone() } else { vec![b' '; 1 << 20] })
             });
             let body = reqwest::Body::wrap_stream(futures::stream::iter(chunks));
             let mut request = api.request(method.clone(), &path).header("content-type", kind).body(body);
             if announced {
-                request = request.header("content-length", bytes(kind).len() + (99 << 20));
+                request = request.header("content-length", bytes(kind).len() + (139 << 20));
             }
             // The server need not read it all: it replies, or cuts the connection while we send.
             match Reply::try_to(request).await {
@@ -179,7 +179,7 @@ async fn a_body_past_the_bound_is_413_wherever_it_goes() {
         }
     }
     server.api().get("~/healthz").await.expect(200);
-    unchanged.check("100 MB").await;
+    unchanged.check("140 MiB").await;
 }
 
 /// The start of a large body of this type.

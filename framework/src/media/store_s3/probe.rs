@@ -37,7 +37,7 @@ impl Bucket {
         {
             return Err(failure.configuration(&self.address, "s3:PutObject"));
         }
-        let fetched = self.fetch(&key).await;
+        let fetched = self.fetch(&key, None).await;
         let fetched = fetched.map_err(|failure| failure.configuration(&self.address, "s3:GetObject"))?;
         if read(fetched).await? != bytes {
             return Err(Error::configuration(format!(

@@ -1,23 +1,17 @@
-//! Tracks what a connection is doing, so that it can be closed after being idle for too long.
+//! Tracks what a connection is doing, so that it can be closed after being idle, or after its client has
+//! taken nothing of a reply, for too long.
 //!
 //! A connection is idle while no request is open and nothing is waiting to be written. An unfinished head is
 //! not an open request. Whether the socket is alive does not matter: pings would keep a connection open
 //! forever.
 
-use std::pin::Pin;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
 use crate::web::body::Upload;
-
-/// The size of the pieces in which data is passed to an HTTP/2 stream, in bytes.
-const PIECE_BYTES: usize = 16 * 1024;
 
 /// Shared by a connection's task, its socket and its requests.
 pub(super) struct Activity(Mutex<State>);
@@ -29,22 +23,20 @@ struct State {
     write_blocked: bool,
     head_begun: bool,
     upload: Option<Arc<Upload>>,
-    untaken: usize,
-    taken_at: Instant,
+    /// The HTTP/2 streams whose client could take more of its reply: since when, and which.
+    waiting: BTreeSet<(Instant, u64)>,
 }
 
 impl Activity {
     pub(super) fn new() -> Arc<Self> {
-        let now = Instant::now();
         Arc::new(Self(Mutex::new(State {
             open: 0,
             requests: 0,
-            idle_since: now,
+            idle_since: Instant::now(),
             write_blocked: false,
             head_begun: false,
             upload: None,
-            untaken: 0,
-            taken_at: now,
+            waiting: BTreeSet::new(),
         })))
     }
 
@@ -60,7 +52,7 @@ impl Activity {
         state.requests += 1;
         state.head_begun = false;
         state.upload = upload;
-        Open(self.clone())
+        Open { activity: self.clone(), number: state.requests }
     }
 
     /// Whether there has been any request.
@@ -89,107 +81,41 @@ impl Activity {
         state.head_begun || state.upload.as_ref().is_some_and(|upload| upload.is_unread())
     }
 
-    /// When to close the connection if nothing happens before. `None` while a reply is being prepared,
-    /// or the socket's own timeout applies.
-    pub(super) fn due(&self, idle: Duration, untaken: Duration) -> Option<Instant> {
+    /// When to close the connection if nothing happens before: it may be `idle` so long, and no stream
+    /// may wait for its client longer than `write`. `None` while replies are being prepared, or the
+    /// socket's own timeout applies.
+    pub(super) fn due(&self, idle: Duration, write: Duration) -> Option<Instant> {
         let state = self.state();
-        if state.open == 0 {
-            (!state.write_blocked).then(|| state.idle_since + idle)
-        } else {
-            (state.untaken > 0).then(|| state.taken_at + untaken)
+        match state.open {
+            0 => (!state.write_blocked).then(|| state.idle_since + idle),
+            _ => state.waiting.first().map(|(since, _)| *since + write),
         }
     }
 }
 
 /// An open request.
-pub(super) struct Open(Arc<Activity>);
+pub(super) struct Open {
+    activity: Arc<Activity>,
+    number: u64,
+}
+
+impl Open {
+    /// Records since when this request waits for its client, in place of what was recorded.
+    pub(super) fn waits(&self, before: Option<Instant>, since: Option<Instant>) {
+        let mut state = self.activity.state();
+        if let Some(before) = before {
+            state.waiting.remove(&(before, self.number));
+        }
+        if let Some(since) = since {
+            state.waiting.insert((since, self.number));
+        }
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut state = self.activity.state();
         state.open -= 1;
         state.idle_since = Instant::now();
-    }
-}
-
-/// A reply's body, which keeps its request open until the client has received it.
-///
-/// On HTTP/2 a client that grants no window blocks no write, so it is detected here: the body is passed
-/// on in pieces, and the next piece is polled once the previous one could be sent.
-pub(super) struct Reply {
-    inner: Body,
-    open: Open,
-    in_pieces: bool,
-    rest: Bytes,
-    untaken: bool,
-}
-
-impl Reply {
-    pub(super) fn new(inner: Body, open: Open, in_pieces: bool) -> Self {
-        Self { inner, open, in_pieces, rest: Bytes::new(), untaken: false }
-    }
-
-    fn set_untaken(&mut self, untaken: bool) {
-        if !self.in_pieces || (!untaken && !self.untaken) {
-            return;
-        }
-        let mut state = self.open.0.state();
-        state.taken_at = Instant::now();
-        state.untaken = state.untaken + usize::from(untaken) - usize::from(self.untaken);
-        self.untaken = untaken;
-    }
-
-    fn piece(&mut self) -> Frame<Bytes> {
-        let length = self.rest.len().min(PIECE_BYTES);
-        Frame::data(self.rest.split_to(length))
-    }
-}
-
-impl http_body::Body for Reply {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let this = self.get_mut();
-        this.set_untaken(false);
-        if !this.rest.is_empty() {
-            this.set_untaken(true);
-            return Poll::Ready(Some(Ok(this.piece())));
-        }
-        let polled = Pin::new(&mut this.inner).poll_frame(cx);
-        let Poll::Ready(Some(Ok(frame))) = polled else {
-            return polled;
-        };
-        this.set_untaken(true);
-        match frame.into_data() {
-            Ok(data) if this.in_pieces => {
-                this.rest = data;
-                Poll::Ready(Some(Ok(this.piece())))
-            }
-            Ok(data) => Poll::Ready(Some(Ok(Frame::data(data)))),
-            Err(trailers) => Poll::Ready(Some(Ok(trailers))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let (mut hint, rest) = (self.inner.size_hint(), self.rest.len() as u64);
-        if let Some(upper) = hint.upper() {
-            hint.set_upper(upper + rest);
-        }
-        hint.set_lower(hint.lower() + rest);
-        hint
-    }
-}
-
-impl Drop for Reply {
-    fn drop(&mut self) {
-        self.set_untaken(false);
     }
 }

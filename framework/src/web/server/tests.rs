@@ -1,9 +1,13 @@
 //! Tests of the server over real sockets. Limits are seconds long, and tests wait for events.
 
+mod clients;
+mod http2;
 mod replies;
 mod slow;
 
 use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use axum::body::Body;
@@ -23,6 +27,8 @@ struct Running {
     task: JoinHandle<Result<()>>,
     begun: Arc<Notify>,
     finish: Arc<Notify>,
+    /// How many handlers of `/hang` were called.
+    hanging: Arc<AtomicUsize>,
 }
 
 fn short() -> Limits {
@@ -37,14 +43,24 @@ fn short() -> Limits {
 }
 
 async fn start(limits: Limits) -> Running {
+    start_behind(TrustedProxies::default(), limits).await
+}
+
+async fn start_behind(proxies: TrustedProxies, limits: Limits) -> Running {
     let (begun, finish) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (tell, wait) = (begun.clone(), finish.clone());
+    let hanging = Arc::new(AtomicUsize::new(0));
+    let count = hanging.clone();
+    let hang = async move || {
+        count.fetch_add(1, Ordering::Relaxed);
+        pending::<()>().await
+    };
     let router: Router = Router::new()
         .route("/", get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.to_string()))
         .route("/body", post(async |BodyBytes(body): BodyBytes| body.len().to_string()))
         .route("/deaf", post(async || "never asked"))
         .route("/large", get(async || Body::from(vec![b'x'; 32 << 20])))
-        .route("/hang", get(async || pending::<()>().await))
+        .route("/hang", get(hang.clone()).post(hang))
         .route("/events", get(async || Body::from_stream(futures::stream::pending::<io::Result<Vec<u8>>>())))
         .route(
             "/slow",
@@ -58,8 +74,8 @@ async fn start(limits: Limits) -> Running {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
     let shutdown = async move { stopped.await.unwrap_or(()) };
-    let task = tokio::spawn(serve(listener, router, limits, shutdown));
-    Running { address, stop: Some(stop), task, begun, finish }
+    let task = tokio::spawn(serve(listener, router, limits, proxies, shutdown));
+    Running { address, stop: Some(stop), task, begun, finish, hanging }
 }
 
 impl Running {

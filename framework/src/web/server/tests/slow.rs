@@ -3,17 +3,8 @@
 
 use futures::future::join_all;
 
+use super::http2::{PREFACE, get};
 use super::*;
-
-const H2_PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-
-/// An HTTP/2 request with prior knowledge, from a client that grants no more than the first window.
-fn http2_get(path: &str) -> Vec<u8> {
-    // Indexed fields of HPACK's static table: GET, http, then :path and :authority as literals.
-    let fields = [b"\x82\x86\x04", &[path.len() as u8][..], path.as_bytes(), b"\x01\x01a"].concat();
-    let frame = [&[0, 0, fields.len() as u8, 1, 5, 0, 0, 0, 1], &fields[..]].concat();
-    [H2_PREFACE.as_bytes(), &frame].concat()
-}
 
 /// Sends a byte now and then until the server closes; returns the time and the reply.
 async fn trickle(mut stream: TcpStream, start: &str) -> (Duration, String) {
@@ -34,7 +25,7 @@ async fn trickle(mut stream: TcpStream, start: &str) -> (Duration, String) {
 #[tokio::test]
 async fn connections_without_a_request_are_closed_whatever_they_sent() {
     let server = start(short()).await;
-    let silent = ["", "G", "PRI * HTT", "GET / HTTP/1.1\r\nhost: a\r\n", H2_PREFACE];
+    let silent = ["", "G", "PRI * HTT", "GET / HTTP/1.1\r\nhost: a\r\n", PREFACE];
     join_all(silent.map(async |start| {
         let begun = Instant::now();
         server.send(start).await;
@@ -86,7 +77,7 @@ async fn an_http2_client_that_grants_no_window_is_dropped() {
     // So long that the server's own pings, which get no answer here, time out nothing.
     let server = start(Limits { header_seconds: 30, ..short() }).await;
     let mut stream = server.connect().await;
-    stream.write_all(&http2_get("/large")).await.unwrap();
+    stream.write_all(&[PREFACE.as_bytes(), &get(1, "/large")].concat()).await.unwrap();
     let begun = Instant::now();
     // Pings show that the client is alive, but must not keep the connection open.
     let ping = b"\0\0\x08\x06\0\0\0\0\0........";
@@ -102,7 +93,7 @@ async fn an_http2_client_that_grants_no_window_is_dropped() {
 async fn an_http2_client_that_vanishes_is_dropped_though_its_request_is_open() {
     let server = start(Limits { response_seconds: 30, ..short() }).await;
     let begun = Instant::now();
-    server.send(http2_get("/hang")).await;
+    server.send([PREFACE.as_bytes(), &get(1, "/hang")].concat()).await;
     assert_about(begun.elapsed(), 2.0);
 }
 
