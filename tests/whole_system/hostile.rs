@@ -52,6 +52,12 @@ async fn growth<T>(server: &Server, attack: impl Future<Output = T>) -> (u64, T)
     (most.max(server.resident_bytes()) - before, done)
 }
 
+/// What an attack made the server hold, for people.
+fn held(grown: u64, sent: usize) -> String {
+    let per_byte = grown as f64 / sent.max(1) as f64;
+    format!("{} MiB more for {sent} bytes sent, {per_byte:.1} for each", mib(grown))
+}
+
 fn mib(bytes: u64) -> u64 {
     bytes >> 20
 }

@@ -53,10 +53,28 @@ async fn the_site_of_the_guide_logs_in_and_takes_photos() {
     let post = kevin.publish(&PhotoPost::of([large])).await.expect(201);
     let url = post["photos"][0]["url"].as_str().unwrap();
     assert_eq!(kevin.get(&format!("~{url}")).await.status, 200);
-    let too_large = kevin.request(Method::POST, "/posts").body(vec![b'x'; 68 * 1024 * 1024]);
+    let too_large = kevin.request(Method::POST, "/posts").body(vec![b'x'; 132 * 1024 * 1024]);
     let too_large = too_large.header("content-type", "multipart/form-data; boundary=x");
     assert_eq!(Reply::to(too_large).await.problem(413)["status"], 413);
     assert_eq!(kevin.feed().await.len(), 1);
+}
+
+#[tokio::test]
+async fn behind_nginx_each_client_has_its_own_limits() {
+    let limited = Setup::default().set("TRIPOD_LIMITS", "on").set("TRIPOD_TRUSTED_PROXIES", "127.0.0.1");
+    let service = limited.start().await;
+    let nginx = Nginx::start(|port| site(port, service.address())).await;
+    let api = Api::new(format!("http://{}", nginx.address()));
+    let (one, other) = (api.from_address("127.0.0.2"), api.from_address("127.0.0.3"));
+    for _ in 0..10 {
+        Person::sign_up(&one, "someone").await;
+    }
+    let account = serde_json::json!({"username": "onemore", "password": "correct horse battery"});
+    // What the client writes itself is not believed.
+    let forged =
+        one.request(Method::POST, "/accounts").header("x-forwarded-for", "203.0.113.9").json(&account);
+    Reply::to(forged).await.problem(429);
+    Person::sign_up(&other, "another").await;
 }
 
 #[tokio::test]

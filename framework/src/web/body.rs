@@ -11,7 +11,7 @@ mod spool;
 use std::error::Error as StdError;
 
 use axum::RequestExt;
-use axum::extract::multipart::{Field, MultipartError};
+use axum::extract::multipart::MultipartError;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use bytes::Bytes;
 use http_body::Body;
@@ -22,7 +22,7 @@ use super::Exhausted;
 use super::problem::Problem;
 pub use min_rate::Stalled;
 pub(crate) use min_rate::{MinRate, MinRateBody, Upload};
-use paced::{HeadLimit, HeadTooLong, Paced};
+use paced::{Pace, Paced};
 use spool::NotKept;
 pub use spool::{Spool, spooled};
 
@@ -93,16 +93,35 @@ impl<S: Send + Sync> FromRequest<S> for BodyBytes {
 #[derive(Debug)]
 pub(crate) struct Multipart {
     form: axum::extract::Multipart,
-    head: HeadLimit,
+    pace: Pace,
+}
+
+/// A part of a form.
+#[derive(Debug)]
+pub(crate) struct Part {
+    /// Its name, which may have any length; empty if it has none.
+    pub(crate) name: String,
+    /// Whether it is a file field for which no file was chosen.
+    pub(crate) is_no_file: bool,
+    pub(crate) bytes: Bytes,
 }
 
 impl Multipart {
-    /// The next part, once the previous one has been read to its end.
-    pub(crate) async fn next_part(&mut self) -> Result<Option<Field<'_>>, Problem> {
-        self.head.begin();
-        let part = self.form.next_field().await;
-        self.head.end();
-        Ok(part?)
+    /// The next part, read to its end.
+    pub(crate) async fn next_part(&mut self) -> Result<Option<Part>, Problem> {
+        // The parser keeps no more of an error of the body than that there was one.
+        self.read_part().await.map_err(|error| self.pace.failure().unwrap_or_else(|| error.into()))
+    }
+
+    async fn read_part(&mut self) -> Result<Option<Part>, MultipartError> {
+        self.pace.begin_head();
+        let Some(field) = self.form.next_field().await? else { return Ok(None) };
+        self.pace.end_head();
+        let name = field.name().unwrap_or_default().to_owned();
+        let is_unnamed = field.file_name() == Some("");
+        let bytes = field.bytes().await?;
+        // This is how browsers send a file field without a file.
+        Ok(Some(Part { name, is_no_file: is_unnamed && bytes.is_empty(), bytes }))
     }
 }
 
@@ -111,10 +130,10 @@ impl<S: Send + Sync> FromRequest<S> for Multipart {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (parts, body) = bounded(request)?.into_parts();
-        let (body, head) = Paced::wrap(body);
+        let (body, pace) = Paced::wrap(body);
         let request = Request::from_parts(parts, body);
         let form = axum::extract::Multipart::from_request(request, state).await;
-        form.map(|form| Self { form, head })
+        form.map(|form| Self { form, pace })
             .map_err(|_| Problem::unsupported("The body must be multipart/form-data with a boundary."))
     }
 }
@@ -138,11 +157,6 @@ fn unread(error: &(dyn StdError + 'static)) -> Problem {
         }
         if error.is::<Stalled>() {
             return stalled();
-        }
-        if error.is::<HeadTooLong>() {
-            return Problem::malformed(
-                "A part of the form has no content after 16 KiB, or no name that fits.",
-            );
         }
         if let Some(exhausted) = error.downcast_ref::<Exhausted>() {
             return (*exhausted).into();
@@ -192,7 +206,7 @@ mod tests {
         let router: Router = Router::new().route(
             "/form",
             post(async |mut form: Multipart| -> Result<String, Problem> {
-                Ok(form.next_part().await?.unwrap().text().await?)
+                Ok(String::from_utf8(form.next_part().await?.unwrap().bytes.into()).unwrap())
             }),
         );
         assert_eq!(status(&router, "/form", axum::body::Body::new(StreamBody::new(late))).await, 200);
@@ -203,7 +217,7 @@ mod tests {
         let parts = async |mut form: Multipart| -> Result<String, Problem> {
             let mut text = String::new();
             while let Some(field) = form.next_part().await? {
-                text = field.text().await?;
+                text = String::from_utf8(field.bytes.into()).unwrap();
             }
             Ok(text)
         };

@@ -85,15 +85,11 @@ impl FormParts {
             if parts.len() == MOST_PARTS {
                 return Err(Problem::invalid("", format!("the form may have {MOST_PARTS} parts at most")));
             }
-            let name = part.name().unwrap_or_default().to_owned();
-            if name.len() > NAME_BYTES {
+            if part.name.len() > NAME_BYTES {
                 return Err(Problem::malformed(format!("The name of a part may have {NAME_BYTES} bytes.")));
             }
-            let is_unnamed = part.file_name() == Some("");
-            let bytes = part.bytes().await?;
-            // This is how browsers send a file field without a file.
-            if !(is_unnamed && bytes.is_empty()) {
-                parts.push((name, bytes));
+            if !part.is_no_file {
+                parts.push((part.name, part.bytes));
             }
         }
         Ok(Self(parts))

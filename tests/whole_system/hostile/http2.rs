@@ -80,19 +80,20 @@ async fn closed_windows_hold_little_memory_and_not_for_long() {
     let idle = feed_p99(&kevin, 200).await;
     for granted in [0_u32, 1] {
         let attack = async {
-            let mut held = Vec::new();
+            let (mut open, mut sent) = (Vec::new(), 0);
             for _ in 0..CONNECTIONS {
                 let (mut to, reading) = connect(&server).await;
                 let requests: Vec<u8> = streams(STREAMS).flat_map(|stream| get(stream, &url)).collect();
+                sent += requests.len();
                 // Refusals of the server are part of the experiment.
                 let _ = to.write_all(&requests).await;
-                held.push((to, reading));
+                open.push((to, reading));
             }
             let begun = Instant::now();
             let p99 = feed_p99(&kevin, 200).await;
             let bytes: Vec<u8> = streams(STREAMS).flat_map(|stream| grant(stream, 1)).collect();
             // Until the server has closed all of them.
-            let closed = join_all(held.iter_mut().map(async |(to, reading)| {
+            let closed = join_all(open.iter_mut().map(async |(to, reading)| {
                 while !reading.is_finished() {
                     if granted > 0 {
                         let _ = to.write_all(&bytes).await;
@@ -102,13 +103,13 @@ async fn closed_windows_hold_little_memory_and_not_for_long() {
                 }
             }));
             closed.await;
-            (p99, begun.elapsed())
+            (sent, p99, begun.elapsed())
         };
-        let (grown, (p99, closed)) = growth(&server, attack).await;
+        let (grown, (sent, p99, closed)) = growth(&server, attack).await;
         println!(
-            "windows of {granted} bytes on {CONNECTIONS} connections with {STREAMS} streams: {} MiB more, closed after \
+            "windows of {granted} bytes on {CONNECTIONS} connections with {STREAMS} streams: {}, closed after \
              {closed:.1?}; the feed's p99 elsewhere {p99:.1?}, before {idle:.1?}",
-            mib(grown)
+            held(grown, sent)
         );
         assert!(grown <= MOST_BYTES, "{} MiB more", mib(grown));
         assert!(closed < Duration::from_secs(25), "{closed:?}");
@@ -131,7 +132,7 @@ async fn requests_that_are_reset_at_once_leave_little_behind() {
     for (what, request) in kinds {
         let attack = async {
             let sending = async {
-                let mut sent = 0;
+                let (mut sent, mut bytes) = (0, 0);
                 let begun = Instant::now();
                 // The server ends a connection that resets too much; then there is another.
                 while begun.elapsed() < Duration::from_secs(5) {
@@ -142,13 +143,14 @@ async fn requests_that_are_reset_at_once_leave_little_behind() {
                             break;
                         }
                         sent += 1;
+                        bytes += attack.len();
                     }
                 }
-                sent
+                (sent, bytes)
             };
             futures::join!(sending, feed_p99(&kevin, 200))
         };
-        let (grown, (sent, p99)) = growth(&server, attack).await;
+        let (grown, ((sent, bytes), p99)) = growth(&server, attack).await;
         let begun = Instant::now();
         eventually("log-in works elsewhere", Duration::from_secs(60), async || {
             let body = serde_json::json!({"username": kevin.username, "password": "correct horse battery"});
@@ -157,9 +159,9 @@ async fn requests_that_are_reset_at_once_leave_little_behind() {
         .await;
         let recovered = begun.elapsed();
         println!(
-            "{sent} requests for {what}, each reset: {} MiB more, log-in elsewhere after {recovered:.1?}; the \
+            "{sent} requests for {what}, each reset: {}, log-in elsewhere after {recovered:.1?}; the \
              feed's p99 elsewhere {p99:.1?}, before {idle:.1?}",
-            mib(grown)
+            held(grown, bytes)
         );
         assert!(grown <= MOST_BYTES, "{what}: {} MiB more", mib(grown));
         assert!(recovered < Duration::from_secs(10), "{what}: {recovered:?}");

@@ -210,9 +210,11 @@ impl http_body::Body for Spooled {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::MultipartForm;
     use crate::web::body::{BodyBytes, limit};
     use axum::http::StatusCode;
     use axum::{Router, middleware::from_fn_with_state, routing::post};
+    use std::collections::HashMap;
     use tokio::sync::{Notify, mpsc};
     use tower::ServiceExt;
 
@@ -233,6 +235,7 @@ mod tests {
         Router::new()
             .route("/echo", post(echo))
             .route("/deaf", post(async || "deaf"))
+            .route("/form", post(async |_: MultipartForm<HashMap<String, String>>| ()))
             .layer(from_fn_with_state(spool.clone(), spooled))
             .layer(limit(limited_to))
     }
@@ -294,6 +297,12 @@ mod tests {
         request.extensions_mut().insert(axum::extract::ConnectInfo(address));
         assert_eq!(router.clone().oneshot(request).await.unwrap().status(), 429);
         assert_eq!(send(&router, "/echo", vec![0; 1 << 19]).await.0, 200, "of nobody");
+        // A form's parser would hide why.
+        let part = b"--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n".to_vec();
+        let form = Request::post("/form").header("content-type", "multipart/form-data; boundary=b");
+        let mut form = form.body(Body::from([part, vec![0; 1 << 19]].concat())).unwrap();
+        form.extensions_mut().insert(axum::extract::ConnectInfo(address));
+        assert_eq!(router.oneshot(form).await.unwrap().status(), 429);
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@
 //! forever.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,12 +14,18 @@ use tokio::time::Instant;
 
 use crate::web::body::Upload;
 
+/// How many more requests a client may reset on a connection than it lets finish. People who leave a page
+/// reset a few at a time; a client that does nothing else makes the server work for nobody.
+const MOST_RESET: u64 = 100;
+
 /// Shared by a connection's task, its socket and its requests.
 pub(super) struct Activity(Mutex<State>);
 
 struct State {
     open: usize,
     requests: u64,
+    finished: u64,
+    reset: u64,
     idle_since: Instant,
     write_blocked: bool,
     head_begun: bool,
@@ -32,6 +39,8 @@ impl Activity {
         Arc::new(Self(Mutex::new(State {
             open: 0,
             requests: 0,
+            finished: 0,
+            reset: 0,
             idle_since: Instant::now(),
             write_blocked: false,
             head_begun: false,
@@ -52,7 +61,7 @@ impl Activity {
         state.requests += 1;
         state.head_begun = false;
         state.upload = upload;
-        Open { activity: self.clone(), number: state.requests }
+        Open { activity: self.clone(), number: state.requests, is_finished: AtomicBool::new(false) }
     }
 
     /// Whether there has been any request.
@@ -82,11 +91,12 @@ impl Activity {
     }
 
     /// When to close the connection if nothing happens before: it may be `idle` so long, and no stream
-    /// may wait for its client longer than `write`. `None` while replies are being prepared, or the
-    /// socket's own timeout applies.
+    /// may wait for its client longer than `write`; at once if its client resets its requests. `None`
+    /// while replies are being prepared, or the socket's own timeout applies.
     pub(super) fn due(&self, idle: Duration, write: Duration) -> Option<Instant> {
         let state = self.state();
         match state.open {
+            _ if state.reset > state.finished + MOST_RESET => Some(state.idle_since),
             0 => (!state.write_blocked).then(|| state.idle_since + idle),
             _ => state.waiting.first().map(|(since, _)| *since + write),
         }
@@ -97,9 +107,15 @@ impl Activity {
 pub(super) struct Open {
     activity: Arc<Activity>,
     number: u64,
+    is_finished: AtomicBool,
 }
 
 impl Open {
+    /// Records that all of the reply was passed on, as the client let it.
+    pub(super) fn finish(&self) {
+        self.is_finished.store(true, Ordering::Relaxed);
+    }
+
     /// Records since when this request waits for its client, in place of what was recorded.
     pub(super) fn waits(&self, before: Option<Instant>, since: Option<Instant>) {
         let mut state = self.activity.state();
@@ -116,6 +132,10 @@ impl Drop for Open {
     fn drop(&mut self) {
         let mut state = self.activity.state();
         state.open -= 1;
+        match self.is_finished.load(Ordering::Relaxed) {
+            true => state.finished += 1,
+            false => state.reset += 1,
+        }
         state.idle_since = Instant::now();
     }
 }

@@ -228,10 +228,10 @@ async fn answer(
         min_bytes_per_second: limits.body_min_bytes_per_second,
     };
     let (parts, incoming) = request.into_parts();
-    // The semaphore is never closed.
-    let place = places.acquire_owned().await.ok().map(Arc::new);
     let (limited, upload) = MinRateBody::new(incoming, min_rate);
     let open = activity.open(is_http1.then(|| upload.clone()));
+    // The semaphore is never closed.
+    let place = places.acquire_owned().await.ok().map(Arc::new);
     let client = shared.proxies.client(peer, &parts.headers);
     let is_safe = parts.method.is_safe();
     let mut response = if parts.headers.len() > limits.header_count {

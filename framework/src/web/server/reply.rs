@@ -52,8 +52,9 @@ impl Reply {
             rest: Bytes::new(),
             sending: Arc::new(Sending { open, progress, _held: Box::new(held) }),
         };
-        if !http_body::Body::is_end_stream(&reply) {
-            reply.sending.update(|_| {});
+        match http_body::Body::is_end_stream(&reply) {
+            true => reply.sending.open.finish(),
+            false => reply.sending.update(|_| {}),
         }
         reply
     }
@@ -67,7 +68,11 @@ impl Reply {
             progress.pieces += 1;
             progress.is_polled = false;
         });
-        Frame::data(Piece { bytes: self.rest.split_to(length), sending: self.sending.clone() })
+        let piece = Piece { bytes: self.rest.split_to(length), sending: self.sending.clone() };
+        if http_body::Body::is_end_stream(self) {
+            self.sending.open.finish();
+        }
+        Frame::data(piece)
     }
 }
 
@@ -86,7 +91,7 @@ impl Sending {
         }
     }
 
-    /// The client has taken a piece.
+    /// The client has taken a piece, or will never take it.
     fn taken(&self) {
         self.update(|progress| {
             progress.pieces -= 1;
@@ -118,7 +123,10 @@ impl http_body::Body for Reply {
                 return Poll::Pending;
             };
             match frame {
-                None => return Poll::Ready(None),
+                None => {
+                    this.sending.open.finish();
+                    return Poll::Ready(None);
+                }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => this.rest = data,

@@ -125,7 +125,6 @@ async fn a_connection_has_a_bounded_number_of_requests_handled_at_once() {
 #[tokio::test]
 async fn requests_that_are_reset_at_once_do_not_leave_more_handlers_behind() {
     let server = start(Limits { response_seconds: 30, handlers_per_network: 100, ..short() }).await;
-    let mut connections = Vec::new();
     for _ in 0..5 {
         let mut stream = server.connect().await;
         stream.write_all(PREFACE.as_bytes()).await.unwrap();
@@ -135,10 +134,34 @@ async fn requests_that_are_reset_at_once_do_not_leave_more_handlers_behind() {
                 break;
             }
         }
-        connections.push(stream);
+        let ended = tokio::time::timeout(Duration::from_secs(5), rest(&mut stream)).await;
+        assert!(ended.is_ok(), "a connection that resets all of its requests is still open");
     }
     let called = server.hanging.load(Ordering::Relaxed);
     assert!(called <= 100, "{called} handlers run");
+}
+
+#[tokio::test]
+async fn a_client_that_resets_some_of_its_requests_keeps_its_connection() {
+    let server = start(Limits { header_seconds: 30, ..short() }).await;
+    let mut stream = server.connect().await;
+    stream.write_all(PREFACE.as_bytes()).await.unwrap();
+    let ids: Vec<u32> = streams(800).collect();
+    let (mut seen, mut bytes) = (Vec::new(), [0; 4096]);
+    for four in ids.chunks(4) {
+        let [first, second, third, fourth] = four else { unreachable!() };
+        let mixed =
+            [get(*first, "/"), get(*second, "/"), get(*third, "/hang"), reset(*third), get(*fourth, "/")];
+        stream.write_all(&mixed.concat()).await.unwrap();
+        // The head of the last one's reply.
+        let head = [&[1, 4], &fourth.to_be_bytes()[..]].concat();
+        while !seen.windows(6).any(|window| window == head) {
+            let read = stream.read(&mut bytes).await.unwrap();
+            assert!(read > 0, "the connection was closed");
+            seen.extend_from_slice(&bytes[..read]);
+        }
+        seen.clear();
+    }
 }
 
 async fn eventually_hanging(server: &Running, count: usize) {
