@@ -15,6 +15,7 @@ mod person;
 pub mod photo;
 mod server;
 pub mod servers;
+mod usage;
 
 pub use api::{Api, Reply};
 pub use audit::Stored;
@@ -23,3 +24,4 @@ pub use eventually::eventually;
 pub use pairing::Pairing;
 pub use person::{Person, PhotoPost, unique};
 pub use server::{Exit, Server, Setup, binary};
+pub use usage::{cpu_time, resident_bytes};

@@ -275,30 +275,6 @@ impl Server {
         self.child.id()
     }
 
-    /// The memory that it has in use, resident, in bytes.
-    ///
-    /// # Panics
-    /// If it is gone.
-    pub fn resident_bytes(&self) -> u64 {
-        let status = read(Path::new(&format!("/proc/{}/status", self.pid())));
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).expect("the process runs");
-        kib.trim().parse::<u64>().expect("a number") * 1024
-    }
-
-    /// The processor time that it has used.
-    ///
-    /// # Panics
-    /// If it is gone.
-    pub fn cpu_time(&self) -> Duration {
-        let stat = read(Path::new(&format!("/proc/{}/stat", self.pid())));
-        // After the name, which may contain spaces: state is field 3, user and system time 14 and 15.
-        let (_, fields) = stat.rsplit_once(") ").expect("the process runs");
-        let ticks: u64 =
-            fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().expect("a number")).sum();
-        Duration::from_millis(ticks * 10)
-    }
-
     /// What its databases and its media directory contain now.
     pub async fn stored(&self) -> Stored {
         Stored::read(&self.data).await

@@ -8,7 +8,7 @@ mod uploads;
 
 use std::time::{Duration, Instant};
 
-use tripod_tests::{Api, Person, Server, Setup};
+use tripod_tests::{Api, Person, Server, Setup, resident_bytes};
 
 /// The address of the attackers, and that of everyone else.
 const HOSTILE: &str = "127.0.0.1";
@@ -40,16 +40,16 @@ async fn feed_p99(person: &Person, reads: usize) -> Duration {
 
 /// The most memory that the server had in use while `attack` ran, above what it had before.
 async fn growth<T>(server: &Server, attack: impl Future<Output = T>) -> (u64, T) {
-    let before = server.resident_bytes();
+    let before = resident_bytes(server.pid());
     let mut most = before;
     let mut attack = std::pin::pin!(attack);
     let done = loop {
         match tokio::time::timeout(Duration::from_millis(20), attack.as_mut()).await {
             Ok(done) => break done,
-            Err(_) => most = most.max(server.resident_bytes()),
+            Err(_) => most = most.max(resident_bytes(server.pid())),
         }
     };
-    (most.max(server.resident_bytes()) - before, done)
+    (most.max(resident_bytes(server.pid())) - before, done)
 }
 
 /// What an attack made the server hold, for people.

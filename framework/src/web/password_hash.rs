@@ -10,8 +10,8 @@ use tokio::sync::Semaphore;
 
 use crate::error::{Error, Result};
 
-/// How many hashes may wait for each core: about half a second's work.
-const WAITING_PER_CORE: usize = 24;
+/// How many hashes may wait for each core: about two seconds' work.
+const WAITING_PER_CORE: usize = 100;
 
 /// The hash of a password with its salt and parameters, in the PHC string format.
 #[derive(Clone, PartialEq, Eq)]
