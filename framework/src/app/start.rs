@@ -136,6 +136,10 @@ pub(super) async fn open<S: Send + Sync + 'static>(
     clock: Clock,
     access: Access,
 ) -> Result<(Services, Agreement)> {
+    // Before a database is created: the other settings are checked when they are read.
+    if !config.redis.is_empty() {
+        Redis::check_address(&config.redis)?;
+    }
     let databases = absent::open(&config).await?;
     let answering: Vec<Database> =
         databases.iter().filter(|database| !database.is_absent()).cloned().collect();

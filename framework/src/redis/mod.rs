@@ -46,6 +46,14 @@ impl Redis {
         Ok(Self(ConnectionManager::open(Address::parse(url)?).await?))
     }
 
+    /// Checks the form of an address, without connecting.
+    ///
+    /// # Errors
+    /// Configuration: the address is malformed.
+    pub(crate) fn check_address(url: &str) -> Result<()> {
+        Address::parse(url).map(drop)
+    }
+
     /// Whether there is a connection.
     pub fn is_up(&self) -> bool {
         self.0.is_up()
