@@ -32,13 +32,14 @@ use syn::{DeriveInput, parse_macro_input};
 /// | `text = name` | the row is found by this text and lives on the shard of its hash |
 ///
 /// With `by`, the field `id` must be the primary key with `auto_increment = false`, because ids are
-/// generated before the row is written. The owner's type must be a sea-orm entity:
+/// generated before the row is written. The owner's type must be a sharded entity too:
 ///
 /// ```
 /// # mod author {
 /// #     use sea_orm::entity::prelude::*;
-/// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+/// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, tripod_macros::Sharded)]
 /// #     #[sea_orm(table_name = "author")]
+/// #     #[sharded(by = id)]
 /// #     pub struct Model { #[sea_orm(primary_key, auto_increment = false)] pub id: tripod::id::Id<Entity> }
 /// #     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 /// #     pub enum Relation {}
@@ -142,8 +143,8 @@ pub fn derive_cached(input: TokenStream) -> TokenStream {
 /// | Option | Meaning |
 /// | --- | --- |
 /// | `name = "like"` | the name that the edges are stored under, written out so that renaming the type loses none; 1 to 40 of a-z, 0-9 and `_` |
-/// | `from = account::Entity` | the sea-orm entity that an edge starts at |
-/// | `to = post::Entity` | the sea-orm entity that it points to |
+/// | `from = account::Entity` | the sharded entity that an edge starts at |
+/// | `to = post::Entity` | the sharded entity that it points to |
 ///
 /// ```
 /// use tripod_macros::Edge; // an app writes `tripod::Edge`
@@ -151,9 +152,13 @@ pub fn derive_cached(input: TokenStream) -> TokenStream {
 /// #     ($table:ident) => {
 /// #         mod $table {
 /// #             use sea_orm::entity::prelude::*;
-/// #             #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+/// #             #[derive(Clone, Debug, PartialEq, DeriveEntityModel, tripod_macros::Sharded)]
 /// #             #[sea_orm(table_name = "any")]
-/// #             pub struct Model { #[sea_orm(primary_key, auto_increment = false)] pub id: i64 }
+/// #             #[sharded(by = id)]
+/// #             pub struct Model {
+/// #                 #[sea_orm(primary_key, auto_increment = false)]
+/// #                 pub id: tripod::id::Id<Entity>,
+/// #             }
 /// #             #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
 /// #             pub enum Relation {}
 /// #             impl ActiveModelBehavior for ActiveModel {}
