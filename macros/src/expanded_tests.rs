@@ -207,6 +207,18 @@ fn edge() {
 }
 
 #[test]
+fn edge_that_ends_others() {
+    check(
+        "edge_that_ends_others",
+        edge::derive,
+        parse_quote! {
+            #[edge(name = "block", from = account::Entity, to = account::Entity, ends = (Follow, Request), sources = "cached")]
+            pub struct Block;
+        },
+    );
+}
+
+#[test]
 fn job() {
     check(
         "job",

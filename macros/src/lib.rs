@@ -145,6 +145,8 @@ pub fn derive_cached(input: TokenStream) -> TokenStream {
 /// | `name = "like"` | the name that the edges are stored under, written out so that renaming the type loses none; 1 to 40 of a-z, 0-9 and `_` |
 /// | `from = account::Entity` | the sharded entity that an edge starts at |
 /// | `to = post::Entity` | the sharded entity that it points to |
+/// | `ends = (Follow, Request)` | kinds that an edge of this kind ends, as a block ends follows: adding it removes their edges between the two rows, in both directions, and none can be added while it exists. All of them join rows of one entity |
+/// | `sources = "cached"` | caches each row's newest sources, as its targets always are: for a kind of which every page asks who points to the viewer |
 ///
 /// ```
 /// use tripod_macros::Edge; // an app writes `tripod::Edge`
@@ -172,7 +174,16 @@ pub fn derive_cached(input: TokenStream) -> TokenStream {
 /// #[edge(name = "like", from = account::Entity, to = post::Entity)]
 /// pub struct Like;
 ///
+/// #[derive(Edge)]
+/// #[edge(name = "follow", from = account::Entity, to = account::Entity)]
+/// pub struct Follow;
+///
+/// #[derive(Edge)]
+/// #[edge(name = "block", from = account::Entity, to = account::Entity, ends = Follow, sources = "cached")]
+/// pub struct Block;
+///
 /// assert_eq!(<Like as tripod::graph::Edge>::NAME, "like");
+/// assert_eq!(<Block as tripod::graph::Edge>::ENDS, ["follow"]);
 /// ```
 #[proc_macro_derive(Edge, attributes(edge))]
 pub fn derive_edge(input: TokenStream) -> TokenStream {

@@ -339,9 +339,16 @@ mod tests {
     fn names_that_become_parts_of_keys_are_single_words() {
         const ROWS: RowTable = RowTable { name: "a", id: "id" };
         let mut app = App::<()>::builder("test", "1.0.0");
-        app.catalogue.edges.push(EdgeKind { name: "two words", from: ROWS, to: ROWS });
+        app.catalogue.edges.push(EdgeKind {
+            name: "two words",
+            from: ROWS,
+            to: ROWS,
+            ends: &["one"],
+            caches_sources: false,
+        });
         let error = app.check().unwrap_err().to_string();
         assert!(error.contains("the name of the edge \"two words\" is not one word"), "{error}");
+        assert!(error.contains("the edge \"two words\" ends edges named \"one\""), "{error}");
 
         let mut app = App::<()>::builder("test", "1.0.0");
         app.catalogue.cached.extend([("a:b", (|_| ()) as fn(&shard::Shards)); 2]);

@@ -117,6 +117,17 @@ impl Catalogue {
                 }
             }
         }
+        for (edge, ended) in
+            self.edges.iter().flat_map(|edge| edge.ends.iter().map(move |ended| (edge, ended)))
+        {
+            if !edges.contains(ended) {
+                mistakes.push(format!(
+                    "the edge {:?} ends edges named {ended:?}, and no edge of that name is registered: \
+                     add .edge::<...>()",
+                    edge.name
+                ));
+            }
+        }
         for timeline in self.timelines.iter().filter(|timeline| !edges.contains(&timeline.audience)) {
             mistakes.push(format!(
                 "the timeline {:?} goes to an audience along the edge {:?}, which is not registered: \

@@ -13,6 +13,17 @@ impl Edge for Reads {
     const NAME: &'static str = "reads";
 }
 
+/// One author shuns another: neither reads the other.
+pub struct Shuns;
+
+impl Edge for Shuns {
+    type From = author::Entity;
+    type To = author::Entity;
+    const NAME: &'static str = "shuns";
+    const ENDS: &'static [&'static str] = &[Reads::NAME];
+    const CACHES_SOURCES: bool = true;
+}
+
 /// An author keeps a note.
 pub struct Keeps;
 

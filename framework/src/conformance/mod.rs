@@ -5,6 +5,7 @@
 
 pub mod cache;
 mod cache_fixture;
+pub mod ended_edges;
 mod fixtures;
 pub mod graph;
 pub mod idempotency;
@@ -20,7 +21,7 @@ pub mod timelines;
 pub mod uploads;
 
 pub use cache_fixture::CacheFixture;
-pub use fixtures::{Author, Keeps, Note, Reads, author, note};
+pub use fixtures::{Author, Keeps, Note, Reads, Shuns, author, note};
 pub use stores::{Stores, Working};
 
 use crate::id::Id;
@@ -84,6 +85,11 @@ macro_rules! conformance {
             a_deleted_row_leaves_no_trace_of_its_edges,
             what_an_owner_leaves_behind_is_deleted,
             what_is_available_leaves_out_a_database_that_is_away,
+        }
+        $crate::conformance! { on stores, $backing, ended_edges:
+            an_edge_ends_others_in_both_directions_and_keeps_them_out,
+            edges_that_are_added_as_they_are_ended_do_not_stay,
+            what_a_crash_leaves_is_ended_later,
         }
         $crate::conformance! { on stores, $backing, timelines:
             an_item_reaches_its_readers_once,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sea_orm::ActiveValue::Set;
 use tokio_util::sync::CancellationToken;
 
-use super::fixtures::{self, Keeps, Reads, author, note};
+use super::fixtures::{self, Keeps, Reads, Shuns, author, note};
 use crate::app;
 use crate::cache::Cache;
 use crate::config;
@@ -152,8 +152,8 @@ impl Stores {
         app::register_jobs(&mut registry);
         register(&mut registry);
         let queue = Queue::new(shards.clone(), &registry, &QUEUE);
-        let graph =
-            Graph::new(shards.clone(), queue.clone(), &[EdgeKind::of::<Reads>(), EdgeKind::of::<Keeps>()]);
+        let kinds = [EdgeKind::of::<Reads>(), EdgeKind::of::<Keeps>(), EdgeKind::of::<Shuns>()];
+        let graph = Graph::new(shards.clone(), queue.clone(), &kinds);
         graph.add_owned::<note::Entity>(true);
         let settings = config::Timeline { length: 10, pull_above: 3, cache_bytes: 1 << 20 };
         let kinds = [timeline::TimelineKind::of::<note::Entity>()];

@@ -23,6 +23,23 @@ pub trait Edge: Send + Sync + 'static {
     type To: Sharded;
     /// Its name in the tables, written by hand so that renaming the type loses no edge.
     const NAME: &'static str;
+    /// The kinds of edges that an edge of this kind ends, as a block ends follows: adding it removes them
+    /// between the two rows, in both directions, and none can be added while it exists.
+    const ENDS: &'static [&'static str] = &[];
+    /// Whether the newest sources of each row are cached, as its targets always are: for kinds of which
+    /// [`Read::sources_among`](crate::shard::Read::sources_among) is asked for each page.
+    const CACHES_SOURCES: bool = false;
+}
+
+/// The name of an edge that another one ends. Both join rows of one entity; the derive calls this, so that
+/// others do not compile.
+pub const fn ended_by<E, By, Ended>() -> &'static str
+where
+    By: Edge<From = E, To = E>,
+    Ended: Edge<From = E, To = E>,
+    E: Sharded,
+{
+    Ended::NAME
 }
 
 /// A kind of edge, with the tables of the rows that it connects.
@@ -34,12 +51,22 @@ pub struct EdgeKind {
     pub from: RowTable,
     /// The table of the rows it points to.
     pub to: RowTable,
+    /// The kinds that it ends; see [`Edge::ENDS`].
+    pub ends: &'static [&'static str],
+    /// Whether sources are cached; see [`Edge::CACHES_SOURCES`].
+    pub caches_sources: bool,
 }
 
 impl EdgeKind {
     /// A kind of edge, as its derive describes it.
     pub fn of<E: Edge>() -> Self {
-        Self { name: E::NAME, from: RowTable::of::<E::From>(), to: RowTable::of::<E::To>() }
+        Self {
+            name: E::NAME,
+            from: RowTable::of::<E::From>(),
+            to: RowTable::of::<E::To>(),
+            ends: E::ENDS,
+            caches_sources: E::CACHES_SOURCES,
+        }
     }
 }
 
@@ -101,7 +128,7 @@ impl Graph {
     pub fn new(shards: Shards, queue: Queue, kinds: &[EdgeKind]) -> Self {
         let names: HashSet<&str> = kinds.iter().map(|kind| kind.name).collect();
         assert_eq!(names.len(), kinds.len(), "two kinds of edge have the same name in {kinds:?}");
-        let kinds = kinds.iter().map(|kind| (kind.name, (*kind, EdgeRegions::new(&shards, kind.name))));
+        let kinds = kinds.iter().map(|kind| (kind.name, (*kind, EdgeRegions::new(&shards, *kind))));
         let (kinds, hooks, owned) = (kinds.collect(), RwLock::default(), OwnedEntities::default());
         let inner = Arc::new(Inner { shards: shards.clone(), queue, kinds, hooks, owned });
         shards.provide(&inner);
@@ -146,7 +173,7 @@ impl Graph {
         }
     }
 
-    async fn change_in(&self, tx: &Tx, kind: &str, ends: (i64, i64), live: bool) -> Result<bool> {
+    pub(super) async fn change_in(&self, tx: &Tx, kind: &str, ends: (i64, i64), live: bool) -> Result<bool> {
         let Some((job, queued)) = self.change_forward(tx, kind, ends, live).await? else { return Ok(false) };
         let graph = self.clone();
         tx.after_commit(async move { graph.follow_up(job, queued).await.map_or((), drop) });
@@ -194,13 +221,17 @@ impl Graph {
                 tx.shard()
             )));
         }
-        if live && !tx.hold_raw(kind.from, from).await? {
+        if live && !self.hold_end(tx, kind, kind.from, from).await? {
             return Err(absent(kind.from));
         }
         let near = End { near: from, kind: kind.name, direction: Direction::Out, far: to };
         let generated = tx.generate_id::<()>()?.raw();
         let Some(version) = table::change_forward(tx, near, live, generated).await? else { return Ok(None) };
         self.end_changes(tx, near)?;
+        if live {
+            self.refuse_ended(tx, kind, near).await?;
+            self.end_others(tx, kind, near).await?;
+        }
         let job = WriteInverse { kind: kind.name.to_owned(), from, to, version, live };
         let queued = tx.enqueue_after(job.clone(), INVERSE_GRACE).await?;
         Ok(Some((job, queued)))
@@ -290,7 +321,7 @@ pub(crate) enum FarEnd {
     Gone,
 }
 
-fn absent(rows: RowTable) -> Error {
+pub(super) fn absent(rows: RowTable) -> Error {
     Error::absent(format!("There is no {} with this id.", rows.name))
 }
 

@@ -8,6 +8,7 @@ use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use super::Ends;
+use super::edge::EdgeKind;
 use super::read::{counts_in, ends};
 use super::table::Direction;
 use crate::cache::{Batch, Changed, Region, RegionConfig};
@@ -17,7 +18,7 @@ use crate::shard::{Keyset, Shards};
 /// How long a count or a list is served at most, if no invalidation arrives.
 const TTL: std::time::Duration = std::time::Duration::from_secs(600);
 /// Maximum length of a cached list; most ends have fewer edges.
-const MAX_NEIGHBOURS: u64 = 500;
+const MAX_NEIGHBOURS: u64 = 1_000;
 /// The assumed maximum difference between the clocks that generate ids.
 const MAX_CLOCK_SKEW_MS: u64 = 3_600_000;
 /// Increment this when the cached values change their shape.
@@ -27,11 +28,13 @@ const VERSION: u64 = 1;
 #[derive(Clone)]
 pub(super) struct EdgeRegions {
     counts: [Region<u64>; 2],
-    /// Outgoing edges only: in a popular end's list of incoming edges, few entries would ever be read.
-    pub(super) targets: Region<Neighbours>,
+    targets: Region<Neighbours>,
+    /// Only if the kind asks for it: in a popular end's list of incoming edges, few entries would ever be
+    /// read.
+    sources: Option<Region<Neighbours>>,
 }
 
-/// The newest edges that start at an end.
+/// The newest edges at an end, in one direction.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Neighbours {
     /// Their far ends, in ascending order of ids.
@@ -42,7 +45,7 @@ pub(super) struct Neighbours {
 }
 
 impl EdgeRegions {
-    pub(super) fn new(shards: &Shards, kind: &'static str) -> Self {
+    pub(super) fn new(shards: &Shards, EdgeKind { name: kind, caches_sources, .. }: EdgeKind) -> Self {
         let region = |what: &str| RegionConfig { name: format!("{what}.{kind}"), version: VERSION, ttl: TTL };
         let counts = |name: &str, direction: Direction| {
             let shards = shards.clone();
@@ -51,21 +54,34 @@ impl EdgeRegions {
                 async move { load_counts(&shards, kind, direction, ids).await }
             })
         };
-        let loaded = shards.clone();
-        let targets = Region::new(shards.cache(), region("edges_out"), move |ids| {
-            let shards = loaded.clone();
-            async move {
-                join_all(ids.into_iter().map(async |id| {
-                    let newest = Keyset::newest(MAX_NEIGHBOURS);
-                    let newest =
-                        ends::<(), ()>(&shards, kind, Direction::Out, Id::from_raw(id), newest).await;
-                    let found = newest.map(|newest| vec![(id, Neighbours::of(newest))]);
-                    Batch { asked: vec![id], found }
-                }))
-                .await
-            }
-        });
-        Self { counts: [counts("count_out", Direction::Out), counts("count_in", Direction::In)], targets }
+        let neighbours = |name: &str, direction: Direction| {
+            let loaded = shards.clone();
+            Region::new(shards.cache(), region(name), move |ids| {
+                let shards = loaded.clone();
+                async move {
+                    join_all(ids.into_iter().map(async |id| {
+                        let newest = Keyset::newest(MAX_NEIGHBOURS);
+                        let newest = ends::<(), ()>(&shards, kind, direction, Id::from_raw(id), newest).await;
+                        let found = newest.map(|newest| vec![(id, Neighbours::of(newest))]);
+                        Batch { asked: vec![id], found }
+                    }))
+                    .await
+                }
+            })
+        };
+        Self {
+            counts: [counts("count_out", Direction::Out), counts("count_in", Direction::In)],
+            targets: neighbours("edges_out", Direction::Out),
+            sources: caches_sources.then(|| neighbours("edges_in", Direction::In)),
+        }
+    }
+
+    /// The cached list of an end's edges in this direction, if there is one.
+    pub(super) fn neighbours(&self, direction: Direction) -> Option<&Region<Neighbours>> {
+        match direction {
+            Direction::Out => Some(&self.targets),
+            Direction::In => self.sources.as_ref(),
+        }
     }
 
     pub(super) fn counts(&self, direction: Direction) -> &Region<u64> {
@@ -74,7 +90,7 @@ impl EdgeRegions {
 
     /// The cached values that a change at this end invalidates.
     pub(super) fn changed(&self, direction: Direction, near: i64) -> impl Iterator<Item = Changed> {
-        let list = (direction == Direction::Out).then(|| self.targets.changed(near));
+        let list = self.neighbours(direction).map(|list| list.changed(near));
         [self.counts(direction).changed(near)].into_iter().chain(list)
     }
 }

@@ -65,13 +65,16 @@ impl Graph {
             if begun.is_some_and(|begun| begun.elapsed() >= INVERSE_GRACE) {
                 return Err(Error::unavailable("an inverse edge took too long"));
             }
-            let exists = tx.hold_raw(kind.to, far.near).await?;
+            let exists = graph.hold_end(&tx, kind, kind.to, far.near).await?;
             let changed = match exists {
                 true => table::write_inverse(&tx, far, live, version).await?,
                 false => table::forget(&tx, far).await?,
             };
             if changed {
                 graph.end_changes(&tx, far)?;
+            }
+            if changed && exists && live {
+                graph.end_others(&tx, kind, far).await?;
             }
             Ok(if exists { FarEnd::Written } else { FarEnd::Gone })
         });

@@ -9,9 +9,13 @@
 //! There are no edges to or from rows that do not exist. Each end's shard checks its own row in the
 //! transaction that writes the end, and the row can't be deleted until that commits. If there is no row to
 //! point to, the forward edge is removed again: before the reply, or by the same job.
+//!
+//! A kind of edge can end others: a block ends follows, in both directions, and none can be added while it
+//! exists.
 
 mod edge;
 mod edge_cache;
+mod ended;
 mod inverse;
 mod owned;
 mod read;
@@ -19,7 +23,7 @@ mod remove;
 mod table;
 mod walk;
 
-pub use edge::{Edge, EdgeKind, Graph};
+pub use edge::{Edge, EdgeKind, Graph, ended_by};
 pub use inverse::WriteInverse;
 pub use owned::DeleteOwned;
 pub use read::{EdgePosition, Ends};

@@ -114,18 +114,7 @@ impl Read {
         from: impl Into<Option<Id<E::From>>>,
         among: &[Id<E::To>],
     ) -> Result<IdSet<E::To>> {
-        let Some(from) = from.into().filter(|_| !among.is_empty()) else { return Ok(IdSet::default()) };
-        let (mut targets, mut unknown) = (IdSet::default(), among.to_vec());
-        if self.consistency() == Consistency::Cached {
-            let neighbours = Graph::of(self.shards())?.regions(E::NAME)?.targets.get(from.raw()).await;
-            let neighbours = self.or_without(neighbours)?.flatten();
-            let known = |id: &Id<E::To>| neighbours.as_ref().and_then(|listed| listed.contains(id.raw()));
-            targets.extend(among.iter().filter(|id| known(id) == Some(true)));
-            unknown.retain(|id| known(id).is_none());
-        }
-        let found = ends_among(self.shards(), E::NAME, Direction::Out, from, &unknown).await;
-        targets.extend(self.or_without(found)?.into_iter().flatten());
-        Ok(targets)
+        self.among(E::NAME, Direction::Out, from.into(), among).await
     }
 
     /// Which of `among` have an edge to `to`. None if `to` is `None`.
@@ -137,9 +126,29 @@ impl Read {
         to: impl Into<Option<Id<E::To>>>,
         among: &[Id<E::From>],
     ) -> Result<IdSet<E::From>> {
-        let Some(to) = to.into() else { return Ok(IdSet::default()) };
-        let found = ends_among(self.shards(), E::NAME, Direction::In, to, among).await;
-        Ok(self.or_without(found)?.unwrap_or_default())
+        self.among(E::NAME, Direction::In, to.into(), among).await
+    }
+
+    async fn among<N, F>(
+        &self,
+        kind: &str,
+        direction: Direction,
+        near: Option<Id<N>>,
+        among: &[Id<F>],
+    ) -> Result<IdSet<F>> {
+        let Some(near) = near.filter(|_| !among.is_empty()) else { return Ok(IdSet::default()) };
+        let (mut ends, mut unknown) = (IdSet::default(), among.to_vec());
+        if self.consistency() == Consistency::Cached
+            && let Some(cached) = Graph::of(self.shards())?.regions(kind)?.neighbours(direction)
+        {
+            let neighbours = self.or_without(cached.get(near.raw()).await)?.flatten();
+            let known = |id: &Id<F>| neighbours.as_ref().and_then(|listed| listed.contains(id.raw()));
+            ends.extend(among.iter().filter(|id| known(id) == Some(true)));
+            unknown.retain(|id| known(id).is_none());
+        }
+        let found = ends_among(self.shards(), kind, direction, near, &unknown).await;
+        ends.extend(self.or_without(found)?.into_iter().flatten());
+        Ok(ends)
     }
 
     /// The number of edges that start at each of these rows. A read of what is

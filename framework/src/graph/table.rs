@@ -144,6 +144,14 @@ pub(super) async fn find(reader: &Reader, end: End) -> Result<Option<(i64, bool)
     row.map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).transpose()
 }
 
+/// Whether a live edge of this kind joins two rows, in either direction, according to the shard of `near`.
+pub(super) async fn are_joined(tx: &Tx, kind: &str, near: i64, far: i64) -> Result<bool> {
+    let sql = "SELECT 1 FROM tripod_edge WHERE near_id = $1 AND kind = $2 AND direction IN (0, 1) \
+               AND far_id = $3 AND live = TRUE LIMIT 1";
+    let values = [near.into(), kind.into(), far.into()];
+    Ok(tx.connection().query_one_raw(statement(tx.connection(), sql, values)).await?.is_some())
+}
+
 /// Ensures that there is a row to lock; a new row stands for an edge that never existed.
 async fn claim_row(tx: &Tx, end: End) -> Result<()> {
     let sql = "INSERT INTO tripod_edge (near_id, kind, direction, far_id, version, live) \

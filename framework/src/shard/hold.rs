@@ -91,6 +91,21 @@ impl Tx {
         Ok(row.is_some())
     }
 
+    /// The same, and orders this transaction after all others that call this for the row: what they have
+    /// committed is visible from then on.
+    pub(crate) async fn lock_raw(&self, rows: RowTable, id: i64) -> Result<bool> {
+        if self.connection().get_database_backend() != DbBackend::Postgres {
+            return self.hold_raw(rows, id).await;
+        }
+        // Those who only hold the row are not in the way.
+        let sql = format!("SELECT 1 FROM \"{}\" WHERE \"{}\" = $1 FOR NO KEY UPDATE", rows.name, rows.id);
+        let row = self.connection().query_one_raw(statement(self.connection(), &sql, [id.into()])).await?;
+        if row.is_some() {
+            self.holds(rows, id);
+        }
+        Ok(row.is_some())
+    }
+
     /// Records that this transaction has locked or inserted a row.
     pub(super) fn holds(&self, rows: RowTable, id: i64) {
         self.held().insert((rows, id));

@@ -86,6 +86,15 @@ impl PageQuery {
         Ok(Keyset { after, limit: self.limit()?, order: self.order })
     }
 
+    /// The page of a list that the viewer may not see: it has no items.
+    ///
+    /// # Errors
+    /// Invalid, when the limit is out of range.
+    pub fn empty<V>(&self) -> Result<Page<V>> {
+        self.limit()?;
+        Ok(Page { items: Vec::new(), next: None })
+    }
+
     /// Fills the page from a list. `list` reads a part of it; `present` turns each item into its view,
     /// or `None` if the viewer may not see it. Both are called repeatedly until the page is full or the
     /// list ends, however many items are hidden.
