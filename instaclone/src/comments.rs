@@ -5,14 +5,15 @@ use axum::http::StatusCode;
 use sea_orm::ActiveValue::Set;
 use serde::Deserialize;
 use tripod::access::Viewer;
-use tripod::shard::Tx;
+use tripod::shard::{Read, Tx};
 use tripod::web::{
     IdempotencyKey, Json, Keyed, Once, Page, PageQuery, Path, Problem, RateLimit, SignedIn, text_field,
 };
 use tripod::{App, Error, Result};
 use utoipa::ToSchema;
 
-use crate::entity::{AccountId, CommentId, PostId, comment};
+use crate::entity::post::CommentsFrom;
+use crate::entity::{AccountId, CommentId, Follow, PostId, comment, post};
 use crate::views::{self, CommentView};
 use crate::visibility::{self, no_comment, no_post};
 
@@ -33,8 +34,12 @@ pub struct NewComment {
 pub async fn add(app: &App, me: AccountId, once: &Once, post: PostId, new: &NewComment) -> Result<CommentId> {
     app.limits.check(COMMENTS, me).await?;
     let text = text_field("text", &new.text, 1..=TEXT)?;
-    let viewer = Viewer::from(me);
-    let post = visibility::post(&app.cached(), viewer, post).await?.id;
+    let read = app.cached();
+    let post = visibility::post(&read, Viewer::from(me), post).await?;
+    if !takes_comments_of(&read, me, &post).await? {
+        return Err(Error::forbidden("You may not comment on this post."));
+    }
+    let post = post.id;
     let row = comment::ActiveModel {
         post_id: Set(post),
         author_id: Set(me),
@@ -47,6 +52,17 @@ pub async fn add(app: &App, me: AccountId, once: &Once, post: PostId, new: &NewC
         tx.insert(row).await
     });
     add.await
+}
+
+/// Whether an account that may see a post may comment on it.
+async fn takes_comments_of(read: &Read, me: AccountId, post: &post::Model) -> Result<bool> {
+    Ok(match post.comments_from {
+        CommentsFrom::Everyone => true,
+        CommentsFrom::Followers => {
+            me == post.author_id || !read.targets_among::<Follow>(me, &[post.author_id]).await?.is_empty()
+        }
+        CommentsFrom::Nobody => false,
+    })
 }
 
 /// Deletes a comment: the account's own, or any under its posts.
@@ -124,7 +140,8 @@ pub async fn list_comments(
 #[utoipa::path(post, path = "/posts/{id}/comments", tag = "comments", operation_id = "createComment",
     params(("id" = PostId, Path), IdempotencyKey),
     request_body = NewComment, security(("bearer" = [])),
-    responses((status = 201, description = "The comment.", body = CommentView)))]
+    responses((status = 201, description = "The comment.", body = CommentView),
+              (status = 403, description = "The post does not take comments of you.", body = Problem, content_type = "application/problem+json")))]
 pub async fn create_comment(
     State(app): State<App>,
     me: SignedIn,

@@ -1,21 +1,29 @@
 //! The home feed, with the posts of followed people, and explore, with everyone's.
 
 use axum::extract::State;
-use tripod::access::Viewer;
+use tripod::access::{Unchecked, Viewer};
 use tripod::web::{Json, Page, PageQuery, SignedIn};
 use tripod::{App, Result};
 
-use crate::entity::{AccountId, post};
+use crate::entity::{AccountId, Mute, post};
 use crate::posts;
 use crate::views::{self, PostView};
 
 // ANCHOR: home
-/// The posts of the people that the account follows, and its own, newest first. Leaves out the data of a
-/// database that is down.
+/// The posts of the people that the account follows and does not mute, and its own, newest first. Leaves out
+/// the data of a database that is down.
 pub async fn home(app: &App, me: AccountId, page: PageQuery) -> Result<Page<PostView>> {
     let (read, viewer) = (app.cached().available(), Viewer::from(me));
-    page.fill(|part| read.timeline::<post::Entity>(me, part), |posts| views::posts(app, &read, viewer, posts))
-        .await
+    let present = |posts: Vec<Unchecked<post::Model>>| async {
+        let authors: Vec<AccountId> = posts.iter().map(|post| post.peek().author_id).collect();
+        let (muted, posts) = tokio::try_join!(
+            read.targets_among::<Mute>(me, &authors),
+            views::posts(app, &read, viewer, posts),
+        )?;
+        let shown = authors.iter().zip(posts).map(|(author, post)| post.filter(|_| !muted.contains(author)));
+        Ok(shown.collect())
+    };
+    page.fill(|part| read.timeline::<post::Entity>(me, part), present).await
 }
 // ANCHOR_END: home
 

@@ -1,14 +1,18 @@
 //! instaclone: a complete Instagram, built on Tripod.
 
 mod accounts;
+mod blocks;
+mod close_friends;
 mod comments;
 mod demo;
 mod entity;
 mod feed;
 mod follows;
 mod likes;
+mod mutes;
 mod pages;
 mod posts;
+mod relations;
 mod router;
 mod saves;
 mod schema;
@@ -56,9 +60,14 @@ fn app() -> AppBuilder {
         .entity::<entity::comment::Entity>()
         .entity::<entity::post::Entity>()
         .edge::<entity::Follow>()
+        .edge::<entity::FollowRequest>()
+        .edge::<entity::Block>()
+        .edge::<entity::Mute>()
+        .edge::<entity::CloseFriend>()
         .edge::<entity::Like>()
         .edge::<entity::Save>()
         .job::<accounts::EraseAccount>()
+        .job::<follows::AcceptRequests>()
         .routes(router::routes())
         .uploads(router::uploads())
         .pages(router::pages())

@@ -4,7 +4,7 @@ use tripod::{App, WebPages};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{accounts, comments, feed, follows, likes, pages, posts, saves};
+use crate::{accounts, blocks, close_friends, comments, feed, follows, likes, mutes, pages, posts, saves};
 
 /// The base path of the API.
 const API: &str = "/api/v1";
@@ -29,6 +29,15 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(follows::follow, follows::unfollow))
         .routes(routes!(follows::list_followers))
         .routes(routes!(follows::list_following))
+        .routes(routes!(follows::list_follow_requests))
+        .routes(routes!(follows::accept_follow_request, follows::decline_follow_request))
+        .routes(routes!(follows::remove_follower))
+        .routes(routes!(blocks::block, blocks::unblock))
+        .routes(routes!(blocks::list_blocks))
+        .routes(routes!(mutes::mute, mutes::unmute))
+        .routes(routes!(mutes::list_mutes))
+        .routes(routes!(close_friends::add_close_friend, close_friends::remove_close_friend))
+        .routes(routes!(close_friends::list_close_friends))
         .routes(routes!(posts::get_post, posts::update_post, posts::delete_post))
         .routes(routes!(likes::like_post, likes::unlike_post))
         .routes(routes!(likes::list_post_likes))

@@ -4,7 +4,8 @@ use sea_orm::sea_query::{ColumnDef, Index, Table, TableCreateStatement};
 use tripod::db::{CreateTables, Migration};
 
 /// All migrations, in order.
-pub const MIGRATIONS: [Migration; 5] = [PRODUCT_PATH, USERNAME_PREFIX, CREDENTIALS, PASSWORDS, ERASURE];
+pub const MIGRATIONS: [Migration; 6] =
+    [PRODUCT_PATH, USERNAME_PREFIX, CREDENTIALS, PASSWORDS, ERASURE, VISIBILITY];
 
 const PRODUCT_PATH: Migration = || {
     let account = table("account")
@@ -93,6 +94,16 @@ const ERASURE: Migration = || {
         )
         .sql("DELETE FROM account WHERE deleted")
         .sql("ALTER TABLE account DROP COLUMN deleted")
+        .boxed()
+};
+
+/// Private and suspended accounts, and posts for a part of those who see their author's.
+const VISIBILITY: Migration = || {
+    CreateTables::new("m20261128_000106_visibility")
+        .sql("ALTER TABLE account ADD COLUMN is_private BOOLEAN NOT NULL DEFAULT FALSE")
+        .sql("ALTER TABLE account ADD COLUMN suspended BOOLEAN NOT NULL DEFAULT FALSE")
+        .sql("ALTER TABLE post ADD COLUMN audience TEXT NOT NULL DEFAULT 'everyone'")
+        .sql("ALTER TABLE post ADD COLUMN comments_from TEXT NOT NULL DEFAULT 'everyone'")
         .boxed()
 };
 

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::EraseAccount;
 use crate::entity::{AccountId, credential};
+use crate::follows::AcceptRequests;
 use crate::views::{self, User};
 use crate::visibility::no_account;
 
@@ -22,7 +23,8 @@ pub struct ProfileChange {
     /// At most 150 characters.
     #[schema(max_length = 150)]
     pub bio: Option<String>,
-    /// Private accounts are not available yet: only `false` is accepted.
+    /// Whether only accepted followers see your posts. When it becomes `false`, all requests to follow you
+    /// are accepted.
     pub is_private: Option<bool>,
 }
 
@@ -43,16 +45,20 @@ pub async fn change_profile(me: AccountId, once: &Once, change: ProfileChange) -
     let mut fields = TextFields::default();
     let full_name = change.full_name.map(|text| fields.text("full_name", &text, 0..=64));
     let bio = change.bio.map(|text| fields.text("bio", &text, 0..=150));
-    if change.is_private == Some(true) {
-        fields.refuse("is_private", "can't be true yet: private accounts are not available");
-    }
+    let is_private = change.is_private;
     fields.check()?;
     let change = once.write(me, move |tx| async move {
+        let mut becomes_public = false;
         let changed = tx.update(me, |account| {
+            becomes_public = account.is_private && is_private == Some(false);
+            account.is_private = is_private.unwrap_or(account.is_private);
             account.full_name = full_name.unwrap_or(std::mem::take(&mut account.full_name));
             account.bio = bio.unwrap_or(std::mem::take(&mut account.bio));
         });
         let account = changed.await?.ok_or_else(no_account)?;
+        if becomes_public {
+            tx.enqueue(AcceptRequests::new(me)).await?;
+        }
         Ok(ProfileTexts { full_name: account.full_name, bio: account.bio })
     });
     change.await

@@ -5,6 +5,7 @@ mod erase;
 mod me;
 mod session;
 mod sign_up;
+mod suspend;
 mod users;
 
 pub use avatar::*;
@@ -12,4 +13,6 @@ pub use erase::EraseAccount;
 pub use me::*;
 pub use session::*;
 pub use sign_up::*;
+#[cfg(test)]
+pub use suspend::set as suspend;
 pub use users::*;

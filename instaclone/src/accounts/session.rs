@@ -6,10 +6,11 @@ use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tripod::id::Id;
-use tripod::web::{ClientInfo, Json, Page, PasswordChange, Path, Session, SignedIn, TextFields};
+use tripod::web::{ClientInfo, Json, Page, PasswordChange, Path, Problem, Session, SignedIn, TextFields};
 use tripod::{App, Error, Result};
 use utoipa::ToSchema;
 
+use super::suspend;
 use super::users::{Entered, SignedInUser, by_username, username};
 
 /// The id of a session.
@@ -46,6 +47,7 @@ pub async fn log_in_as(app: &App, client: ClientInfo, credentials: Credentials) 
         Err(_) => None,
     };
     let logged_in = app.passwords.log_in(client, &name, account, credentials.password).await?;
+    suspend::refuse(app, logged_in.account).await?;
     Entered::new(app, &read, logged_in).await
 }
 
@@ -71,7 +73,8 @@ pub async fn close(app: &App, SignedIn(current): &SignedIn, id: SessionId) -> Re
 
 /// Log in.
 #[utoipa::path(post, path = "/sessions", tag = "accounts", operation_id = "logIn", request_body = Credentials,
-    security(()), responses((status = 201, description = "Logged in.", body = SignedInUser)))]
+    security(()), responses((status = 201, description = "Logged in.", body = SignedInUser),
+              (status = 403, description = "The account is suspended.", body = Problem, content_type = "application/problem+json")))]
 pub async fn log_in(
     State(app): State<App>,
     client: ClientInfo,

@@ -59,6 +59,8 @@ pub async fn sign_up_as(
         bio: Set(String::new()),
         avatar: Set(None),
         post_count: Set(0),
+        is_private: Set(false),
+        suspended: Set(false),
         ..Default::default()
     };
     let credential = credential::ActiveModel {

@@ -96,6 +96,8 @@ async fn sign_up(demo: &Demo, progress: &Progress) -> Result<Vec<AccountId>, Box
             bio: Set(person.bio.to_owned()),
             avatar: Set(Some(avatar)),
             post_count: Set(0),
+            is_private: Set(false),
+            suspended: Set(false),
             ..Default::default()
         };
         let credential =
@@ -205,6 +207,8 @@ async fn post(
         location: Set(Some(location.to_owned()).filter(|location| !location.is_empty())),
         photos: Set(Photos(photos)),
         comment_count: Set(0),
+        audience: Set(post::Audience::Everyone),
+        comments_from: Set(post::CommentsFrom::Everyone),
     };
     let post = app.write(author, move |tx| async move {
         for upload in uploads {

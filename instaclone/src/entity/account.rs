@@ -27,6 +27,10 @@ pub struct Model {
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub avatar: Option<Picture>,
     pub post_count: i64,
+    /// Whether only accepted followers see its posts.
+    pub is_private: bool,
+    /// Whether it is hidden from everyone, itself included, by those who run the service.
+    pub suspended: bool,
 }
 
 /// An account as the author of an item: the same for every viewer.

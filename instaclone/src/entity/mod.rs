@@ -17,6 +17,27 @@ pub use post::PostId;
 #[edge(name = "follow", from = account::Entity, to = account::Entity)]
 pub struct Follow;
 
+/// One account asks to follow another, which is private.
+#[derive(Edge)]
+#[edge(name = "follow_request", from = account::Entity, to = account::Entity)]
+pub struct FollowRequest;
+
+/// An account sees nothing of another, and the other nothing of it.
+#[derive(Edge)]
+#[edge(name = "block", from = account::Entity, to = account::Entity, sources = "cached",
+    ends = (Follow, FollowRequest, CloseFriend))]
+pub struct Block;
+
+/// An account leaves another's posts out of its feed. Nobody else learns of it.
+#[derive(Edge)]
+#[edge(name = "mute", from = account::Entity, to = account::Entity)]
+pub struct Mute;
+
+/// An account shows another the posts that are for close friends only.
+#[derive(Edge)]
+#[edge(name = "close_friend", from = account::Entity, to = account::Entity, sources = "cached")]
+pub struct CloseFriend;
+
 /// An account likes a post. Counted on the post's shard.
 #[derive(Edge)]
 #[edge(name = "like", from = account::Entity, to = post::Entity)]

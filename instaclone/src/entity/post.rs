@@ -32,6 +32,35 @@ pub struct Model {
     pub photos: Photos,
     /// Written in the transaction that adds or removes a comment, which lives on this shard, too.
     pub comment_count: i64,
+    pub audience: Audience,
+    pub comments_from: CommentsFrom,
+}
+
+/// Who may see a post, of those who may see its author's posts.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, EnumIter, DeriveActiveEnum, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+pub enum Audience {
+    #[default]
+    Everyone,
+    /// Those whom the author counts among their close friends.
+    CloseFriends,
+}
+
+/// Who may comment on a post, of those who may see it.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, EnumIter, DeriveActiveEnum, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+pub enum CommentsFrom {
+    #[default]
+    Everyone,
+    /// The author and their followers.
+    Followers,
+    Nobody,
 }
 
 /// The photos of a post, in order.

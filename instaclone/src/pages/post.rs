@@ -152,7 +152,10 @@ pub async fn change_caption(
     Keyed(once, Form(change)): Keyed<Form<PostChange>>,
 ) -> Result<Response, Problem> {
     let me = cx.my_id()?;
-    let changed = async { posts::change_caption(&cx.app, me, &once, id, change.checked()?).await };
+    let changed = async {
+        let caption = change.checked()?;
+        posts::change(&cx.app, me, &once, id, caption, change.comments_from).await
+    };
     match changed.await {
         Ok(_) => Ok(Redirect::to(&format!("/p/{id}")).into_response()),
         Err(error) => {

@@ -1,10 +1,12 @@
-//! Changing a post's caption, and deleting a post. The row is deleted at once for everyone; jobs that
+//! Changing and deleting a post. The row is deleted at once for everyone; jobs that
 //! commit with it delete the rest.
 
+use serde::{Deserialize, Serialize};
 use tripod::shard::Tx;
 use tripod::web::Once;
 use tripod::{App, Error, Result};
 
+use crate::entity::post::CommentsFrom;
 use crate::entity::{AccountId, PostId, comment, post};
 use crate::visibility::{self, no_post};
 
@@ -18,19 +20,30 @@ async fn own(app: &App, me: AccountId, id: PostId) -> Result<post::Model> {
     }
 }
 
-/// Changes the caption of the account's own post, and returns the new caption.
-pub async fn change_caption(
+/// What a change of a post can change, as it is afterwards.
+#[derive(Serialize, Deserialize)]
+pub struct Changed {
+    pub caption: String,
+    pub comments_from: CommentsFrom,
+}
+
+/// Changes the account's own post.
+pub async fn change(
     app: &App,
     me: AccountId,
     once: &Once,
     id: PostId,
     caption: Option<String>,
-) -> Result<String> {
+    comments_from: Option<CommentsFrom>,
+) -> Result<Changed> {
     own(app, me, id).await?;
     let change = once.write(id, move |tx| async move {
-        let changed =
-            tx.update(id, |post| post.caption = caption.unwrap_or(std::mem::take(&mut post.caption)));
-        changed.await?.map(|post| post.caption).ok_or_else(no_post)
+        let changed = tx.update(id, |post| {
+            post.caption = caption.unwrap_or(std::mem::take(&mut post.caption));
+            post.comments_from = comments_from.unwrap_or(post.comments_from);
+        });
+        let post = changed.await?.ok_or_else(no_post)?;
+        Ok(Changed { caption: post.caption, comments_from: post.comments_from })
     });
     change.await
 }

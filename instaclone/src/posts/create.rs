@@ -40,6 +40,8 @@ pub async fn publish(app: &App, me: AccountId, once: &Once, new: &NewPost) -> Re
             location: Set(location),
             photos: Set(Photos(photos)),
             comment_count: Set(0),
+            audience: Set(new.audience),
+            comments_from: Set(new.comments_from),
             ..Default::default()
         };
         let publish = once.write(me, move |tx| async move {

@@ -7,6 +7,8 @@ use tripod::web::TextFields;
 use tripod::{App, Result};
 use utoipa::ToSchema;
 
+use crate::entity::post::{Audience, CommentsFrom};
+
 /// Maximum photos in a post.
 const MOST_PHOTOS: usize = 10;
 /// Maximum characters in a caption.
@@ -37,6 +39,14 @@ pub struct NewPost {
     /// At most 100 characters.
     #[schema(max_length = 100, nullable = false)]
     location: Option<String>,
+    /// Who may see it, of those who may see your posts: `everyone` or `close_friends`.
+    #[schema(value_type = Option<Audience>, nullable = false)]
+    #[serde(default)]
+    pub(super) audience: Audience,
+    /// Who may comment on it: `everyone`, `followers` or `nobody`.
+    #[schema(value_type = Option<CommentsFrom>, nullable = false)]
+    #[serde(default)]
+    pub(super) comments_from: CommentsFrom,
     /// A filter's name. So far only `original` exists.
     #[schema(pattern = "^(original)?$", nullable = false)]
     filter: Option<String>,

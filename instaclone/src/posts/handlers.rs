@@ -11,8 +11,10 @@ use tripod::{App, Result};
 use utoipa::ToSchema;
 
 use super::draft::{CAPTION, NewPost};
-use super::{Uploader, change_caption, of_author, publish, remove_own};
+use super::{Changed, Uploader, of_author, publish, remove_own};
+use crate::entity::post::CommentsFrom;
 use crate::entity::{AccountId, PostId};
+use crate::posts;
 use crate::views::{self, PostView};
 
 /// Post photos.
@@ -46,6 +48,8 @@ pub struct PostChange {
     /// At most 2,200 characters.
     #[schema(max_length = 2200)]
     pub caption: Option<String>,
+    /// Who may comment on it.
+    pub comments_from: Option<CommentsFrom>,
 }
 
 impl PostChange {
@@ -55,7 +59,7 @@ impl PostChange {
     }
 }
 
-/// Change your post's caption.
+/// Change your post.
 #[utoipa::path(patch, path = "/posts/{id}", tag = "posts", operation_id = "updatePost",
     params(("id" = PostId, Path), IdempotencyKey), request_body = PostChange, security(("bearer" = [])),
     responses((status = 200, description = "The updated post.", body = PostView),
@@ -66,9 +70,11 @@ pub async fn update_post(
     Path(id): Path<PostId>,
     Keyed(once, Json(change)): Keyed<Json<PostChange>>,
 ) -> Result<Json<PostView>> {
-    let caption = change_caption(&app, me.id(), &once, id, change.checked()?).await?;
+    let (caption, comments_from) = (change.checked()?, change.comments_from);
+    let Changed { caption, comments_from } =
+        posts::change(&app, me.id(), &once, id, caption, comments_from).await?;
     let post = views::post(&app, &app.primary(), me.viewer(), id).await?;
-    Ok(Json(PostView { caption, ..post }))
+    Ok(Json(PostView { caption, comments_from, ..post }))
 }
 
 /// Delete your post.

@@ -16,7 +16,10 @@ pub async fn of_author(
     page: PageQuery,
 ) -> Result<Page<PostView>> {
     let read = app.cached();
-    let author = visibility::account(&read, viewer, author).await?.id;
+    let account = visibility::account(&read, viewer, author).await?;
+    if !visibility::shows_posts(&read, viewer, &account).await? {
+        return page.empty();
+    }
     page.fill(|part| read.list::<post::Entity>(author, part), |posts| views::posts(app, &read, viewer, posts))
         .await
 }

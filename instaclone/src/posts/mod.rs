@@ -6,7 +6,7 @@ mod draft;
 mod handlers;
 mod lists;
 
-pub use change::{change_caption, remove, remove_own};
+pub use change::{Changed, change, remove, remove_own};
 pub use create::{Uploader, publish};
 pub use draft::NewPost;
 pub use handlers::*;

@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tripod::access::Viewer;
+use tripod::id::IdSet;
 use tripod::shard::Read;
 use tripod::{App, Result};
 use utoipa::ToSchema;
 
 use crate::entity::account::Author;
-use crate::entity::{AccountId, Follow, account};
+use crate::entity::{AccountId, Block, Follow, FollowRequest, Mute, account};
 use crate::visibility::{self, People};
 
 /// The author view of each account that the viewer may see, in the same order.
@@ -48,7 +49,7 @@ pub struct UserCounts {
 }
 
 /// The relationship between the viewer and a person.
-#[derive(Debug, Default, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Relationship {
     /// You follow them.
     pub following: bool,
@@ -62,6 +63,63 @@ pub struct Relationship {
     pub muting: bool,
 }
 
+/// A person in one of your own lists.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Person {
+    #[serde(flatten)]
+    pub author: Author,
+    /// The relationship between you and them.
+    pub relationship: Relationship,
+}
+
+/// The view of each of these people that is loaded, for one of the account's own lists, in the same order.
+pub async fn people(
+    app: &App,
+    read: &Read,
+    me: AccountId,
+    people: &People,
+    ids: Vec<AccountId>,
+) -> Result<Vec<Option<Person>>> {
+    let relationships = Relationships::load(read, me, &ids).await?;
+    let view = |id: &AccountId| {
+        let author = (**people.author(app, *id)?).clone();
+        Some(Person { author, relationship: relationships.with(*id) })
+    };
+    Ok(ids.iter().map(view).collect())
+}
+
+/// The relationships between an account and a set of others.
+struct Relationships {
+    following: IdSet<account::Entity>,
+    requested: IdSet<account::Entity>,
+    followed_by: IdSet<account::Entity>,
+    blocking: IdSet<account::Entity>,
+    muting: IdSet<account::Entity>,
+}
+
+impl Relationships {
+    async fn load(read: &Read, me: AccountId, ids: &[AccountId]) -> Result<Self> {
+        let (following, requested, followed_by, blocking, muting) = tokio::try_join!(
+            read.targets_among::<Follow>(me, ids),
+            read.targets_among::<FollowRequest>(me, ids),
+            read.sources_among::<Follow>(me, ids),
+            read.targets_among::<Block>(me, ids),
+            read.targets_among::<Mute>(me, ids),
+        )?;
+        Ok(Self { following, requested, followed_by, blocking, muting })
+    }
+
+    fn with(&self, id: AccountId) -> Relationship {
+        Relationship {
+            following: self.following.contains(&id),
+            requested: self.requested.contains(&id),
+            followed_by: self.followed_by.contains(&id),
+            blocking: self.blocking.contains(&id),
+            muting: self.muting.contains(&id),
+        }
+    }
+}
+
 /// The profile of an account, if the viewer may see it.
 pub async fn account(app: &App, read: &Read, viewer: Viewer, id: AccountId) -> Result<User> {
     let account = visibility::account(read, viewer, id).await?;
@@ -70,16 +128,12 @@ pub async fn account(app: &App, read: &Read, viewer: Viewer, id: AccountId) -> R
     let following = read.target_counts::<Follow>(&ids).await?;
     let relationship = match viewer.id::<account::Entity>().filter(|me| *me != account.id) {
         None => None,
-        Some(me) => Some(Relationship {
-            following: !read.targets_among::<Follow>(me, &ids).await?.is_empty(),
-            followed_by: !read.sources_among::<Follow>(me, &ids).await?.is_empty(),
-            ..Relationship::default()
-        }),
+        Some(me) => Some(Relationships::load(read, me, &ids).await?.with(account.id)),
     };
     Ok(User {
         author: (**account.view(app, Author::of)).clone(),
         bio: account.bio.clone(),
-        is_private: false,
+        is_private: account.is_private,
         created_at: account.id.created_at(),
         counts: UserCounts {
             posts: account.post_count,

@@ -6,6 +6,6 @@ mod account;
 mod comment;
 mod post;
 
-pub use account::{User, account, authors};
+pub use account::{Person, User, account, authors, people};
 pub use comment::{CommentView, comments};
 pub use post::{PostView, post, posts};

@@ -9,7 +9,7 @@ use tripod::{App, Result};
 use utoipa::ToSchema;
 
 use crate::entity::account::Author;
-use crate::entity::post::{PhotoView, PostParts};
+use crate::entity::post::{Audience, CommentsFrom, PhotoView, PostParts};
 use crate::entity::{Like, PostId, Save, post};
 use crate::visibility::{People, no_post};
 
@@ -35,6 +35,10 @@ pub struct PostView {
     #[schema(value_type = Vec<PhotoView>)]
     pub photos: Rendered<Vec<PhotoView>>,
     pub counts: PostCounts,
+    /// Who may see it, of those who may see its author's posts.
+    pub audience: Audience,
+    /// Who may comment on it, of those who may see it.
+    pub comments_from: CommentsFrom,
     /// Whether you like and save it; null if you are not logged in.
     #[schema(required)]
     pub viewer: Option<PostViewer>,
@@ -63,7 +67,7 @@ pub async fn posts(
 ) -> Result<Vec<Option<PostView>>> {
     let ids: Vec<PostId> = posts.iter().map(|post| post.peek().id).collect();
     let (people, likes, liked, saved) = tokio::try_join!(
-        People::load(read, viewer, posts.iter().map(|post| post.peek().author_id)),
+        People::of_posts(read, viewer, &posts),
         read.source_counts::<Like>(&ids),
         read.targets_among::<Like>(viewer.id(), &ids),
         read.targets_among::<Save>(viewer.id(), &ids),
@@ -83,6 +87,8 @@ pub async fn posts(
                 likes: likes.get(&post.id).copied().unwrap_or_default(),
                 comments: post.comment_count,
             },
+            audience: post.audience,
+            comments_from: post.comments_from,
             viewer: (viewer != Viewer::Anonymous)
                 .then(|| PostViewer { liked: liked.contains(&post.id), saved: saved.contains(&post.id) }),
         })
