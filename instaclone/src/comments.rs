@@ -13,7 +13,7 @@ use tripod::{App, Error, Result};
 use utoipa::ToSchema;
 
 use crate::entity::post::CommentsFrom;
-use crate::entity::{AccountId, CommentId, Follow, PostId, comment, post};
+use crate::entity::{AccountId, CommentId, Follow, PostId, comment};
 use crate::views::{self, CommentView};
 use crate::visibility::{self, no_comment, no_post};
 
@@ -36,7 +36,7 @@ pub async fn add(app: &App, me: AccountId, once: &Once, post: PostId, new: &NewC
     let text = text_field("text", &new.text, 1..=TEXT)?;
     let read = app.cached();
     let post = visibility::post(&read, Viewer::from(me), post).await?;
-    if !takes_comments_of(&read, me, &post).await? {
+    if !are_taken(&read, Viewer::from(me), post.author_id, post.comments_from).await? {
         return Err(Error::forbidden("You may not comment on this post."));
     }
     let post = post.id;
@@ -54,12 +54,12 @@ pub async fn add(app: &App, me: AccountId, once: &Once, post: PostId, new: &NewC
     add.await
 }
 
-/// Whether an account that may see a post may comment on it.
-async fn takes_comments_of(read: &Read, me: AccountId, post: &post::Model) -> Result<bool> {
-    Ok(match post.comments_from {
+/// Whether a viewer who may see a post may comment on it.
+pub async fn are_taken(read: &Read, viewer: Viewer, author: AccountId, from: CommentsFrom) -> Result<bool> {
+    Ok(match from {
         CommentsFrom::Everyone => true,
         CommentsFrom::Followers => {
-            me == post.author_id || !read.targets_among::<Follow>(me, &[post.author_id]).await?.is_empty()
+            viewer.is(author) || !read.targets_among::<Follow>(viewer.id(), &[author]).await?.is_empty()
         }
         CommentsFrom::Nobody => false,
     })

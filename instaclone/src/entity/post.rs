@@ -63,6 +63,17 @@ pub enum CommentsFrom {
     Nobody,
 }
 
+impl CommentsFrom {
+    /// Its name in forms.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Everyone => "everyone",
+            Self::Followers => "followers",
+            Self::Nobody => "nobody",
+        }
+    }
+}
+
 /// The photos of a post, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, FromJsonQueryResult)]
 pub struct Photos(pub Vec<Picture>);

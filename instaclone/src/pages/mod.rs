@@ -15,6 +15,7 @@ mod messages;
 mod person;
 mod post;
 mod problem;
+mod relations;
 mod search;
 mod settings;
 
@@ -46,9 +47,24 @@ pub fn pages() -> WebPages {
         .route("/u/{username}/following", get(person::following))
         .route("/u/{username}/follow", post(person::follow))
         .route("/u/{username}/unfollow", post(person::unfollow))
+        .route("/u/{username}/block", post(person::block))
+        .route("/u/{username}/mute", post(person::mute))
+        .route("/u/{username}/unmute", post(person::unmute))
+        .route("/u/{username}/add-close-friend", post(person::add_close_friend))
+        .route("/u/{username}/remove-close-friend", post(person::remove_close_friend))
+        .route("/requests", get(relations::requests))
+        .route("/requests/{id}/accept", post(relations::accept))
+        .route("/requests/{id}/decline", post(relations::decline))
         .route("/saved", get(home::saved))
         .route("/settings", get(settings::show))
         .route("/settings/profile", get(settings::to_settings).post(settings::change_profile))
+        .route("/settings/privacy", get(settings::to_settings).post(settings::change_privacy))
+        .route("/settings/blocked", get(relations::blocked))
+        .route("/settings/blocked/{id}/remove", post(relations::unblock))
+        .route("/settings/muted", get(relations::muted))
+        .route("/settings/muted/{id}/remove", post(relations::unmute))
+        .route("/settings/close-friends", get(relations::close_friends))
+        .route("/settings/close-friends/{id}/remove", post(relations::remove_close_friend))
         .route("/settings/password", get(settings::to_settings).post(settings::change_password))
         .route("/settings/sessions/{id}/close", post(settings::close_session))
         .route("/settings/delete", get(settings::to_settings).post(settings::delete_account))

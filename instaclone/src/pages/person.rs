@@ -1,7 +1,7 @@
 //! A person's profile with their photos, their followers and the people they follow.
 
 use askama::Template;
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use tripod::web::{Page, PageQuery, Path, Problem};
 
 use super::context::PageContext;
@@ -9,7 +9,7 @@ use super::frame::page;
 use crate::entity::account::Author;
 use crate::views::{PostView, User};
 use crate::visibility::no_account;
-use crate::{accounts, follows, posts};
+use crate::{accounts, blocks, close_friends, follows, mutes, posts};
 
 /// Photos per page: rows of three.
 const TILES: u16 = 30;
@@ -88,6 +88,37 @@ pub async fn following(
     page(&PeoplePage::new(cx, heading, format!("/u/{}", user.username), list))
 }
 
+pub async fn block(cx: PageContext, Path(username): Path<String>) -> Result<Response, Problem> {
+    let (me, them) = (cx.my_id()?, find(&cx, &username).await?.author);
+    blocks::set(&cx.app, me, them.id, true).await?;
+    // Their profile is hidden from now on.
+    Ok(Redirect::to("/settings/blocked").into_response())
+}
+
+pub async fn mute(cx: PageContext, Path(username): Path<String>) -> Result<Response, Problem> {
+    let (me, them) = (cx.my_id()?, find(&cx, &username).await?.author);
+    mutes::set(&cx.app, me, them.id, true).await?;
+    Ok(cx.back(&format!("/u/{}", them.username), ""))
+}
+
+pub async fn unmute(cx: PageContext, Path(username): Path<String>) -> Result<Response, Problem> {
+    let (me, them) = (cx.my_id()?, find(&cx, &username).await?.author);
+    mutes::set(&cx.app, me, them.id, false).await?;
+    Ok(cx.back(&format!("/u/{}", them.username), ""))
+}
+
+pub async fn add_close_friend(cx: PageContext, Path(username): Path<String>) -> Result<Response, Problem> {
+    let (me, them) = (cx.my_id()?, find(&cx, &username).await?.author);
+    close_friends::set(&cx.app, me, them.id, true).await?;
+    Ok(cx.back(&format!("/u/{}", them.username), ""))
+}
+
+pub async fn remove_close_friend(cx: PageContext, Path(username): Path<String>) -> Result<Response, Problem> {
+    let (me, them) = (cx.my_id()?, find(&cx, &username).await?.author);
+    close_friends::set(&cx.app, me, them.id, false).await?;
+    Ok(cx.back(&format!("/u/{}", them.username), ""))
+}
+
 pub async fn follow(cx: PageContext, Path(username): Path<String>) -> Result<Response, Problem> {
     set_followed(cx, username, true).await
 }
@@ -119,6 +150,26 @@ impl User {
     /// Whether the viewer follows them.
     fn is_followed(&self) -> bool {
         self.relationship.as_ref().is_some_and(|relationship| relationship.following)
+    }
+
+    /// Whether the viewer has asked to follow them.
+    fn is_asked(&self) -> bool {
+        self.relationship.as_ref().is_some_and(|relationship| relationship.requested)
+    }
+
+    /// Whether the viewer mutes them.
+    fn is_muted(&self) -> bool {
+        self.relationship.as_ref().is_some_and(|relationship| relationship.muting)
+    }
+
+    /// Whether they are one of the viewer's close friends.
+    fn is_close(&self) -> bool {
+        self.relationship.as_ref().is_some_and(|relationship| relationship.close_friend)
+    }
+
+    /// Whether their posts and lists are hidden from the viewer, who is someone else.
+    fn is_closed(&self) -> bool {
+        self.is_private && !self.is_followed()
     }
 
     /// Whether they follow the viewer.

@@ -11,6 +11,7 @@ use super::frame::{FormErrors, page, page_of};
 use super::person::PeoplePage;
 use crate::comments::{self, NewComment};
 use crate::entity::account::Author;
+use crate::entity::post::Audience;
 use crate::entity::{CommentId, PostId};
 use crate::posts::{self, PostChange};
 use crate::views::{self, CommentView, PostView};
@@ -23,6 +24,7 @@ struct PostPage {
     post: PostView,
     comments: Vec<CommentView>,
     next: Option<String>,
+    may_comment: bool,
     form_errors: FormErrors,
     typed: Typed,
     /// Makes the comment form safe to send twice.
@@ -64,8 +66,10 @@ async fn show_with(
 ) -> Result<Response, Problem> {
     let post = views::post(&cx.app, &cx.app.cached(), cx.viewer(), id).await?;
     let Page { items: comments, next } = comments::list(&cx.app, cx.viewer(), id, query).await?;
-    let status = form_errors.status();
-    page_of(status, &PostPage { cx, post, comments, next, form_errors, typed, key: IdempotencyKey::random() })
+    let may_comment =
+        comments::are_taken(&cx.app.cached(), cx.viewer(), post.author.id, post.comments_from).await?;
+    let (status, key) = (form_errors.status(), IdempotencyKey::random());
+    page_of(status, &PostPage { cx, post, comments, next, may_comment, form_errors, typed, key })
 }
 
 /// Redirects to the post. A refused form is shown at the address it was sent to; reloading that address
@@ -175,6 +179,11 @@ impl PostView {
     /// Whether the viewer has saved it.
     pub(super) fn is_saved(&self) -> bool {
         self.viewer.as_ref().is_some_and(|viewer| viewer.saved)
+    }
+
+    /// Whether it is for close friends only.
+    pub(super) fn is_for_close_friends(&self) -> bool {
+        self.audience == Audience::CloseFriends
     }
 
     /// How many photos it has.

@@ -124,6 +124,21 @@ pub async fn change_profile(
     answer(cx, done.map_err(Problem::from), Some(typed)).await
 }
 
+/// Whether the account is to be private.
+#[derive(Deserialize)]
+pub struct Privacy {
+    is_private: bool,
+}
+
+pub async fn change_privacy(
+    cx: PageContext,
+    Keyed(once, Form(typed)): Keyed<Form<Privacy>>,
+) -> Result<Response, Problem> {
+    let change = ProfileChange { full_name: None, bio: None, is_private: Some(typed.is_private) };
+    let done = accounts::change_profile(cx.my_id()?, &once, change).await;
+    answer(cx, done.map_err(Problem::from), None).await
+}
+
 /// The form with the account's picture.
 #[derive(Deserialize)]
 pub struct NewPicture {

@@ -46,7 +46,7 @@ pub struct NewPost {
     /// Who may comment on it: `everyone`, `followers` or `nobody`.
     #[schema(value_type = Option<CommentsFrom>, nullable = false)]
     #[serde(default)]
-    pub(super) comments_from: CommentsFrom,
+    pub comments_from: CommentsFrom,
     /// A filter's name. So far only `original` exists.
     #[schema(pattern = "^(original)?$", nullable = false)]
     filter: Option<String>,
@@ -114,6 +114,11 @@ impl NewPost {
     /// Whether any photo but the first has a description.
     pub fn describes_several(&self) -> bool {
         self.alt.iter().skip(1).any(|alt| !alt.is_empty())
+    }
+
+    /// Whether it is to be for close friends only.
+    pub fn is_for_close_friends(&self) -> bool {
+        self.audience == Audience::CloseFriends
     }
 
     /// The typed location.

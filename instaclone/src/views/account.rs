@@ -9,7 +9,7 @@ use tripod::{App, Result};
 use utoipa::ToSchema;
 
 use crate::entity::account::Author;
-use crate::entity::{AccountId, Block, Follow, FollowRequest, Mute, account};
+use crate::entity::{AccountId, Block, CloseFriend, Follow, FollowRequest, Mute, account};
 use crate::visibility::{self, People};
 
 /// The author view of each account that the viewer may see, in the same order.
@@ -61,6 +61,8 @@ pub struct Relationship {
     pub blocking: bool,
     /// You do not see their posts in your feed.
     pub muting: bool,
+    /// They see your posts for close friends.
+    pub close_friend: bool,
 }
 
 /// A person in one of your own lists.
@@ -95,18 +97,20 @@ struct Relationships {
     followed_by: IdSet<account::Entity>,
     blocking: IdSet<account::Entity>,
     muting: IdSet<account::Entity>,
+    close_friends: IdSet<account::Entity>,
 }
 
 impl Relationships {
     async fn load(read: &Read, me: AccountId, ids: &[AccountId]) -> Result<Self> {
-        let (following, requested, followed_by, blocking, muting) = tokio::try_join!(
+        let (following, requested, followed_by, blocking, muting, close_friends) = tokio::try_join!(
             read.targets_among::<Follow>(me, ids),
             read.targets_among::<FollowRequest>(me, ids),
             read.sources_among::<Follow>(me, ids),
             read.targets_among::<Block>(me, ids),
             read.targets_among::<Mute>(me, ids),
+            read.targets_among::<CloseFriend>(me, ids),
         )?;
-        Ok(Self { following, requested, followed_by, blocking, muting })
+        Ok(Self { following, requested, followed_by, blocking, muting, close_friends })
     }
 
     fn with(&self, id: AccountId) -> Relationship {
@@ -116,6 +120,7 @@ impl Relationships {
             followed_by: self.followed_by.contains(&id),
             blocking: self.blocking.contains(&id),
             muting: self.muting.contains(&id),
+            close_friend: self.close_friends.contains(&id),
         }
     }
 }

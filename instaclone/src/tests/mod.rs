@@ -1,6 +1,11 @@
 //! The product in process, on a clock and with jobs of the test's own: what happens between a write and its
 //! jobs, and after a long time. What needs a real process is in the package `tripod-tests`.
 
+mod authorization;
+mod people;
+mod twin_worlds;
+mod visibility;
+
 use std::time::Duration;
 
 use sea_orm::ConnectionTrait;
@@ -9,8 +14,8 @@ use tripod::App;
 use tripod::id::{Id, Shard};
 use tripod::testing::{Backing, LONG, TestApp, TestClient, sample_photo};
 
-use super::entity::account::Entity as Account;
-use super::schema::MIGRATIONS;
+use crate::entity::account::Entity as Account;
+use crate::schema::MIGRATIONS;
 
 /// Signs up; gives the id and a client that is logged in.
 async fn sign_up(app: &TestApp, name: &str) -> (String, TestClient) {
@@ -35,7 +40,7 @@ fn text(value: &Value) -> String {
 
 #[tokio::test]
 async fn a_post_reaches_followers_when_its_fan_out_has_run() {
-    let app = TestApp::start(super::app()).await;
+    let app = TestApp::start(crate::app()).await;
     let ((kevin_id, kevin), (_, mike)) = (sign_up(&app, "kevin").await, sign_up(&app, "mike").await);
     mike.put(&format!("/api/v1/users/{kevin_id}/follow")).await.expect(204);
     app.run_jobs().await;
@@ -57,7 +62,7 @@ async fn a_post_reaches_followers_when_its_fan_out_has_run() {
 
 #[tokio::test]
 async fn what_a_post_shows_of_its_author_and_itself_follows_their_changes() {
-    let app = TestApp::start(super::app()).await;
+    let app = TestApp::start(crate::app()).await;
     let (_, kevin) = sign_up(&app, "kevin").await;
     let post = publish(&kevin, "before").await;
     app.run_jobs().await;
@@ -73,7 +78,7 @@ async fn what_a_post_shows_of_its_author_and_itself_follows_their_changes() {
 
 #[tokio::test]
 async fn a_key_is_good_for_a_day() {
-    let app = TestApp::start(super::app()).await;
+    let app = TestApp::start(crate::app()).await;
     let (_, kevin) = sign_up(&app, "kevin").await;
     let post = text(&publish(&kevin, "").await["id"]);
     app.run_jobs().await;
@@ -89,7 +94,7 @@ async fn a_key_is_good_for_a_day() {
 
 #[tokio::test]
 async fn nothing_of_a_deleted_account_is_shown_before_its_erasure_has_run() {
-    let app = TestApp::start(super::app()).await;
+    let app = TestApp::start(crate::app()).await;
     let ((kevin_id, kevin), (_, mike)) = (sign_up(&app, "kevin").await, sign_up(&app, "mike").await);
     mike.put(&format!("/api/v1/users/{kevin_id}/follow")).await.expect(204);
     let post = text(&publish(&kevin, "gone soon").await["id"]);
@@ -106,7 +111,7 @@ async fn nothing_of_a_deleted_account_is_shown_before_its_erasure_has_run() {
 
 #[tokio::test]
 async fn the_comment_of_a_deleted_account_is_deleted_by_whose_post_it_is() {
-    let app = TestApp::start(super::app()).await;
+    let app = TestApp::start(crate::app()).await;
     let ((_, kevin), (_, mike)) = (sign_up(&app, "kevin").await, sign_up(&app, "mike").await);
     let post = format!("/api/v1/posts/{}", text(&publish(&kevin, "talk").await["id"]));
     let mut comments = Vec::new();
@@ -125,7 +130,7 @@ async fn the_comment_of_a_deleted_account_is_deleted_by_whose_post_it_is() {
 
 #[tokio::test]
 async fn deleted_names_crowd_nobody_out_of_a_search() {
-    let app = TestApp::start(super::app()).await;
+    let app = TestApp::start(crate::app()).await;
     for n in 0..40 {
         sign_up(&app, &format!("anna{n:02}")).await.1.delete("/api/v1/me").await.expect(204);
     }
@@ -160,7 +165,7 @@ async fn an_account_that_an_earlier_version_has_deleted_is_erased() {
     }
     drop(before);
 
-    let app = TestApp::start_on(super::app(), backing).await;
+    let app = TestApp::start_on(crate::app(), backing).await;
     app.run_jobs().await;
     let post = format!("/api/v1/posts/{post}");
     assert_eq!(app.client().get(&post).await.expect(200).json()["counts"]["comments"], 0);
@@ -168,7 +173,7 @@ async fn an_account_that_an_earlier_version_has_deleted_is_erased() {
     app.client().get(&format!("/api/v1/users/{mike}")).await.expect(404);
     let again = json!({"username": "mike", "password": "correct horse"});
     app.client().post("/api/v1/accounts", &again).await.expect(409);
-    let names = app.app().primary().starting_with::<super::entity::username::Entity>("", 10).await.unwrap();
+    let names = app.app().primary().starting_with::<crate::entity::username::Entity>("", 10).await.unwrap();
     assert_eq!(names.iter().map(|name| name.peek().name.as_str()).collect::<Vec<_>>(), ["kevin"]);
 }
 
@@ -197,7 +202,7 @@ async fn a_password_from_before_the_framework_stored_it_still_logs_in() {
     rows.await.unwrap();
     drop(before);
 
-    let app = TestApp::start_on(super::app(), backing).await;
+    let app = TestApp::start_on(crate::app(), backing).await;
     let log_in = |password| json!({"username": "kevin", "password": password});
     app.client().post("/api/v1/sessions", &log_in("wrong horse")).await.expect(401);
     let session = app.client().post("/api/v1/sessions", &log_in("correct horse")).await.expect(201).json();
