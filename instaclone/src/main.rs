@@ -65,6 +65,7 @@ fn app() -> AppBuilder {
         .edge::<entity::Mute>()
         .edge::<entity::CloseFriend>()
         .edge::<entity::Like>()
+        .edge::<entity::CommentLike>()
         .edge::<entity::Save>()
         .job::<accounts::EraseAccount>()
         .job::<follows::AcceptRequests>()

@@ -45,6 +45,8 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(saves::list_saved_posts))
         .routes(routes!(comments::list_comments, comments::create_comment))
         .routes(routes!(comments::delete_comment))
+        .routes(routes!(comments::list_replies))
+        .routes(routes!(comments::like_comment, comments::unlike_comment))
         .routes(routes!(feed::get_feed))
         .routes(routes!(feed::get_explore));
     OpenApiRouter::new().nest(API, api)

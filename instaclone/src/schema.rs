@@ -4,8 +4,8 @@ use sea_orm::sea_query::{ColumnDef, Index, Table, TableCreateStatement};
 use tripod::db::{CreateTables, Migration};
 
 /// All migrations, in order.
-pub const MIGRATIONS: [Migration; 6] =
-    [PRODUCT_PATH, USERNAME_PREFIX, CREDENTIALS, PASSWORDS, ERASURE, VISIBILITY];
+pub const MIGRATIONS: [Migration; 7] =
+    [PRODUCT_PATH, USERNAME_PREFIX, CREDENTIALS, PASSWORDS, ERASURE, VISIBILITY, REPLIES];
 
 const PRODUCT_PATH: Migration = || {
     let account = table("account")
@@ -104,6 +104,15 @@ const VISIBILITY: Migration = || {
         .sql("ALTER TABLE account ADD COLUMN suspended BOOLEAN NOT NULL DEFAULT FALSE")
         .sql("ALTER TABLE post ADD COLUMN audience TEXT NOT NULL DEFAULT 'everyone'")
         .sql("ALTER TABLE post ADD COLUMN comments_from TEXT NOT NULL DEFAULT 'everyone'")
+        .boxed()
+};
+
+/// Replies to comments, found by what they reply to.
+const REPLIES: Migration = || {
+    CreateTables::new("m20261128_000107_replies")
+        .sql("ALTER TABLE comment ADD COLUMN parent_id BIGINT")
+        .sql("ALTER TABLE comment ADD COLUMN reply_count BIGINT NOT NULL DEFAULT 0")
+        .sql("CREATE INDEX comment_by_parent ON comment (parent_id, id) WHERE parent_id IS NOT NULL")
         .boxed()
 };
 

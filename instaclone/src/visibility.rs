@@ -15,7 +15,7 @@ use tripod::{App, Error, Result};
 
 use crate::entity::account::Author;
 use crate::entity::post::Audience;
-use crate::entity::{AccountId, Block, CloseFriend, Follow, PostId, account, comment, post};
+use crate::entity::{AccountId, Block, CloseFriend, CommentId, Follow, PostId, account, comment, post};
 
 /// The accounts of a set that one viewer may see, and what else decides about their posts and comments: the
 /// facts for a page.
@@ -62,12 +62,14 @@ impl People {
         let accounts = read.find_many(&ids).await?;
         let private = accounts.iter().filter(|account| account.peek().is_private);
         let private: Vec<AccountId> = private.map(|account| account.peek().id).collect();
+        // ANCHOR: facts
         // Nothing is asked for a viewer who is not signed in, nor about no one.
         let (hidden, followed, close) = tokio::try_join!(
             Hidden::load(read, viewer, &ids),
             read.targets_among::<Follow>(viewer.id(), &private),
             read.sources_among::<CloseFriend>(viewer.id(), exclusive),
         )?;
+        // ANCHOR_END: facts
         let seen = accounts.into_iter().filter_map(|account| account.visible_to(viewer, &hidden));
         Ok(Self { seen: seen.map(|account| (account.id, account)).collect(), followed, close })
     }
@@ -84,6 +86,7 @@ impl People {
     }
 }
 
+// ANCHOR: posts
 impl Policy<post::Model> for People {
     fn allows(&self, viewer: Viewer, post: &post::Model) -> bool {
         let author = post.author_id;
@@ -94,6 +97,7 @@ impl Policy<post::Model> for People {
         is_for_viewer && self.may_see_posts_of(viewer, author)
     }
 }
+// ANCHOR_END: posts
 
 impl Policy<comment::Model> for People {
     fn allows(&self, _: Viewer, comment: &comment::Model) -> bool {
@@ -141,6 +145,24 @@ pub async fn post(read: &Read, viewer: Viewer, id: PostId) -> Result<Visible<pos
     let people = People::of_posts(read, viewer, &found).await?;
     let [found] = found;
     found.visible_to(viewer, &people).ok_or_else(no_post)
+}
+
+/// The comment with this id, if the viewer may see it, its post, and what it replies to.
+pub async fn comment(read: &Read, viewer: Viewer, id: CommentId) -> Result<Visible<comment::Model>> {
+    let hidden = |error: Error| if error.is_absent() { no_comment() } else { error };
+    let found = read.find(id).await?.ok_or_else(no_comment)?;
+    post(read, viewer, found.peek().post_id).await.map_err(hidden)?;
+    let parent = match found.peek().parent_id {
+        Some(parent) => Some(read.find(parent).await?.ok_or_else(no_comment)?),
+        None => None,
+    };
+    let authors =
+        [Some(&found), parent.as_ref()].into_iter().flatten().map(|comment| comment.peek().author_id);
+    let people = People::load(read, viewer, authors).await?;
+    if parent.is_some_and(|parent| parent.visible_to(viewer, &people).is_none()) {
+        return Err(no_comment());
+    }
+    found.visible_to(viewer, &people).ok_or_else(no_comment)
 }
 
 /// The error for an account that does not exist or is hidden from the viewer.

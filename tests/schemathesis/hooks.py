@@ -93,7 +93,9 @@ BEYOND_SCHEMAS = [
     ("alt must not be sent more often than photo", "createPost"),
     ("id is you: nobody follows themselves", "followUser"),
     ("current is not your password", "changePassword"),
-    ("is_private can't be true yet", "updateMe"),  # Until there are private accounts.
+    ("id is you: choose someone else", None),
+    ("parent_id is no comment of this post", "createComment"),
+    ("parent_id is a reply itself", "createComment"),
     # A schema says `binary`, and what is drawn is not always a JPEG, PNG or WebP.
     ("JPEG, PNG and WebP are accepted", "createPost"),
     ("JPEG, PNG and WebP are accepted", "setAvatar"),

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use sea_orm::ActiveValue::Set;
+use sea_orm::ColumnTrait;
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait};
 
 use crate::conformance::{Author, Note, Stores, author, note};
@@ -100,6 +101,10 @@ pub async fn lists_are_walked_from_either_end(stores: &Stores) {
         }
         ids.reverse();
     }
+
+    let some = read.list_where::<Note>(a, note::Column::Text.is_in(["4", "6", "7"]), Keyset::newest(9)).await;
+    let some: Vec<String> = some.unwrap().items.iter().map(|(_, row)| row.peek().text.clone()).collect();
+    assert_eq!(some, ["6", "4"], "one of them is another owner's");
 
     let first = read.list::<Note>(a, Keyset::oldest(2)).await.unwrap();
     let gone = first.items[1].0;

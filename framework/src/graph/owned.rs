@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use sea_orm::{ColumnTrait, QueryFilter, QuerySelect};
 use serde::{Deserialize, Serialize};
 
-use super::Graph;
+use super::{Graph, table};
 use crate::error::{BoxError, Error, Result};
 use crate::id::Id;
 use crate::queue::{Job, JobRun, Run};
@@ -77,7 +77,9 @@ async fn delete_some<E: Sharded>(tx: Tx, owner: Id<E::Owner>, has_edges: bool) -
     tx.delete_each(&ids).await?;
     if has_edges {
         for id in &ids {
-            tx.remove_edges(*id).await?;
+            if table::has_edges(&tx, id.raw()).await? {
+                tx.remove_edges(*id).await?;
+            }
         }
     }
     Ok(ids.len() as u64 == PAGE)

@@ -105,14 +105,14 @@ impl Tx {
         self.enqueue(RemoveEdges { row: row.raw() }).await.map(drop)
     }
 
-    /// Deletes the row with this id, as [`Tx::delete`] does, and enqueues a job that removes its edges;
-    /// returns whether the row existed.
+    /// Deletes the row with this id, as [`Tx::delete`] does, and enqueues a job that removes its edges, if it
+    /// has any; returns whether the row existed.
     ///
     /// # Errors
     /// As for [`Tx::delete`] and [`Tx::enqueue`].
     pub async fn delete_with_edges<E: Sharded>(&self, id: Id<E>) -> Result<bool> {
         let deleted = self.delete(id).await?;
-        if deleted {
+        if deleted && table::has_edges(self, id.raw()).await? {
             self.remove_edges(id).await?;
         }
         Ok(deleted)

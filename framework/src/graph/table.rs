@@ -137,6 +137,14 @@ pub(super) async fn forget_counts(tx: &Tx, near: i64) -> Result<()> {
     tx.execute(sql, [near.into()]).await.map(drop)
 }
 
+/// Whether a row that this transaction has deleted has edges, live or removed. One whose inverse is still to
+/// be written finds no row then, and is removed.
+pub(super) async fn has_edges(tx: &Tx, near: i64) -> Result<bool> {
+    let sql = "SELECT 1 FROM tripod_edge WHERE near_id = $1 LIMIT 1";
+    let edge = tx.connection().query_one_raw(statement(tx.connection(), sql, [near.into()])).await?;
+    Ok(edge.is_some())
+}
+
 /// The version of a forward edge, and whether it is live; `None` if it never existed or is forgotten.
 pub(super) async fn find(reader: &Reader, end: End) -> Result<Option<(i64, bool)>> {
     let sql = format!("SELECT version, live FROM tripod_edge WHERE {KEY}");

@@ -173,7 +173,22 @@ impl Read {
     /// # Errors
     /// Any error of the owner's database.
     pub async fn list<E: Sharded>(&self, owner: Id<E::Owner>, keyset: Keyset<Id<E>>) -> Result<Rows<E>> {
-        let rows = page::<E>(E::find().filter(E::OWNER.eq(owner)), keyset);
+        self.list_where::<E>(owner, Condition::all(), keyset).await
+    }
+
+    /// The rows that belong to `owner` and match a filter, such as those that answer no other. The database
+    /// skips the others one by one, unless an index leads to those that match.
+    ///
+    /// # Errors
+    /// Any error of the owner's database.
+    pub async fn list_where<E: Sharded>(
+        &self,
+        owner: Id<E::Owner>,
+        filter: impl IntoCondition,
+        keyset: Keyset<Id<E>>,
+    ) -> Result<Rows<E>> {
+        let filter = Condition::all().add(E::OWNER.eq(owner)).add(filter.into_condition());
+        let rows = page::<E>(E::find().filter(filter), keyset);
         let rows = self.answered(vec![rows.all(self.shards.reader(owner.shard())).await]);
         Ok(merge::<E>(rows?, keyset))
     }

@@ -97,7 +97,8 @@ impl PageQuery {
 
     /// Fills the page from a list. `list` reads a part of it; `present` turns each item into its view,
     /// or `None` if the viewer may not see it. Both are called repeatedly until the page is full or the
-    /// list ends, however many items are hidden.
+    /// list ends. A page behind more than [`MAX_LISTED`] items, nearly all of them hidden, ends there: it is
+    /// not full, and its cursor continues behind them.
     ///
     /// ```
     /// use tripod::id::Id;
@@ -156,6 +157,10 @@ impl<S: Send + Sync> FromRequestParts<S> for PageQuery {
 /// Maximum length of a part of a list that is read at once.
 const MAX_CHUNK: u64 = 1_000;
 
+/// Items that are read for one page before it ends without being full. One request must not read a whole
+/// table because its viewer may see nothing of it.
+pub const MAX_LISTED: u64 = 5_000;
+
 /// Fills a page from parts of a list in which some items are not visible.
 #[derive(Debug)]
 pub struct PageBuilder<P, V> {
@@ -164,27 +169,32 @@ pub struct PageBuilder<P, V> {
     /// The minimum length of the next part. Parts grow, so that a long run of hidden items is skipped in
     /// a few steps.
     part: u64,
+    /// How many items of the list were read.
+    listed: u64,
     has_ended: bool,
 }
 
 impl<P: Position, V> PageBuilder<P, V> {
     /// Begins the page of this keyset.
     pub fn new(keyset: Keyset<P>) -> Self {
-        Self { items: Vec::new(), keyset, part: 0, has_ended: false }
+        Self { items: Vec::new(), keyset, part: 0, listed: 0, has_ended: false }
     }
 
     /// The part of the list to read next; `None` once the page is done.
     pub fn wants(&self) -> Option<Keyset<P>> {
         let missing = self.keyset.limit.saturating_sub(self.items.len() as u64);
         let limit = missing.max(self.part);
-        (!self.has_ended && missing > 0).then_some(Keyset { limit, ..self.keyset })
+        let is_done = self.has_ended || missing == 0 || self.listed >= MAX_LISTED;
+        (!is_done).then_some(Keyset { limit, ..self.keyset })
     }
 
     /// Adds a part: the position and the view of each item, and where the next part begins, which is
     /// `None` at the end of the list.
     pub fn add(&mut self, shown: impl IntoIterator<Item = (P, Option<V>)>, next: Option<P>) {
         self.part = (self.part * 4).clamp(20, MAX_CHUNK);
-        let mut shown = shown.into_iter().filter_map(|(place, item)| Some((place, item?)));
+        let mut listed = 0;
+        let shown = shown.into_iter().inspect(|_| listed += 1);
+        let mut shown = shown.filter_map(|(place, item)| Some((place, item?)));
         while let Some((place, item)) = shown.next() {
             self.items.push(item);
             if self.items.len() as u64 == self.keyset.limit {
@@ -193,6 +203,8 @@ impl<P: Position, V> PageBuilder<P, V> {
                 return;
             }
         }
+        drop(shown);
+        self.listed += listed;
         self.has_ended = next.is_none();
         self.keyset.after = next;
     }
@@ -302,6 +314,33 @@ mod tests {
         assert_eq!(newest, (1..=1_000).rev().filter(|n| n % 7 == 0).collect::<Vec<i64>>());
         let oldest = walk(|cursor| PageQuery { cursor, ..PageQuery::default() }.oldest_first()).await;
         assert_eq!(oldest, (1..=1_000).filter(|n| n % 7 == 0).collect::<Vec<i64>>());
+    }
+
+    #[tokio::test]
+    async fn a_page_behind_many_hidden_items_ends_and_leads_on() {
+        const HIDDEN: i64 = 12_000;
+        let listed = std::cell::Cell::new(0);
+        let list = |part: Keyset<Id<()>>| {
+            let numbers = (1..=HIDDEN + 5).filter(|n| part.after.is_none_or(|after| *n > after.raw()));
+            let numbers = numbers.take(part.limit as usize).map(|n| (Id::from_raw(n), n));
+            let part = List::new(numbers.collect(), part.limit);
+            listed.set(listed.get() + part.items.len() as u64);
+            async { Ok(part) }
+        };
+        let (mut seen, mut pages, mut cursor) = (Vec::new(), 0, None);
+        loop {
+            let present = |numbers: Vec<i64>| async move {
+                Ok(numbers.into_iter().map(|n| (n > HIDDEN).then_some(n)).collect())
+            };
+            let page = PageQuery { cursor, ..PageQuery::default() }.fill(list, present).await.unwrap();
+            assert!(listed.take() <= MAX_LISTED + MAX_CHUNK);
+            (seen.extend(page.items), pages += 1);
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!((seen, pages), ((HIDDEN + 1..=HIDDEN + 5).collect(), 3));
     }
 
     #[tokio::test]

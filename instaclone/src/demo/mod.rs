@@ -229,6 +229,8 @@ async fn comment(
         post_id: Set(post),
         author_id: Set(author),
         text: Set(text.to_owned()),
+        parent_id: Set(None),
+        reply_count: Set(0),
     };
     let comment = app.write(post, move |tx| async move {
         tx.update(post, |post| post.comment_count += 1).await?;

@@ -20,4 +20,8 @@ pub struct Model {
     pub post_id: PostId,
     pub author_id: AccountId,
     pub text: String,
+    /// The comment of the same post that it replies to, if it is a reply. A reply has no replies.
+    pub parent_id: Option<CommentId>,
+    /// Written in the transaction that adds or removes a reply.
+    pub reply_count: i64,
 }

@@ -22,11 +22,13 @@ pub struct Follow;
 #[edge(name = "follow_request", from = account::Entity, to = account::Entity)]
 pub struct FollowRequest;
 
+// ANCHOR: block
 /// An account sees nothing of another, and the other nothing of it.
 #[derive(Edge)]
 #[edge(name = "block", from = account::Entity, to = account::Entity, sources = "cached",
     ends = (Follow, FollowRequest, CloseFriend))]
 pub struct Block;
+// ANCHOR_END: block
 
 /// An account leaves another's posts out of its feed. Nobody else learns of it.
 #[derive(Edge)]
@@ -42,6 +44,11 @@ pub struct CloseFriend;
 #[derive(Edge)]
 #[edge(name = "like", from = account::Entity, to = post::Entity)]
 pub struct Like;
+
+/// An account likes a comment. Counted on the comment's shard.
+#[derive(Edge)]
+#[edge(name = "comment_like", from = account::Entity, to = comment::Entity)]
+pub struct CommentLike;
 
 /// An account keeps a post for later. It is visible to no one else, not even as a count.
 #[derive(Edge)]

@@ -13,6 +13,7 @@ use tripod::{App, BoxError, Error, Job, Result};
 use crate::entity::account::Author;
 use crate::entity::{AccountId, Follow, FollowRequest};
 use crate::views;
+use crate::visibility::no_account;
 
 /// Accepts a request: from now on the person follows the account.
 pub async fn accept(app: &App, me: AccountId, from: AccountId) -> Result<()> {
@@ -31,6 +32,7 @@ pub async fn accept(app: &App, me: AccountId, from: AccountId) -> Result<()> {
 
 /// Declines a request, of which its sender learns nothing.
 pub async fn decline(app: &App, me: AccountId, from: AccountId) -> Result<()> {
+    app.cached().find(from).await?.ok_or_else(no_account)?;
     app.disconnect::<FollowRequest>(from, me).await.map(drop)
 }
 
@@ -131,5 +133,6 @@ pub async fn remove_follower(
 
 /// Ends a person's follow of the account.
 pub async fn remove(app: &App, me: AccountId, from: AccountId) -> Result<()> {
+    app.cached().find(from).await?.ok_or_else(no_account)?;
     app.disconnect::<Follow>(from, me).await.map(drop)
 }

@@ -18,6 +18,7 @@ mod problem;
 mod relations;
 mod search;
 mod settings;
+mod thread;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -41,7 +42,11 @@ pub fn pages() -> WebPages {
         .route("/p/{id}/comments", get(post::to_post).post(post::comment))
         .route("/p/{id}/caption", get(post::to_post).post(post::change_caption))
         .route("/p/{id}/delete", post(post::delete))
-        .route("/comments/{id}/delete", post(post::delete_comment))
+        .route("/comments/{id}", get(thread::show))
+        .route("/comments/{id}/replies", get(thread::to_thread).post(thread::reply))
+        .route("/comments/{id}/like", post(thread::like))
+        .route("/comments/{id}/unlike", post(thread::unlike))
+        .route("/comments/{id}/delete", post(thread::delete))
         .route("/u/{username}", get(person::show))
         .route("/u/{username}/followers", get(person::followers))
         .route("/u/{username}/following", get(person::following))

@@ -1,18 +1,17 @@
 //! A post's page, and the actions on it: like, comment, edit, delete.
 
 use askama::Template;
-use axum::http::{StatusCode, Uri};
+use axum::http::Uri;
 use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
 use tripod::web::{Form, IdempotencyKey, Keyed, Once, Page, PageQuery, Path, Problem};
 
 use super::context::PageContext;
 use super::frame::{FormErrors, page, page_of};
 use super::person::PeoplePage;
 use crate::comments::{self, NewComment};
+use crate::entity::PostId;
 use crate::entity::account::Author;
 use crate::entity::post::Audience;
-use crate::entity::{CommentId, PostId};
 use crate::posts::{self, PostChange};
 use crate::views::{self, CommentView, PostView};
 use crate::{likes, saves};
@@ -130,24 +129,6 @@ pub async fn comment(
             show_with(cx, id, PageQuery::default(), FormErrors::of(error)?, typed).await
         }
     }
-}
-
-/// The post that a comment's form belongs to.
-#[derive(Deserialize)]
-pub struct Under {
-    post: PostId,
-}
-
-pub async fn delete_comment(
-    cx: PageContext,
-    Path(id): Path<CommentId>,
-    Keyed(once, Form(under)): Keyed<Form<Under>>,
-) -> Result<Response, Problem> {
-    comments::remove(&cx.app, cx.my_id()?, &once, id).await?;
-    if cx.wants_piece() {
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    }
-    Ok(Redirect::to(&format!("/p/{}#comments", under.post)).into_response())
 }
 
 pub async fn change_caption(

@@ -153,6 +153,8 @@ impl World {
         let post = owner.publish(&[("caption", "for everyone")]).await;
         let close_post = owner.publish(&[("caption", "for friends"), ("audience", "close_friends")]).await;
         let comment = owner.comment(&post, "my own words").await;
+        let reply = json!({"text": "and more", "parent_id": comment});
+        owner.client.post(&format!("/api/v1/posts/{post}/comments"), &reply).await.expect(201);
         owner.comment(&close_post, "for you").await;
         for likes in [&post, &close_post] {
             owner.put(&format!("/posts/{likes}/like")).await;

@@ -25,6 +25,7 @@ struct Scene {
     viewer: Someone,
     other: Someone,
     post: String,
+    comment: String,
 }
 
 /// A world in which the hidden person did something, or nothing.
@@ -34,7 +35,7 @@ async fn scene(hiding: Hiding, acts: bool) -> Scene {
     let (other, hidden) = (someone(&app, "other").await, someone(&app, "hidden").await);
     viewer.put(&format!("/users/{}/follow", other.id)).await;
     let post = other.publish(&[("caption", "a view")]).await;
-    viewer.comment(&post, "mine").await;
+    let comment = viewer.comment(&post, "mine").await;
     viewer.put(&format!("/posts/{post}/like")).await;
     app.run_jobs().await;
     if acts {
@@ -45,6 +46,9 @@ async fn scene(hiding: Hiding, acts: bool) -> Scene {
         viewer.put(&format!("/users/{}/follow", hidden.id)).await;
         hidden.put(&format!("/posts/{post}/like")).await;
         hidden.comment(&post, "hello @viewer").await;
+        let reply = json!({"text": "indeed", "parent_id": comment});
+        hidden.client.post(&format!("/api/v1/posts/{post}/comments"), &reply).await.expect(201);
+        hidden.put(&format!("/comments/{comment}/like")).await;
         let own = hidden.publish(&[("caption", "hidden #secret @viewer")]).await;
         viewer.put(&format!("/posts/{own}/like")).await;
         viewer.put(&format!("/posts/{own}/save")).await;
@@ -64,7 +68,7 @@ async fn scene(hiding: Hiding, acts: bool) -> Scene {
         hidden.publish(&[("caption", "later")]).await;
     }
     app.run_jobs().await;
-    Scene { app, viewer, other, post }
+    Scene { app, viewer, other, post, comment }
 }
 
 /// Every read of the document, as the viewer makes it about the other person's things.
@@ -87,6 +91,7 @@ async fn reads(scene: &Scene) -> Vec<(String, Value)> {
                 vec![path.replace("{id}", &other), path.replace("{id}", &viewer)]
             }
             path if path.contains("/posts/{id}") => vec![path.replace("{id}", &scene.post)],
+            path if path.contains("/comments/{id}") => vec![path.replace("{id}", &scene.comment)],
             path if path.contains("/tags/{tag}") => vec![path.replace("{tag}", "secret")],
             path if path.contains('{') => panic!("what {path} is about is not known here"),
             path => vec![path.to_owned()],
@@ -97,7 +102,10 @@ async fn reads(scene: &Scene) -> Vec<(String, Value)> {
                 let mut ids = Vec::new();
                 let body = normalized(&reply.json(), &mut ids);
                 let title = format!("{}{query}", path.replace(&other, "other").replace(&viewer, "viewer"));
-                replies.push((title.replace(&scene.post, "post"), json!([reply.status.as_u16(), body])));
+                replies.push((
+                    title.replace(&scene.post, "post").replace(&scene.comment, "comment"),
+                    json!([reply.status.as_u16(), body]),
+                ));
             }
         }
     }

@@ -242,3 +242,62 @@ async fn a_suspended_account_is_out_and_hidden_until_it_is_restored() {
     app.signed_in(&token).get("/api/v1/me").await.expect(200);
     assert_eq!(feed(&ben).await.len(), 2);
 }
+
+#[tokio::test]
+async fn comments_take_replies_and_likes_and_go_with_them() {
+    let app = TestApp::start(crate::app()).await;
+    let [ann, ben, cat] =
+        [someone(&app, "ann").await, someone(&app, "ben").await, someone(&app, "cat").await];
+    let (post, other) = (ann.publish(&[]).await, ann.publish(&[]).await);
+    app.run_jobs().await;
+    let first = ben.comment(&post, "first").await;
+    let reply = async |who: &Someone, post: &str, to: &str| {
+        let new = json!({"text": format!("{} replies", who.name), "parent_id": to});
+        who.client.post(&format!("/api/v1/posts/{post}/comments"), &new).await
+    };
+    let by_cat = reply(&cat, &post, &first).await.expect(201).json();
+    let by_ann = reply(&ann, &post, &first).await.expect(201).json();
+    assert_eq!((&by_cat["parent_id"], &by_cat["counts"]["replies"]), (&json!(first), &json!(0)));
+    for (post, to) in [(&other, &first), (&post, &text(&by_ann["id"])), (&post, &post)] {
+        let refused = reply(&cat, post, to).await.expect(422).json();
+        assert_eq!(refused["errors"][0]["field"], "parent_id");
+    }
+    let comments = ben.items(&format!("/posts/{post}/comments")).await;
+    assert_eq!((comments.len(), &comments[0]["counts"]["replies"]), (1, &json!(2)));
+    let replies = format!("/comments/{first}/replies");
+    let ids = async || ben.items(&replies).await.iter().map(|reply| reply["id"].clone()).collect::<Vec<_>>();
+    assert_eq!(ids().await, [by_ann["id"].clone(), by_cat["id"].clone()]);
+    let total =
+        async || ann.get(&format!("/posts/{post}")).await.expect(200).json()["counts"]["comments"].clone();
+    assert_eq!(total().await, 3);
+
+    for liker in [&ann, &cat, &ann] {
+        liker.put(&format!("/comments/{first}/like")).await;
+    }
+    cat.put(&format!("/comments/{}/like", text(&by_ann["id"]))).await;
+    let seen = cat.items(&format!("/posts/{post}/comments")).await;
+    assert_eq!((&seen[0]["counts"]["likes"], &seen[0]["viewer"]["liked"]), (&json!(2), &json!(true)));
+    cat.delete(&format!("/comments/{first}/like")).await;
+    let seen = app.client().get(&format!("/api/v1/posts/{post}/comments")).await.expect(200).json();
+    assert_eq!(
+        (&seen["items"][0]["counts"]["likes"], &seen["items"][0]["viewer"]),
+        (&json!(1), &Value::Null)
+    );
+
+    // A hidden comment hides its replies; a hidden reply hides itself.
+    cat.put(&format!("/users/{}/block", ben.id)).await;
+    cat.client.put(&format!("/api/v1/comments/{first}/like")).await.expect(404);
+    cat.get(&replies).await.expect(404);
+    reply(&cat, &post, &first).await.expect(422);
+    cat.client.put(&format!("/api/v1/comments/{}/like", text(&by_ann["id"]))).await.expect(404);
+    assert_eq!(ids().await, [by_ann["id"].clone()]);
+    cat.delete(&format!("/users/{}/block", ben.id)).await;
+
+    cat.delete(&format!("/comments/{}", text(&by_cat["id"]))).await;
+    assert_eq!((ids().await.len(), total().await), (1, json!(2)));
+    ben.delete(&format!("/comments/{first}")).await;
+    assert_eq!(total().await, 0);
+    app.run_jobs().await;
+    ben.get(&replies).await.expect(404);
+    cat.client.put(&format!("/api/v1/comments/{}/like", text(&by_ann["id"]))).await.expect(404);
+}

@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use tripod::access::{Unchecked, Viewer};
+use tripod::access::{Unchecked, Viewer, Visible};
 use tripod::shard::Read;
 use tripod::web::Rendered;
 use tripod::{App, Result};
 use utoipa::ToSchema;
 
 use crate::entity::account::Author;
-use crate::entity::{CommentId, PostId, comment};
+use crate::entity::{CommentId, CommentLike, PostId, comment};
 use crate::visibility::People;
 
 /// A comment.
@@ -23,6 +23,26 @@ pub struct CommentView {
     pub text: String,
     /// When it was written.
     pub created_at: DateTime<Utc>,
+    /// The comment that it replies to; null if it is no reply.
+    #[schema(required)]
+    pub parent_id: Option<CommentId>,
+    pub counts: CommentCounts,
+    /// Whether you like it; null if you are not logged in.
+    #[schema(required)]
+    pub viewer: Option<CommentViewer>,
+}
+
+/// A comment's stored totals, the same for every viewer.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CommentCounts {
+    pub likes: u64,
+    pub replies: i64,
+}
+
+/// Whether the viewer likes a comment.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CommentViewer {
+    pub liked: bool,
 }
 
 /// The view of each comment that the viewer may see, in the same order.
@@ -33,14 +53,28 @@ pub async fn comments(
     comments: Vec<Unchecked<comment::Model>>,
 ) -> Result<Vec<Option<CommentView>>> {
     let people = People::load(read, viewer, comments.iter().map(|comment| comment.peek().author_id)).await?;
-    let view = |comment: Unchecked<comment::Model>| {
-        let comment = comment.visible_to(viewer, &people)?;
+    let comments: Vec<Option<Visible<comment::Model>>> =
+        comments.into_iter().map(|comment| comment.visible_to(viewer, &people)).collect();
+    let ids: Vec<CommentId> = comments.iter().flatten().map(|comment| comment.id).collect();
+    let (likes, liked) = tokio::try_join!(
+        read.source_counts::<CommentLike>(&ids),
+        read.targets_among::<CommentLike>(viewer.id(), &ids),
+    )?;
+    let view = |comment: Option<Visible<comment::Model>>| {
+        let comment = comment?;
         Some(CommentView {
             id: comment.id,
             post_id: comment.post_id,
             author: people.author(app, comment.author_id)?.clone(),
             text: comment.text.clone(),
             created_at: comment.id.created_at(),
+            parent_id: comment.parent_id,
+            counts: CommentCounts {
+                likes: likes.get(&comment.id).copied().unwrap_or_default(),
+                replies: comment.reply_count,
+            },
+            viewer: (viewer != Viewer::Anonymous)
+                .then(|| CommentViewer { liked: liked.contains(&comment.id) }),
         })
     };
     Ok(comments.into_iter().map(view).collect())

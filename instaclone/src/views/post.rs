@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use tripod::access::{Unchecked, Viewer};
+use tripod::access::{Unchecked, Viewer, Visible};
 use tripod::shard::Read;
 use tripod::web::Rendered;
 use tripod::{App, Result};
@@ -65,15 +65,17 @@ pub async fn posts(
     viewer: Viewer,
     posts: Vec<Unchecked<post::Model>>,
 ) -> Result<Vec<Option<PostView>>> {
-    let ids: Vec<PostId> = posts.iter().map(|post| post.peek().id).collect();
-    let (people, likes, liked, saved) = tokio::try_join!(
-        People::of_posts(read, viewer, &posts),
+    let people = People::of_posts(read, viewer, &posts).await?;
+    let posts: Vec<Option<Visible<post::Model>>> =
+        posts.into_iter().map(|post| post.visible_to(viewer, &people)).collect();
+    let ids: Vec<PostId> = posts.iter().flatten().map(|post| post.id).collect();
+    let (likes, liked, saved) = tokio::try_join!(
         read.source_counts::<Like>(&ids),
         read.targets_among::<Like>(viewer.id(), &ids),
         read.targets_among::<Save>(viewer.id(), &ids),
     )?;
-    let view = |post: Unchecked<post::Model>| {
-        let post = post.visible_to(viewer, &people)?;
+    let view = |post: Option<Visible<post::Model>>| {
+        let post = post?;
         let parts = post.view(app, PostParts::of);
         Some(PostView {
             id: post.id,

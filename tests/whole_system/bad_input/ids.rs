@@ -35,6 +35,19 @@ fn operations() -> Vec<Operation> {
         ("GET", "/users/{user}/following", none.clone(), false),
         ("PUT", "/users/{user}/follow", none.clone(), true),
         ("DELETE", "/users/{user}/follow", none.clone(), true),
+        ("PUT", "/users/{user}/block", none.clone(), true),
+        ("DELETE", "/users/{user}/block", none.clone(), true),
+        ("PUT", "/users/{user}/mute", none.clone(), true),
+        ("DELETE", "/users/{user}/mute", none.clone(), true),
+        ("GET", "/me/blocks", none.clone(), true),
+        ("GET", "/me/mutes", none.clone(), true),
+        ("GET", "/me/close-friends", none.clone(), true),
+        ("PUT", "/me/close-friends/{user}", none.clone(), true),
+        ("DELETE", "/me/close-friends/{user}", none.clone(), true),
+        ("GET", "/me/follow-requests", none.clone(), true),
+        ("PUT", "/me/follow-requests/{user}", none.clone(), true),
+        ("DELETE", "/me/follow-requests/{user}", none.clone(), true),
+        ("DELETE", "/me/followers/{user}", none.clone(), true),
         ("POST", "/posts", none.clone(), true),
         ("GET", "/posts/{post}", none.clone(), false),
         ("PATCH", "/posts/{post}", json!({"caption": "x"}), true),
@@ -48,6 +61,9 @@ fn operations() -> Vec<Operation> {
         ("GET", "/posts/{post}/comments", none.clone(), false),
         ("POST", "/posts/{post}/comments", text, true),
         ("DELETE", "/comments/{comment}", none.clone(), true),
+        ("GET", "/comments/{comment}/replies", none.clone(), false),
+        ("PUT", "/comments/{comment}/like", none.clone(), true),
+        ("DELETE", "/comments/{comment}/like", none.clone(), true),
         ("GET", "/feed", none.clone(), true),
         ("GET", "/explore", none, false),
     ];
@@ -72,11 +88,11 @@ impl Operation {
 async fn the_table_has_every_operation_that_the_document_has() {
     let server = Server::start().await;
     let document = server.api().get("~/openapi.json").await.expect(200);
-    let kind = |path: &str| if path.starts_with("/users") { "{user}" } else { "{post}" };
+    let kind = |path: &str| if path.starts_with("/posts") { "{post}" } else { "{user}" };
     for (path, item) in document["paths"].as_object().unwrap() {
         let path = path.strip_prefix("/api/v1").expect("the document has only the API's paths");
         let generic = |path: &str| {
-            let path = path.replace(kind(path), "{id}");
+            let path = path.replace(kind(path), if path.starts_with("/me") { "{user_id}" } else { "{id}" });
             path.replace("{comment}", "{id}").replace("{session}", "{id}")
         };
         for method in item.as_object().unwrap().keys() {

@@ -85,6 +85,7 @@ async fn a_limit_or_cursor_that_is_none_is_refused_by_every_list() {
     let server = Server::start().await;
     let kevin = server.person("kevin").await;
     let post = kevin.post_photo("x").await;
+    let comment = format!("/comments/{}", id(&kevin.comment(&post, "x").await));
     let (user, post) = (format!("/users/{}", kevin.id), format!("/posts/{}", id(&post)));
     for list in [
         "/feed".to_owned(),
@@ -95,6 +96,11 @@ async fn a_limit_or_cursor_that_is_none_is_refused_by_every_list() {
         format!("{user}/following"),
         format!("{post}/likes"),
         format!("{post}/comments"),
+        format!("{comment}/replies"),
+        "/me/blocks".to_owned(),
+        "/me/mutes".to_owned(),
+        "/me/close-friends".to_owned(),
+        "/me/follow-requests".to_owned(),
     ] {
         for limit in ["0", "101", "-1", "x", "", "1.5", "99999999999999999999"] {
             let problem = kevin.get(&format!("{list}?limit={limit}")).await.problem(422);
