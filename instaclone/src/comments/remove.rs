@@ -26,8 +26,8 @@ pub async fn erase(app: &App, comment: &comment::Model) -> Result<()> {
 }
 
 async fn delete(tx: Tx, id: CommentId, post: PostId) -> Result<()> {
-    // In the order in which a reply locks them.
-    let Some(_) = tx.find_for_update(post).await? else { return Ok(()) };
+    // In the order in which a reply locks them. The post may be gone, and the comment be there until its job.
+    tx.find_for_update(post).await?;
     let Some(comment) = tx.find_for_update(id).await? else { return Ok(()) };
     let replies = comment::Entity::find().select_only().column(comment::Column::Id);
     let replies = replies.filter(comment::Column::ParentId.eq(id)).into_tuple::<CommentId>();
