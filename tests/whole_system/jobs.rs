@@ -34,6 +34,8 @@ async fn jobs_are_listed_with_their_lanes_ages_times_and_attempts_and_retried_to
     for part in ["waiting", "erase_account", "lane default", " d  due in ", "attempts 2"] {
         assert!(line(waiting).contains(part), "{part:?} is not in {}", line(waiting));
     }
+    let lane = "lane default  waiting 1  running 0  oldest ";
+    assert!(listed.stdout.starts_with(lane) && listed.stdout.contains(" d  dead 1\n"), "{listed:?}");
     for part in ["dead", "tripod.fan_out", "attempts 21", "{}: the disk is full"] {
         assert!(line(dead).contains(part), "{part:?} is not in {}", line(dead));
     }

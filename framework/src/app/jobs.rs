@@ -4,16 +4,24 @@ use std::fmt::Write;
 
 use super::role::Jobs;
 use crate::error::{Error, Result};
-use crate::queue::{JobId, JobState, ListedJob, Queue};
+use crate::queue::{JobId, JobState, ListedJob, ListedLane, Queue};
 
 /// Jobs listed per database, of those that are due first and of those that are dead.
 const LISTED: u32 = 200;
 
-/// The queue's jobs as text: a line for each kind that waits or runs, and one for each job.
+/// The queue's jobs as text: a line for each lane, one for each kind that waits or runs, and one for each job.
 pub(super) async fn list(queue: &Queue) -> Result<String> {
     let mut text = String::new();
     let mut jobs = queue.list(LISTED).await?;
     jobs.sort_by_key(|job| (job.state == JobState::Dead, job.due_in_ms));
+    for (lane, held) in queue.lanes().await? {
+        let ListedLane { waiting, running, dead, age_ms } = held;
+        let _ = write!(text, "lane {}  waiting {waiting}  running {running}", lane_name(lane));
+        if let Some(age_ms) = age_ms {
+            let _ = write!(text, "  oldest {}", duration(age_ms));
+        }
+        let _ = if dead > 0 { writeln!(text, "  dead {dead}") } else { writeln!(text) };
+    }
     for (name, count) in queue.waiting().await? {
         let _ = writeln!(text, "waiting or running  {count}  {name}");
     }
@@ -24,8 +32,13 @@ pub(super) async fn list(queue: &Queue) -> Result<String> {
     Ok(text)
 }
 
+/// A lane's name; jobs that this program does not know have none.
+fn lane_name(lane: Option<&'static str>) -> &'static str {
+    lane.unwrap_or("(unknown here)")
+}
+
 fn line(job: &ListedJob) -> String {
-    let lane = job.lane.unwrap_or("(unknown here)");
+    let lane = lane_name(job.lane);
     let (state, due) = match job.state {
         JobState::Waiting if job.due_in_ms > 0 => ("waiting", format!("due in {}", duration(job.due_in_ms))),
         JobState::Waiting => ("waiting", format!("due for {}", duration(-job.due_in_ms))),

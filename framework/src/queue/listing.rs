@@ -46,6 +46,19 @@ pub enum JobState {
     Dead,
 }
 
+/// What a lane holds, as an operator sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListedLane {
+    /// Jobs that wait for their time or for a worker.
+    pub waiting: u64,
+    /// Jobs that workers have leased.
+    pub running: u64,
+    /// Jobs put aside as dead.
+    pub dead: u64,
+    /// How long ago the oldest job that waits or runs was enqueued, in milliseconds; `None` without one.
+    pub age_ms: Option<i64>,
+}
+
 const COLUMNS: &str = "id, name, payload, attempt, excused, dead, leased, run_at_ms, last_error";
 
 impl Queue {
@@ -63,6 +76,37 @@ impl Queue {
             *sums.entry(name).or_default() += count;
         }
         Ok(sums)
+    }
+
+    /// The lanes that hold jobs, by name; `None` has the jobs that this program does not know.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub async fn lanes(&self) -> Result<BTreeMap<Option<&'static str>, ListedLane>> {
+        let mut lanes: BTreeMap<_, ListedLane> = BTreeMap::new();
+        for database in self.store().shards.databases().iter().filter(|database| !database.is_absent()) {
+            let reader = database.reader();
+            // A later id is of a later millisecond.
+            let sql = "SELECT name, CASE WHEN dead THEN 2 WHEN leased AND run_at_ms > :now THEN 1 ELSE 0 END AS state, \
+                       CAST(COUNT(*) AS BIGINT), MIN(id), :now FROM tripod_job GROUP BY name, state";
+            let (sql, now) = self.store().at(reader.get_database_backend(), sql, 1);
+            for row in reader.query_all_raw(statement(reader, &sql, [now])).await? {
+                let (name, state): (String, i32) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+                let count: i64 = row.try_get_by_index(2)?;
+                let (oldest, now_ms): (i64, i64) = (row.try_get_by_index(3)?, row.try_get_by_index(4)?);
+                let lane = lanes.entry(self.lane(&name)).or_default();
+                let jobs = match state {
+                    0 => &mut lane.waiting,
+                    1 => &mut lane.running,
+                    _ => &mut lane.dead,
+                };
+                *jobs += count.unsigned_abs();
+                if state < 2 {
+                    lane.age_ms = lane.age_ms.max(Some(now_ms - timestamp_ms(oldest) as i64));
+                }
+            }
+        }
+        Ok(lanes)
     }
 
     /// The jobs set aside as dead.

@@ -19,7 +19,7 @@ mod worker;
 
 pub use job::{Job, Unique};
 pub use lane::{DEFAULT_LANE, Lane};
-pub use listing::{JobState, ListedJob};
+pub use listing::{JobState, ListedJob, ListedLane};
 pub use outbox::{JobId, Queue};
 pub use registry::Registry;
 pub use run::{JobRun, Run};
