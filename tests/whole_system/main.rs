@@ -12,6 +12,7 @@ mod conformance;
 mod crash;
 mod databases;
 mod demo;
+mod edges;
 mod erasure;
 mod hang_up;
 mod hostile;

@@ -6,6 +6,7 @@
 
 mod absent;
 mod agreement;
+mod audit;
 mod builder;
 mod catalogue;
 pub(crate) mod clock_check;

@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::builder::AppBuilder;
 use super::start::{self, Access, Started};
-use super::{first_migration, jobs, openapi, serve_demo};
+use super::{audit, first_migration, jobs, openapi, serve_demo};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::id::Clock;
@@ -62,6 +62,11 @@ enum Role {
         #[command(subcommand)]
         act: Option<Jobs>,
     },
+    /// Check what the databases count.
+    Audit {
+        #[command(subcommand)]
+        what: Audit,
+    },
     /// Print the OpenAPI document.
     Openapi,
     /// Print the settings in effect, with their documentation and where each comes from.
@@ -70,6 +75,17 @@ enum Role {
     Migration {
         /// Its name, such as m20261127_000001_tables: a date and a number, never changed.
         name: String,
+    },
+}
+
+#[derive(Clone, Copy, Subcommand)]
+enum Audit {
+    /// Compare every edge with its other end and its rows, and every count with its edges. It fails if
+    /// something is wrong and not repaired.
+    Counts {
+        /// Repair what is wrong, while the service runs. Without Redis, stop the service first.
+        #[arg(long)]
+        repair: bool,
     },
 }
 
@@ -155,7 +171,8 @@ async fn run_role<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result<()> {
         ));
     }
     let access = match role {
-        Role::Serve(_) | Role::Work => Access::Serve,
+        // A repair has to invalidate what the processes of the service have cached.
+        Role::Serve(_) | Role::Work | Role::Audit { what: Audit::Counts { repair: true } } => Access::Serve,
         _ => Access::Inspect,
     };
     let started = start::start(app, config, Clock::system(), access).await?;
@@ -165,6 +182,15 @@ async fn run_role<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result<()> {
         Role::Shards => shards(&started).await,
         Role::Jobs { act: None } => print(&jobs::list(&started.app.queue).await?),
         Role::Jobs { act: Some(act) } => print(&jobs::change(&started.app.queue, act).await?),
+        Role::Audit { what: Audit::Counts { repair } } => {
+            let (text, found) = audit::counts(&started.app.graph, repair).await?;
+            print(&text)?;
+            match found.is_clean() {
+                true => Ok(()),
+                false if repair => Err(Error::conflict("some faults are left: try again in a minute")),
+                false => Err(Error::conflict("there are faults, which `audit counts --repair` repairs")),
+            }
+        }
         Role::Migrate { .. } | Role::Migration { .. } | Role::Openapi | Role::Settings => {
             unreachable!("these were answered above")
         }

@@ -5,6 +5,7 @@
 
 pub mod cache;
 mod cache_fixture;
+pub mod edges;
 pub mod ended_edges;
 mod fixtures;
 pub mod graph;
@@ -90,6 +91,13 @@ macro_rules! conformance {
             an_edge_ends_others_in_both_directions_and_keeps_them_out,
             edges_that_are_added_as_they_are_ended_do_not_stay,
             what_a_crash_leaves_is_ended_later,
+        }
+        $crate::conformance! { on stores, $backing, edges:
+            each_change_of_many_is_as_if_alone,
+            processes_that_change_the_same_edges_get_along,
+            a_change_that_fails_takes_no_other_along,
+            a_change_on_a_shard_that_has_moved_is_refused,
+            an_audit_finds_and_repairs_every_fault,
         }
         $crate::conformance! { on stores, $backing, timelines:
             an_item_reaches_its_readers_once,

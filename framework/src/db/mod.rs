@@ -13,6 +13,7 @@ mod pooled;
 mod postgres;
 mod primary;
 mod reader;
+mod rows;
 mod schema;
 mod sqlite;
 mod table;
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 
 pub use lock::Lock;
 pub use reader::Reader;
+pub(crate) use rows::{Cell, Rows};
 pub(crate) use schema::by_code_point;
 pub(crate) use schema::columns;
 pub use schema::{CreateTables, Migration, check_schema, migrate};
@@ -188,7 +190,7 @@ impl Database {
         self.backend() == DbBackend::Sqlite
     }
 
-    fn backend(&self) -> DbBackend {
+    pub(crate) fn backend(&self) -> DbBackend {
         self.connection.get_database_backend()
     }
 
@@ -221,7 +223,7 @@ impl Database {
     }
 
     /// As [`Self::write`], but first runs the query `first` in the transaction, which returns one text
-    /// or none. On a server it takes no extra round trip.
+    /// or none. On a server it takes no extra round trip, and may be several queries, the last of which counts.
     ///
     /// # Errors
     /// As for [`Self::write`], and those of the query.

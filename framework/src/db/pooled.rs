@@ -125,7 +125,7 @@ impl Pooled {
         let sql = format!("BEGIN; {}", first.unwrap_or_default());
         match connection.get().fetch_all(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.as_str()))).await {
             Ok(rows) => {
-                let answer = rows.first().map(|row| row.try_get(0)).transpose().map_err(query_error)?;
+                let answer = rows.last().map(|row| row.try_get(0)).transpose().map_err(query_error)?;
                 Ok((Transaction::postgres(connection, self.0.server.clone()), answer.flatten()))
             }
             // The connection is closed, because it may be in a transaction.

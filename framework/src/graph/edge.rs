@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+use super::combine::{Changed, Combiner, Outcome};
 use super::edge_cache::EdgeRegions;
 use super::inverse::WriteInverse;
 use super::owned::OwnedEntities;
@@ -88,6 +89,7 @@ pub(super) struct Inner {
     kinds: HashMap<&'static str, (EdgeKind, EdgeRegions)>,
     hooks: RwLock<HashMap<&'static str, Vec<Hook>>>,
     owned: OwnedEntities,
+    combiner: Combiner,
 }
 
 /// Called with the `from` of each added or removed edge of a kind.
@@ -130,7 +132,8 @@ impl Graph {
         assert_eq!(names.len(), kinds.len(), "two kinds of edge have the same name in {kinds:?}");
         let kinds = kinds.iter().map(|kind| (kind.name, (*kind, EdgeRegions::new(&shards, *kind))));
         let (kinds, hooks, owned) = (kinds.collect(), RwLock::default(), OwnedEntities::default());
-        let inner = Arc::new(Inner { shards: shards.clone(), queue, kinds, hooks, owned });
+        let combiner = Combiner::new(shards.databases().len());
+        let inner = Arc::new(Inner { shards: shards.clone(), queue, kinds, hooks, owned, combiner });
         shards.provide(&inner);
         Self(inner)
     }
@@ -157,32 +160,53 @@ impl Graph {
         self.change(E::NAME, (from.raw(), to.raw()), false).await
     }
 
-    /// Changes an edge, given the name of its kind, in its own transaction.
+    /// Changes an edge, given the name of its kind, in a transaction that may be shared with other changes.
     pub(super) async fn change(&self, kind: &str, (from, to): (i64, i64), live: bool) -> Result<bool> {
-        let (graph, kind) = (self.clone(), self.kind(kind)?);
-        let change = self.0.shards.write(Id::<()>::from_raw(from), move |tx| async move {
-            graph.change_forward(&tx, kind.name, (from, to), live).await
-        });
-        let Some((job, queued)) = change.await? else { return Ok(false) };
+        let kind = self.kind(kind)?;
+        let near = End { near: from, kind: kind.name, direction: Direction::Out, far: to };
+        let changed = match self.change_together(kind, near, live).await? {
+            Outcome::Alone => self.change_alone(kind, (from, to), live).await?,
+            Outcome::Changed(changed) => Some(changed),
+            Outcome::Unchanged => None,
+        };
+        let Some(Changed { change, job, is_inverse_written }) = changed else { return Ok(false) };
+        let Some(job) = job else { return Ok(true) };
         let graph = self.clone();
         // Spawned, because the caller may be dropped meanwhile by a client that hangs up.
-        let follow_up = tokio::spawn(async move { graph.follow_up(job, queued).await });
+        let follow_up = tokio::spawn(async move { graph.follow_up(change, job, is_inverse_written).await });
         match tokio::time::timeout(INVERSE_WAIT, follow_up).await {
             Ok(Ok(Some(FarEnd::Gone))) if live => Err(absent(kind.to)),
             _ => Ok(true),
         }
     }
 
+    async fn change_alone(&self, kind: EdgeKind, ends: (i64, i64), live: bool) -> Result<Option<Changed>> {
+        let graph = self.clone();
+        let change = self.0.shards.write(Id::<()>::from_raw(ends.0), move |tx| async move {
+            graph.change_forward(&tx, kind.name, ends, live).await
+        });
+        let changed = change.await?;
+        Ok(changed.map(|(change, job)| Changed { change, job: Some(job), is_inverse_written: false }))
+    }
+
     pub(super) async fn change_in(&self, tx: &Tx, kind: &str, ends: (i64, i64), live: bool) -> Result<bool> {
         let Some((job, queued)) = self.change_forward(tx, kind, ends, live).await? else { return Ok(false) };
         let graph = self.clone();
-        tx.after_commit(async move { graph.follow_up(job, queued).await.map_or((), drop) });
+        tx.after_commit(async move { graph.follow_up(job, queued, false).await.map_or((), drop) });
         Ok(true)
     }
 
     /// Runs after the forward edge is committed; what fails here is left to the job, and `None` is returned.
-    async fn follow_up(&self, job: WriteInverse, queued: JobId) -> Option<FarEnd> {
-        let written = self.write_inverse(&job, Some(Instant::now())).await;
+    pub(super) async fn follow_up(
+        &self,
+        job: WriteInverse,
+        queued: JobId,
+        is_inverse_written: bool,
+    ) -> Option<FarEnd> {
+        let written = match is_inverse_written {
+            true => Ok(FarEnd::Written),
+            false => self.write_inverse_together(&job).await,
+        };
         let far = match (written, self.changed(&job).await) {
             (Ok(far), Ok(())) => far,
             (Err(error), _) | (_, Err(error)) => {
@@ -191,7 +215,7 @@ impl Graph {
             }
         };
         let done = match far {
-            FarEnd::Written => self.0.queue.cancel(queued).await,
+            FarEnd::Written => self.cancel_together(queued).await,
             FarEnd::Gone => self.forget(job.near(self.kind(&job.kind).ok()?), Some(queued)).await,
         };
         if let Err(error) = done {
@@ -281,6 +305,11 @@ impl Graph {
         Ok(())
     }
 
+    /// Whether anything is called when edges of this kind change.
+    pub(super) fn has_hooks(&self, kind: &str) -> bool {
+        self.0.hooks.read().unwrap_or_else(|broken| broken.into_inner()).contains_key(kind)
+    }
+
     /// Reports that what is cached about this end changes in this transaction.
     pub(super) fn end_changes(&self, tx: &Tx, end: End) -> Result<()> {
         self.regions(end.kind)?.changed(end.direction, end.near).for_each(|changed| tx.changes(changed));
@@ -289,6 +318,10 @@ impl Graph {
 
     pub(super) fn shards(&self) -> &Shards {
         &self.0.shards
+    }
+
+    pub(super) fn combiner(&self) -> &Combiner {
+        &self.0.combiner
     }
 
     pub(super) fn owned(&self) -> &OwnedEntities {

@@ -17,10 +17,15 @@ impl Graph {
     /// Whether the row at an end of a new edge exists. It can't be deleted until the transaction ends; if
     /// the kind of edge ends others or is ended by others, those who add such edges here take turns.
     pub(super) async fn hold_end(&self, tx: &Tx, kind: EdgeKind, rows: RowTable, row: i64) -> Result<bool> {
-        match kind.ends.is_empty() && self.kinds_ending(kind).next().is_none() {
-            true => tx.hold_raw(rows, row).await,
-            false => tx.lock_raw(rows, row).await,
+        match self.takes_turns(kind) {
+            true => tx.lock_raw(rows, row).await,
+            false => tx.hold_raw(rows, row).await,
         }
+    }
+
+    /// Whether a kind of edge ends others or is ended by others. Its changes have transactions of their own.
+    pub(super) fn takes_turns(&self, kind: EdgeKind) -> bool {
+        !kind.ends.is_empty() || self.kinds_ending(kind).next().is_some()
     }
 
     /// Refuses a new edge between rows that an edge of a kind which ends it joins.

@@ -13,6 +13,9 @@
 //! A kind of edge can end others: a block ends follows, in both directions, and none can be added while it
 //! exists.
 
+mod audit;
+mod batch;
+mod combine;
 mod edge;
 mod edge_cache;
 mod ended;
@@ -23,6 +26,7 @@ mod remove;
 mod table;
 mod walk;
 
+pub use audit::{EdgeAudit, EdgeFault, FoundFaults};
 pub use edge::{Edge, EdgeKind, Graph, ended_by};
 pub use inverse::WriteInverse;
 pub use owned::DeleteOwned;

@@ -262,8 +262,7 @@ impl Graph {
         let edges = rows.iter().map(|edge| {
             let (kind, direction, far): (String, i16, i64) =
                 (edge.try_get_by_index(0)?, edge.try_get_by_index(1)?, edge.try_get_by_index(2)?);
-            let is_forward = direction == Direction::Out as i16;
-            Ok((kind, if is_forward { Direction::Out } else { Direction::In }, far))
+            Ok((kind, Direction::of(direction), far))
         });
         edges.collect()
     }

@@ -30,21 +30,27 @@ impl Job for RemoveEdges {
 
 impl<C: AsRef<Graph> + Send + Sync + 'static> Run<C> for RemoveEdges {
     async fn run(&mut self, context: &C, _: &JobRun) -> Result<(), BoxError> {
-        let (graph, row) = (context.as_ref(), Id::<()>::from_raw(self.row));
-        let is_gone = graph.is_gone(row).await?;
+        context.as_ref().remove_all_edges(Id::from_raw(self.row)).await
+    }
+}
+
+impl Graph {
+    /// What [`RemoveEdges`] does.
+    pub(super) async fn remove_all_edges(&self, row: Id<()>) -> Result<(), BoxError> {
+        let is_gone = self.is_gone(row).await?;
         loop {
-            let edges = graph.ends_at(row, true, PAGE).await?;
+            let edges = self.ends_at(row, true, PAGE).await?;
             if edges.is_empty() {
                 break;
             }
             let mut changed = false;
             for (kind, direction, far) in edges {
-                let end = End { near: self.row, kind: graph.kind(&kind)?.name, direction, far };
+                let end = End { near: row.raw(), kind: self.kind(&kind)?.name, direction, far };
                 let (from, to) = end.ends();
-                changed |= graph.change(end.kind, (from, to), false).await?;
+                changed |= self.change(end.kind, (from, to), false).await?;
                 if is_gone && direction == Direction::In {
                     // Whatever its other end says: an edge can't point to a row that is gone.
-                    graph.forget(end, None).await?;
+                    self.forget(end, None).await?;
                     changed = true;
                 }
             }
@@ -52,11 +58,9 @@ impl<C: AsRef<Graph> + Send + Sync + 'static> Run<C> for RemoveEdges {
                 return Err("these edges are removed, and the jobs of their inverses come first".into());
             }
         }
-        if is_gone { Ok(graph.forget_removed(row).await?) } else { Ok(()) }
+        if is_gone { Ok(self.forget_removed(row).await?) } else { Ok(()) }
     }
-}
 
-impl Graph {
     /// Whether no table at an end of an edge has a row with this id.
     async fn is_gone(&self, row: Id<()>) -> Result<bool> {
         let reader = self.shards().reader(row.shard());

@@ -1,7 +1,7 @@
 //! The edge tables and the statements that change them, exact under concurrency on every engine.
 
 use sea_orm::sea_query::{ColumnDef, Index, Table};
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::{ConnectionTrait, QueryResult, Value};
 
 use crate::db::{CreateTables, Migration, Reader, statement};
 use crate::error::Result;
@@ -43,12 +43,19 @@ pub const MIGRATION: Migration = || {
 };
 
 /// The direction of an edge, seen from the end that stores the row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Direction {
     /// From here: the row is at `from`.
     Out = 0,
     /// To here: the row is at `to`.
     In = 1,
+}
+
+impl Direction {
+    /// The direction with this number in the tables.
+    pub(super) fn of(number: i16) -> Self {
+        if number == Self::Out as i16 { Self::Out } else { Self::In }
+    }
 }
 
 /// One end of an edge: where its row is, and the id at the other end.
@@ -81,6 +88,16 @@ impl End {
     fn key(&self) -> [Value; 4] {
         [self.near.into(), self.kind.into(), (self.direction as i16).into(), self.far.into()]
     }
+}
+
+/// The key of an edge's row at the beginning of a query's result.
+pub(super) fn read_key(row: &QueryResult) -> Result<(i64, String, i16, i64)> {
+    Ok((
+        row.try_get_by_index(0)?,
+        row.try_get_by_index(1)?,
+        row.try_get_by_index(2)?,
+        row.try_get_by_index(3)?,
+    ))
 }
 
 const KEY: &str = "near_id = $1 AND kind = $2 AND direction = $3 AND far_id = $4";
@@ -128,6 +145,43 @@ pub(super) async fn forget(tx: &Tx, end: End) -> Result<bool> {
         count(tx, end, false).await?;
     }
     Ok(was_live)
+}
+
+/// [`forget`], if the edge still has this version; returns whether the count changed.
+pub(super) async fn forget_version(tx: &Tx, end: End, version: i64) -> Result<bool> {
+    let sql = format!("DELETE FROM tripod_edge WHERE {KEY} AND version = $5 RETURNING live");
+    let values = end.key().into_iter().chain([version.into()]);
+    let row = tx.connection().query_one_raw(statement(tx.connection(), &sql, values)).await?;
+    let was_live = row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or(false);
+    if was_live {
+        count(tx, end, false).await?;
+    }
+    Ok(was_live)
+}
+
+/// Gives an edge a version above `least` and its own, if it still has `version`; returns the new one, and
+/// whether the edge is live.
+pub(super) async fn renew(tx: &Tx, end: End, version: i64, least: i64) -> Result<Option<(i64, bool)>> {
+    let sql = format!(
+        "UPDATE tripod_edge SET version = CASE WHEN version < $6 THEN $6 ELSE version END + 1 \
+         WHERE {KEY} AND version = $5 RETURNING version, live"
+    );
+    let values = end.key().into_iter().chain([version.into(), least.into()]);
+    let row = tx.connection().query_one_raw(statement(tx.connection(), &sql, values)).await?;
+    row.map(|row| Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?))).transpose()
+}
+
+/// Sets a count to the number of its edges. The count is locked first: a writer that has changed an edge and
+/// not yet the count adds its change later, and all others are seen.
+pub(super) async fn recount(tx: &Tx, end: End) -> Result<()> {
+    let [near, kind, direction, _] = end.key();
+    let lock = "INSERT INTO tripod_edge_count (near_id, kind, direction, count) VALUES ($1, $2, $3, 0) \
+                ON CONFLICT (near_id, kind, direction) DO UPDATE SET count = tripod_edge_count.count";
+    tx.execute(lock, [near.clone(), kind.clone(), direction.clone()]).await?;
+    let recount = "UPDATE tripod_edge_count SET count = (SELECT COUNT(*) FROM tripod_edge \
+                   WHERE near_id = $1 AND kind = $2 AND direction = $3 AND live = TRUE) \
+                   WHERE near_id = $1 AND kind = $2 AND direction = $3";
+    tx.execute(recount, [near, kind, direction]).await.map(drop)
 }
 
 /// Deletes the counts at an end without edges.

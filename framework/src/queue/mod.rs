@@ -10,6 +10,7 @@
 mod job;
 mod lane;
 mod listing;
+mod many;
 mod outbox;
 mod registry;
 mod run;

@@ -9,7 +9,7 @@ use sea_orm::{
 
 use super::tx::table;
 use super::{RowTable, Sharded, Tx};
-use crate::db::statement;
+use crate::db::{Cell, Rows, statement};
 use crate::error::{Error, Result};
 use crate::id::Id;
 
@@ -104,6 +104,24 @@ impl Tx {
             self.holds(rows, id);
         }
         Ok(row.is_some())
+    }
+
+    /// As [`Self::hold_raw`], for many rows, on any shards of this transaction; returns those that exist.
+    pub(crate) async fn hold_each(
+        &self,
+        RowTable { name, id: column }: RowTable,
+        ids: impl IntoIterator<Item = i64>,
+    ) -> Result<HashSet<i64>> {
+        let rows = ids.into_iter().map(|id| [Cell::Integer(id)]).collect();
+        let backend = self.connection().get_database_backend();
+        let (wanted, values) = Rows { columns: [("id", "bigint")], rows }.table(backend, 1);
+        let lock = if backend == DbBackend::Postgres { " FOR KEY SHARE OF t" } else { "" };
+        // Locked in one order, so that no two writers wait for each other.
+        let sql = format!(
+            "SELECT r.id FROM {wanted} JOIN \"{name}\" AS t ON t.\"{column}\" = r.id ORDER BY r.id{lock}"
+        );
+        let held = self.connection().query_all_raw(statement(self.connection(), &sql, values)).await?;
+        Ok(held.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?)
     }
 
     /// Records that this transaction has locked or inserted a row.

@@ -21,6 +21,7 @@ mod row_observer;
 mod settle;
 mod sharded;
 mod tx;
+mod write_each;
 
 use std::sync::{Arc, RwLock, Weak};
 use std::time::Duration;
@@ -168,13 +169,7 @@ impl Shards {
                 Ok((result, tx.finish().await))
             })
             .await?;
-        if !hooks.is_empty() {
-            // Spawned, because the caller may be dropped meanwhile by a client that hangs up.
-            let hooks = tokio::spawn(join_all(hooks));
-            if tokio::time::timeout(HOOKS, hooks).await.is_err() {
-                tracing::warn!("the hooks of a commit take long: its caller continues without them");
-            }
-        }
+        run_hooks(hooks).await;
         Ok(result)
     }
 
@@ -221,8 +216,21 @@ impl Shards {
         has_changed
     }
 
-    fn database_index(&self, shard: Shard) -> usize {
+    /// The place in [`Self::databases`] of the database that holds a shard.
+    pub(crate) fn database_index(&self, shard: Shard) -> usize {
         let map = self.0.map.read().unwrap_or_else(|broken| broken.into_inner());
         map[usize::from(shard.number())].into()
+    }
+}
+
+/// Runs the hooks of a commit, and waits for them for a short time.
+async fn run_hooks(hooks: Vec<tx::Hook>) {
+    if hooks.is_empty() {
+        return;
+    }
+    // Spawned, because the caller may be dropped meanwhile by a client that hangs up.
+    let hooks = tokio::spawn(join_all(hooks));
+    if tokio::time::timeout(HOOKS, hooks).await.is_err() {
+        tracing::warn!("the hooks of a commit take long: its caller continues without them");
     }
 }

@@ -30,11 +30,10 @@ pub(super) type Hook = BoxFuture<'static, ()>;
 /// Its writes update the cache and timelines. The methods here are about rows, texts and names; the
 /// modules `queue`, `graph`, `media` and `web` add methods for jobs, edges, files and sessions.
 #[derive(Clone)]
-pub struct Tx(Arc<Inner>);
+pub struct Tx(Arc<Inner>, Shard);
 
 struct Inner {
     transaction: Transaction,
-    shard: Shard,
     shards: Shards,
     hooks: Mutex<Vec<Hook>>,
     changed: Mutex<Vec<Changed>>,
@@ -64,13 +63,22 @@ impl Tx {
                 "{shard} is not held by this database (any more); try again"
             )));
         }
+        Ok(Self::on(transaction, shard, shards))
+    }
+
+    pub(super) fn on(transaction: Transaction, shard: Shard, shards: Shards) -> Self {
         let (hooks, changed, held) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Ok(Self(Arc::new(Inner { transaction, shard, shards, hooks, changed, held })))
+        Self(Arc::new(Inner { transaction, shards, hooks, changed, held }), shard)
+    }
+
+    /// The same transaction, to write to another shard that its database holds.
+    pub(super) fn to(&self, shard: Shard) -> Self {
+        Self(self.0.clone(), shard)
     }
 
     /// The shard that this transaction writes to.
     pub fn shard(&self) -> Shard {
-        self.0.shard
+        self.1
     }
 
     /// All data, for services that take part in the transaction.
