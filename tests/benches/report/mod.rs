@@ -15,6 +15,8 @@ pub enum Bar {
     RatioAtMost(f64),
     /// Its value, at most this much.
     ValueAtMost(f64),
+    /// Its value, at least this much.
+    ValueAtLeast(f64),
 }
 
 /// A number, and what it stands beside.
@@ -39,6 +41,7 @@ impl Figure {
             Bar::RatioAtLeast(least) => self.ratio().map(|ratio| ratio >= least),
             Bar::RatioAtMost(most) => self.ratio().map(|ratio| ratio <= most),
             Bar::ValueAtMost(most) => Some(self.value <= most),
+            Bar::ValueAtLeast(least) => Some(self.value >= least),
         }
     }
 
@@ -47,6 +50,7 @@ impl Figure {
             Bar::RatioAtLeast(least) => (format!(">= {least}"), "ratio"),
             Bar::RatioAtMost(most) => (format!("<= {most}"), "ratio"),
             Bar::ValueAtMost(most) => (format!("<= {most}"), "value"),
+            Bar::ValueAtLeast(least) => (format!(">= {least}"), "value"),
         })
     }
 
