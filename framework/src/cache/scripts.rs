@@ -1,4 +1,4 @@
-//! Atomic operations on one key of the second level, as Lua scripts. Records are described in
+//! Atomic operations on keys of the second level, as Lua scripts. Records are described in
 //! [`super::record`].
 
 use crate::redis::Script;
@@ -48,8 +48,8 @@ return 1
 /// writers that died expire however many writers follow. One that ends later than any can was made while its
 /// writer's clock was wrong.
 const BLOCKS: &str = "
-local there = redis.call('GET', KEYS[1]) or ''
-local function other_blocks(token, now, latest)
+local function other_blocks(key, token, now, latest)
+  local there = redis.call('GET', key) or ''
   local blocks = {}
   for at = 2, string.sub(there, 1, 1) == 'w' and #there or 0, 27 do
     local ends = string.sub(there, at + 16, at + 26)
@@ -57,26 +57,33 @@ local function other_blocks(token, now, latest)
       blocks[#blocks + 1] = string.sub(there, at, at + 26)
     end
   end
-  return table.concat(blocks)
+  return table.concat(blocks), there
 end
 ";
 
-/// Blocks fills of a key for a change, in addition to other writers' blocks. Idempotent. Arguments: the
+/// Blocks fills of keys for a change, in addition to other writers' blocks. Idempotent. Arguments: the
 /// writer's token, the time, the latest end of any block, when this one ends, milliseconds until then.
 const BLOCK_FILLS: &str = "
-redis.call('SET', KEYS[1], 'w' .. other_blocks(ARGV[1], ARGV[2], ARGV[3]) .. ARGV[1] .. ARGV[4], 'PX', ARGV[5])
+for _, key in ipairs(KEYS) do
+  local others = other_blocks(key, ARGV[1], ARGV[2], ARGV[3])
+  redis.call('SET', key, 'w' .. others .. ARGV[1] .. ARGV[4], 'PX', ARGV[5])
+end
 return 1
 ";
 
-/// Ends a change: values read from now on are cached, unless another writer blocks the key. Returns 1 if
-/// nothing can have been cached since the change began. Returns 0 if the block was lost, as in a
+/// Ends a change: values read from now on are cached, unless another writer blocks the key. Returns for each key
+/// 1 if nothing can have been cached since the change began. Returns 0 if the block was lost, as in a
 /// server's restart, so that an old value may have been cached meanwhile. Arguments: the writer's token,
 /// the time, the latest end of any block.
 const UNBLOCK_FILLS: &str = "
-local blocks = other_blocks(ARGV[1], ARGV[2], ARGV[3])
-if blocks == '' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], 'w' .. blocks, 'KEEPTTL') end
-local is_held = string.sub(there, 1, 1) == 'w' and string.find(there, ARGV[1], 2, true)
-return is_held and 1 or 0
+local held = {}
+for n, key in ipairs(KEYS) do
+  local blocks, there = other_blocks(key, ARGV[1], ARGV[2], ARGV[3])
+  if blocks == '' then redis.call('DEL', key) else redis.call('SET', key, 'w' .. blocks, 'KEEPTTL') end
+  local is_held = string.sub(there, 1, 1) == 'w' and string.find(there, ARGV[1], 2, true)
+  held[n] = is_held and 1 or 0
+end
+return held
 ";
 
 pub(super) struct Scripts {

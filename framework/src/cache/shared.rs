@@ -205,37 +205,35 @@ impl Shared {
     ) -> Result<()> {
         let names = names(changed);
         let mut groups = self.ask_versions(&names, now_ms);
-        groups.extend(
-            changed.iter().map(|(namespace, id)| vec![self.block_one(namespace, *id, token, now_ms)]),
-        );
+        groups.extend(self.block_each(changed, token, now_ms));
         let mut replies: Vec<Value> =
             self.redis.query_and_publish(&groups, &self.channel(), &message(changed)).await?;
         replies.truncate(names.len());
         let others = in_other_versions(changed, &names, replies)?;
         if !others.is_empty() {
-            let blocks: Vec<Vec<Cmd>> = others
-                .iter()
-                .map(|(namespace, id)| vec![self.block_one(namespace, *id, token, now_ms)])
-                .collect();
+            let blocks = self.block_each(&others, token, now_ms);
             self.redis.query_and_publish(&blocks, &self.channel(), &message(changed)).await?;
         }
         Ok(())
     }
 
-    fn block_one(&self, namespace: &Namespace, id: i64, token: &str, now_ms: u64) -> Cmd {
-        let key = self.key(namespace, id);
+    /// The commands that block fills of these keys.
+    fn block_each(&self, changed: &[(Arc<Namespace>, i64)], token: &str, now_ms: u64) -> Vec<Vec<Cmd>> {
         let (now, until) = (time(now_ms), time(now_ms + BLOCK_MS));
         let latest = time(now_ms + 2 * BLOCK_MS);
-        cmd("EVAL")
-            .arg(&self.scripts.block_fills)
-            .arg(1)
-            .arg(key)
-            .arg(token)
-            .arg(now)
-            .arg(latest)
-            .arg(until)
-            .arg(BLOCK_MS)
-            .take()
+        let block = |keys: &[String]| {
+            cmd("EVAL")
+                .arg(&self.scripts.block_fills)
+                .arg(keys.len())
+                .arg(keys)
+                .arg(token)
+                .arg(&now)
+                .arg(&latest)
+                .arg(&until)
+                .arg(BLOCK_MS)
+                .take()
+        };
+        self.redis.together(&self.keys(changed)).map(|keys| vec![block(keys)]).collect()
     }
 
     /// Unblocks fills of keys whose change has ended, in every version that is now in use. If a block
@@ -283,9 +281,7 @@ impl Shared {
     ) -> Result<Vec<bool>> {
         let (now, latest) = (time(now_ms), time(now_ms + 2 * BLOCK_MS));
         let arguments = [token.as_bytes(), now.as_bytes(), latest.as_bytes()];
-        let calls: Vec<_> =
-            changed.iter().map(|(namespace, id)| (self.key(namespace, *id), arguments.to_vec())).collect();
-        self.redis.run_each(&self.scripts.unblock_fills, &calls).await
+        self.redis.run_all(&self.scripts.unblock_fills, &self.keys(changed), &arguments).await
     }
 
     /// Commands that list the versions of these regions that are in use.
@@ -298,6 +294,10 @@ impl Shared {
 
     fn key(&self, namespace: &Namespace, id: i64) -> String {
         self.redis.key(format_args!("c:{}.{:x}:{id}", namespace.name, namespace.version))
+    }
+
+    fn keys(&self, changed: &[(Arc<Namespace>, i64)]) -> Vec<String> {
+        changed.iter().map(|(namespace, id)| self.key(namespace, *id)).collect()
     }
 
     fn versions(&self, name: &str) -> String {

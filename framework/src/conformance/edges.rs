@@ -1,15 +1,17 @@
 //! Edges that are changed together: each as if it were alone, in one transaction; and the audit of all of them.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures::future::{join, join_all};
 use sea_orm::{ConnectionTrait, DbBackend};
 
 use crate::conformance::{Author, Keeps, Note, Reads, Stores};
+use crate::db::Database;
 use crate::graph::{EdgeFault, Graph};
 use crate::id::{Id, Shard};
-use crate::shard::Keyset;
+use crate::shard::{Consistency, Keyset, Shards};
 
 const MANY: usize = 40;
 
@@ -157,6 +159,31 @@ pub async fn a_change_on_a_shard_that_has_moved_is_refused(stores: &Stores) {
             false => assert!(connected.unwrap()),
         }
     }
+}
+
+/// Which of a page's rows someone has an edge to is one query, however many rows there are.
+pub async fn a_page_of_memberships_is_one_query(stores: &Stores) {
+    let keeper = stores.author("keeper").await;
+    let mut notes = Vec::new();
+    for n in 0..50 {
+        notes.push(stores.note(keeper, &format!("note {n}")).await);
+    }
+    for note in notes.iter().step_by(2) {
+        stores.graph.connect::<Keeps>(keeper, *note).await.unwrap();
+    }
+    let queries = Arc::new(AtomicUsize::new(0));
+    let observed = |database: &Database| {
+        let queries = queries.clone();
+        database.clone().observed(move |_, _| {
+            queries.fetch_add(1, Relaxed);
+        })
+    };
+    let databases = stores.shards.databases().iter().map(observed).collect();
+    let cache = stores.shards.cache().clone();
+    let shards = Shards::open(databases, stores.clock.clone(), cache).await.unwrap();
+    queries.store(0, Relaxed);
+    let kept = shards.read(Consistency::Primary).targets_among::<Keeps>(keeper, &notes).await.unwrap();
+    assert_eq!((kept.len(), queries.load(Relaxed)), (25, 1));
 }
 
 async fn execute(stores: &Stores, shard: Shard, sql: String) {

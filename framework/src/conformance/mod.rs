@@ -98,6 +98,7 @@ macro_rules! conformance {
             a_change_that_fails_takes_no_other_along,
             a_change_on_a_shard_that_has_moved_is_refused,
             an_audit_finds_and_repairs_every_fault,
+            a_page_of_memberships_is_one_query,
         }
         $crate::conformance! { on stores, $backing, timelines:
             an_item_reaches_its_readers_once,

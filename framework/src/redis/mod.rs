@@ -18,7 +18,7 @@ pub use redis::{Cmd, FromRedisValue, Script, Value, cmd};
 use redis::{ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, ToRedisArgs};
 
 use crate::error::{Error, Result};
-use address::Address;
+use address::{Address, Topology};
 use connection_manager::{Connection, ConnectionManager, LiveConnection};
 pub use subscription::{Publisher, Subscription};
 
@@ -32,6 +32,9 @@ local function identity()
   return part('run_id') .. part('master_replid')
 end
 ";
+
+/// Maximum keys of one call of a script: bounds how long other clients wait for it.
+const KEYS_TOGETHER: usize = 100;
 
 /// A handle on Redis; clones share everything.
 #[derive(Clone)]
@@ -181,6 +184,43 @@ impl Redis {
                 asked => asked,
             })
             .await
+    }
+
+    /// These keys in groups that a script may be called with: in a cluster, each key on its own.
+    pub fn together<'k>(&self, keys: &'k [String]) -> impl Iterator<Item = &'k [String]> {
+        let is_cluster = matches!(self.0.address().topology, Topology::Cluster { .. });
+        keys.chunks(if is_cluster { 1 } else { KEYS_TOGETHER })
+    }
+
+    /// Runs a script that takes any number of keys on all of these, with the same arguments. The script returns
+    /// a list with a result for each of its keys, and must be safe to repeat.
+    ///
+    /// # Errors
+    /// As for [`Self::query_each`].
+    pub async fn run_all<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        keys: &[String],
+        arguments: &[&[u8]],
+    ) -> Result<Vec<T>> {
+        let call = |keys: &[String]| {
+            cmd("EVALSHA").arg(script.get_hash()).arg(keys.len()).arg(keys).arg(arguments).take()
+        };
+        let groups: Vec<Vec<Cmd>> = self.together(keys).map(|keys| vec![call(keys)]).collect();
+        if groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let results: Vec<Vec<T>> = self
+            .0
+            .call(async |live| match query_each(live.connection.clone(), &groups).await {
+                Err(error) if is_unknown_script(&error) => {
+                    load(&live, &[script]).await?;
+                    query_each(live.connection, &groups).await
+                }
+                asked => asked,
+            })
+            .await?;
+        Ok(results.into_iter().flatten().collect())
     }
 
     /// Runs a script about one key. Sends its hash, or the whole script if the server does not know it.
