@@ -334,7 +334,8 @@ mod tests {
             };
             let page = PageQuery { cursor, ..PageQuery::default() }.fill(list, present).await.unwrap();
             assert!(listed.take() <= MAX_LISTED + MAX_CHUNK);
-            (seen.extend(page.items), pages += 1);
+            seen.extend(page.items);
+            pages += 1;
             cursor = page.next;
             if cursor.is_none() {
                 break;
