@@ -1,5 +1,6 @@
 //! What visibility costs: the home feed of a reader with 500 blocks, 500 mutes and 20 private authors, beside
-//! that of a reader with none of them; and a page behind 10,000 hidden comments.
+//! that of a reader with none of them; a page behind 10,000 hidden comments; and whether the time of a reply
+//! tells a hidden post from one that does not exist.
 //!
 //! The two readers follow authors of their own, who post alike. Both feeds are warm and are read over HTTP
 //! keep-alive from one server, in turn.
@@ -22,6 +23,8 @@ const HIDDEN: usize = 10_000;
 const CONNECTIONS: usize = 16;
 const ROUNDS: usize = 9;
 const ROUND: Duration = Duration::from_secs(2);
+/// Replies of each kind whose time is compared.
+const TIMED: usize = 3_000;
 /// Requests that prepare the measurement, at once.
 const AT_ONCE: usize = 16;
 
@@ -31,6 +34,7 @@ async fn main() -> Result<()> {
     let mut report = Report::new();
     feeds(&server, &mut report).await?;
     hidden_comments(&server, &mut report).await?;
+    hidden_or_missing(&server, &mut report).await?;
     report.print();
     Ok(())
 }
@@ -91,6 +95,38 @@ async fn feeds(server: &Server, report: &mut Report) -> Result<()> {
     let p99 = |rounds: &[Round]| rounds.iter().map(|round| round.p99_ms).collect::<Vec<f64>>();
     let (with, without) = (p99(&rounds[1]), p99(&rounds[0]));
     report.rounds("p99 of the same", (&with, "ms"), ("none of them", &without), None);
+    Ok(())
+}
+
+/// A stranger asks for a private account's post and for an id that belongs to nothing, in turn.
+async fn hidden_or_missing(server: &Server, report: &mut Report) -> Result<()> {
+    progress("asking for hidden and for missing posts");
+    let (author, stranger) = (server.person("author").await, server.person("stranger").await);
+    let hidden = author.post_photo("hidden").await["id"].as_str().unwrap_or_default().to_owned();
+    author.patch("/me", &json!({"is_private": true})).await.expect(200);
+    // The same millisecond on the same shard.
+    let missing = (hidden.parse::<i64>()? + 1).to_string();
+    let mut times: [Vec<f64>; 2] = Default::default();
+    for round in 0..TIMED + TIMED / 10 {
+        for (id, times) in [&hidden, &missing].into_iter().zip(&mut times) {
+            let begun = Instant::now();
+            let reply = stranger.get(&format!("/posts/{id}")).await;
+            ensure!(reply.status == 404, "{} instead of 404", reply.status);
+            // The first of them warm up.
+            if round >= TIMED / 10 {
+                times.push(ms(begun.elapsed()));
+            }
+        }
+    }
+    let [hidden, missing] = times;
+    let slower = |time: &f64| {
+        let slower = missing.iter().filter(|other| time > other).count();
+        let equal = missing.iter().filter(|other| time == *other).count();
+        slower as f64 + equal as f64 / 2.0
+    };
+    let auc = hidden.iter().map(slower).sum::<f64>() / (hidden.len() * missing.len()) as f64;
+    report.alone("hidden or missing, by the time of the reply", auc, "AUC", Some(Bar::ValueAtMost(0.55)));
+    report.note(format!("{:.3} and {:.3} ms in the middle", median(&hidden), median(&missing)));
     Ok(())
 }
 

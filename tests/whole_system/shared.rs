@@ -1,6 +1,7 @@
 //! Processes that share Redis: whatever happens to Redis, their results match the databases.
 
 mod differential;
+mod edges;
 mod failover;
 mod history;
 mod limits;
