@@ -59,8 +59,8 @@
 //!
 //! # Reading order
 //! This file declares the modules in dependency order: each imports only from those above it. [`id`] and
-//! [`shard`] locate data, [`queue`] runs work in the background, [`graph`] and [`timeline`] determine
-//! what each account sees, and [`web`] and [`app`] serve it.
+//! [`shard`] locate data, [`queue`] runs work in the background, [`index`] finds rows by a key, [`graph`] and
+//! [`timeline`] determine what each account sees, and [`web`] and [`app`] serve it.
 
 extern crate self as tripod;
 
@@ -84,6 +84,7 @@ pub mod shard;
 pub mod queue;
 
 pub mod graph;
+pub mod index;
 pub mod media;
 
 pub mod timeline;
@@ -101,9 +102,9 @@ pub mod conformance;
 /// Re-exports used by the derives' generated code.
 #[doc(hidden)]
 pub mod __private {
-    pub use {serde, serde_json};
+    pub use {sea_orm, serde, serde_json};
 }
 
 pub use app::{App, RenderProblem, RequestHead, WebPages};
 pub use error::{BoxError, Error, Result};
-pub use tripod_macros::{Cached, Edge, Job, NoRelations, Sharded, TimelineItem};
+pub use tripod_macros::{Cached, Edge, Index, Job, NoRelations, Sharded, TimelineItem};

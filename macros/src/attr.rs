@@ -127,6 +127,22 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// The path of a function.
+    pub(crate) fn path(&self, option: &str, errors: &mut Errors) -> Option<&syn::Path> {
+        match self.value(option)? {
+            Value::Type(Type::Path(path)) if path.qself.is_none() => Some(&path.path),
+            other => self.refuse(other, "the path of a function", option, errors),
+        }
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn flag(&self, option: &str, errors: &mut Errors) -> Option<bool> {
+        match self.value(option)? {
+            Value::Literal(Lit::Bool(flag)) => Some(flag.value),
+            other => self.refuse(other, "`true` or `false`", option, errors),
+        }
+    }
+
     /// A string.
     pub(crate) fn text(&self, option: &str, errors: &mut Errors) -> Option<&LitStr> {
         match self.value(option)? {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use proc_macro2::TokenStream;
 use syn::{DeriveInput, parse_quote};
 
-use crate::{cached, edge, job, sharded, timeline_item};
+use crate::{cached, edge, index, job, sharded, timeline_item};
 
 fn check(name: &str, derive: fn(&DeriveInput) -> TokenStream, input: DeriveInput) {
     let file = syn::parse2(derive(&input)).expect("an expansion is a list of items");
@@ -269,6 +269,18 @@ fn timeline_item() {
                 id: Id<Entity>,
                 author_id: Id<author::Entity>,
             }
+        },
+    );
+}
+
+#[test]
+fn index_by_prefixes() {
+    check(
+        "index_by_prefixes",
+        index::derive,
+        parse_quote! {
+            #[index(name = "note_by_word", of = note::Entity, keys = note::words, prefixes = true)]
+            pub struct NoteByWord;
         },
     );
 }

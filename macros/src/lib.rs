@@ -8,6 +8,7 @@ mod edge;
 mod errors;
 #[cfg(test)]
 mod expanded_tests;
+mod index;
 mod job;
 mod model;
 mod name;
@@ -189,6 +190,46 @@ pub fn derive_cached(input: TokenStream) -> TokenStream {
 pub fn derive_edge(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     edge::derive(&input).into()
+}
+
+/// Makes a unit struct an index of rows by keys: it implements `tripod::index::Index`. An app registers it
+/// with `.index::<NoteByWord>()`.
+///
+/// | Option | Meaning |
+/// | --- | --- |
+/// | `name = "note_by_word"` | the name that the entries are stored under, written out so that renaming the type loses none; 1 to 40 of a-z, 0-9 and `_` |
+/// | `of = note::Entity` | the sharded entity whose rows are found |
+/// | `keys = words` | the function that returns the keys of a row: `fn(&note::Model) -> Vec<String>`, dependent on nothing but the row |
+/// | `prefixes = true` | keys are also found by their beginnings; by default they are not |
+///
+/// ```
+/// # mod note {
+/// #     use sea_orm::entity::prelude::*;
+/// #     #[derive(Clone, Debug, PartialEq, DeriveEntityModel, tripod_macros::NoRelations, tripod_macros::Sharded)]
+/// #     #[sea_orm(table_name = "note")]
+/// #     #[sharded(by = id)]
+/// #     pub struct Model {
+/// #         #[sea_orm(primary_key, auto_increment = false)]
+/// #         pub id: tripod::id::Id<Entity>,
+/// #         pub text: String,
+/// #     }
+/// # }
+/// use tripod_macros::Index; // an app writes `tripod::Index`
+///
+/// #[derive(Index)]
+/// #[index(name = "note_by_word", of = note::Entity, keys = words)]
+/// pub struct NoteByWord;
+///
+/// fn words(note: &note::Model) -> Vec<String> {
+///     note.text.split_whitespace().map(str::to_lowercase).collect()
+/// }
+///
+/// assert_eq!(<NoteByWord as tripod::index::Index>::NAME, "note_by_word");
+/// ```
+#[proc_macro_derive(Index, attributes(index))]
+pub fn derive_index(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    index::derive(&input).into()
 }
 
 /// Makes a type a job's arguments: it implements `tripod::queue::Job`. The type must also be

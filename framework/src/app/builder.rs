@@ -15,6 +15,7 @@ use super::pages::WebPages;
 use crate::db::Migration;
 use crate::error::{BoxError, Error, Result};
 use crate::graph::{self, DeleteOwned, Edge, Graph, RemoveEdges, WriteInverse};
+use crate::index::{self, Index, Indexes, UpdateIndex};
 use crate::media::{DEFAULT_WIDTHS, DeleteUpload, MediaStore};
 use crate::queue::{self, Lane, Registry, Run};
 use crate::timeline::{self, FanOut, Timelines};
@@ -66,17 +67,19 @@ pub(crate) fn migrations() -> Vec<Migration> {
     migrations.push(queue::WAITS_MIGRATION);
     migrations.extend([shard::RETIRED_MIGRATION, web::KNOWN_DEVICE_MIGRATION]);
     migrations.push(agreement::MIGRATION);
+    migrations.push(index::MIGRATION);
     migrations
 }
 
 /// Registers the framework's own jobs.
 pub(crate) fn register_jobs<C>(jobs: &mut Registry<C>)
 where
-    C: AsRef<Graph> + AsRef<Timelines> + AsRef<MediaStore> + Send + Sync + 'static,
+    C: AsRef<Graph> + AsRef<Indexes> + AsRef<Timelines> + AsRef<MediaStore> + Send + Sync + 'static,
 {
     jobs.register::<WriteInverse>();
     jobs.register::<RemoveEdges>();
     jobs.register::<DeleteOwned>();
+    jobs.register::<UpdateIndex>();
     jobs.register::<FanOut>();
     jobs.register::<DeleteUpload>();
     jobs.register::<ForgetKeys>();
@@ -191,6 +194,13 @@ impl<S: Send + Sync + 'static> AppBuilder<S> {
     #[must_use]
     pub fn edge<E: Edge>(mut self) -> Self {
         self.catalogue.add_edge::<E>();
+        self
+    }
+
+    /// Adds an index of an entity's rows.
+    #[must_use]
+    pub fn index<I: Index>(mut self) -> Self {
+        self.catalogue.add_index::<I>();
         self
     }
 

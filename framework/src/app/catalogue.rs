@@ -1,9 +1,10 @@
-//! What an app consists of, according to its derives: tables, cached entities, timelines, edges.
+//! What an app consists of, according to its derives: tables, cached entities, timelines, edges, indexes.
 
 use sea_orm::EntityTrait;
 
 use crate::cache::{Cached, is_region_name};
 use crate::graph::{Edge, EdgeKind, Graph};
+use crate::index::{Index, IndexKind};
 use crate::shard::{Sharded, Shards, Table, TextSharded};
 use crate::timeline::{self, TimelineItem};
 
@@ -31,6 +32,7 @@ pub struct Catalogue {
     /// The entities whose rows live with their owners, by their tables.
     owned: Vec<(&'static str, RegisterOwned)>,
     pub(super) timelines: Vec<timeline::TimelineKind>,
+    pub(super) indexes: Vec<IndexKind>,
 }
 
 impl Catalogue {
@@ -64,6 +66,11 @@ impl Catalogue {
         self.edges.push(EdgeKind::of::<E>());
     }
 
+    /// Adds an index of rows by keys.
+    pub fn add_index<I: Index>(&mut self) {
+        self.indexes.push(IndexKind::of::<I>());
+    }
+
     /// Registers with the graph the entities whose rows [`Tx::delete_owned`](crate::shard::Tx::delete_owned)
     /// deletes.
     pub(crate) fn register_owned(&self, graph: &Graph) {
@@ -78,11 +85,13 @@ impl Catalogue {
         let tables: Vec<&str> = self.tables.iter().map(|table| table.name).collect();
         let timelines: Vec<&str> = self.timelines.iter().map(|timeline| timeline.name).collect();
         let edges: Vec<&str> = self.edges.iter().map(|edge| edge.name).collect();
+        let indexes: Vec<&str> = self.indexes.iter().map(|index| index.name).collect();
         let cached: Vec<&str> = self.cached.iter().map(|(name, _)| *name).collect();
         for (what, names) in [
             ("entities have the table", &tables),
             ("timelines are", &timelines),
             ("edges are", &edges),
+            ("indexes are", &indexes),
             ("cached entities are", &cached),
         ] {
             for name in twice(names) {
@@ -90,7 +99,9 @@ impl Catalogue {
                     .push(format!("two {what} named {name:?}: register it once, or give one another name"));
             }
         }
-        for (what, names) in [("timeline", &timelines), ("edge", &edges), ("cached entity", &cached)] {
+        for (what, names) in
+            [("timeline", &timelines), ("edge", &edges), ("index", &indexes), ("cached entity", &cached)]
+        {
             for name in names.iter().filter(|name| !is_region_name(name)) {
                 mistakes.push(format!(
                     "the name of the {what} {name:?} is not one word: use letters, digits, `_` and `.`"
@@ -127,6 +138,12 @@ impl Catalogue {
                     edge.name
                 ));
             }
+        }
+        for index in self.indexes.iter().filter(|index| !tables.contains(&index.table)) {
+            mistakes.push(format!(
+                "the index {:?} is of rows of {:?}, and no entity of that table is registered: add .entity::<...>()",
+                index.name, index.table
+            ));
         }
         for timeline in self.timelines.iter().filter(|timeline| !edges.contains(&timeline.audience)) {
             mistakes.push(format!(

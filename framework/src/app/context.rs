@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::graph::{Edge, Graph};
 use crate::id::{Id, Shard};
+use crate::index::Indexes;
 use crate::media::{MediaStore, Picture, Processed, Processor, Upload, Uploads};
 use crate::queue::Queue;
 use crate::redis::Redis;
@@ -57,6 +58,8 @@ pub struct Services {
     pub queue: Queue,
     /// Edges between rows.
     pub graph: Graph,
+    /// Indexes of rows by keys.
+    pub indexes: Indexes,
     /// Timelines that are kept ready.
     pub timelines: Timelines,
     /// What processes share and may lose. Without it there is one process only.
@@ -176,6 +179,12 @@ impl<S> Deref for App<S> {
 impl<S> AsRef<Graph> for App<S> {
     fn as_ref(&self) -> &Graph {
         &self.graph
+    }
+}
+
+impl<S> AsRef<Indexes> for App<S> {
+    fn as_ref(&self) -> &Indexes {
+        &self.indexes
     }
 }
 

@@ -15,6 +15,7 @@ mod context;
 mod demo;
 mod first_migration;
 mod http;
+mod indexes;
 mod instance_lock;
 mod jobs;
 mod open_files;

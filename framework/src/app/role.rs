@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::builder::AppBuilder;
 use super::start::{self, Access, Started};
-use super::{audit, first_migration, jobs, openapi, serve_demo};
+use super::{audit, first_migration, indexes, jobs, openapi, serve_demo};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::id::Clock;
@@ -67,6 +67,11 @@ enum Role {
         #[command(subcommand)]
         what: Audit,
     },
+    /// Look after the indexes of rows by keys.
+    Index {
+        #[command(subcommand)]
+        act: IndexAct,
+    },
     /// Print the OpenAPI document.
     Openapi,
     /// Print the settings in effect, with their documentation and where each comes from.
@@ -86,6 +91,15 @@ enum Audit {
         /// Repair what is wrong, while the service runs. Without Redis, stop the service first.
         #[arg(long)]
         repair: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub(super) enum IndexAct {
+    /// Make indexes match their rows, while the app serves. If this was interrupted, it continues.
+    Rebuild {
+        /// The index, or all of them.
+        name: Option<String>,
     },
 }
 
@@ -190,6 +204,9 @@ async fn run_role<S: Send + Sync + 'static>(app: AppBuilder<S>) -> Result<()> {
                 false if repair => Err(Error::conflict("some faults are left: try again in a minute")),
                 false => Err(Error::conflict("there are faults, which `audit counts --repair` repairs")),
             }
+        }
+        Role::Index { act: IndexAct::Rebuild { name } } => {
+            print(&indexes::rebuild(&started.app.indexes, name.as_deref()).await?)
         }
         Role::Migrate { .. } | Role::Migration { .. } | Role::Openapi | Role::Settings => {
             unreachable!("these were answered above")

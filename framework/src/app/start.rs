@@ -26,6 +26,7 @@ use crate::db::{Database, check_schema, migrate};
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::id::Clock;
+use crate::index::Indexes;
 use crate::media::{Bounds, MediaStore, Processor, Uploads};
 use crate::queue::{Queue, Worker};
 use crate::redis::Redis;
@@ -195,6 +196,7 @@ pub(super) async fn open<S: Send + Sync + 'static>(
         config.timeline.clone(),
     )
     .await?;
+    let indexes = Indexes::new(shards.clone(), &app.catalogue.indexes);
     let abandoned_after = Duration::from_secs(config.uploads.abandoned_seconds.into());
     let sessions = Sessions::new(shards.clone(), app.sessions_per_account);
     let limits = RateLimits::new(config.limits, redis.clone()).with_request_limits(app.request_limits);
@@ -209,6 +211,7 @@ pub(super) async fn open<S: Send + Sync + 'static>(
         shards,
         queue,
         graph,
+        indexes,
         timelines,
         redis,
         metrics,

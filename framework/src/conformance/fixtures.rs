@@ -3,6 +3,7 @@
 
 use crate::db::{CreateTables, Migration};
 use crate::graph::Edge;
+use crate::index::Index;
 
 /// One author reads another.
 pub struct Reads;
@@ -31,6 +32,19 @@ impl Edge for Keeps {
     type From = author::Entity;
     type To = note::Entity;
     const NAME: &'static str = "keeps";
+}
+
+/// Notes by the words in them, as they are written.
+pub struct NoteByWord;
+
+impl Index for NoteByWord {
+    type Rows = note::Entity;
+    const NAME: &'static str = "note_by_word";
+    const PREFIXES: bool = true;
+
+    fn keys(note: &note::Model) -> Vec<String> {
+        note.text.split_whitespace().map(str::to_owned).collect()
+    }
 }
 
 /// An author.

@@ -321,6 +321,8 @@ pub async fn what_an_owner_leaves_behind_is_deleted(stores: &Stores) {
         Ok(ids)
     });
     let (notes, other) = (written.await.unwrap(), stores.note(staying, "another").await);
+    // A millisecond has ids for 1,024 rows and jobs of a shard.
+    stores.clock.advance(Duration::from_millis(1));
     for kept in [notes[0], notes[NOTES - 1], other] {
         stores.graph.connect::<Keeps>(staying, kept).await.unwrap();
     }
@@ -350,4 +352,22 @@ pub async fn what_an_owner_leaves_behind_is_deleted(stores: &Stores) {
         stores.shards.write(staying, move |tx| async move { tx.delete_owned::<note::Entity>(leaving).await });
     let on_one_shard = leaving.shard() == staying.shard();
     assert!(on_one_shard || elsewhere.await.unwrap_err().is_internal(), "the owner lives elsewhere");
+}
+
+/// Of the rows since a time, those with the most edges come first, from every database.
+pub async fn the_rows_with_the_most_edges_are_found(stores: &Stores) {
+    let (a, b) = super::on_two_databases(stores).await;
+    let old = stores.note(a, "old").await;
+    stores.graph.connect::<Keeps>(a, old).await.unwrap();
+    stores.clock.advance(Duration::from_secs(60));
+    let since = Id::first_at(stores.clock.now_ms());
+    let notes = [stores.note(a, "two").await, stores.note(b, "one").await, stores.note(b, "none").await];
+    for (keeper, note) in [(a, notes[0]), (b, notes[0]), (a, notes[1]), (b, notes[2])] {
+        stores.graph.connect::<Keeps>(keeper, note).await.unwrap();
+    }
+    stores.graph.disconnect::<Keeps>(b, notes[2]).await.unwrap();
+    let most = async |since, limit| stores.primary().most_linked::<Keeps>(since, limit).await.unwrap();
+    assert_eq!(most(since, 9).await, [(notes[0], 2), (notes[1], 1)]);
+    assert_eq!(most(since, 1).await, [(notes[0], 2)]);
+    assert_eq!(most(Id::first_at(0), 9).await.len(), 3);
 }

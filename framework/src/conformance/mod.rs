@@ -10,6 +10,7 @@ pub mod ended_edges;
 mod fixtures;
 pub mod graph;
 pub mod idempotency;
+pub mod index;
 pub mod lanes;
 pub mod media;
 pub mod passwords;
@@ -22,7 +23,7 @@ pub mod timelines;
 pub mod uploads;
 
 pub use cache_fixture::CacheFixture;
-pub use fixtures::{Author, Keeps, Note, Reads, Shuns, author, note};
+pub use fixtures::{Author, Keeps, Note, NoteByWord, Reads, Shuns, author, note};
 pub use stores::{Stores, Working};
 
 use crate::id::Id;
@@ -86,6 +87,18 @@ macro_rules! conformance {
             a_deleted_row_leaves_no_trace_of_its_edges,
             what_an_owner_leaves_behind_is_deleted,
             what_is_available_leaves_out_a_database_that_is_away,
+            the_rows_with_the_most_edges_are_found,
+        }
+        $crate::conformance! { on stores, $backing, index:
+            rows_are_found_by_each_of_their_keys,
+            keys_are_found_by_their_beginning,
+            only_keys_that_change_enqueue_a_job,
+            late_and_concurrent_jobs_end_with_the_row,
+            a_row_that_changes_while_a_job_writes_ends_as_it_is,
+            an_index_survives_killed_workers,
+            an_index_is_dropped_and_rebuilt_under_writes,
+            a_rebuild_that_is_killed_continues,
+            a_rebuild_removes_what_no_row_names,
         }
         $crate::conformance! { on stores, $backing, ended_edges:
             an_edge_ends_others_in_both_directions_and_keeps_them_out,

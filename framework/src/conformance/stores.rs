@@ -6,7 +6,7 @@ use std::time::Duration;
 use sea_orm::ActiveValue::Set;
 use tokio_util::sync::CancellationToken;
 
-use super::fixtures::{self, Keeps, Reads, Shuns, author, note};
+use super::fixtures::{self, Keeps, NoteByWord, Reads, Shuns, author, note};
 use crate::app;
 use crate::cache::Cache;
 use crate::config;
@@ -14,6 +14,7 @@ use crate::db::{Database, migrate};
 use crate::error::Result;
 use crate::graph::{EdgeKind, Graph};
 use crate::id::{Clock, EPOCH_MS, Id, Shard};
+use crate::index::{IndexKind, Indexes};
 use crate::media::{MediaStore, Uploads};
 use crate::queue::{JobId, Queue, Registry, Run, Worker};
 use crate::redis::Redis;
@@ -51,6 +52,8 @@ pub struct Stores {
     pub queue: Queue,
     /// Edges.
     pub graph: Graph,
+    /// Notes by the words in them.
+    pub indexes: Indexes,
     /// Timelines of notes: ten items each, fanned out on read above three readers.
     pub timelines: Timelines,
     /// Files, in a directory.
@@ -70,6 +73,12 @@ pub struct Stores {
 impl AsRef<Graph> for Stores {
     fn as_ref(&self) -> &Graph {
         &self.graph
+    }
+}
+
+impl AsRef<Indexes> for Stores {
+    fn as_ref(&self) -> &Indexes {
+        &self.indexes
     }
 }
 
@@ -155,6 +164,7 @@ impl Stores {
         let kinds = [EdgeKind::of::<Reads>(), EdgeKind::of::<Keeps>(), EdgeKind::of::<Shuns>()];
         let graph = Graph::new(shards.clone(), queue.clone(), &kinds);
         graph.add_owned::<note::Entity>(true);
+        let indexes = Indexes::new(shards.clone(), &[IndexKind::of::<NoteByWord>()]);
         let settings = config::Timeline { length: 10, pull_above: 3, cache_bytes: 1 << 20 };
         let kinds = [timeline::TimelineKind::of::<note::Entity>()];
         let timelines =
@@ -169,6 +179,7 @@ impl Stores {
             shards,
             queue,
             graph,
+            indexes,
             timelines,
             media,
             uploads,

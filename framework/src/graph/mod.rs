@@ -20,6 +20,7 @@ mod edge;
 mod edge_cache;
 mod ended;
 mod inverse;
+mod most_linked;
 mod owned;
 mod read;
 mod remove;

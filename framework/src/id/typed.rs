@@ -10,6 +10,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::layout::{EPOCH_MS, LAST_INSTANT_MS, compose};
 use super::{Shard, clock, timestamp_ms};
 use crate::error::Error;
 
@@ -50,6 +51,12 @@ impl<T> Id<T> {
     /// The logical shard that holds its row.
     pub fn shard(self) -> Shard {
         Shard::of_id(self.raw)
+    }
+
+    /// The least id that can be generated at this time, in milliseconds since the Unix epoch, on any shard:
+    /// rows from then on have this id or a greater one.
+    pub fn first_at(ms: u64) -> Self {
+        Self::from_raw(compose(ms.saturating_sub(EPOCH_MS).min(LAST_INSTANT_MS), Shard::of_id(0), 0))
     }
 
     /// When it was generated.

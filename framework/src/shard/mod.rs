@@ -21,6 +21,7 @@ mod row_observer;
 mod settle;
 mod sharded;
 mod tx;
+mod update;
 mod write_each;
 
 use std::sync::{Arc, RwLock, Weak};
@@ -34,7 +35,7 @@ pub use list::{Keyset, List, Order, Position};
 pub use map::{MIGRATION, ShardAssignment, assign_shards};
 pub use name::{NAME_MIGRATION, RETIRED_MIGRATION};
 pub use read::{Completeness, Consistency, Read, Rows};
-pub(crate) use row_observer::RowObserver;
+pub(crate) use row_observer::{Observed, RowObserver};
 pub use sharded::{RowTable, Sharded, TextSharded};
 pub use tx::Tx;
 

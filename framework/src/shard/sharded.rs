@@ -1,6 +1,6 @@
 //! The traits that the derives implement: which column of an entity determines a row's shard.
 
-use sea_orm::{EntityTrait, IdenStatic};
+use sea_orm::{EntityTrait, IdenStatic, ModelTrait, Value};
 
 use crate::id::{Id, Shard};
 
@@ -15,6 +15,15 @@ pub trait Sharded: EntityTrait {
 
     /// A row's id.
     fn id(row: &Self::Model) -> Id<Self>;
+
+    /// The id of a row's owner.
+    fn owner(row: &Self::Model) -> Id<Self::Owner> {
+        match row.get(Self::OWNER) {
+            Value::BigInt(Some(owner)) => Id::from_raw(owner),
+            // The derive refuses a column of another type.
+            _ => Id::from_raw(Self::id(row).raw()),
+        }
+    }
 }
 
 /// Where rows are found by their ids: a table, and the column of its ids.

@@ -6,8 +6,7 @@ use futures::future::BoxFuture;
 use sea_orm::sea_query::LockType;
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IdenStatic,
-    IntoActiveModel, Iterable, ModelTrait, QueryFilter, QuerySelect, Select, TryInsertResult, UpdateMany,
-    Value,
+    IntoActiveModel, QueryFilter, QuerySelect, Select, TryInsertResult, Value,
 };
 
 use super::hold::HeldRows;
@@ -167,7 +166,7 @@ impl Tx {
             // If the id was read before, its absence may be cached.
             self.row_changes(id);
             for observer in self.shards().observers::<E>() {
-                observer.inserted(self, id.raw(), owner).await?;
+                observer.inserted(self.clone(), id, Id::from_raw(owner)).await?;
             }
         }
         Ok(inserted)
@@ -191,7 +190,7 @@ impl Tx {
 
     /// The row, locked. It is not locked against those who only need it to exist ([`Self::hold`]): two who
     /// hold it and then change it would wait for each other.
-    async fn find_for_change<E: Sharded>(&self, id: Id<E>) -> Result<Option<E::Model>> {
+    pub(super) async fn find_for_change<E: Sharded>(&self, id: Id<E>) -> Result<Option<E::Model>> {
         let row = self.find_row(id, |rows| rows.lock(LockType::NoKeyUpdate)).await?;
         if row.is_some() {
             self.holds(RowTable::of::<E>(), id.raw());
@@ -199,64 +198,13 @@ impl Tx {
         Ok(row)
     }
 
-    async fn find_row<E: Sharded>(
+    pub(super) async fn find_row<E: Sharded>(
         &self,
         id: Id<E>,
         with: impl FnOnce(Select<E>) -> Select<E>,
     ) -> Result<Option<E::Model>> {
         self.check_home(id)?;
         Ok(with(E::find().filter(E::ID.eq(id))).one(self.connection()).await?)
-    }
-
-    /// Changes the row with this id and returns the changed row; `None` if there is no such row. The row
-    /// is read and locked, so that `change` sees its current state, and the columns that differ are
-    /// written.
-    ///
-    /// # Errors
-    /// Internal, if the row is on another shard or `change` moves it; any database error.
-    pub async fn update<E>(&self, id: Id<E>, change: impl FnOnce(&mut E::Model)) -> Result<Option<E::Model>>
-    where
-        E: Sharded,
-        E::Model: IntoActiveModel<E::ActiveModel>,
-    {
-        let Some(before) = self.find_for_change(id).await? else { return Ok(None) };
-        let mut after = before.clone();
-        change(&mut after);
-        let mut row = before.clone().into_active_model();
-        let mut is_changed = false;
-        for column in E::Column::iter() {
-            let value = after.get(column);
-            if value != before.get(column) {
-                row.set(column, value);
-                is_changed = true;
-            }
-        }
-        if before.get(E::ID) != after.get(E::ID) || before.get(E::OWNER) != after.get(E::OWNER) {
-            return Err(Error::internal(format!("a row of {} can't change its id or owner", table::<E>())));
-        }
-        if is_changed {
-            self.update_where(id, |rows| rows.set(row)).await?;
-        }
-        Ok(Some(after))
-    }
-
-    /// Changes the row with this id in one statement, as `change` specifies. Returns whether a row
-    /// matched both the id and the filters of `change`. For expressions such as incrementing a counter.
-    ///
-    /// # Errors
-    /// Internal, if the row is on another shard; any database error.
-    pub async fn update_where<E: Sharded>(
-        &self,
-        id: Id<E>,
-        change: impl FnOnce(UpdateMany<E>) -> UpdateMany<E>,
-    ) -> Result<bool> {
-        self.check_home(id)?;
-        let update = change(E::update_many().filter(E::ID.eq(id)));
-        let updated = update.exec(self.connection()).await?.rows_affected > 0;
-        if updated {
-            self.row_changes(id);
-        }
-        Ok(updated)
     }
 
     /// Deletes the row with this id, also from timelines; returns whether it existed. Its edges stay:
@@ -266,14 +214,11 @@ impl Tx {
     /// As for [`Self::update`].
     pub async fn delete<E: Sharded>(&self, id: Id<E>) -> Result<bool> {
         let observers = self.shards().observers::<E>();
-        let owner = match observers.is_empty() {
+        let row = match observers.is_empty() {
             true => None,
             false => match self.find_row(id, QuerySelect::lock_exclusive).await? {
-                Some(row) => match row.get(E::OWNER) {
-                    Value::BigInt(owner) => owner,
-                    _ => None,
-                },
                 None => return Ok(false),
+                row => row,
             },
         };
         self.check_home(id)?;
@@ -283,16 +228,16 @@ impl Tx {
             self.row_changes(id);
             self.holds_no_more(RowTable::of::<E>(), id.raw());
         }
-        if let Some(owner) = owner.filter(|_| deleted) {
+        if let Some(row) = row.filter(|_| deleted) {
             for observer in observers {
-                observer.deleted(self, id.raw(), owner).await?;
+                observer.deleted(self.clone(), &row).await?;
             }
         }
         Ok(deleted)
     }
 
-    /// Deletes the rows with these ids, as [`Self::delete`] does: with one statement, unless timelines have
-    /// to learn of each.
+    /// Deletes the rows with these ids, as [`Self::delete`] does: with one statement, unless timelines or
+    /// indexes have to learn of each.
     ///
     /// # Errors
     /// As for [`Self::update`].
@@ -319,7 +264,7 @@ impl Tx {
         lock(&self.0.changed).push(changed);
     }
 
-    fn row_changes<E: Sharded>(&self, id: Id<E>) {
+    pub(super) fn row_changes<E: Sharded>(&self, id: Id<E>) {
         if let Some(changed) = self.shards().changed_row(id) {
             self.changes(changed);
         }

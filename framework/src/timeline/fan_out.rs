@@ -2,14 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use futures::future::BoxFuture;
-
 use super::Timelines;
 use crate::error::{BoxError, Error, Result};
 use crate::graph::EdgePosition;
 use crate::id::{Id, SEQUENCES_PER_MS, SHARDS};
 use crate::queue::{Job, JobRun, Run};
-use crate::shard::{Keyset, RowObserver, Tx};
+use crate::shard::{Keyset, Observed, RowObserver, Sharded, Tx};
 
 /// Readers per page; the job saves a checkpoint after each.
 const PAGE: u64 = 500;
@@ -112,13 +110,14 @@ impl FanOut {
 /// Fans out the rows of one entity. A job that commits with a new row adds it to the timelines of its
 /// owner's audience that are kept ready; another job removes a deleted row. The owner's own timeline is
 /// updated right after the commit, so that people see at once what they posted.
+#[derive(Clone, Copy)]
 pub(super) struct FanOutObserver {
     pub(super) timeline: &'static str,
     pub(super) audience: &'static str,
 }
 
 impl FanOutObserver {
-    async fn enqueue(&self, tx: &Tx, item: i64, author: i64, withdrawn: bool) -> Result<()> {
+    async fn enqueue(self, tx: Tx, item: i64, author: i64, withdrawn: bool) -> Result<()> {
         let (timelines, timeline) = (Timelines::of(tx.shards())?, self.timeline);
         tx.after_commit(async move {
             let store = &timelines.0.store;
@@ -135,13 +134,13 @@ impl FanOutObserver {
     }
 }
 
-impl RowObserver for FanOutObserver {
-    fn inserted<'t>(&'t self, tx: &'t Tx, id: i64, owner: i64) -> BoxFuture<'t, Result<()>> {
-        Box::pin(self.enqueue(tx, id, owner, false))
+impl<E: Sharded> RowObserver<E> for FanOutObserver {
+    fn inserted(&self, tx: Tx, id: Id<E>, owner: Id<E::Owner>) -> Observed {
+        Box::pin(self.enqueue(tx, id.raw(), owner.raw(), false))
     }
 
-    fn deleted<'t>(&'t self, tx: &'t Tx, id: i64, owner: i64) -> BoxFuture<'t, Result<()>> {
-        Box::pin(self.enqueue(tx, id, owner, true))
+    fn deleted(&self, tx: Tx, row: &E::Model) -> Observed {
+        Box::pin(self.enqueue(tx, E::id(row).raw(), E::owner(row).raw(), true))
     }
 }
 

@@ -27,7 +27,7 @@ use crate::error::Result;
 use crate::graph::{Edge, Graph};
 use crate::id::Id;
 use crate::redis::Redis;
-use crate::shard::{RowObserver, Sharded, Shards};
+use crate::shard::{Sharded, Shards};
 use fan_out::FanOutObserver;
 use pulled::{Pulled, SharedVersion};
 use store::Store;
@@ -46,13 +46,14 @@ pub trait TimelineItem: Sharded {
 pub struct TimelineKind {
     pub(crate) name: &'static str,
     pub(crate) audience: &'static str,
-    observe: fn(&Shards, Arc<dyn RowObserver>),
+    observe: fn(&Shards, FanOutObserver),
 }
 
 impl TimelineKind {
     /// The timeline that rows of this entity appear in.
     pub fn of<T: TimelineItem>() -> Self {
-        Self { name: T::TIMELINE, audience: T::Audience::NAME, observe: Shards::observe::<T> }
+        let observe = |shards: &Shards, observer| shards.observe::<T>(Arc::new(observer));
+        Self { name: T::TIMELINE, audience: T::Audience::NAME, observe }
     }
 }
 
@@ -92,10 +93,7 @@ impl Timelines {
         let inner = Arc::new(Inner { shards, graph, store, pulled, names, settings });
         inner.shards.provide(&inner);
         for kind in kinds {
-            (kind.observe)(
-                &inner.shards,
-                Arc::new(FanOutObserver { timeline: kind.name, audience: kind.audience }),
-            );
+            (kind.observe)(&inner.shards, FanOutObserver { timeline: kind.name, audience: kind.audience });
             // A weak reference: the graph holds this hook, and the timelines hold the graph.
             let inner_of_hook = Arc::downgrade(&inner);
             let name = kind.name;

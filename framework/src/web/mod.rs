@@ -34,6 +34,7 @@ mod security;
 pub mod server;
 mod session;
 mod text;
+mod text_entities;
 
 pub use crate::error::FieldError;
 pub use auth::{SignedIn, authenticate, limit_public};
@@ -61,6 +62,7 @@ pub use security::{RequestId, observe};
 pub(crate) use session::DEFAULT_PER_ACCOUNT;
 pub use session::{Session, Sessions};
 pub use text::{TextFields, line_field, text_field};
+pub use text_entities::{TextEntity, TextEntityKind, tag_name, text_entities};
 
 use crate::db::Migration;
 

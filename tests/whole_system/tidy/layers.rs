@@ -15,7 +15,7 @@ const ROWS: [&[&str]; 15] = [
     &["access"],
     &["shard"],
     &["queue"],
-    &["graph", "media"],
+    &["graph", "index", "media"],
     &["timeline"],
     &["web"],
     &["app"],

@@ -2,12 +2,13 @@
 
 use super::source::{Source, sources};
 
-/// Tables about a database itself: its identity, its shards and its migrations.
-const OF_THE_DATABASE: [&str; 3] = ["tripod_database", "tripod_shard", "tripod_store"];
+/// Tables about a database itself: its identity, its shards, its stores, and how far it has rebuilt an index.
+const OF_THE_DATABASE: [&str; 4] =
+    ["tripod_database", "tripod_shard", "tripod_store", "tripod_index_rebuild"];
 
 /// The framework's tables, each with the column that determines the shard, by an id or by its number:
 /// the first column of its key. A later migration drops the first table of idempotency keys.
-const BY_COLUMN: [(&str, &str); 12] = [
+const BY_COLUMN: [(&str, &str); 14] = [
     ("tripod_job", "id"),
     ("tripod_edge", "near_id"),
     ("tripod_edge_count", "near_id"),
@@ -17,6 +18,8 @@ const BY_COLUMN: [(&str, &str); 12] = [
     ("tripod_known_device", "account_id"),
     ("tripod_idempotency", "account_id"),
     ("tripod_idempotency_key", "shard"),
+    ("tripod_index", "shard"),
+    ("tripod_index_count", "shard"),
     ("tripod_name", "shard"),
     ("tripod_retired_name", "shard"),
     ("tripod_schedule", "shard"),
