@@ -4,6 +4,7 @@
 mod entity;
 mod more;
 mod pages;
+mod tags;
 #[cfg(test)]
 mod tests;
 
@@ -210,12 +211,14 @@ async fn feed(State(app): State<App>, me: SignedIn, page: PageQuery) -> Result<J
 // ANCHOR: main
 fn app() -> AppBuilder {
     let api = OpenApiRouter::new().routes(routes!(join)).routes(routes!(log_in)).routes(routes!(log_out));
-    let api = api.routes(routes!(follow)).routes(routes!(want)).routes(routes!(feed)).merge(more::api());
+    let api = api.routes(routes!(follow)).routes(routes!(want)).routes(routes!(feed));
+    let api = api.merge(more::api()).merge(tags::api());
     App::builder("cuttings", env!("CARGO_PKG_VERSION"))
         .migrations(&[TABLES, more::COMMENTS])
         .entity::<gardener::Entity>()
         .entity::<cutting::Entity>()
         .entity::<more::comment::Entity>()
+        .index::<tags::CuttingByTag>()
         .edge::<Follow>()
         .edge::<Want>()
         .edge::<more::Notice>()

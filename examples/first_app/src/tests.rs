@@ -220,3 +220,27 @@ async fn a_follow_and_a_password_are_changed() {
     club.client().post("/api/v1/sessions", &log_in("battery staple")).await.expect(201);
     club.run_jobs().await;
 }
+
+// ANCHOR: tags
+#[tokio::test]
+async fn cuttings_are_found_by_their_tags() {
+    let club = TestApp::start(super::app()).await;
+    let (_, roses) = join(&club, "Rose").await;
+    let (_, ivys) = join(&club, "Ivy").await;
+    let found = async |tag: &str| {
+        let cuttings = ivys.get(&format!("/api/v1/tags/{tag}/cuttings")).await.expect(200).json();
+        let cuttings = cuttings["items"].as_array().unwrap().clone();
+        cuttings.into_iter().map(|cutting| cutting["caption"].clone()).collect::<Vec<_>>()
+    };
+    share(&roses, "#Monstera, rooted", "false").await;
+    club.clock().advance(std::time::Duration::from_millis(1));
+    share(&ivys, "Another #monstera in #water", "false").await;
+    share(&roses, "#monstera, for me", "true").await;
+    assert!(found("monstera").await.is_empty(), "the jobs that commit with the rows have not run");
+    club.run_jobs().await;
+    assert_eq!(found("monstera").await, ["Another #monstera in #water", "#Monstera, rooted"]);
+    assert_eq!(found("WATER").await, ["Another #monstera in #water"]);
+    assert!(found("wat").await.is_empty());
+    ivys.get("/api/v1/tags/two%20words/cuttings").await.expect(422);
+}
+// ANCHOR_END: tags
