@@ -1,4 +1,4 @@
-//! The home feed, with the posts of followed people, and explore, with everyone's.
+//! The home feed, with the posts of followed people.
 
 use axum::extract::State;
 use tripod::access::{Unchecked, Viewer};
@@ -6,7 +6,6 @@ use tripod::web::{Json, Page, PageQuery, SignedIn};
 use tripod::{App, Result};
 
 use crate::entity::{AccountId, Mute, post};
-use crate::posts;
 use crate::views::{self, PostView};
 
 // ANCHOR: home
@@ -32,16 +31,4 @@ pub async fn home(app: &App, me: AccountId, page: PageQuery) -> Result<Page<Post
     responses((status = 200, description = "A page of posts.", body = Page<PostView>)))]
 pub async fn get_feed(State(app): State<App>, me: SignedIn, page: PageQuery) -> Result<Json<Page<PostView>>> {
     home(&app, me.id(), page).await.map(Json)
-}
-
-/// Everyone's posts, newest first.
-#[utoipa::path(get, path = "/explore", tag = "feed", operation_id = "getExplore", params(PageQuery),
-    security((), ("bearer" = [])),
-    responses((status = 200, description = "A page of posts.", body = Page<PostView>)))]
-pub async fn get_explore(
-    State(app): State<App>,
-    viewer: Viewer,
-    page: PageQuery,
-) -> Result<Json<Page<PostView>>> {
-    posts::newest(&app, viewer, page).await.map(Json)
 }

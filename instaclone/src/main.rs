@@ -6,9 +6,11 @@ mod close_friends;
 mod comments;
 mod demo;
 mod entity;
+mod explore;
 mod feed;
 mod follows;
 mod likes;
+mod mentions;
 mod mutes;
 mod pages;
 mod posts;
@@ -16,6 +18,8 @@ mod relations;
 mod router;
 mod saves;
 mod schema;
+mod search;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod views;
@@ -59,6 +63,9 @@ fn app() -> AppBuilder {
         .entity::<entity::username::Entity>()
         .entity::<entity::comment::Entity>()
         .entity::<entity::post::Entity>()
+        .entity::<entity::ranking::Entity>()
+        .index::<tags::PostByTag>()
+        .index::<search::AccountByName>()
         .edge::<entity::Follow>()
         .edge::<entity::FollowRequest>()
         .edge::<entity::Block>()
@@ -69,6 +76,8 @@ fn app() -> AppBuilder {
         .edge::<entity::Save>()
         .job::<accounts::EraseAccount>()
         .job::<follows::AcceptRequests>()
+        .job::<explore::Rank>()
+        .schedule("* * * * *", || explore::Rank {})
         .routes(router::routes())
         .uploads(router::uploads())
         .pages(router::pages())

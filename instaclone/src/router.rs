@@ -4,7 +4,8 @@ use tripod::{App, WebPages};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::{accounts, blocks, close_friends, comments, feed, follows, likes, mutes, pages, posts, saves};
+use crate::{accounts, blocks, close_friends, comments, explore, feed, follows, likes, mutes};
+use crate::{pages, posts, saves, search, tags};
 
 /// The base path of the API.
 const API: &str = "/api/v1";
@@ -48,7 +49,11 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(comments::list_replies))
         .routes(routes!(comments::like_comment, comments::unlike_comment))
         .routes(routes!(feed::get_feed))
-        .routes(routes!(feed::get_explore));
+        .routes(routes!(explore::get_explore))
+        .routes(routes!(tags::find_tags))
+        .routes(routes!(tags::list_rising_tags))
+        .routes(routes!(tags::list_tag_posts))
+        .routes(routes!(search::search_all));
     OpenApiRouter::new().nest(API, api)
 }
 

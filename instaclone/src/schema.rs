@@ -4,8 +4,8 @@ use sea_orm::sea_query::{ColumnDef, Index, Table, TableCreateStatement};
 use tripod::db::{CreateTables, Migration};
 
 /// All migrations, in order.
-pub const MIGRATIONS: [Migration; 7] =
-    [PRODUCT_PATH, USERNAME_PREFIX, CREDENTIALS, PASSWORDS, ERASURE, VISIBILITY, REPLIES];
+pub const MIGRATIONS: [Migration; 8] =
+    [PRODUCT_PATH, USERNAME_PREFIX, CREDENTIALS, PASSWORDS, ERASURE, VISIBILITY, REPLIES, ENTITIES];
 
 const PRODUCT_PATH: Migration = || {
     let account = table("account")
@@ -113,6 +113,15 @@ const REPLIES: Migration = || {
         .sql("ALTER TABLE comment ADD COLUMN parent_id BIGINT")
         .sql("ALTER TABLE comment ADD COLUMN reply_count BIGINT NOT NULL DEFAULT 0")
         .sql("CREATE INDEX comment_by_parent ON comment (parent_id, id) WHERE parent_id IS NOT NULL")
+        .boxed()
+};
+
+/// The entities of captions and comments, and the rankings of posts and tags.
+const ENTITIES: Migration = || {
+    CreateTables::new("m20261128_000108_entities")
+        .table(table("ranking").col(ColumnDef::new("content").json_binary().not_null()).take())
+        .sql("ALTER TABLE post ADD COLUMN entities JSONB")
+        .sql("ALTER TABLE comment ADD COLUMN entities JSONB")
         .boxed()
 };
 

@@ -17,6 +17,7 @@ mod erasure;
 mod hang_up;
 mod hostile;
 mod idempotency;
+mod indexes;
 mod jobs;
 mod limits;
 mod nginx;

@@ -8,6 +8,7 @@ mod lists;
 mod photos;
 mod posts;
 mod saves;
+mod search;
 
 use serde_json::Value;
 

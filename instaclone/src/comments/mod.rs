@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use crate::entity::post::CommentsFrom;
 use crate::entity::{AccountId, CommentId, CommentLike, Follow, PostId, comment};
+use crate::mentions;
 use crate::views::{self, CommentView};
 use crate::visibility::{self, no_comment, no_post};
 
@@ -57,6 +58,7 @@ pub async fn add(app: &App, me: AccountId, once: &Once, post: PostId, new: &NewC
     let row = comment::ActiveModel {
         post_id: Set(post),
         author_id: Set(me),
+        entities: Set(Some(mentions::entities_of(app, &text).await?)),
         text: Set(text),
         parent_id: Set(parent),
         reply_count: Set(0),

@@ -25,6 +25,7 @@ use tripod::{App, BoxError};
 use crate::accounts;
 use crate::entity::post::{self, Photos};
 use crate::entity::{AccountId, CommentId, Follow, Like, PostId, account, comment, credential};
+use crate::mentions;
 use people::PEOPLE;
 use plan::{Act, Plan};
 
@@ -209,6 +210,7 @@ async fn post(
         comment_count: Set(0),
         audience: Set(post::Audience::Everyone),
         comments_from: Set(post::CommentsFrom::Everyone),
+        entities: Set(Some(mentions::entities_of(&app, caption).await?)),
     };
     let post = app.write(author, move |tx| async move {
         for upload in uploads {
@@ -231,6 +233,7 @@ async fn comment(
         text: Set(text.to_owned()),
         parent_id: Set(None),
         reply_count: Set(0),
+        entities: Set(Some(mentions::entities_of(&app, text).await?)),
     };
     let comment = app.write(post, move |tx| async move {
         tx.update(post, |post| post.comment_count += 1).await?;

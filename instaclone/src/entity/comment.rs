@@ -5,6 +5,7 @@ use tripod::id::Id;
 use tripod::{NoRelations, Sharded};
 
 use super::account::AccountId;
+use super::entities::Entities;
 use super::post::PostId;
 
 /// The id of a comment.
@@ -24,4 +25,7 @@ pub struct Model {
     pub parent_id: Option<CommentId>,
     /// Written in the transaction that adds or removes a reply.
     pub reply_count: i64,
+    /// Null in comments of earlier versions.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub entities: Option<Entities>,
 }

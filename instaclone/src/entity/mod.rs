@@ -3,7 +3,9 @@
 pub mod account;
 pub mod comment;
 pub mod credential;
+pub mod entities;
 pub mod post;
+pub mod ranking;
 pub mod username;
 
 use tripod::Edge;

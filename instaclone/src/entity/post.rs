@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::Follow;
 use super::account::AccountId;
+use super::entities::Entities;
 
 /// The id of a post.
 pub type PostId = Id<Entity>;
@@ -34,6 +35,9 @@ pub struct Model {
     pub comment_count: i64,
     pub audience: Audience,
     pub comments_from: CommentsFrom,
+    /// Of the caption; null in posts of earlier versions.
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub entities: Option<Entities>,
 }
 
 /// Who may see a post, of those who may see its author's posts.
@@ -92,6 +96,8 @@ pub struct PostParts {
     pub created_at: Rendered<DateTime<Utc>>,
     /// Its photos.
     pub photos: Rendered<Vec<PhotoView>>,
+    /// The entities of its caption.
+    pub entities: Entities,
 }
 
 impl PostParts {
@@ -99,6 +105,7 @@ impl PostParts {
     pub fn of(app: &App, post: &Model) -> Self {
         Self {
             created_at: Rendered::new(post.id.created_at()),
+            entities: Entities::stored(post.entities.as_ref(), &post.caption),
             photos: Rendered::new(post.photos.0.iter().map(|photo| PhotoView::new(app, photo)).collect()),
         }
     }

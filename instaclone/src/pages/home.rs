@@ -8,7 +8,7 @@ use tripod::web::{Page, PageQuery, Problem};
 use super::context::PageContext;
 use super::frame::{FormErrors, page};
 use crate::views::PostView;
-use crate::{feed, posts, saves};
+use crate::{explore, feed, saves};
 
 /// Photos per page of explore: rows of three.
 const TILES: u16 = 30;
@@ -31,13 +31,14 @@ struct WelcomePage {
     posts: Vec<PostView>,
 }
 
+/// A list of photos under a heading.
 #[derive(Template)]
 #[template(path = "explore.html")]
-struct GridPage {
-    cx: PageContext,
-    heading: &'static str,
-    posts: Vec<PostView>,
-    next: Option<String>,
+pub struct GridPage {
+    pub cx: PageContext,
+    pub heading: String,
+    pub posts: Vec<PostView>,
+    pub next: Option<String>,
 }
 
 // ANCHOR: feed
@@ -49,16 +50,16 @@ pub async fn feed(cx: PageContext, query: PageQuery) -> Result<Response, Problem
 // ANCHOR_END: feed
 
 async fn welcome(cx: PageContext) -> Result<Response, Problem> {
-    let newest = posts::newest(&cx.app, Viewer::Anonymous, PageQuery::first(GLIMPSE)).await?;
+    let newest = explore::list(&cx.app, Viewer::Anonymous, PageQuery::first(GLIMPSE)).await?;
     page(&WelcomePage { cx, form_errors: FormErrors::default(), posts: newest.items })
 }
 
 pub async fn explore(cx: PageContext, query: PageQuery) -> Result<Response, Problem> {
-    let Page { items: posts, next } = posts::newest(&cx.app, cx.viewer(), query.or_limit(TILES)).await?;
-    page(&GridPage { heading: cx.messages.explore, cx, posts, next })
+    let Page { items: posts, next } = explore::list(&cx.app, cx.viewer(), query.or_limit(TILES)).await?;
+    page(&GridPage { heading: cx.messages.explore.to_owned(), cx, posts, next })
 }
 
 pub async fn saved(cx: PageContext, query: PageQuery) -> Result<Response, Problem> {
     let Page { items: posts, next } = saves::list(&cx.app, cx.my_id()?, query.or_limit(TILES)).await?;
-    page(&GridPage { heading: cx.messages.kept, cx, posts, next })
+    page(&GridPage { heading: cx.messages.kept.to_owned(), cx, posts, next })
 }

@@ -16,6 +16,7 @@ mod person;
 mod post;
 mod problem;
 mod relations;
+mod rich_text;
 mod search;
 mod settings;
 mod thread;
@@ -30,6 +31,7 @@ pub fn pages() -> WebPages {
         .route("/", get(home::feed))
         .route("/explore", get(home::explore))
         .route("/search", get(search::search))
+        .route("/tags/{tag}", get(search::tag))
         .route("/login", get(auth::log_in_form).post(auth::log_in))
         .route("/signup", get(auth::sign_up_form).post(auth::sign_up))
         .route("/logout", post(auth::log_out))

@@ -1,18 +1,21 @@
-//! Searching for people by the beginning of their user name.
+//! Searching for people and tags, and the photos of a tag.
 
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
-use tripod::web::{Problem, Query};
+use tripod::web::{Page, PageQuery, Path, Problem, Query};
 
 use super::context::PageContext;
 use super::frame::page;
+use super::home::GridPage;
 use crate::entity::account::Author;
-use crate::entity::username;
-use crate::views;
+use crate::search::{self, Found};
+use crate::tags::{self, Tag};
 
-/// Maximum people shown; typing more of the name finds the others.
-const MOST: u64 = 30;
+/// People per page.
+const PEOPLE: u16 = 30;
+/// Photos per page of a tag: rows of three.
+const TILES: u16 = 30;
 
 /// The search text.
 #[derive(Deserialize)]
@@ -26,26 +29,31 @@ pub struct Question {
 struct SearchPage {
     cx: PageContext,
     q: String,
+    /// Those that are found, or that rise if nothing is searched for.
+    tags: Vec<Tag>,
     people: Vec<Author>,
+    next: Option<String>,
+    /// The search, for the address of the next page.
+    more: String,
 }
 
-pub async fn search(cx: PageContext, Query(Question { q }): Query<Question>) -> Result<Response, Problem> {
-    let q = q.trim().trim_start_matches('@').to_owned();
-    let people = beginning_with(&cx, &q.to_lowercase()).await?;
-    page(&SearchPage { cx, q, people })
+pub async fn search(
+    cx: PageContext,
+    Query(Question { q }): Query<Question>,
+    query: PageQuery,
+) -> Result<Response, Problem> {
+    let q = q.trim().to_owned();
+    let found = match q.is_empty() {
+        true => Found { users: Vec::new(), tags: tags::rising(&cx.app, cx.viewer()).await?, next: None },
+        false => search::search(&cx.app, cx.viewer(), &q, query.or_limit(PEOPLE)).await?,
+    };
+    let Found { users: people, tags, next } = found;
+    let more = format!("{}&", serde_urlencoded::to_string([("q", &q)]).unwrap_or_default());
+    page(&SearchPage { cx, q, tags, people, next, more })
 }
 
-/// The people whose names begin with `start`, by name.
-async fn beginning_with(cx: &PageContext, start: &str) -> Result<Vec<Author>, Problem> {
-    let may_be_a_name = !start.is_empty()
-        && start.len() <= 30
-        && start.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_'));
-    if !may_be_a_name {
-        return Ok(Vec::new());
-    }
-    let read = cx.app.cached().available();
-    let names = read.starting_with::<username::Entity>(start, MOST).await?;
-    let ids = names.iter().map(|name| name.peek().account_id).collect();
-    let people = views::authors(&cx.app, &read, cx.viewer(), ids).await?;
-    Ok(people.into_iter().flatten().collect())
+pub async fn tag(cx: PageContext, Path(tag): Path<String>, query: PageQuery) -> Result<Response, Problem> {
+    let Page { items: posts, next } = tags::posts(&cx.app, cx.viewer(), &tag, query.or_limit(TILES)).await?;
+    let heading = format!("#{}", tag.trim_start_matches('#'));
+    page(&GridPage { cx, heading, posts, next })
 }

@@ -8,6 +8,7 @@ use tripod::{App, Error, Result};
 
 use crate::entity::post::CommentsFrom;
 use crate::entity::{AccountId, PostId, comment, post};
+use crate::mentions;
 use crate::visibility::{self, no_post};
 
 /// The post with this id, if it belongs to the account.
@@ -37,9 +38,14 @@ pub async fn change(
     comments_from: Option<CommentsFrom>,
 ) -> Result<Changed> {
     own(app, me, id).await?;
+    let entities = match &caption {
+        Some(caption) => Some(mentions::entities_of(app, caption).await?),
+        None => None,
+    };
     let change = once.write(id, move |tx| async move {
         let changed = tx.update(id, |post| {
             post.caption = caption.unwrap_or(std::mem::take(&mut post.caption));
+            post.entities = entities.or(post.entities.take());
             post.comments_from = comments_from.unwrap_or(post.comments_from);
         });
         let post = changed.await?.ok_or_else(no_post)?;

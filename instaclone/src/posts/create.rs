@@ -10,6 +10,7 @@ use tripod::{App, Result};
 use super::draft::{NewPost, Texts};
 use crate::entity::post::{self, Photos};
 use crate::entity::{AccountId, PostId, account};
+use crate::mentions;
 
 /// Uploads per account.
 const UPLOADS: RateLimit = RateLimit::new("upload", 60, 3_600);
@@ -34,6 +35,7 @@ pub async fn publish(app: &App, me: AccountId, once: &Once, new: &NewPost) -> Re
     let publish = async {
         let pictures = new.pictures(app).await?;
         let (photos, upload) = app.store_pictures(me, pictures.into_iter().zip(alts)).await?;
+        let entities = mentions::entities_of(app, &caption).await?;
         let row = post::ActiveModel {
             author_id: Set(me),
             caption: Set(caption),
@@ -42,6 +44,7 @@ pub async fn publish(app: &App, me: AccountId, once: &Once, new: &NewPost) -> Re
             comment_count: Set(0),
             audience: Set(new.audience),
             comments_from: Set(new.comments_from),
+            entities: Set(Some(entities)),
             ..Default::default()
         };
         let publish = once.write(me, move |tx| async move {

@@ -73,7 +73,12 @@ pub async fn update_post(
     let (caption, comments_from) = (change.checked()?, change.comments_from);
     let Changed { caption, comments_from } =
         posts::change(&app, me.id(), &once, id, caption, comments_from).await?;
-    let post = views::post(&app, &app.primary(), me.viewer(), id).await?;
+    let read = app.primary();
+    let mut post = views::post(&app, &read, me.viewer(), id).await?;
+    if post.caption != caption {
+        // It has changed again since, and this request is a repeated one.
+        post.entities = views::entities_of(&app, &read, me.viewer(), &caption).await?;
+    }
     Ok(Json(PostView { caption, comments_from, ..post }))
 }
 

@@ -23,10 +23,3 @@ pub async fn of_author(
     page.fill(|part| read.list::<post::Entity>(author, part), |posts| views::posts(app, &read, viewer, posts))
         .await
 }
-
-/// Everyone's posts, without those of a database that is down.
-pub async fn newest(app: &App, viewer: Viewer, page: PageQuery) -> Result<Page<PostView>> {
-    let read = app.cached().available();
-    page.fill(|part| read.list_all::<post::Entity>(part), |posts| views::posts(app, &read, viewer, posts))
-        .await
-}

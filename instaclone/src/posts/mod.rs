@@ -10,4 +10,4 @@ pub use change::{Changed, change, remove, remove_own};
 pub use create::{Uploader, publish};
 pub use draft::NewPost;
 pub use handlers::*;
-pub use lists::{newest, of_author};
+pub use lists::of_author;

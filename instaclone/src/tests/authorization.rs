@@ -72,7 +72,7 @@ const RULES: &[Rule] = &[
     },
     // Lists of everyone's things.
     Rule {
-        operations: "getExplore",
+        operations: "getExplore listTagPosts",
         public: "seen seen none none seen seen seen seen seen 401 401",
         private: "none none none none none seen none seen seen 401 401",
     },
@@ -80,6 +80,17 @@ const RULES: &[Rule] = &[
         operations: "getFeed",
         public: "401 none none none none seen none seen seen 401 401",
         private: "401 none none none none seen none seen seen 401 401",
+    },
+    // People and tags. A tag has nobody's name in it.
+    Rule {
+        operations: "search",
+        public: "seen seen none none seen seen seen seen seen 401 401",
+        private: "seen seen none none seen seen seen seen seen 401 401",
+    },
+    Rule {
+        operations: "findTags listRisingTags",
+        public: "none none none none none none none none none 401 401",
+        private: "none none none none none none none none none 401 401",
     },
     // Relations to the owner; the owner's own requests are about the requester.
     Rule {
@@ -188,12 +199,15 @@ async fn ask(app: &TestApp, world: &World, role: Role, operation: &Operation, po
         path if path.contains("/posts/{id}") => path.replace("{id}", post),
         path if path.contains("/comments/{id}") => path.replace("{id}", &world.comment),
         path if path.contains("/sessions/{id}") => path.replace("{id}", &no_id(app, owner.id)),
+        path if path.contains("/tags/{tag}") => path.replace("{tag}", "everyone"),
         path if path.contains("/me/") => path.replace("{user_id}", &them.to_string()),
         path => path.to_owned(),
     };
     let query = match operation.id.as_str() {
         "findUser" => format!("?username={}", owner.name),
-        "getExplore" => "?limit=100".to_owned(),
+        "getExplore" | "listTagPosts" => "?limit=100".to_owned(),
+        "search" => format!("?q={}", owner.name),
+        "findTags" => "?q=everyone".to_owned(),
         _ => String::new(),
     };
     assert!(!path.contains('{'), "what {} is about is not known here", operation.id);

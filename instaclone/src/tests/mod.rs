@@ -3,6 +3,7 @@
 
 mod authorization;
 mod people;
+mod search;
 mod twin_worlds;
 mod visibility;
 
@@ -74,6 +75,7 @@ async fn what_a_post_shows_of_its_author_and_itself_follows_their_changes() {
     kevin.patch(&path, &json!({"caption": "after"})).await.expect(200);
     let seen = feed(&kevin).await;
     assert_eq!((&seen[0]["caption"], &seen[0]["photos"]), (&json!("after"), &post["photos"]));
+    app.run_jobs().await;
 }
 
 #[tokio::test]

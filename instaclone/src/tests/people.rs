@@ -150,8 +150,9 @@ impl World {
     /// A new world in the app, whose names begin with `name`.
     pub async fn new(app: &TestApp, name: &str, is_private: bool) -> Self {
         let owner = someone(app, &format!("{name}.owner")).await;
-        let post = owner.publish(&[("caption", "for everyone")]).await;
-        let close_post = owner.publish(&[("caption", "for friends"), ("audience", "close_friends")]).await;
+        let post = owner.publish(&[("caption", "for everyone #everyone")]).await;
+        let close_post =
+            owner.publish(&[("caption", "for friends #friends"), ("audience", "close_friends")]).await;
         let comment = owner.comment(&post, "my own words").await;
         let reply = json!({"text": "and more", "parent_id": comment});
         owner.client.post(&format!("/api/v1/posts/{post}/comments"), &reply).await.expect(201);

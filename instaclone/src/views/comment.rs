@@ -9,7 +9,9 @@ use tripod::{App, Result};
 use utoipa::ToSchema;
 
 use crate::entity::account::Author;
+use crate::entity::entities::Entities;
 use crate::entity::{CommentId, CommentLike, PostId, comment};
+use crate::views::{EntityView, entities};
 use crate::visibility::People;
 
 /// A comment.
@@ -21,6 +23,8 @@ pub struct CommentView {
     #[schema(value_type = Author)]
     pub author: Rendered<Author>,
     pub text: String,
+    /// The mentions, tags and links in the text.
+    pub entities: Vec<EntityView>,
     /// When it was written.
     pub created_at: DateTime<Utc>,
     /// The comment that it replies to; null if it is no reply.
@@ -56,17 +60,22 @@ pub async fn comments(
     let comments: Vec<Option<Visible<comment::Model>>> =
         comments.into_iter().map(|comment| comment.visible_to(viewer, &people)).collect();
     let ids: Vec<CommentId> = comments.iter().flatten().map(|comment| comment.id).collect();
-    let (likes, liked) = tokio::try_join!(
+    let entities_of = |comment: &comment::Model| Entities::stored(comment.entities.as_ref(), &comment.text);
+    let stored: Vec<Entities> =
+        comments.iter().map(|comment| comment.as_deref().map(entities_of).unwrap_or_default()).collect();
+    let (mentioned, likes, liked) = tokio::try_join!(
+        People::load(read, viewer, stored.iter().flat_map(Entities::mentioned)),
         read.source_counts::<CommentLike>(&ids),
         read.targets_among::<CommentLike>(viewer.id(), &ids),
     )?;
-    let view = |comment: Option<Visible<comment::Model>>| {
+    let view = |(comment, stored): (Option<Visible<comment::Model>>, Entities)| {
         let comment = comment?;
         Some(CommentView {
             id: comment.id,
             post_id: comment.post_id,
             author: people.author(app, comment.author_id)?.clone(),
             text: comment.text.clone(),
+            entities: entities(app, &stored, &mentioned),
             created_at: comment.id.created_at(),
             parent_id: comment.parent_id,
             counts: CommentCounts {
@@ -77,5 +86,5 @@ pub async fn comments(
                 .then(|| CommentViewer { liked: liked.contains(&comment.id) }),
         })
     };
-    Ok(comments.into_iter().map(view).collect())
+    Ok(comments.into_iter().zip(stored).map(view).collect())
 }

@@ -4,8 +4,10 @@
 
 mod account;
 mod comment;
+mod entities;
 mod post;
 
 pub use account::{Person, User, account, authors, people};
 pub use comment::{CommentView, comments};
+pub use entities::{EntityKind, EntityView, entities, entities_of};
 pub use post::{PostView, post, posts};

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use crate::entity::account::Author;
 use crate::entity::post::{Audience, CommentsFrom, PhotoView, PostParts};
 use crate::entity::{Like, PostId, Save, post};
+use crate::views::{EntityView, entities};
 use crate::visibility::{People, no_post};
 
 /// A post.
@@ -22,6 +23,8 @@ pub struct PostView {
     pub author: Rendered<Author>,
     /// May be empty.
     pub caption: String,
+    /// The mentions, tags and links in the caption.
+    pub entities: Vec<EntityView>,
     /// Where it was taken, in the author's words; null if not given.
     #[schema(required)]
     pub location: Option<String>,
@@ -69,7 +72,10 @@ pub async fn posts(
     let posts: Vec<Option<Visible<post::Model>>> =
         posts.into_iter().map(|post| post.visible_to(viewer, &people)).collect();
     let ids: Vec<PostId> = posts.iter().flatten().map(|post| post.id).collect();
-    let (likes, liked, saved) = tokio::try_join!(
+    let seen = posts.iter().flatten();
+    let mentioned = seen.flat_map(|post| post.view(app, PostParts::of).entities.mentioned());
+    let (mentioned, likes, liked, saved) = tokio::try_join!(
+        People::load(read, viewer, mentioned),
         read.source_counts::<Like>(&ids),
         read.targets_among::<Like>(viewer.id(), &ids),
         read.targets_among::<Save>(viewer.id(), &ids),
@@ -81,6 +87,7 @@ pub async fn posts(
             id: post.id,
             author: people.author(app, post.author_id)?.clone(),
             caption: post.caption.clone(),
+            entities: entities(app, &parts.entities, &mentioned),
             location: post.location.clone(),
             created_at: parts.created_at.clone(),
             filter: None,

@@ -125,6 +125,10 @@ async fn the_document_names_every_operation_of_the_contract_that_is_built() {
         "DELETE /comments/{id}/like",
         "GET /feed",
         "GET /explore",
+        "GET /tags",
+        "GET /tags/rising",
+        "GET /tags/{tag}/posts",
+        "GET /search",
     ] {
         let (method, path) = operation.split_once(' ').unwrap();
         let found = &document["paths"][format!("/api/v1{path}")][method.to_lowercase()];

@@ -6,8 +6,9 @@ use tripod_tests::{PhotoPost, Server, photo};
 use super::{assert_author, assert_time, fields, id, ids};
 
 fn assert_post(post: &Value) {
-    let names = ["author", "caption", "counts", "created_at", "filter", "id", "location", "photos", "viewer"];
-    assert_eq!(fields(post), names);
+    let texts =
+        ["audience", "author", "caption", "comments_from", "counts", "created_at", "entities", "filter"];
+    assert_eq!(fields(post), [texts.as_slice(), &["id", "location", "photos", "viewer"]].concat());
     assert_author(&post["author"]);
     assert_eq!(fields(&post["counts"]), ["comments", "likes"]);
     assert_time(&post["created_at"]);
@@ -112,7 +113,7 @@ async fn a_comment_is_deleted_by_who_wrote_it_or_by_whose_post_it_is() {
     let post = kevin.post_photo("talk").await;
     let comments = format!("/posts/{}/comments", id(&post));
     let first = mike.comment(&post, "first 🎈").await;
-    assert_eq!(fields(&first), ["author", "created_at", "id", "post_id", "text"]);
+    assert_eq!(fields(&first), ["author", "created_at", "entities", "id", "post_id", "text"]);
     assert_author(&first["author"]);
     assert_time(&first["created_at"]);
     assert_eq!((&first["post_id"], &first["text"]), (&post["id"], &json!("first 🎈")));
