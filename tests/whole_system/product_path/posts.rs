@@ -113,7 +113,8 @@ async fn a_comment_is_deleted_by_who_wrote_it_or_by_whose_post_it_is() {
     let post = kevin.post_photo("talk").await;
     let comments = format!("/posts/{}/comments", id(&post));
     let first = mike.comment(&post, "first 🎈").await;
-    let names = ["author", "counts", "created_at", "entities", "id", "parent_id", "post_id", "text", "viewer"];
+    let names =
+        ["author", "counts", "created_at", "entities", "id", "parent_id", "post_id", "text", "viewer"];
     assert_eq!(fields(&first), names);
     assert_author(&first["author"]);
     assert_time(&first["created_at"]);
