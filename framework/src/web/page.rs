@@ -97,8 +97,8 @@ impl PageQuery {
 
     /// Fills the page from a list. `list` reads a part of it; `present` turns each item into its view,
     /// or `None` if the viewer may not see it. Both are called repeatedly until the page is full or the
-    /// list ends. A page behind more than [`MAX_LISTED`] items, nearly all of them hidden, ends there: it is
-    /// not full, and its cursor continues behind them.
+    /// list ends. A page behind more than 5,000 items, nearly all of them hidden, ends there: it is not full,
+    /// and its cursor continues behind them.
     ///
     /// ```
     /// use tripod::id::Id;
@@ -159,7 +159,7 @@ const MAX_CHUNK: u64 = 1_000;
 
 /// Items that are read for one page before it ends without being full. One request must not read a whole
 /// table because its viewer may see nothing of it.
-pub const MAX_LISTED: u64 = 5_000;
+const MAX_LISTED: u64 = 5_000;
 
 /// Fills a page from parts of a list in which some items are not visible.
 #[derive(Debug)]
