@@ -23,7 +23,7 @@ pub async fn list(app: &App, me: AccountId, page: PageQuery) -> Result<Page<Pers
 }
 
 /// Add a person to your close friends: they see your posts for close friends.
-#[utoipa::path(put, path = "/me/close-friends/{user_id}", tag = "close friends", operation_id = "addCloseFriend",
+#[utoipa::path(put, path = "/me/close-friends/{user_id}", tag = "friends", operation_id = "addCloseFriend",
     params(("user_id" = AccountId, Path)), security(("bearer" = [])),
     responses((status = 204, description = "They are one of your close friends.")))]
 pub async fn add_close_friend(
@@ -36,7 +36,7 @@ pub async fn add_close_friend(
 }
 
 /// Remove a person from your close friends.
-#[utoipa::path(delete, path = "/me/close-friends/{user_id}", tag = "close friends", operation_id = "removeCloseFriend",
+#[utoipa::path(delete, path = "/me/close-friends/{user_id}", tag = "friends", operation_id = "removeCloseFriend",
     params(("user_id" = AccountId, Path)), security(("bearer" = [])),
     responses((status = 204, description = "They are not one of your close friends.")))]
 pub async fn remove_close_friend(
@@ -49,7 +49,7 @@ pub async fn remove_close_friend(
 }
 
 /// Your close friends, the latest addition first. Only you see the list.
-#[utoipa::path(get, path = "/me/close-friends", tag = "close friends", operation_id = "listCloseFriends",
+#[utoipa::path(get, path = "/me/close-friends", tag = "friends", operation_id = "listCloseFriends",
     params(PageQuery), security(("bearer" = [])),
     responses((status = 200, description = "A page of people.", body = Page<Person>)))]
 pub async fn list_close_friends(

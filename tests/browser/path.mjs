@@ -148,7 +148,7 @@ for (const dark of [false, true]) {
 
       await page.getByText('Edit or delete').click();
       await page.getByLabel('Caption').fill('Another evening');
-      await button(page.locator('.own'), 'Save caption').click();
+      await button(page.locator('.own'), 'Save').click();
       await page.locator('.caption', { hasText: 'Another evening' }).waitFor();
     });
 

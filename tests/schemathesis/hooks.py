@@ -96,6 +96,7 @@ BEYOND_SCHEMAS = [
     ("id is you: choose someone else", None),
     ("parent_id is no comment of this post", "createComment"),
     ("parent_id is a reply itself", "createComment"),
+    ("tag is not the name of a tag", "listTagPosts"),
     # A schema says `binary`, and what is drawn is not always a JPEG, PNG or WebP.
     ("JPEG, PNG and WebP are accepted", "createPost"),
     ("JPEG, PNG and WebP are accepted", "setAvatar"),
@@ -126,7 +127,7 @@ def after_call(context, case, response):
         account.ask("sessions")
     if case.method == "GET" and response.status_code == 200:
         reply = response.json()
-        if reply.get("next"):
+        if isinstance(reply, dict) and reply.get("next"):
             cursors[name_of(case)] = reply["next"]
 
 

@@ -329,11 +329,10 @@ pub async fn a_rebuild_that_is_killed_continues(stores: &Stores) {
 /// Entries of rows that are gone or do not name the key, wrong counts, and missing counts are put right;
 /// what is right is not missing meanwhile.
 pub async fn a_rebuild_removes_what_no_row_names(stores: &Stores) {
-    let working = stores.work();
+    let _working = stores.work();
     let author = stores.author("kevin").await;
     let note = stores.note(author, "right word").await;
     settle(stores).await;
-    drop(working);
     let place = |key: &str| crate::id::Shard::of_text(&key[..2]);
     let wrong = [("wrong", note.raw()), ("word", 7 << 10), ("right", note.raw() + 1)];
     for (key, row) in wrong {

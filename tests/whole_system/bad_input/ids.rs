@@ -65,6 +65,10 @@ fn operations() -> Vec<Operation> {
         ("PUT", "/comments/{comment}/like", none.clone(), true),
         ("DELETE", "/comments/{comment}/like", none.clone(), true),
         ("GET", "/feed", none.clone(), true),
+        ("GET", "/tags/x/posts", none.clone(), false),
+        ("GET", "/tags", none.clone(), false),
+        ("GET", "/tags/rising", none.clone(), false),
+        ("GET", "/search", none.clone(), false),
         ("GET", "/explore", none, false),
     ];
     let operation = |(method, path, body, needs_token): (&str, _, _, _)| Operation {
@@ -93,7 +97,7 @@ async fn the_table_has_every_operation_that_the_document_has() {
         let path = path.strip_prefix("/api/v1").expect("the document has only the API's paths");
         let generic = |path: &str| {
             let path = path.replace(kind(path), if path.starts_with("/me") { "{user_id}" } else { "{id}" });
-            path.replace("{comment}", "{id}").replace("{session}", "{id}")
+            path.replace("{comment}", "{id}").replace("{session}", "{id}").replace("/x/", "/{tag}/")
         };
         for method in item.as_object().unwrap().keys() {
             let known = operations().iter().any(|operation| {
