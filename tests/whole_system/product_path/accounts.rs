@@ -62,7 +62,7 @@ async fn people_are_found_by_id_and_by_name_in_any_case() {
     let (kevin, mike) = (server.person("kevin").await, server.person("mike").await);
     let by_id = mike.get(&format!("/users/{}", kevin.id)).await.expect(200);
     assert_user(&by_id);
-    let names = ["blocking", "followed_by", "following", "muting", "requested"];
+    let names = ["blocking", "close_friend", "followed_by", "following", "muting", "requested"];
     assert_eq!(fields(&by_id["relationship"]), names);
     let by_name = mike.get(&format!("/users?username={}", kevin.username.to_uppercase())).await.expect(200);
     assert_eq!(by_id, by_name);
