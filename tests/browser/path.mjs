@@ -167,7 +167,7 @@ for (const dark of [false, true]) {
 
     await step('people are found, followed and no longer followed', async () => {
       await link(page, 'Search').click();
-      await page.getByLabel('Search people by user name').fill(ben.slice(0, -1).toUpperCase());
+      await page.getByLabel('Search for people and tags').fill(ben.slice(0, -1).toUpperCase());
       await button(page, 'Search').click();
       await page.getByRole('main').getByRole('link', { name: ben }).click();
       await at(page, `/u/${ben}`);
@@ -186,7 +186,7 @@ for (const dark of [false, true]) {
         await button(page, 'Follow').waitFor();
       });
       await page.goto('/search?q=nobodyofthatname');
-      await page.getByText('Nobody’s name begins with “nobodyofthatname”.').waitFor();
+      await page.getByText('Nobody and no tag is called “nobodyofthatname”.').waitFor();
     });
 
     await step('explore shows the newest photos', async () => {

@@ -40,6 +40,29 @@ class Account:
 
 account = Account()
 other = Account()
+# Each apart from the other, because a block hides a person from what else is tried with them, and removing a
+# follower undoes what accepting one has to find.
+blocked = Account()
+follower = Account()
+requests.put(
+    f"{ORIGIN}/api/v1/users/{account.id}/follow",
+    headers={"Authorization": f"Bearer {follower.token}"},
+    timeout=30,
+).raise_for_status()
+
+# What one does to somebody else, and to whom.
+TO_OTHERS = {
+    "followUser": other,
+    "blockUser": blocked,
+    "unblockUser": blocked,
+    "muteUser": other,
+    "unmuteUser": other,
+    "addCloseFriend": other,
+    "removeCloseFriend": other,
+    "acceptFollowRequest": follower,
+    "declineFollowRequest": other,
+    "removeFollower": other,
+}
 
 if not os.environ.get("ANONYMOUS"):
 
@@ -79,9 +102,10 @@ def before_call(context, case, kwargs):
     # No reply that makes a session has its id: of what fits the schema, every other one is one's own.
     if name_of(case) == "closeSession" and is_valid(case) and next(numbers) % 2:
         case.path_parameters["id"] = account.another_session()
-    # Nobody follows themselves, and the id that is at hand is often one's own.
-    if name_of(case) == "followUser" and case.path_parameters.get("id") == account.id and next(numbers) % 2:
-        case.path_parameters["id"] = other.id
+    # Nobody follows or blocks themselves, and the id that is at hand is often one's own.
+    if name_of(case) in TO_OTHERS and is_valid(case) and next(numbers) % 2:
+        for parameter in case.path_parameters:
+            case.path_parameters[parameter] = TO_OTHERS[name_of(case)].id
 
 
 # Requests that fit the document and are refused all the same, for what a schema can't say: part of
