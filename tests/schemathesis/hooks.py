@@ -53,6 +53,7 @@ requests.put(
 # What one does to somebody else, and to whom.
 TO_OTHERS = {
     "followUser": other,
+    "unfollowUser": other,
     "blockUser": blocked,
     "unblockUser": blocked,
     "muteUser": other,
