@@ -36,9 +36,12 @@ pub async fn set(app: &App, me: AccountId, them: AccountId, followed: bool) -> R
     if them == me {
         return Err(Error::invalid_field("id", "is you: nobody follows themselves"));
     }
-    let count = read.target_counts::<Follow>(&[me]).await?;
+    // A request counts as well: it becomes a follow without another look at the number.
+    let [followed, requested] =
+        [read.target_counts::<Follow>(&[me]).await?, read.target_counts::<FollowRequest>(&[me]).await?];
+    let count: u64 = followed.values().chain(requested.values()).sum();
     let is_new = read.targets_among::<Follow>(me, &[them]).await?.is_empty();
-    if is_new && count.values().any(|count| *count >= MOST_FOLLOWED) {
+    if is_new && count >= MOST_FOLLOWED {
         let detail = format!("can't be followed: you follow {MOST_FOLLOWED} people already");
         return Err(Error::invalid_field("id", detail));
     }
