@@ -74,11 +74,7 @@ async fn the_photos_of_a_deleted_account_go_although_a_clock_ran_ahead() {
         Stored::execute(server.data(), database, day_ahead).await;
     }
     server.restart().await;
-    eventually("the photo is gone", SOON, async || {
-        let reply = server.api().get(&format!("~{url}")).await;
-        (reply.status == 404).then_some(())
-    })
-    .await;
+    crate::gone(&server.api(), &url).await;
     eventually("every job is done", SOON, async || {
         Stored::query(server.data(), queued).await.is_empty().then_some(())
     })
