@@ -23,5 +23,5 @@ pub use browser::browser_script;
 pub use eventually::eventually;
 pub use pairing::Pairing;
 pub use person::{Person, PhotoPost, unique};
-pub use server::{Exit, Server, Setup, binary};
+pub use server::{Exit, Server, Setup, binary, target};
 pub use usage::{cpu_time, resident_bytes};

@@ -105,7 +105,10 @@ fn profile() -> PathBuf {
 }
 
 /// The target directory that this program was built into.
-pub(crate) fn target() -> PathBuf {
+///
+/// # Panics
+/// If it was moved out of it.
+pub fn target() -> PathBuf {
     profile().parent().expect("a profile is in the target directory").to_owned()
 }
 

@@ -10,6 +10,7 @@ mod disk_full;
 mod mistakes;
 mod outage;
 mod promotion;
+mod queue;
 mod several;
 
 use tripod_tests::Setup;

@@ -12,7 +12,7 @@ use crate::graph::{Edge, Graph};
 use crate::id::{Id, Shard};
 use crate::index::Indexes;
 use crate::media::{MediaStore, Picture, Processed, Processor, Upload, Uploads};
-use crate::queue::Queue;
+use crate::queue::{Job, JobId, Queue};
 use crate::redis::Redis;
 use crate::shard::{Consistency, Read, Shards, Tx};
 use crate::telemetry::Metrics;
@@ -118,6 +118,16 @@ impl<S> App<S> {
         R: Send + 'static,
     {
         self.shards.write(shard, work).await
+    }
+
+    /// Enqueues a job that belongs to no other row, on a shard that is usually given as an id; see
+    /// [`Queue::enqueue`]. A job that follows from a row is enqueued in the row's transaction:
+    /// [`Tx::enqueue`].
+    ///
+    /// # Errors
+    /// Those of [`Queue::enqueue`].
+    pub async fn enqueue<J: Job>(&self, shard: impl Into<Shard>, job: J) -> Result<JobId> {
+        self.queue.enqueue(shard, job).await
     }
 
     /// Creates an edge in a transaction of its own. Returns whether it is new. See [`Tx::connect`].

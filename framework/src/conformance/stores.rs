@@ -272,7 +272,7 @@ impl Stores {
     /// # Errors
     /// Any error of the queue.
     pub async fn enqueue<J: Run<Self>>(&self, author: Id<author::Entity>, job: J) -> Result<JobId> {
-        self.shards.write(author, move |tx| async move { tx.enqueue(job).await }).await
+        self.queue.enqueue(author, job).await
     }
 }
 

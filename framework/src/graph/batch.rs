@@ -3,7 +3,7 @@
 //! Every statement locks what it changes in the order of the keys, and the statements follow each other in one
 //! order, so that no two batches wait for each other.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sea_orm::ConnectionTrait;
 
@@ -37,8 +37,10 @@ struct Row {
 enum Before {
     /// There is no row, and none was wanted.
     Nothing,
-    /// There was no row; now there is, as wanted.
-    Inserted,
+    /// There was no row; now there is one, with this version.
+    Inserted {
+        version: i64,
+    },
     Was {
         version: i64,
         live: bool,
@@ -77,9 +79,8 @@ pub(super) async fn apply(
         ends: BTreeSet::new(),
     };
     batch.check(changes).await?;
-    let changed = batch.write_forward(changes).await?;
+    let changed = batch.write_edges(changes).await?;
     let jobs = batch.enqueue(&changed).await?;
-    batch.write_inverse(changes, &changed).await?;
     batch.update().await?;
     batch.count().await?;
     batch.cancel(changes).await?;
@@ -114,10 +115,8 @@ impl Batch<'_> {
     /// Decides about the changes whose shard has moved or one of whose ends is missing, and holds all other
     /// ends.
     async fn check(&mut self, changes: &[Change]) -> Result<()> {
-        let mut wanted: BTreeMap<(&str, &str), (RowTable, BTreeSet<i64>)> = BTreeMap::new();
-        let mut want = |rows: RowTable, id: i64| {
-            wanted.entry((rows.name, rows.id)).or_insert_with(|| (rows, BTreeSet::new())).1.insert(id);
-        };
+        let mut wanted: BTreeMap<RowTable, BTreeSet<i64>> = BTreeMap::new();
+        let mut want = |rows: RowTable, id: i64| wanted.entry(rows).or_default().insert(id);
         for (item, change) in changes.iter().enumerate() {
             if !self.is_here(change.shard_id()) {
                 self.outcomes[item] = Some(Err(moved()));
@@ -136,14 +135,13 @@ impl Batch<'_> {
                 Change::Inverse { begun, .. } if begun.elapsed() >= INVERSE_GRACE => {
                     self.outcomes[item] = Some(Err(Error::unavailable("an inverse edge took too long")));
                 }
-                Change::Inverse { far, .. } => want(self.graph.kind(far.kind)?.to, far.near),
+                Change::Inverse { far, .. } => {
+                    want(self.graph.kind(far.kind)?.to, far.near);
+                }
                 Change::Cancel(_) => {}
             }
         }
-        let mut held: HashSet<(RowTable, i64)> = HashSet::new();
-        for (rows, ids) in wanted.into_values() {
-            held.extend(self.tx.hold_each(rows, ids).await?.into_iter().map(|id| (rows, id)));
-        }
+        let held = self.tx.hold_each(wanted).await?;
         for (item, change) in changes.iter().enumerate() {
             if self.outcomes[item].is_some() {
                 continue;
@@ -170,34 +168,59 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Changes the forward edges; returns those that were not yet as wanted.
-    async fn write_forward(&mut self, changes: &[Change]) -> Result<Vec<Forward>> {
-        let (mut items, mut rows) = (Vec::new(), Vec::new());
-        for (item, change) in changes.iter().enumerate() {
-            if let (Change::Forward { near, live }, None) = (change, &self.outcomes[item]) {
-                let version = self.graph.shards().generate_id::<()>(Shard::of_id(near.near))?.raw();
-                rows.push(Row { end: *near, version, live: *live, inserts: *live });
-                items.push(item);
-            }
-        }
-        let before = claim(self.tx, &rows).await?;
-        let mut changed = Vec::new();
-        for ((item, mut row), before) in items.into_iter().zip(rows).zip(before) {
-            match before {
-                Before::Nothing => continue,
-                Before::Was { live, .. } if live == row.live => continue,
-                Before::Was { version, .. } => {
-                    row.version = row.version.max(version + 1);
-                    self.updates.push(row);
+    /// Changes the forward edges, and the inverse edges that are here; returns the forward edges that were not
+    /// yet as wanted.
+    async fn write_edges(&mut self, changes: &[Change]) -> Result<Vec<Forward>> {
+        let (mut rows, mut forward, mut inverse) = (Vec::new(), Vec::new(), Vec::new());
+        for (item, change) in changes.iter().enumerate().filter(|(item, _)| self.outcomes[*item].is_none()) {
+            match change {
+                Change::Forward { near, live } => {
+                    let version = self.graph.shards().generate_id::<()>(Shard::of_id(near.near))?.raw();
+                    forward.push((item, rows.len()));
+                    rows.push(Row { end: *near, version, live: *live, inserts: *live });
+                    if self.is_here(near.far) {
+                        rows.push(Row { end: near.other(), version, live: *live, inserts: *live });
+                    }
                 }
-                Before::Inserted => {}
+                Change::Inverse { far, live, version, .. } => {
+                    inverse.push(rows.len());
+                    rows.push(Row { end: *far, version: *version, live: *live, inserts: true });
+                }
+                Change::Cancel(_) => {}
             }
-            self.counts_change(row.end, row.live);
-            let End { near: from, kind, far: to, .. } = row.end;
-            let change =
-                WriteInverse { kind: kind.to_owned(), from, to, version: row.version, live: row.live };
-            changed.push(Forward { item, change, is_here: self.is_here(to) });
         }
+        // All in one statement, and so in one order.
+        let before = claim(self.tx, &rows).await?;
+        let mut inverse: Vec<_> = inverse.into_iter().map(|at| (rows[at], before[at])).collect();
+        let mut changed = Vec::new();
+        for (item, at) in forward {
+            let Row { end, version, live, .. } = rows[at];
+            let is_here = self.is_here(end.far);
+            let version = match before[at] {
+                Before::Nothing => continue,
+                Before::Inserted { version } => version,
+                Before::Was { version: current, live: was_live } => {
+                    if was_live == live && (!is_here || !matches!(before[at + 1], Before::Inserted { .. })) {
+                        continue;
+                    }
+                    let version = version.max(current + 1);
+                    self.updates.push(Row { version, ..rows[at] });
+                    version
+                }
+            };
+            if is_here {
+                inverse.push((Row { version, ..rows[at + 1] }, before[at + 1]));
+            }
+            if matches!(before[at], Before::Was { live: was_live, .. } if was_live == live) {
+                // Its inverse edge was missing.
+                continue;
+            }
+            self.counts_change(end, live);
+            let change =
+                WriteInverse { kind: end.kind.to_owned(), from: end.near, to: end.far, version, live };
+            changed.push(Forward { item, change, is_here });
+        }
+        self.write_inverse(inverse).await?;
         Ok(changed)
     }
 
@@ -214,25 +237,24 @@ impl Batch<'_> {
         Ok(changed.iter().map(|forward| if needs_job(forward) { ids.next() } else { None }).collect())
     }
 
-    /// Brings inverse edges to their versions: those of edges changed here, and those of edges changed elsewhere.
-    async fn write_inverse(&mut self, changes: &[Change], changed: &[Forward]) -> Result<()> {
-        let mut rows = Vec::new();
-        for Forward { change, is_here, .. } in changed {
-            if *is_here {
-                let end = change.near(self.graph.kind(&change.kind)?).other();
-                rows.push(Row { end, version: change.version, live: change.live, inserts: true });
-            }
+    /// Brings inverse edges to their versions, given what was in their rows.
+    async fn write_inverse(&mut self, mut rows: Vec<(Row, Before)>) -> Result<()> {
+        // Those of edges that are removed are kept, so that an older version is known to be older.
+        let missing: Vec<usize> =
+            (0..rows.len()).filter(|at| matches!(rows[*at].1, Before::Nothing)).collect();
+        let inserted: Vec<Row> = missing.iter().map(|at| Row { inserts: true, ..rows[*at].0 }).collect();
+        for (at, before) in missing.into_iter().zip(claim(self.tx, &inserted).await?) {
+            rows[at].1 = before;
         }
-        for (item, change) in changes.iter().enumerate() {
-            if let (Change::Inverse { far, live, version, .. }, None) = (change, &self.outcomes[item]) {
-                rows.push(Row { end: *far, version: *version, live: *live, inserts: true });
-            }
-        }
-        let before = claim(self.tx, &rows).await?;
-        for (row, before) in rows.into_iter().zip(before) {
+        for (row, before) in rows {
             let was_live = match before {
                 Before::Nothing => return Err(Error::conflict("an edge was forgotten while it was changed")),
-                Before::Inserted => false,
+                Before::Inserted { version } => {
+                    if version != row.version {
+                        self.updates.push(row);
+                    }
+                    false
+                }
                 Before::Was { version, .. } if version >= row.version => continue,
                 Before::Was { live, .. } => {
                     self.updates.push(row);
@@ -304,30 +326,31 @@ async fn claim(tx: &Tx, rows: &[Row]) -> Result<Vec<Before>> {
         rows.iter().enumerate().map(|(index, row)| (key(row.end), index)).collect();
     let inserted: Vec<Row> = rows.iter().filter(|row| row.inserts).copied().collect();
     if !inserted.is_empty() {
-        let (rows, values) = table(&inserted, tx);
+        let (wanted, values) = table(&inserted, tx);
         // Waits for a transaction that is inserting or deleting the same row.
         let sql = format!(
             "INSERT INTO tripod_edge ({KEY}, version, live) \
-             SELECT r.near_id, r.kind, r.direction, r.far_id, r.version, r.live FROM {rows} WHERE TRUE \
+             SELECT r.near_id, r.kind, r.direction, r.far_id, r.version, r.live FROM {wanted} WHERE TRUE \
              ORDER BY r.near_id, r.kind, r.direction, r.far_id ON CONFLICT DO NOTHING RETURNING {KEY}"
         );
         for row in tx.connection().query_all_raw(statement(tx.connection(), &sql, values)).await? {
             if let Some(index) = at.get(&read_key(&row)?) {
-                before[*index] = Some(Before::Inserted);
+                let version = rows[*index].version;
+                before[*index] = Some(Before::Inserted { version });
             }
         }
     }
     let left: Vec<Row> =
         rows.iter().zip(&before).filter(|(_, before)| before.is_none()).map(|(row, _)| *row).collect();
     if !left.is_empty() {
-        let (rows, values) = table(&left, tx);
+        let (wanted, values) = table(&left, tx);
         let lock = match tx.connection().get_database_backend() {
             sea_orm::DbBackend::Postgres => " FOR NO KEY UPDATE OF e",
             _ => "",
         };
         let sql = format!(
             "SELECT e.near_id, e.kind, e.direction, e.far_id, e.version, e.live \
-             FROM {rows} JOIN tripod_edge AS e ON {SAME_KEY} \
+             FROM {wanted} JOIN tripod_edge AS e ON {SAME_KEY} \
              ORDER BY e.near_id, e.kind, e.direction, e.far_id{lock}"
         );
         for row in tx.connection().query_all_raw(statement(tx.connection(), &sql, values)).await? {

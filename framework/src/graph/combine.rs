@@ -1,33 +1,20 @@
-//! Combines the changes of edges that arrive together into one transaction of each database.
-//!
-//! A change that finds no batch in progress begins one. While that commits, the next one fills: no change
-//! waits for a timer, and the more there are, the more share a commit. Two batches of a database may be in
-//! progress, so that one is filled and checked while the other becomes durable; locks order them.
+//! Changes of edges that arrive together are written together.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::collections::BTreeMap;
 use std::time::Instant;
-
-use tokio::sync::oneshot;
 
 use super::batch;
 use super::edge::EdgeKind;
 use super::inverse::WriteInverse;
 use super::table::{Direction, End};
 use super::{Graph, edge::FarEnd};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::id::Shard;
 use crate::queue::JobId;
-
-/// Maximum changes per transaction: bounds how long the first of them waits for the last.
-const BATCH: usize = 256;
-/// Batches of one database in progress.
-const IN_PROGRESS: usize = 2;
-/// Maximum changes that wait for one database; one more is refused.
-const WAITING: usize = 4_096;
+use crate::shard::{Combine, Combiner, Shards, Tx};
 
 /// A change that is written together with others.
-pub(super) enum Change {
+pub(crate) enum Change {
     /// Of a forward edge, and of its inverse edge if the same database holds that.
     Forward { near: End, live: bool },
     /// Brings an inverse edge to a version of its forward edge, which was committed at `begun`.
@@ -37,7 +24,7 @@ pub(super) enum Change {
 }
 
 /// What became of a change.
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// The edge was as wanted already; or an inverse edge is written, or a job cancelled.
     Unchanged,
     /// A forward edge has changed.
@@ -47,25 +34,11 @@ pub(super) enum Outcome {
 }
 
 /// A forward edge that has changed, and what is left to do.
-pub(super) struct Changed {
+pub(crate) struct Changed {
     pub(super) change: WriteInverse,
     /// The job that does what is left; `None` if nothing is left.
     pub(super) job: Option<JobId>,
     pub(super) is_inverse_written: bool,
-}
-
-struct Waiting {
-    change: Change,
-    answer: oneshot::Sender<Result<Outcome>>,
-}
-
-/// The changes that wait for each database, in the order of [`crate::shard::Shards::databases`].
-pub(super) struct Combiner(Vec<Mutex<Lane>>);
-
-#[derive(Default)]
-struct Lane {
-    waiting: VecDeque<Waiting>,
-    in_progress: usize,
 }
 
 impl Change {
@@ -77,41 +50,50 @@ impl Change {
             Self::Cancel(job) => job.raw(),
         }
     }
+}
+
+impl Combine for Graph {
+    type Change = Change;
+    type Outcome = Outcome;
+    type Key = (&'static str, (i64, i64));
+    const CHANGES: &'static str = "changes of edges";
+
+    fn shards(&self) -> &Shards {
+        self.shards()
+    }
+
+    fn combiner(&self) -> &Combiner<Self> {
+        self.combiner()
+    }
+
+    fn home(change: &Change) -> Shard {
+        Shard::of_id(change.shard_id())
+    }
+
+    /// The inverse edge is written with its forward edge.
+    fn beside(change: &Change) -> Option<Shard> {
+        match change {
+            Change::Forward { near, .. } => Some(Shard::of_id(near.far)),
+            _ => None,
+        }
+    }
 
     /// The edge: its kind and its ends.
-    fn edge(&self) -> Option<(&'static str, (i64, i64))> {
-        match self {
-            Self::Forward { near: end, .. } | Self::Inverse { far: end, .. } => Some((end.kind, end.ends())),
-            Self::Cancel(_) => None,
-        }
-    }
-}
-
-impl Combiner {
-    pub(super) fn new(databases: usize) -> Self {
-        Self((0..databases).map(|_| Mutex::default()).collect())
-    }
-
-    fn lane(&self, database: usize) -> MutexGuard<'_, Lane> {
-        self.0[database].lock().unwrap_or_else(|broken| broken.into_inner())
-    }
-}
-
-impl Lane {
-    /// The next batch. Several changes of one edge are applied one after the other, each in its own batch.
-    fn next_batch(&mut self) -> Vec<Waiting> {
-        let (mut edges, mut batch, mut later) = (HashSet::new(), Vec::new(), VecDeque::new());
-        while batch.len() < BATCH
-            && let Some(next) = self.waiting.pop_front()
-        {
-            match next.change.edge() {
-                Some(edge) if !edges.insert(edge) => later.push_back(next),
-                _ => batch.push(next),
+    fn key(change: &Change) -> Option<Self::Key> {
+        match change {
+            Change::Forward { near: end, .. } | Change::Inverse { far: end, .. } => {
+                Some((end.kind, end.ends()))
             }
+            Change::Cancel(_) => None,
         }
-        later.append(&mut self.waiting);
-        self.waiting = later;
-        batch
+    }
+
+    fn alone() -> Outcome {
+        Outcome::Alone
+    }
+
+    async fn apply(self, txs: BTreeMap<Shard, Tx>, changes: Vec<Change>) -> Result<Vec<Result<Outcome>>> {
+        batch::apply(&self, &txs, &changes).await
     }
 }
 
@@ -122,7 +104,7 @@ impl Graph {
         if self.takes_turns(kind) {
             return Ok(Outcome::Alone);
         }
-        self.submit(Change::Forward { near, live }).await
+        self.combine(Change::Forward { near, live }).await
     }
 
     /// As [`Graph::write_inverse`], together with other changes, once the forward edge is committed.
@@ -133,7 +115,7 @@ impl Graph {
         }
         let far = job.near(kind).other();
         let change = Change::Inverse { far, live: job.live, version: job.version, begun };
-        match self.submit(change).await? {
+        match self.combine(change).await? {
             Outcome::Alone => self.write_inverse(job, Some(begun)).await,
             _ => Ok(FarEnd::Written),
         }
@@ -141,99 +123,9 @@ impl Graph {
 
     /// Cancels a job together with other changes.
     pub(super) async fn cancel_together(&self, job: JobId) -> Result<()> {
-        match self.submit(Change::Cancel(job)).await? {
+        match self.combine(Change::Cancel(job)).await? {
             Outcome::Alone => self.queue().cancel(job).await,
             _ => Ok(()),
-        }
-    }
-
-    /// Waits for the batch that this change becomes a part of. It is written even if the caller is dropped.
-    async fn submit(&self, change: Change) -> Result<Outcome> {
-        let database = self.shards().database_index(Shard::of_id(change.shard_id()));
-        let (answer, answered) = oneshot::channel();
-        let leads = {
-            let mut lane = self.combiner().lane(database);
-            if lane.waiting.len() >= WAITING {
-                let name = self.shards().databases()[database].name();
-                return Err(Error::overloaded(format!(
-                    "too many changes of edges wait for {name}; try again"
-                )));
-            }
-            lane.waiting.push_back(Waiting { change, answer });
-            let leads = lane.in_progress < IN_PROGRESS;
-            lane.in_progress += usize::from(leads);
-            leads
-        };
-        if leads {
-            tokio::spawn(self.clone().lead(database));
-        }
-        answered
-            .await
-            .unwrap_or_else(|_| Err(Error::unavailable("the process ended before an edge was changed")))
-    }
-
-    /// Writes batch after batch until no change waits.
-    async fn lead(self, database: usize) {
-        loop {
-            let batch = {
-                let mut lane = self.combiner().lane(database);
-                let batch = lane.next_batch();
-                if batch.is_empty() {
-                    lane.in_progress -= 1;
-                    return;
-                }
-                batch
-            };
-            // A task of its own: a panic must not end those that follow.
-            if let Err(error) = tokio::spawn(self.clone().write_batch(database, batch)).await {
-                tracing::error!(%error, "a batch of edges was not written");
-            }
-        }
-    }
-
-    async fn write_batch(self, database: usize, batch: Vec<Waiting>) {
-        let (changes, answers): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|waiting| (waiting.change, waiting.answer)).unzip();
-        let mut shards = Vec::new();
-        for change in &changes {
-            shards.push(Shard::of_id(change.shard_id()));
-            if let Change::Forward { near, .. } = change {
-                let far = Shard::of_id(near.far);
-                shards.extend((self.shards().database_index(far) == database).then_some(far));
-            }
-        }
-        let graph = self.clone();
-        let written = self
-            .shards()
-            .write_each(
-                database,
-                shards,
-                move |txs| async move { batch::apply(&graph, &txs, &changes).await },
-            )
-            .await;
-        match written {
-            Ok(outcomes) => {
-                for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                    // A caller that has gone away needs no answer.
-                    drop(answer.send(outcome));
-                }
-            }
-            Err(error) => {
-                let is_away = error.is_unavailable() || error.is_unconfirmed() || error.is_overloaded();
-                if !is_away {
-                    tracing::warn!(
-                        error = error.chain(),
-                        changes = answers.len(),
-                        "a batch of edges was undone: each change is tried alone"
-                    );
-                }
-                let error = Arc::new(error);
-                for answer in answers {
-                    let outcome =
-                        if is_away { Err(Error::shared(error.clone())) } else { Ok(Outcome::Alone) };
-                    drop(answer.send(outcome));
-                }
-            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use super::combine::{Changed, Combiner, Outcome};
+use super::combine::{Changed, Outcome};
 use super::edge_cache::EdgeRegions;
 use super::inverse::WriteInverse;
 use super::owned::OwnedEntities;
@@ -14,7 +14,7 @@ use super::table::{self, Direction, End};
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::queue::{JobId, Queue};
-use crate::shard::{RowTable, Sharded, Shards, Tx};
+use crate::shard::{Combiner, RowTable, Sharded, Shards, Tx};
 
 /// A kind of edge. Derived by [`crate::Edge`].
 pub trait Edge: Send + Sync + 'static {
@@ -89,7 +89,7 @@ pub(super) struct Inner {
     kinds: HashMap<&'static str, (EdgeKind, EdgeRegions)>,
     hooks: RwLock<HashMap<&'static str, Vec<Hook>>>,
     owned: OwnedEntities,
-    combiner: Combiner,
+    combiner: Combiner<Graph>,
 }
 
 /// Called with the `from` of each added or removed edge of a kind.
@@ -320,7 +320,7 @@ impl Graph {
         &self.0.shards
     }
 
-    pub(super) fn combiner(&self) -> &Combiner {
+    pub(super) fn combiner(&self) -> &Combiner<Self> {
         &self.0.combiner
     }
 

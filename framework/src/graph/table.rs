@@ -60,7 +60,7 @@ impl Direction {
 
 /// One end of an edge: where its row is, and the id at the other end.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct End {
+pub(crate) struct End {
     pub(super) near: i64,
     pub(super) kind: &'static str,
     pub(super) direction: Direction,

@@ -267,7 +267,7 @@ impl<C: Send + Sync + 'static> Worker<C> {
         let (store, begun) = (self.0.queue.store(), Instant::now());
         loop {
             let recorded = match failure.clone() {
-                None => store.complete(claim).await,
+                None => self.0.queue.complete(claim).await,
                 Some((text, failure)) => store.fail(claim, text, failure).await,
             };
             match recorded {

@@ -1,10 +1,11 @@
 //! Rows that a transaction relies on: they exist, and can't be deleted until it ends.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sea_orm::sea_query::{Expr, LockType, OnConflict, Query};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, IntoActiveModel, Iterable,
+    ActiveModelTrait, ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, DbErr, IntoActiveModel, Iterable,
+    QueryResult,
 };
 
 use super::tx::table;
@@ -106,22 +107,34 @@ impl Tx {
         Ok(row.is_some())
     }
 
-    /// As [`Self::hold_raw`], for many rows, on any shards of this transaction; returns those that exist.
-    pub(crate) async fn hold_each(
-        &self,
-        RowTable { name, id: column }: RowTable,
-        ids: impl IntoIterator<Item = i64>,
-    ) -> Result<HashSet<i64>> {
-        let rows = ids.into_iter().map(|id| [Cell::Integer(id)]).collect();
+    /// As [`Self::hold_raw`], for many rows of some tables, on any shards of this transaction; returns those
+    /// that exist.
+    pub(crate) async fn hold_each(&self, wanted: BTreeMap<RowTable, BTreeSet<i64>>) -> Result<HeldRows> {
         let backend = self.connection().get_database_backend();
-        let (wanted, values) = Rows { columns: [("id", "bigint")], rows }.table(backend, 1);
         let lock = if backend == DbBackend::Postgres { " FOR KEY SHARE OF t" } else { "" };
-        // Locked in one order, so that no two writers wait for each other.
-        let sql = format!(
-            "SELECT r.id FROM {wanted} JOIN \"{name}\" AS t ON t.\"{column}\" = r.id ORDER BY r.id{lock}"
-        );
+        let (tables, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
+        let (mut queries, mut names, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, (RowTable { name, id: column }, ids)) in tables.iter().zip(wanted).enumerate() {
+            let rows = ids.into_iter().map(|id| [Cell::Integer(id)]).collect();
+            let (ids, more) = Rows { columns: [("id", "bigint")], rows }.table(backend, values.len() + 1);
+            values.extend(more);
+            // Locked in one order, so that no two writers wait for each other.
+            queries.push(format!(
+                "held_{number} AS (SELECT r.id FROM {ids} JOIN \"{name}\" AS t ON t.\"{column}\" = r.id \
+                 ORDER BY r.id{lock})"
+            ));
+            names.push(format!("SELECT {number}, id FROM held_{number}"));
+        }
+        if tables.is_empty() {
+            return Ok(HeldRows::new());
+        }
+        let sql = format!("WITH {} {}", queries.join(", "), names.join(" UNION ALL "));
         let held = self.connection().query_all_raw(statement(self.connection(), &sql, values)).await?;
-        Ok(held.iter().map(|row| row.try_get_by_index(0)).collect::<Result<_, _>>()?)
+        let row = |row: &QueryResult| -> Result<_, DbErr> {
+            let number: i32 = row.try_get_by_index(0)?;
+            Ok((tables[number as usize], row.try_get_by_index(1)?))
+        };
+        Ok(held.iter().map(row).collect::<Result<_, _>>()?)
     }
 
     /// Records that this transaction has locked or inserted a row.

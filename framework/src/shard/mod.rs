@@ -8,6 +8,7 @@
 //! owners. Those make one query per physical database.
 
 mod catalogue;
+mod combine;
 mod extensions;
 mod failover;
 mod hold;
@@ -31,6 +32,7 @@ use futures::future::join_all;
 use sea_orm::ConnectionTrait;
 
 pub use catalogue::{Column, Placement, Table};
+pub(crate) use combine::{Combine, Combiner};
 pub use list::{Keyset, List, Order, Position};
 pub use map::{MIGRATION, ShardAssignment, assign_shards};
 pub use name::{NAME_MIGRATION, RETIRED_MIGRATION};

@@ -27,7 +27,7 @@ pub trait Sharded: EntityTrait {
 }
 
 /// Where rows are found by their ids: a table, and the column of its ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowTable {
     /// The table's name.
     pub name: &'static str,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sea_orm::DbBackend;
 
 use super::map::ACTIVE;
+use super::tx::Hook;
 use super::{Shards, Tx, run_hooks};
 use crate::error::{Error, Result};
 use crate::id::Shard;
@@ -19,9 +20,26 @@ impl Shards {
     pub(crate) async fn write_each<R, F, Done>(
         &self,
         database: usize,
-        mut shards: Vec<Shard>,
+        shards: Vec<Shard>,
         work: F,
     ) -> Result<R>
+    where
+        F: FnOnce(BTreeMap<Shard, Tx>) -> Done + Send + 'static,
+        Done: Future<Output = Result<R>> + Send + 'static,
+        R: Send + 'static,
+    {
+        let (result, hooks) = self.commit_each(database, shards, work).await?;
+        run_hooks(hooks).await;
+        Ok(result)
+    }
+
+    /// As [`Self::write_each`], and leaves the hooks of the commit to the caller.
+    pub(super) async fn commit_each<R, F, Done>(
+        &self,
+        database: usize,
+        mut shards: Vec<Shard>,
+        work: F,
+    ) -> Result<(R, Vec<Hook>)>
     where
         F: FnOnce(BTreeMap<Shard, Tx>) -> Done + Send + 'static,
         Done: Future<Output = Result<R>> + Send + 'static,
@@ -32,7 +50,7 @@ impl Shards {
         shards.dedup();
         let (this, database) = (self.clone(), &self.0.databases[database]);
         let fence = fence(database.backend(), &shards);
-        let (result, hooks) = database
+        database
             .write_after(fence, move |transaction, active| async move {
                 let mut passed = BTreeMap::new();
                 let mut first: Option<Tx> = None;
@@ -50,9 +68,7 @@ impl Shards {
                 };
                 Ok((result, hooks))
             })
-            .await?;
-        run_hooks(hooks).await;
-        Ok(result)
+            .await
     }
 }
 

@@ -29,7 +29,7 @@ async fn publish(app: &TestApp, author: &TestClient, caption: &str) -> Value {
 /// Ranks posts and tags, as the schedule does each minute.
 async fn rank(app: &TestApp) {
     app.run_jobs().await;
-    app.app().write(Shard::of_text("any"), |tx| async move { tx.enqueue(Rank {}).await }).await.unwrap();
+    app.app().enqueue(Shard::of_text("any"), Rank {}).await.unwrap();
     app.run_jobs().await;
 }
 

@@ -4,6 +4,7 @@
 //! `tests/servers/install` installs their dependencies. A server dies with the process that started it,
 //! however that process ends.
 
+mod gearman;
 mod installation;
 mod memcached;
 mod nginx;
@@ -21,6 +22,7 @@ mod shared;
 mod tls;
 mod tls_front;
 
+pub use gearman::Gearman;
 pub use installation::Installation;
 pub use memcached::Memcached;
 pub use nginx::Nginx;

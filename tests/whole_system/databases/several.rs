@@ -1,8 +1,7 @@
 //! Several processes on the same stores: they all return the same results, and any of them may end at
 //! any time.
 
-use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +11,13 @@ use tripod_tests::{Person, PhotoPost, Server, Setup, Stored, eventually, photo};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Service {
+pub(super) struct Service {
     installation: Arc<Installation>,
 }
 
 impl Service {
     /// A migrated service without a process.
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let service = Self { installation: Arc::new(Shared::get().await.installation().await) };
         let directory = tempfile::tempdir().unwrap();
         let exit = service.setup().run(directory.path(), &["migrate"]).await;
@@ -26,36 +25,60 @@ impl Service {
         service
     }
 
-    fn setup(&self) -> Setup {
+    pub(super) fn setup(&self) -> Setup {
         let variables = self.installation.variables();
         variables.into_iter().fold(Setup::embedded(), |setup, (name, value)| setup.set(name, value))
     }
 
-    async fn serve(&self) -> Server {
+    pub(super) async fn serve(&self) -> Server {
         self.setup().start().await
     }
 
-    /// A process that only runs jobs.
-    fn work(&self, directory: &Path) -> Worker {
-        let mut command = self.setup().argument("work").command(directory, "127.0.0.1:0");
-        Worker(command.stdout(std::process::Stdio::null()).spawn().expect("the program starts"))
+    /// Its databases, as tests read them.
+    pub(super) fn databases(&self) -> Vec<String> {
+        self.installation.direct()
     }
 
     async fn queued(&self) -> usize {
         let mut queued = 0;
-        for url in self.installation.direct() {
+        for url in self.databases() {
             queued += Stored::query_one(&url, "SELECT name FROM tripod_job").await.len();
         }
         queued
     }
 }
 
-struct Worker(Child);
+/// A process that only runs jobs. One that is dropped is killed.
+pub(super) struct Worker {
+    child: Child,
+    _directory: tempfile::TempDir,
+}
+
+impl Worker {
+    pub(super) fn start(setup: Setup) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = setup.argument("work").command(directory.path(), "127.0.0.1:0");
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+        Self { child, _directory: directory }
+    }
+
+    /// Sends it a signal, such as STOP.
+    pub(super) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success(), "the worker has ended");
+    }
+
+    /// Waits until it ends by itself.
+    pub(super) async fn ended(&mut self) {
+        let ended = eventually("the worker ends", PATIENCE, async || self.child.try_wait().unwrap());
+        assert!(ended.await.success());
+    }
+}
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -140,8 +163,7 @@ async fn the_queue_can_be_left_to_processes_that_only_work() {
     assert_eq!(captions(&reader).await, Vec::<String>::new());
     author.post_photo("waits for a worker").await;
     assert!(service.queued().await > 0, "no worker runs yet");
-    let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let _workers = directories.each_ref().map(|directory| service.work(directory.path()));
+    let _workers = [(); 2].map(|()| Worker::start(service.setup()));
     eventually("the post is in the feed", PATIENCE, async || {
         (captions(&reader).await == ["waits for a worker"]).then_some(())
     })
