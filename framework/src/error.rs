@@ -348,14 +348,15 @@ fn sql_state(error: &sea_orm::DbErr) -> Option<String> {
     driver_error(error)?.as_database_error()?.code().map(std::borrow::Cow::into_owned)
 }
 
-/// Whether a database connection is unusable: it is closed, its server is stopping (57P..) or has ended
-/// it (08...), or the server has become a standby that takes no writes (25006).
+/// Whether a database connection is unusable: it is closed, its server is stopping (57P..) or has ended it
+/// (08...), also because a transaction was idle for too long (25P03), or the server has become a standby that
+/// takes no writes (25006).
 pub(crate) fn is_broken(error: &sea_orm::DbErr) -> bool {
     use sea_orm::sqlx::Error::{Io, PoolTimedOut, Protocol, Tls, WorkerCrashed};
     match driver_error(error) {
         Some(Io(_) | Tls(_) | Protocol(_) | PoolTimedOut | WorkerCrashed) => true,
         _ => sql_state(error)
-            .is_some_and(|code| code.starts_with("08") || code.starts_with("57P") || code == "25006"),
+            .is_some_and(|code| ["08", "57P", "25P03", "25006"].iter().any(|start| code.starts_with(start))),
     }
 }
 

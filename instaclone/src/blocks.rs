@@ -14,7 +14,7 @@ use crate::visibility::People;
 /// Blocks a person, or unblocks them. A block ends what connects the two: follows, requests to follow, and
 /// close friends. Unblocking restores none of it.
 pub async fn set(app: &App, me: AccountId, them: AccountId, blocked: bool) -> Result<()> {
-    relations::set::<Block>(app, me, them, blocked).await
+    relations::set::<Block>(app, me, ("id", them), blocked).await
 }
 
 /// The people whom the account blocks, the latest block first.

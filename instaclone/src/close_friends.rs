@@ -14,7 +14,7 @@ use crate::{relations, visibility};
 /// Counts a person among the account's close friends, or no longer.
 pub async fn set(app: &App, me: AccountId, them: AccountId, close: bool) -> Result<()> {
     visibility::account(&app.cached(), Viewer::from(me), them).await?;
-    relations::set::<CloseFriend>(app, me, them, close).await
+    relations::set::<CloseFriend>(app, me, ("user_id", them), close).await
 }
 
 /// The account's close friends, the latest addition first.

@@ -11,7 +11,7 @@ use crate::views::Person;
 
 /// Mutes a person, or unmutes them.
 pub async fn set(app: &App, me: AccountId, them: AccountId, muted: bool) -> Result<()> {
-    relations::set::<Mute>(app, me, them, muted).await
+    relations::set::<Mute>(app, me, ("id", them), muted).await
 }
 
 /// The people whom the account mutes, the latest mute first.

@@ -13,14 +13,20 @@ use crate::visibility::{People, no_account};
 /// Changes of these lists per account.
 const CHANGES: RateLimit = RateLimit::new("relation", 500, 3_600);
 
-/// Puts an account that exists on one of the account's lists, or removes it.
-pub async fn set<E>(app: &App, me: AccountId, them: AccountId, on: bool) -> Result<()>
+/// Puts an account that exists on one of the account's lists, or removes it. Errors name the `parameter` that
+/// says which account.
+pub async fn set<E>(
+    app: &App,
+    me: AccountId,
+    (parameter, them): (&str, AccountId),
+    on: bool,
+) -> Result<()>
 where
     E: Edge<From = account::Entity, To = account::Entity>,
 {
     app.limits.check(CHANGES, me).await?;
     if them == me {
-        return Err(Error::invalid_field("id", "is you: choose someone else"));
+        return Err(Error::invalid_field(parameter, "is you: choose someone else"));
     }
     // Whether it is visible does not matter: one who is blocked can block, too.
     app.cached().find(them).await?.ok_or_else(no_account)?;

@@ -60,8 +60,10 @@ impl People {
         ids.sort_unstable();
         ids.dedup();
         let accounts = read.find_many(&ids).await?;
-        let private = accounts.iter().filter(|account| account.peek().is_private);
-        let private: Vec<AccountId> = private.map(|account| account.peek().id).collect();
+        let public = accounts.iter().filter(|account| !account.peek().is_private);
+        let public: IdSet<account::Entity> = public.map(|account| account.peek().id).collect();
+        // Also those that do not exist, as the time of a reply must not tell these from private ones.
+        let private: Vec<AccountId> = ids.iter().copied().filter(|id| !public.contains(id)).collect();
         // ANCHOR: facts
         // Nothing is asked for a viewer who is not signed in, nor about no one.
         let (hidden, followed, close) = tokio::try_join!(
@@ -139,19 +141,27 @@ pub async fn shows_posts(read: &Read, viewer: Viewer, account: &Visible<account:
     Ok(!read.targets_among::<Follow>(viewer.id(), &[account.id]).await?.is_empty())
 }
 
+/// An id that nothing has. The same is asked for what does not exist as for what is hidden, so that both take
+/// the same time. As it is always this id, the answers are cached.
+const NOTHING: i64 = 0;
+
 /// The post with this id, if the viewer may see it.
 pub async fn post(read: &Read, viewer: Viewer, id: PostId) -> Result<Visible<post::Model>> {
-    let found = [read.find(id).await?.ok_or_else(no_post)?];
-    let people = People::of_posts(read, viewer, &found).await?;
-    let [found] = found;
+    let Some(found) = read.find(id).await? else {
+        People::load(read, viewer, [AccountId::from_raw(NOTHING)]).await?;
+        return Err(no_post());
+    };
+    let people = People::of_posts(read, viewer, std::slice::from_ref(&found)).await?;
     found.visible_to(viewer, &people).ok_or_else(no_post)
 }
 
 /// The comment with this id, if the viewer may see it, its post, and what it replies to.
 pub async fn comment(read: &Read, viewer: Viewer, id: CommentId) -> Result<Visible<comment::Model>> {
     let hidden = |error: Error| if error.is_absent() { no_comment() } else { error };
-    let found = read.find(id).await?.ok_or_else(no_comment)?;
-    post(read, viewer, found.peek().post_id).await.map_err(hidden)?;
+    let found = read.find(id).await?;
+    let of = found.as_ref().map_or(PostId::from_raw(NOTHING), |comment| comment.peek().post_id);
+    post(read, viewer, of).await.map_err(hidden)?;
+    let found = found.ok_or_else(no_comment)?;
     let parent = match found.peek().parent_id {
         Some(parent) => Some(read.find(parent).await?.ok_or_else(no_comment)?),
         None => None,

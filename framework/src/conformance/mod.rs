@@ -180,6 +180,7 @@ macro_rules! conformance {
             many_due_jobs_are_each_begun_when_they_are_leased,
             a_vanished_worker_is_taken_over_in_the_middle,
             a_job_that_kills_its_process_ends_too,
+            jobs_that_come_together_are_each_done_once,
             an_unregistered_job_is_an_error,
         }
         $crate::conformance! { on backing, $backing, queue_times:

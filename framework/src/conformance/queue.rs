@@ -9,6 +9,7 @@ use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 
 use crate::conformance::{Author, Keeps, Note, Reads, Stores, note};
+use crate::db::statement;
 use crate::error::{BoxError, Error};
 use crate::id::Id;
 use crate::queue::{Job, JobRun, Run};
@@ -17,6 +18,9 @@ use crate::testing::{Backing, eventually};
 
 /// The steps done by a test's jobs, by the test's word.
 static DONE: LazyLock<Mutex<HashMap<String, Vec<u32>>>> = LazyLock::new(Mutex::default);
+
+/// Jobs that come together: more than one transaction takes.
+const TOGETHER: usize = 300;
 
 /// Recorded by a job that hangs.
 const HANGS: u32 = u32::MAX;
@@ -39,6 +43,8 @@ pub struct Noted {
     pub(super) panic: bool,
     /// A store is away until this attempt.
     pub(super) away_until: u32,
+    /// The first attempt's lease expires while it runs.
+    pub(super) loses_lease: bool,
 }
 
 impl Job for Noted {
@@ -57,6 +63,9 @@ impl Run<Stores> for Noted {
         if self.hang_at == Some(self.steps) && run.attempt() == 1 {
             std::future::pending::<()>().await;
         }
+        if self.loses_lease && run.attempt() == 1 {
+            self.be_claimed_again(run).await?;
+        }
         if run.attempt() < self.away_until {
             return Err(Error::unavailable("the store is away").into());
         }
@@ -70,6 +79,24 @@ impl Run<Stores> for Noted {
                 write_down(&self.word, HANGS);
                 std::future::pending::<()>().await;
             }
+        }
+        Ok(())
+    }
+}
+
+impl Noted {
+    /// What another worker does once the lease has expired, and dies.
+    async fn be_claimed_again(&self, run: &JobRun) -> crate::Result<()> {
+        let pattern = format!("%{}%", self.word);
+        for database in run.shards().databases() {
+            let pattern = pattern.clone();
+            let claimed = database.write(move |transaction| async move {
+                let sql =
+                    "UPDATE tripod_job SET attempt = attempt + 1, run_at_ms = 0 WHERE payload LIKE $1";
+                let claimed = statement(&transaction, sql, [pattern.into()]);
+                Ok(transaction.execute_raw(claimed).await?)
+            });
+            claimed.await?;
         }
         Ok(())
     }
@@ -91,8 +118,15 @@ impl Run<Stores> for Unregistered {
 }
 
 pub(super) fn noted(word: &str) -> Noted {
-    let unique = format!("{word}-{:x}", rand::random::<u64>());
-    Noted { word: unique, steps: 0, fail_until: 0, hang_at: None, panic: false, away_until: 0 }
+    Noted {
+        word: format!("{word}-{:x}", rand::random::<u64>()),
+        steps: 0,
+        fail_until: 0,
+        hang_at: None,
+        panic: false,
+        away_until: 0,
+        loses_lease: false,
+    }
 }
 
 pub(super) async fn stores(backing: Backing) -> Stores {
@@ -123,6 +157,30 @@ pub async fn a_job_commits_with_its_transaction(backing: Backing) {
     stores.idle().await;
     assert_eq!(done(&kept.word), [0]);
     assert!(done(&undone.word).is_empty());
+}
+
+/// Jobs that are enqueued and that end together run once each, on whatever shards they are; one of them that has
+/// lost its lease is left to the worker that holds it.
+pub async fn jobs_that_come_together_are_each_done_once(backing: Backing) {
+    let stores = stores(backing).await;
+    let mut authors = Vec::new();
+    for n in 0..8 {
+        authors.push(stores.author(&format!("author {n}")).await);
+    }
+    let jobs: Vec<Noted> =
+        (0..TOGETHER).map(|n| Noted { loses_lease: n % 16 == 0, ..noted("together") }).collect();
+    let enqueued = jobs.iter().zip(authors.iter().cycle()).map(|(job, author)| stores.enqueue(*author, job.clone()));
+    let ids = futures::future::try_join_all(enqueued).await.unwrap();
+    for (id, author) in ids.iter().zip(authors.iter().cycle()) {
+        assert_eq!(id.shard(), author.shard());
+    }
+    assert_eq!(ids.into_iter().collect::<std::collections::HashSet<_>>().len(), TOGETHER);
+    let _worker = stores.work();
+    stores.idle().await;
+    for job in jobs {
+        let runs = if job.loses_lease { 2 } else { 1 };
+        assert_eq!(done(&job.word).len(), runs, "{job:?}");
+    }
 }
 
 /// A row, two edges and a job of one transaction all exist if it commits, and none otherwise.

@@ -16,6 +16,7 @@ use sea_orm::{ConnAcquireErr, DbErr, ExecResult, QueryResult, RuntimeErr, Statem
 use sea_query_sqlx::SqlxValues;
 
 use super::availability::Availability;
+use crate::error::is_broken;
 
 /// Opens connections with these options, and rejects those too old for reuse.
 struct Opener<DB: sqlx::Database> {
@@ -114,7 +115,11 @@ impl<DB: sqlx::Database> Connections<DB> {
         let idle = self.0.retain(|_, _| false).removed;
         self.0.close();
         for connection in idle {
-            connection.close().await.map_err(query_error)?;
+            match connection.close().await.map_err(query_error) {
+                // Nothing is left to close.
+                Err(error) if is_broken(&error) => tracing::debug!(%error, "a connection was lost already"),
+                closed => closed?,
+            }
         }
         Ok(())
     }

@@ -122,7 +122,12 @@ impl Pooled {
     /// Opens a transaction together with its first query, in one round trip.
     async fn open(&self, first: Option<&str>) -> Result<(Transaction, Option<String>), DbErr> {
         let mut connection = self.0.connections.lease().await?;
-        let sql = format!("BEGIN; {}", first.unwrap_or_default());
+        // The server ends a transaction whose process is stalled, too: until then its locks keep others waiting.
+        let sql = format!(
+            "BEGIN; SET LOCAL idle_in_transaction_session_timeout = {}; {}",
+            WORK_DEADLINE.as_millis(),
+            first.unwrap_or_default()
+        );
         match connection.get().fetch_all(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.as_str()))).await {
             Ok(rows) => {
                 let answer = rows.last().map(|row| row.try_get(0)).transpose().map_err(query_error)?;

@@ -48,7 +48,7 @@ pub async fn add(app: &App, me: AccountId, once: &Once, post: PostId, new: &NewC
     let text = text_field("text", &new.text, 1..=TEXT)?;
     let read = app.cached();
     let post = visibility::post(&read, Viewer::from(me), post).await?;
-    if !are_taken(&read, Viewer::from(me), post.author_id, post.comments_from).await? {
+    if !may_comment(&read, Viewer::from(me), post.author_id, post.comments_from).await? {
         return Err(Error::forbidden("You may not comment on this post."));
     }
     let (post, parent) = (post.id, new.parent_id);
@@ -100,7 +100,7 @@ fn no_parent() -> Error {
 }
 
 /// Whether a viewer who may see a post may comment on it.
-pub async fn are_taken(read: &Read, viewer: Viewer, author: AccountId, from: CommentsFrom) -> Result<bool> {
+pub async fn may_comment(read: &Read, viewer: Viewer, author: AccountId, from: CommentsFrom) -> Result<bool> {
     Ok(match from {
         CommentsFrom::Everyone => true,
         CommentsFrom::Followers => {

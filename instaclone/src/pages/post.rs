@@ -66,7 +66,7 @@ async fn show_with(
     let post = views::post(&cx.app, &cx.app.cached(), cx.viewer(), id).await?;
     let Page { items: comments, next } = comments::list(&cx.app, cx.viewer(), id, query).await?;
     let may_comment =
-        comments::are_taken(&cx.app.cached(), cx.viewer(), post.author.id, post.comments_from).await?;
+        comments::may_comment(&cx.app.cached(), cx.viewer(), post.author.id, post.comments_from).await?;
     let (status, key) = (form_errors.status(), IdempotencyKey::random());
     page_of(status, &PostPage { cx, post, comments, next, may_comment, form_errors, typed, key })
 }

@@ -43,7 +43,7 @@ async fn show_with(
     let parent = comments::find(&cx.app, cx.viewer(), id).await?;
     let read = cx.app.cached();
     let post = views::post(&cx.app, &read, cx.viewer(), parent.post_id).await?;
-    let may_comment = comments::are_taken(&read, cx.viewer(), post.author.id, post.comments_from).await?;
+    let may_comment = comments::may_comment(&read, cx.viewer(), post.author.id, post.comments_from).await?;
     let (status, key) = (form_errors.status(), IdempotencyKey::random());
     let post_author = (*post.author).clone();
     let thread = ThreadPage { cx, parent, post_author, replies, next, may_comment, form_errors, typed, key };

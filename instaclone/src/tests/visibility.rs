@@ -138,8 +138,15 @@ async fn a_block_ends_all_that_connects_two_people_and_nothing_comes_back() {
     ben.put(&follow(&ann)).await;
     assert_eq!(feed(&ben).await, ["mine"]);
     app.run_jobs().await;
-    for bad in [format!("/users/{}/block", ann.id), format!("/users/{}/mute", ann.id)] {
-        ann.client.put(&format!("/api/v1{bad}")).await.expect(422);
+    let id = &ann.id;
+    let lists = [
+        (format!("/users/{id}/block"), "id"),
+        (format!("/users/{id}/mute"), "id"),
+        (format!("/me/close-friends/{id}"), "user_id"),
+    ];
+    for (list, parameter) in lists {
+        let refused = ann.client.put(&format!("/api/v1{list}")).await.expect(422).json();
+        assert_eq!(refused["errors"][0]["field"], parameter, "{list}");
     }
 }
 

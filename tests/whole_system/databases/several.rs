@@ -51,15 +51,16 @@ impl Service {
 /// A process that only runs jobs. One that is dropped is killed.
 pub(super) struct Worker {
     child: Child,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Worker {
     pub(super) fn start(setup: Setup) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut command = setup.argument("work").command(directory.path(), "127.0.0.1:0");
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
-        Self { child, _directory: directory }
+        let log = std::fs::File::create(directory.path().join("log")).unwrap();
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("the program starts");
+        Self { child, directory }
     }
 
     /// Sends it a signal, such as STOP.
@@ -71,7 +72,8 @@ impl Worker {
     /// Waits until it ends by itself.
     pub(super) async fn ended(&mut self) {
         let ended = eventually("the worker ends", PATIENCE, async || self.child.try_wait().unwrap());
-        assert!(ended.await.success());
+        let (status, log) = (ended.await, std::fs::read_to_string(self.directory.path().join("log")));
+        assert!(status.success(), "{status}: {}", log.unwrap());
     }
 }
 
