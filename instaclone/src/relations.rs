@@ -15,12 +15,7 @@ const CHANGES: RateLimit = RateLimit::new("relation", 500, 3_600);
 
 /// Puts an account that exists on one of the account's lists, or removes it. Errors name the `parameter` that
 /// says which account.
-pub async fn set<E>(
-    app: &App,
-    me: AccountId,
-    (parameter, them): (&str, AccountId),
-    on: bool,
-) -> Result<()>
+pub async fn set<E>(app: &App, me: AccountId, (parameter, them): (&str, AccountId), on: bool) -> Result<()>
 where
     E: Edge<From = account::Entity, To = account::Entity>,
 {

@@ -20,6 +20,8 @@ const PEOPLE: usize = 8;
 /// Others are enqueued by schedules.
 const JOBS: &str = "FROM tripod_job WHERE name = 'tripod.write_far_end'";
 const WORKERS: usize = 3;
+/// Jobs that each of them runs at once.
+const AT_ONCE: u32 = 32;
 const LEASE_SECONDS: u32 = 3;
 /// Workers that are killed or stalled, spread over the run.
 const FAULTS: i64 = 6;
@@ -47,9 +49,15 @@ async fn like_copies(url: &str, person: i64, number: usize, post: i64, copies: u
         "jsonb_build_object('kind', 'like', 'from', {person}, 'to', {far}, 'version', {version}, 'live', true)"
     );
     for sql in [
-        format!("INSERT INTO tripod_edge (near_id, kind, direction, far_id, version, live) SELECT {person}, 'like', 0, {far}, {version}, true {each}"),
-        format!("INSERT INTO tripod_edge_count (near_id, kind, direction, count) VALUES ({person}, 'like', 0, {copies})"),
-        format!("INSERT INTO tripod_job (id, name, payload, run_at_ms, wait_ms, attempt, dead) SELECT {version}, 'tripod.write_far_end', {payload}, 0, 0, 0, false {each}"),
+        format!(
+            "INSERT INTO tripod_edge (near_id, kind, direction, far_id, version, live) SELECT {person}, 'like', 0, {far}, {version}, true {each}"
+        ),
+        format!(
+            "INSERT INTO tripod_edge_count (near_id, kind, direction, count) VALUES ({person}, 'like', 0, {copies})"
+        ),
+        format!(
+            "INSERT INTO tripod_job (id, name, payload, run_at_ms, wait_ms, attempt, dead) SELECT {version}, 'tripod.write_far_end', {payload}, 0, 0, 0, false {each}"
+        ),
     ] {
         Stored::query_one(url, &sql).await;
     }
@@ -119,12 +127,17 @@ async fn no_job_is_lost_or_done_twice_while_workers_are_killed_and_stalled() {
     let jobs = (PEOPLE * copies) as i64;
     assert_eq!(left().await, jobs);
 
-    let start = || Worker::start(service.setup().set("TRIPOD_QUEUE__LEASE_SECONDS", LEASE_SECONDS));
+    let settings = || {
+        let setup = service.setup().set("TRIPOD_QUEUE__LEASE_SECONDS", LEASE_SECONDS);
+        setup.set("TRIPOD_QUEUE__WORKERS", AT_ONCE)
+    };
+    let start = || Worker::start(settings());
     let mut workers: Vec<Worker> = (0..WORKERS).map(|_| start()).collect();
-    let mut stalled = Vec::new();
+    let (begun, mut stalled) = (Instant::now(), Vec::new());
     for fault in 1..=FAULTS {
         let until = jobs - jobs * fault / (FAULTS + 1);
         eventually("jobs are done", patience, async || (left().await <= until).then_some(())).await;
+        println!("{until} jobs are left after {:?}", begun.elapsed());
         let worker = workers.swap_remove(rng.random_range(0..workers.len()));
         // One that is dropped is killed.
         if rng.random_bool(0.5) {
@@ -138,10 +151,8 @@ async fn no_job_is_lost_or_done_twice_while_workers_are_killed_and_stalled() {
     let orphans = sum(&urls, &format!("SELECT count(*) {JOBS} AND leased")).await;
     let begun = Instant::now();
     let last = start();
-    eventually("the jobs of dead workers are done", TAKEN_OVER, async || {
-        (left().await == 0).then_some(())
-    })
-    .await;
+    eventually("the jobs of dead workers are done", TAKEN_OVER, async || (left().await == 0).then_some(()))
+        .await;
     println!("{orphans} jobs of killed workers were done after {:?}", begun.elapsed());
 
     // The stalled ones wake up when others have done their jobs, in the midst of what they did.
@@ -154,7 +165,8 @@ async fn no_job_is_lost_or_done_twice_while_workers_are_killed_and_stalled() {
     }
     let inverse = "SELECT count(*) FROM tripod_edge WHERE kind = 'like' AND direction = 1 AND live";
     assert_eq!(sum(&urls, inverse).await, jobs, "likes are lost");
-    let counted = "SELECT coalesce(sum(count), 0) FROM tripod_edge_count WHERE kind = 'like' AND direction = 1";
+    let counted =
+        "SELECT coalesce(sum(count), 0) FROM tripod_edge_count WHERE kind = 'like' AND direction = 1";
     assert_eq!(sum(&urls, counted).await, jobs, "likes are lost, or counted twice");
     assert_eq!(left().await, 0);
     let scratch = tempfile::tempdir().unwrap();

@@ -48,13 +48,11 @@ async fn main() -> Result<()> {
     let enqueued = begun.elapsed();
 
     let config = Config::default().queue(QUEUE).batch_size(batch).lock_tasks(false);
-    let backend = PostgresStorage::new(&pool).with_config(config).poll_with_interval(Duration::from_millis(10));
+    let backend =
+        PostgresStorage::new(&pool).with_config(config).poll_with_interval(Duration::from_millis(10));
     let run = Arc::new(AtomicUsize::new(0));
-    let worker = WorkerBuilder::new("bench")
-        .backend(backend)
-        .data(run.clone())
-        .parallelize(tokio::spawn)
-        .build(count);
+    let worker =
+        WorkerBuilder::new("bench").backend(backend).data(run.clone()).parallelize(tokio::spawn).build(count);
     let begun = Instant::now();
     let working = tokio::spawn(worker.run());
     // A job is done when that is durable.
