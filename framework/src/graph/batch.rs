@@ -132,7 +132,7 @@ impl Batch<'_> {
                         want(kind.to, near.far);
                     }
                 }
-                Change::Inverse { begun, .. } if begun.elapsed() >= INVERSE_GRACE => {
+                Change::Inverse { begun: Some(begun), .. } if begun.elapsed() >= INVERSE_GRACE => {
                     self.outcomes[item] = Some(Err(Error::unavailable("an inverse edge took too long")));
                 }
                 Change::Inverse { far, .. } => {

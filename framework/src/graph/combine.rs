@@ -17,8 +17,9 @@ use crate::shard::{Combine, Combiner, Shards, Tx};
 pub(crate) enum Change {
     /// Of a forward edge, and of its inverse edge if the same database holds that.
     Forward { near: End, live: bool },
-    /// Brings an inverse edge to a version of its forward edge, which was committed at `begun`.
-    Inverse { far: End, live: bool, version: i64, begun: Instant },
+    /// Brings an inverse edge to a version of its forward edge. `begun` is when that was committed, if this is not
+    /// done by the job.
+    Inverse { far: End, live: bool, version: i64, begun: Option<Instant> },
     /// Cancels the job of an inverse edge that is written.
     Cancel(JobId),
 }
@@ -107,16 +108,20 @@ impl Graph {
         self.combine(Change::Forward { near, live }).await
     }
 
-    /// As [`Graph::write_inverse`], together with other changes, once the forward edge is committed.
-    pub(super) async fn write_inverse_together(&self, job: &WriteInverse) -> Result<FarEnd> {
-        let (kind, begun) = (self.kind(&job.kind)?, Instant::now());
+    /// As [`Graph::write_inverse`], together with other changes.
+    pub(super) async fn write_inverse_together(
+        &self,
+        job: &WriteInverse,
+        begun: Option<Instant>,
+    ) -> Result<FarEnd> {
+        let kind = self.kind(&job.kind)?;
         if self.takes_turns(kind) {
-            return self.write_inverse(job, Some(begun)).await;
+            return self.write_inverse(job, begun).await;
         }
         let far = job.near(kind).other();
         let change = Change::Inverse { far, live: job.live, version: job.version, begun };
         match self.combine(change).await? {
-            Outcome::Alone => self.write_inverse(job, Some(begun)).await,
+            Outcome::Alone => self.write_inverse(job, begun).await,
             _ => Ok(FarEnd::Written),
         }
     }

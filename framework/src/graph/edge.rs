@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 
@@ -205,7 +205,7 @@ impl Graph {
     ) -> Option<FarEnd> {
         let written = match is_inverse_written {
             true => Ok(FarEnd::Written),
-            false => self.write_inverse_together(&job).await,
+            false => self.write_inverse_together(&job, Some(Instant::now())).await,
         };
         let far = match (written, self.changed(&job).await) {
             (Ok(far), Ok(())) => far,

@@ -43,7 +43,7 @@ impl<C: AsRef<Graph> + Send + Sync + 'static> Run<C> for WriteInverse {
             // The edge may have changed since.
             Some((version, live)) => {
                 (self.version, self.live) = (version, live);
-                if graph.write_inverse(self, None).await? == FarEnd::Gone {
+                if graph.write_inverse_together(self, None).await? == FarEnd::Gone {
                     graph.forget(near, None).await?;
                 }
             }
