@@ -100,7 +100,7 @@ async fn keys_of<I: Index>(shards: Shards, ids: Vec<i64>) -> Result<KeysOfRows> 
     let queries = shards.by_database(&ids).into_iter().map(|(database, ids)| async move {
         let id = <I::Rows as Sharded>::ID;
         let rows = I::Rows::find().filter(id.is_in(ids)).all(database.reader()).await?;
-        Ok::<Vec<(i64, Keys)>, crate::Error>(rows.iter().map(with_keys::<I>).collect())
+        Result::<Vec<(i64, Keys)>>::Ok(rows.iter().map(with_keys::<I>).collect())
     });
     Ok(try_join_all(queries).await?.into_iter().flatten().collect())
 }
