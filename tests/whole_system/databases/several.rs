@@ -1,6 +1,7 @@
 //! Several processes on the same stores: they all return the same results, and any of them may end at
 //! any time.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +74,8 @@ impl Worker {
     pub(super) async fn ended(&mut self) {
         let ended = eventually("the worker ends", PATIENCE, async || self.child.try_wait().unwrap());
         let (status, log) = (ended.await, std::fs::read_to_string(self.directory.path().join("log")));
-        assert!(status.success(), "{status}: {}", log.unwrap());
+        // One that was stopped before it was ready ends by the signal.
+        assert!(status.success() || status.signal() == Some(15), "{status}: {}", log.unwrap());
     }
 }
 
