@@ -262,7 +262,8 @@ impl<C: Send + Sync + 'static> Worker<C> {
         (text, failure)
     }
 
-    /// Records how an attempt ended. If the database is away, tries again for as long as the lease may last.
+    /// Records how an attempt ended. If the database is away or takes no more writes, tries again for as long
+    /// as the lease may last.
     async fn record(&self, claim: &Claim, failure: Option<(String, Failure)>) -> Result<bool> {
         let (store, begun) = (self.0.queue.store(), Instant::now());
         loop {
@@ -271,7 +272,10 @@ impl<C: Send + Sync + 'static> Worker<C> {
                 Some((text, failure)) => store.fail(claim, text, failure).await,
             };
             match recorded {
-                Err(error) if error.is_unavailable() && begun.elapsed() < self.0.lease => {
+                Err(error)
+                    if (error.is_unavailable() || error.is_overloaded())
+                        && begun.elapsed() < self.0.lease =>
+                {
                     tokio::time::sleep(POLL_INTERVAL).await;
                 }
                 recorded => return recorded,
