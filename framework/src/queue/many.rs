@@ -7,7 +7,6 @@ use sea_orm::ConnectionTrait;
 
 use super::job::{Job, encode};
 use super::outbox::{JobId, Queue};
-use super::store::Claim;
 use crate::db::{Cell, Rows, statement};
 use crate::error::{Error, Result};
 use crate::id::Shard;
@@ -17,8 +16,8 @@ use crate::shard::{Combine, Combiner, Shards, Tx};
 pub(crate) enum Change {
     /// Enqueues a job on a shard, whose transaction holds nothing else.
     Enqueue(Shard, NewJob),
-    /// Deletes a job that is done.
-    Complete(Claim),
+    /// Deletes a job that is done, if this attempt is the current one.
+    Complete { id: i64, attempt: u32 },
 }
 
 /// A job to be enqueued.
@@ -56,7 +55,7 @@ impl Combine for Queue {
     fn home(change: &Change) -> Shard {
         match change {
             Change::Enqueue(shard, _) => *shard,
-            Change::Complete(claim) => Shard::of_id(claim.id),
+            Change::Complete { id, .. } => Shard::of_id(*id),
         }
     }
 
@@ -65,24 +64,24 @@ impl Combine for Queue {
     }
 
     async fn apply(self, txs: BTreeMap<Shard, Tx>, changes: Vec<Change>) -> Result<Vec<Result<Outcome>>> {
-        let (mut jobs, mut claims) = (Vec::new(), Vec::new());
+        let (mut jobs, mut done) = (Vec::new(), Vec::new());
         for change in &changes {
             // One whose shard has moved finds its new place alone.
             match (change, txs.get(&Self::home(change))) {
                 (_, None) => {}
                 (Change::Enqueue(_, job), Some(tx)) => jobs.push((tx, job.clone())),
-                (Change::Complete(claim), Some(_)) => claims.push(claim),
+                (Change::Complete { id, attempt }, Some(_)) => done.push((*id, *attempt)),
             }
         }
         let mut enqueued = self.insert_each(jobs).await?.into_iter();
         let completed = match txs.values().next() {
-            Some(tx) => self.complete_each(tx, &claims).await?,
+            Some(tx) => self.complete_each(tx, done).await?,
             None => HashSet::new(),
         };
         let outcomes = changes.iter().map(|change| match (change, txs.contains_key(&Self::home(change))) {
             (_, false) => Outcome::Alone,
             (Change::Enqueue(..), true) => enqueued.next().map_or(Outcome::Alone, Outcome::Enqueued),
-            (Change::Complete(claim), true) => Outcome::Completed(completed.contains(&claim.id)),
+            (Change::Complete { id, .. }, true) => Outcome::Completed(completed.contains(id)),
         });
         Ok(outcomes.map(Ok).collect())
     }
@@ -127,13 +126,13 @@ impl Queue {
     }
 
     /// Deletes jobs that are done, of any shards of the transaction; returns those whose lease was still held.
-    async fn complete_each(&self, tx: &Tx, claims: &[&Claim]) -> Result<HashSet<i64>> {
-        if claims.is_empty() {
+    async fn complete_each(&self, tx: &Tx, done: Vec<(i64, u32)>) -> Result<HashSet<i64>> {
+        if done.is_empty() {
             return Ok(HashSet::new());
         }
-        let row = |claim: &&Claim| [Cell::Integer(claim.id), Cell::Integer(claim.attempt.into())];
+        let row = |(id, attempt): (i64, u32)| [Cell::Integer(id), Cell::Integer(attempt.into())];
         let columns = [("id", "bigint"), ("attempt", "bigint")];
-        let rows = Rows { columns, rows: claims.iter().map(row).collect() };
+        let rows = Rows { columns, rows: done.into_iter().map(row).collect() };
         let (done, values) = rows.table(tx.connection().get_database_backend(), 1);
         // The first condition is for the primary key.
         let sql = format!(

@@ -112,7 +112,7 @@ impl Queue {
 
     /// Deletes a job that is done. `false` if the lease was lost.
     pub(super) async fn complete(&self, claim: &Claim) -> Result<bool> {
-        match self.combine(Change::Complete(claim.clone())).await? {
+        match self.combine(Change::Complete { id: claim.id, attempt: claim.attempt }).await? {
             Outcome::Completed(is_completed) => Ok(is_completed),
             _ => self.store().complete(claim).await,
         }

@@ -53,7 +53,7 @@ pub struct Queued;
 
 /// A job that this process has leased.
 #[derive(Clone, Debug)]
-pub(crate) struct Claim {
+pub(super) struct Claim {
     pub(super) id: i64,
     pub(super) name: String,
     pub(super) payload: String,
